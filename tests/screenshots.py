@@ -24,7 +24,9 @@ from examples.story.world import World
 from gateway.client.identities.enrol import keygen
 from gateway.sandbox.instance import OFFICERS
 from gateway.sandbox.standins import messages
+from tests.console.zipping import zipped
 from tests.palette import reduced
+from tests.registry.editions import edition, unplaced
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -67,7 +69,7 @@ def browser() -> Iterator[Browser]:
 
 
 def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path]:
-    session = _session(browser, desk, world)
+    session = _session(browser, desk, world, ("lan", "Nguyễn Thị Lan", *_ROLES))
     answered = _report(world, "01273")
     for _ in range(2):
         _report(world, _SILENT)
@@ -80,6 +82,7 @@ def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path
     page.close()
     issued = _enrolment(session("vi", "light"))
     _hold(session("vi", "light"))
+    draft = _draft(_session(browser, desk, world, ("tu", "Trần Văn Tú", "steward"))("vi", "light"))
     shots = {
         "home": "",
         "search": "/search?outcome=refused",
@@ -93,6 +96,8 @@ def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path
         "queue": "/queue?state=waiting",
         "log": "/log",
         "mapping": "/contracts/field-report/v1/formats/do-thi-xml",
+        "draft": draft,
+        "routes": "/routes?agency=H14.5&of=field-report/v1+createRequest&v0=01392",
     }
     looks = [(name, path, "vi", "light") for name, path in shots.items()]
     looks += [("home.dark", "", "vi", "dark"), ("home.en", "", "en", "light")]
@@ -111,12 +116,13 @@ def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path
     return written
 
 
-def _session(browser: Browser, desk: str, world: World) -> Callable[[str, str], Page]:
-    """Signs one person in. Returns what opens a page in a language and a colour scheme."""
-    words = ["--agency", "H14.0", "--name", "Nguyễn Thị Lan"]
-    for role in _ROLES:
+def _session(browser: Browser, desk: str, world: World, who: tuple[str, ...]) -> Callable[[str, str], Page]:
+    """Signs one person in: account, name and roles. Returns what opens a page in a language and a colour scheme."""
+    account, name, *roles = who
+    words = ["--agency", "H14.0", "--name", name]
+    for role in roles:
         words += ["--role", role]
-    link = world.lgsp("console", "user", "add", "lan", *words, "--data", str(world.data))["link"]
+    link = world.lgsp("console", "user", "add", account, *words, "--data", str(world.data))["link"]
     first = browser.new_page()
     first.goto(link)
     first.locator("main button.primary").click()
@@ -137,6 +143,23 @@ def _session(browser: Browser, desk: str, world: World) -> Callable[[str, str], 
         return opened
 
     return page
+
+
+def _draft(page: Page) -> str:
+    """A later version of a contract, handed in by somebody else. Returns the path of its page."""
+    archive = zipped(
+        edition("1.2.0", unplaced("CameraEvent", "weather"), contract="camera-event").files, "camera-event/v1"
+    )
+    page.goto("/console/contracts/drafts/new")
+    given: Any = {"name": "camera-event.zip", "mimeType": "application/zip", "buffer": archive}
+    page.set_input_files("#archive", given)
+    page.locator("main button.primary").click()
+    page.fill("textarea[name=reason]", "Bổ sung thời tiết, đã thống nhất với Công an tỉnh")
+    page.locator("main form button.primary").click()
+    page.locator(".notice.good").wait_for()
+    path = urlsplit(page.url).path.removeprefix("/console")
+    page.close()
+    return path
 
 
 def _report(world: World, area: str) -> str:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -24,8 +24,8 @@ from contracts.errors import CONTRACT_INVALID
 FORMAT: Final = "lgsp-contract-bundle/1"
 MAX_FILES: Final = 2_000
 MAX_BYTES: Final = 20_000_000
-_MOST: Final = f"at most {MAX_FILES} files and {MAX_BYTES} bytes"
-_KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml", ".xlsx"})
+MOST: Final = f"at most {MAX_FILES} files and {MAX_BYTES} bytes"
+KINDS: Final = frozenset({".yaml", ".json", ".csv", ".xml", ".xlsx"})
 _CATALOGUE: Final = Path(__file__).parents[1] / "catalogue"
 SHARED: Final = "_codes"
 _TABLE: Final = re.compile(r"[a-z][a-z0-9-]*")
@@ -42,11 +42,9 @@ class Bundle:
     def of(cls, files: Mapping[str, bytes]) -> Bundle:
         """CONTRACT_INVALID for a path outside the folder, or for more than the limits."""
         for path in files:
-            pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path or not path.isprintable():
-                raise _refused(ascii(path)[1:-1], "a path inside the folder, with slashes, in UTF-8")
+            within(path)
         if len(files) > MAX_FILES or sum(map(len, files.values())) > MAX_BYTES:
-            raise _refused("", _MOST)
+            raise refused("", MOST)
         ordered = {path: files[path] for path in sorted(files)}
         return cls(ordered, "sha256:" + hashlib.sha256(_bytes_of(ordered)).hexdigest())
 
@@ -58,21 +56,28 @@ class Bundle:
         or from the catalogue. A table that is in codes/ already, as in an unpacked bundle, stays as it is.
         """
         if not path.is_dir():
-            raise _refused(path.name, "a folder")
+            raise refused(path.name, "a folder")
         files: dict[str, bytes] = {}
         left = MAX_BYTES
         for file in sorted(path.rglob("*")):
             inside = file.relative_to(path)
             if file.is_symlink() or not file.is_file() or any(part.startswith(".") for part in inside.parts):
                 continue
-            if file.suffix in _KINDS:
+            if file.suffix in KINDS:
                 files[inside.as_posix()] = raw = _read(file, inside.as_posix(), left)
                 left -= len(raw)
+        return cls.with_tables(files, lambda name: _table_of(path.absolute().parent.parent, name, left))
+
+    @classmethod
+    def with_tables(cls, files: dict[str, bytes], table: Callable[[str], bytes | None]) -> Bundle:
+        """Adds the code tables under `shared_codes` that `table` has, or else the catalogue."""
         for name in _shared_codes(files.get("contract.yaml", b"")):
-            folders = (path.absolute().parent.parent, _CATALOGUE)
-            table = next((each for folder in folders if (each := folder / SHARED / f"{name}.csv").is_file()), None)
-            if table is not None:
-                files.setdefault(f"codes/{name}.csv", _read(table, f"{SHARED}/{name}.csv", left))
+            if f"codes/{name}.csv" not in files:
+                raw = table(name)
+                if raw is None:
+                    raw = _table_of(_CATALOGUE, name, MAX_BYTES)
+                if raw is not None:
+                    files[f"codes/{name}.csv"] = raw
         return cls.of(files)
 
     def to_bytes(self) -> bytes:
@@ -87,8 +92,22 @@ class Bundle:
                 raise ValueError
             files = {str(path): base64.b64decode(text, validate=True) for path, text in document["files"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise _refused("", f"a bundle of the form {FORMAT}") from None
+            raise refused("", f"a bundle of the form {FORMAT}") from None
         return cls.of(files)
+
+
+def within(path: str) -> PurePosixPath:
+    """A path that stays inside a folder. Raises CONTRACT_INVALID for another one."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or str(pure) != path or not path.isprintable():
+        raise refused(path, "a path inside the folder, with slashes, in UTF-8")
+    return pure
+
+
+def _table_of(folder: Path, name: str, limit: int) -> bytes | None:
+    """A shared code table of a folder of contracts."""
+    file = folder / SHARED / f"{name}.csv"
+    return _read(file, f"{SHARED}/{name}.csv", limit) if file.is_file() else None
 
 
 def _read(file: Path, name: str, limit: int) -> bytes:
@@ -97,9 +116,9 @@ def _read(file: Path, name: str, limit: int) -> bytes:
         with file.open("rb") as opened:
             raw = opened.read(limit + 1)
     except OSError:
-        raise _refused(ascii(name)[1:-1], "a file that can be read") from None
+        raise refused(name, "a file that can be read") from None
     if len(raw) > limit:
-        raise _refused(ascii(name)[1:-1], _MOST)
+        raise refused(name, MOST)
     return raw
 
 
@@ -126,5 +145,5 @@ def _bytes_of(files: Mapping[str, bytes]) -> bytes:
     )
 
 
-def _refused(where: str, expected: str) -> Theirs:
-    return CONTRACT_INVALID(findings=[Finding(where, "", "something else", "bundle", expected)], count=1)
+def refused(where: str, expected: str, got: str = "something else") -> Theirs:
+    return CONTRACT_INVALID(findings=[Finding(ascii(where)[1:-1], "", got, "bundle", expected)], count=1)

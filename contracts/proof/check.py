@@ -1,4 +1,4 @@
-"""Checks a contract folder for `lgsp contract check` and reports what is proved.
+"""Checks a contract folder and reports what is proved: for `lgsp contract check`, and for pages that take a zip.
 
 Proved: the bundle is byte-stable; the schema keeps to the profile; every table is complete; every sample decodes to its
 twin; the laws hold on each sample in each format and on its variants; the XSD accepts what the schema accepts;
@@ -60,9 +60,34 @@ class Report:
 
 def check(folder: Path) -> Report:
     """Checks a folder. Faults of the folder are findings, never exceptions."""
-    report = Report("/".join(folder.absolute().parts[-2:]))
+    report = _check("/".join(folder.absolute().parts[-2:]), lambda: Bundle.from_folder(folder))
+    if report.compiled is not None:
+        report.findings += layout(report.compiled, folder.name)
+    return report
+
+
+def check_bundle(bundle: Bundle) -> Report:
+    """Checks a folder that was read before."""
+    return _check("", lambda: bundle)
+
+
+def refused(failure: Failure) -> Report:
+    """The report on a folder that cannot be read."""
+    return Report("", findings=list(failure.findings))
+
+
+def layout(compiled: CompiledContract, folder: str) -> list[Finding]:
+    """A finding if the folder is not named for the major version."""
+    version, wanted = compiled.contract.version, f"v{compiled.contract.major}"
+    if folder == wanted:
+        return []
+    return [Finding("contract.yaml", "version", f"version {version} in {folder}", "layout", f"a folder {wanted}")]
+
+
+def _check(place: str, read: Callable[[], Bundle]) -> Report:
+    report = Report(place)
     try:
-        report.bundle = bundle = Bundle.from_folder(folder)
+        report.bundle = bundle = read()
         report.findings.extend(marks(bundle))
         report.compiled = compiled = compile_bundle(bundle)
     except Failure as failure:
@@ -86,16 +111,6 @@ def check(folder: Path) -> Report:
         for each in compiled.contract.operations.values()
         if each.pattern is Pattern.SUBMIT and each.identity is None
     ]
-    if folder.name != f"v{compiled.contract.major}":
-        report.findings.append(
-            Finding(
-                "contract.yaml",
-                "version",
-                f"version {compiled.contract.version} in {folder.name}",
-                "layout",
-                f"a folder v{compiled.contract.major}",
-            )
-        )
     for codec in compiled.formats.values():
         for message in sorted(codec.mapped):
             report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))

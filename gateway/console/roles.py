@@ -36,15 +36,22 @@ class May(StrEnum):
     SETTLE = "settle"  # settle, retry, discard
     OPERATE = "operate"  # suspend, resume, revoke, maintenance, backups
     CONTRACTS = "contracts"  # contracts, mapping tables, routes
-    PUBLISH = "publish"  # publish versions of contracts
+    PUBLISH = "publish"  # hand in versions of contracts
+    CONFIRM = "confirm"  # confirm or reject what another person handed in
+    REGISTRY = "registry"  # registry documents: what one would change, and applying it
     ACCOUNTS = "accounts"  # people and their roles
 
 
 _READS: Final = {May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS}
 ROLES: Final[Mapping[Role, frozenset[May]]] = {
-    Role.OFFICER: frozenset(_READS | {May.EXPORT, May.BODIES, May.PROPOSE, May.OPERATE}),
-    Role.OPERATOR: frozenset(_READS | {May.BODIES, May.SETTLE, May.OPERATE, May.ACCOUNTS}),
-    Role.STEWARD: frozenset({May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE}),
+    Role.OFFICER: frozenset(_READS | {May.EXPORT, May.BODIES, May.PROPOSE, May.OPERATE, May.CONFIRM, May.REGISTRY}),
+    Role.OPERATOR: frozenset(_READS | {May.BODIES, May.SETTLE, May.OPERATE, May.ACCOUNTS, May.REGISTRY}),
+    Role.STEWARD: frozenset(
+        {
+            *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE),
+            *(May.CONFIRM, May.REGISTRY),
+        }
+    ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
     Role.CENTRE: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),

@@ -1,5 +1,5 @@
 """Readers of what comes to the doors before and around a message: framing, costs, answers of the reading process,
-workbooks."""
+workbooks; and of what people upload: archives, forms with files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterable
 
+from contracts.base.zips import open_zip
 from contracts.codecs.cells.xlsxparts import open_book
+from contracts.folder.zipped import unpacked
+from gateway.console.site import multipart
 from gateway.doors.http import costs
 from gateway.doors.http import reader as process
 from gateway.doors.http.framing import Framing
@@ -93,3 +96,57 @@ def workbooks() -> Iterable[Try]:
     yield Try("beginnings of entries", open_book, again(b"PK\x01\x02"))
     yield Try("ends of archives", open_book, again(b"PK\x05\x06" + bytes(18)))
     yield Try("parts", open_book, _archive, 2_000)
+
+
+def _contract(files: int) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("a/v1/contract.yaml", b"shared_codes: [x]")
+        for number in range(min(files, 1_900)):
+            book.writestr(f"a/v1/file{number}.json", b"{}" * 10)
+    return raw.getvalue()
+
+
+def _deep(depth: int) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("a/" * min(depth, 30_000) + "contract.yaml", b"x")
+    return raw.getvalue()
+
+
+def _flat(size: int) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("contract.yaml", bytes(size))
+    return raw.getvalue()
+
+
+@reader("contracts.base.zips:open_zip", "contracts.folder.zipped:unpacked")
+def archives() -> Iterable[Try]:
+    yield Try("letters", lambda raw: open_zip(raw, 2_000), again(b"a"))
+    yield Try("beginnings of entries", unpacked, again(b"PK\x01\x02"))
+    yield Try("ends of archives", unpacked, again(b"PK\x05\x06" + bytes(18)))
+    yield Try("files", unpacked, _contract, 1_900)
+    yield Try("folders in folders", unpacked, _deep, 30_000)
+    yield Try("a file that unpacks to much", unpacked, _flat)
+
+
+FORM = b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n'
+FORMS: dict[str, Callable[[int], bytes]] = {
+    "letters": again(b"a"),
+    "boundaries": again(b"\r\n--x"),
+    "parts": again(FORM + b"a\r\n", b"", b"--x--"),
+    "beginnings of boundaries": again(b"\r\n-", FORM, b"\r\n--x--"),
+    "a head without an end": again(b"a: b\r\n", b"--x\r\n", b"--x--"),
+    "parameters": again(b"; a=b", b"--x\r\ncontent-disposition: form-data", b"\r\n\r\na\r\n--x--"),
+    "a value": again(b"a", FORM, b"\r\n--x--"),
+    "blanks at the end": again(b" ", FORM + b"a\r\n--x--"),
+}
+
+
+@reader("gateway.console.site.multipart:read", "gateway.console.site.multipart:boundary_of")
+def uploads() -> Iterable[Try]:
+    for name, make in FORMS.items():
+        yield Try(name, lambda raw: multipart.read(raw, b"x"), make)
+    for name, text in {"semicolons": ";", "parameters": ";a=b", "quotes": '"', "boundaries": ";boundary=("}.items():
+        yield Try(name, multipart.boundary_of, lambda n, text=text: "multipart/form-data" + text * n)  # type: ignore[misc]

@@ -8,14 +8,13 @@ Invariant: `Budget` bounds the cost of reading a workbook, whatever the file dec
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
 from lxml import etree
 
+from contracts.base.zips import DAMAGED, ENCRYPTED, Refused, open_zip
 from contracts.mapping.grid import Unreadable
 
 MAX_PARTS: Final = 1_000
@@ -26,45 +25,20 @@ MAX_NAME: Final = 1_000  # characters of a name, an id, or a target
 MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 NO_XLSX: Final = "an XLSX workbook"
-_ENTRY: Final = b"PK\x01\x02"  # an entry of the central directory (APPNOTE.TXT 4.3.12)
-# Raised by zipfile for damaged archives.
-_DAMAGED: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    RuntimeError,
-)
 
 
 def open_book(raw: bytes) -> zipfile.ZipFile:
     """The archive, its directory checked. `Unreadable` for an invalid or rejected one."""
-    if raw.count(_ENTRY) > MAX_PARTS:  # before the directory is read: each entry costs far more than its bytes
-        raise Unreadable("too many parts, or one twice", NO_XLSX)
     try:
-        book = zipfile.ZipFile(io.BytesIO(raw))
-    except _DAMAGED:
-        raise Unreadable("no zip archive", NO_XLSX) from None
-    _check_parts(book)
-    return book
-
-
-def _check_parts(book: zipfile.ZipFile) -> None:
-    parts = book.infolist()
-    if len(parts) > MAX_PARTS or len({part.filename.lower() for part in parts}) < len(parts):
-        raise Unreadable("too many parts, or one twice", NO_XLSX)
-    for part in parts:
-        name = part.filename.lower()
+        book = open_zip(raw, MAX_PARTS)
+    except Refused as fault:
+        if (why := str(fault)) == ENCRYPTED:
+            raise Unreadable("an encrypted workbook", "a workbook without a password") from None
+        raise Unreadable(why, NO_XLSX) from None
+    for name in (part.filename.lower() for part in book.infolist()):
         if "vbaproject" in name or "/externallinks/" in name:
             raise Unreadable("macros, or links to other workbooks", "a workbook of plain values, saved as .xlsx")
-        if part.flag_bits & 1:
-            raise Unreadable("an encrypted workbook", "a workbook without a password")
-        if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Unreadable("a part that is packed in another way than by deflate", NO_XLSX)
+    return book
 
 
 class Budget:
@@ -94,7 +68,7 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         try:
             data: bytes = self._inner.read(65_536 if size < 0 else size)
-        except _DAMAGED:
+        except DAMAGED:
             raise Unreadable("a damaged part", NO_XLSX) from None
         self._unseen += len(data)
         if self._unseen > MAX_UNSEEN:
@@ -107,7 +81,7 @@ def elements(book: zipfile.ZipFile, part: str, budget: Budget, *tags: str) -> It
     """(local name, element) of each element of these names at its end; cleared after use."""
     try:
         inner = book.open(part)
-    except (KeyError, *_DAMAGED):
+    except (KeyError, *DAMAGED):
         raise Unreadable(f"no part {part[:80]}", NO_XLSX) from None
     wanted = [space + tag for tag in tags for space in (MAIN, STRICT)] if tags else None
     with inner:

@@ -26,7 +26,7 @@ KINDS: Final = frozenset(
         *("access", "access-review", "accounts-adopted", "accounts-repaired", "altered", "altered-ended"),
         *("authorities-asked", "backup", "backup-drill", "body-view", "break-glass"),
         *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
-        *("contract", "enrolment", "export", "feed-keys", "key-end"),
+        *("contract", "contract-draft", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),
         *("registry-adopted", "restore"),

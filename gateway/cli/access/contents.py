@@ -77,10 +77,10 @@ def show(connection: Connection, subject: Subject, now: float) -> tuple[dict[str
 
 def told(connection: Connection, subject: Subject, proposal: Proposal, signed: Signed) -> tuple[dict[str, Any], str]:
     """What a signature for `proposal` did: for programs and for people."""
-    from gateway.registry.changes.deciding import in_force_rows
+    from gateway.registry.changes.deciding import in_force_rows, waiting_rows
     from gateway.registry.changes.proposals import signed_by
 
-    rows = waiting.rows(connection)
+    rows = waiting_rows(connection)
     result = {"subject": subject.path, "in_force": in_force_rows(signed.effects), "waiting": rows}
     lines = waiting.in_force_lines(signed.effects)
     lines += waiting.lines([each for each in rows if each["subject"] == subject.path])

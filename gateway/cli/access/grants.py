@@ -134,7 +134,7 @@ def access_list(
 ) -> None:
     """All grants with what holds of them, the officers, the persons who operate or audit, and what else waits for
     signatures."""
-    from gateway.registry.changes import passkeys
+    from gateway.registry.changes import deciding, passkeys
     from gateway.registry.changes.officers import officers, persons
     from gateway.registry.history import grant_names
     from gateway.registry.snapshot import all_grants
@@ -146,7 +146,7 @@ def access_list(
         listing = [rows.row(grant, stands.at) for grant in all_grants(stands.registry)]
         gone = sorted(grant_names(stands.here) - {row["id"] for row in listing}) if every else []
         listing += [rows.ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
-        waits = waiting.rows(stands.registry)
+        waits = deciding.waiting_rows(stands.registry)
         acting, candidate_lines = persons(stands.registry), list(candidates.waiting(stands.registry))
     lines = [
         f"{row['id']:<10} {row['holder']:<14} {rows.way(row):<23}"

@@ -1,30 +1,11 @@
-"""The registry's content that waits for officers, or came into force: for people, for programs and for the log."""
+"""The registry's content that waits for officers, or came into force: in words for people."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from gateway.registry.changes.proposals import Effect
-
-
-def rows(connection: Connection) -> list[dict[str, Any]]:
-    """What waits: its edition and digest, who proposed and signed it, what else has to come into force before."""
-    from gateway.registry.changes.content import in_force
-    from gateway.registry.changes.proposals import proposals, signed_by, waits_for
-
-    waiting, force = proposals(connection, "waiting"), in_force(connection)
-    return [
-        {
-            **proposal.facts(),
-            "subject": subject.path,
-            "signed_by": list(signed_by(connection, proposal)),
-            "waits_for": [each.path for each in waits_for(proposal, waiting, force)],
-        }
-        for subject, proposal in waiting.items()
-    ]
 
 
 def lines(waiting: list[dict[str, Any]]) -> list[str]:

@@ -321,8 +321,7 @@ def _change(
 
     with changing(open_engine(settings.database_url), Seal.of(settings)) as change:
         done = act(change.connection)
-        if done.moved:
-            change.note("contract", done.facts(), time.time(), actor=actor())
+        publishing.record(change, done, time.time(), actor())
         pins = publishing.pins(change.connection, done.now.contract)
     now, before = done.now, done.before
     behind = {system: pin for system, pin in pins.items() if pin != minor_of(now.version)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
-from gateway.cli.common.waiting import in_force_lines, lines, rows
+from gateway.cli.common.waiting import in_force_lines, lines
 
 if TYPE_CHECKING:
     from gateway.registry.records import Change
@@ -37,11 +36,7 @@ def registry_apply(
     once two officers have signed it. Each change is logged."""
     from gateway.journal.database import open_engine
     from gateway.keys.authority import EmbeddedAuthority
-    from gateway.registry import store, versions
-    from gateway.registry.changes import deciding
-    from gateway.registry.changes.document import parse
-    from gateway.registry.changes.officers import acting
-    from gateway.registry.changes.proposals import founds
+    from gateway.registry.changes import applying, deciding
     from gateway.registry.seals.revisions import raise_revision, revision
     from gateway.registry.seals.sealing import Seal, changing
     from gateway.sandbox.officers import sign_waiting
@@ -52,27 +47,22 @@ def registry_apply(
         " / Chỉ tài liệu đăng ký; xem docs/vi/operating.md."
     )
     text = arguments.content(file, advice, as_json)
-    snapshot = current(settings)
-    fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
+    snapshot, embedded = current(settings), EmbeddedAuthority(settings).trust()
     now = time.time()
-    engine = open_engine(settings.database_url)
-    with changing(engine, Seal.of(settings)) as act:
-        fill |= {each.id: each.public_pem for each in acting(act.connection).values()}
-        document = parse(text, snapshot.contracts, fill, partial(versions.compiled, act.connection))
-        before, founding = revision(act.connection), founds(act.connection)
-        changes = store.apply(document, act.connection, now, EmbeddedAuthority(settings).trust())
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        before = revision(act.connection)
+        applied = applying.apply_text(act.connection, text, snapshot, embedded, now)
         effects = [] if no_sign else sign_waiting(act.connection, settings, now)
         if effects:
             raise_revision(act.connection)
         result: dict[str, Any] = {
-            "changes": listed(changes),
-            "founding": founding and bool(changes),
+            **applied.facts(),
             "in_force": deciding.in_force_rows(effects),
-            "waiting": rows(act.connection),
+            "waiting": deciding.waiting_rows(act.connection),
         }
         if revision(act.connection) != before:
-            act.note("registry", {**result, "stand_ins": bool(effects)}, now, actor=actor())
-    text_lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in changes]
+            act.note(applying.NOTE, {**result, "stand_ins": bool(effects)}, now, actor=actor())
+    text_lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in applied.changes]
     if result["founding"]:
         text_lines.append(
             "the first document of this instance: all of it is in force / tài liệu đầu tiên: toàn bộ có hiệu lực ngay"

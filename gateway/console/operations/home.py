@@ -19,6 +19,7 @@ def attend(asked: Asked) -> Any:
         "queue": None if found.queue is None else dict(found.queue),
         "counted": listing.COUNTED,
         "approvals": found.approvals,
+        "drafts": found.drafts,
         "review": None if found.review is None else {"due": when(found.review.at), "late": found.review.late},
         "certificates": None
         if found.ending is None

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from gateway.console.errors import CONSOLE_FORM, CONSOLE_ORIGIN
+from gateway.console.site import multipart
 
 MOST_FORM: Final = 1 << 18
 MOST_FIELDS: Final = 2_000
@@ -73,13 +74,33 @@ def check_token(form: Mapping[str, str], csrf: str) -> None:
 
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form; of a repeated field the values with line feeds between. Raises `console.form`."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
+    if _media(request) != _FORM:
         raise CONSOLE_FORM(field="content-type", why=_FORM)
+    return _fields(await _body(request, MOST_FORM))
+
+
+async def read_upload(request: Request, most: int) -> multipart.Form:
+    """A form that may have files, of at most `most` bytes. Raises `console.form`."""
+    if _media(request) != multipart.MEDIA:
+        return multipart.Form(await read_form(request), {})
+    boundary = multipart.boundary_of(request.headers.get("content-type", ""))
+    return multipart.read(await _body(request, most), boundary)
+
+
+def _media(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip()
+
+
+async def _body(request: Request, most: int) -> bytes:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_FORM:
-            raise CONSOLE_FORM(field="-", why=f"more than {MOST_FORM} bytes")
+        if len(body) > most:
+            raise CONSOLE_FORM(field="-", why=f"more than {most} bytes")
+    return bytes(body)
+
+
+def _fields(body: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:

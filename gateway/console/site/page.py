@@ -54,6 +54,7 @@ class Ask:
     now: float
     address: str = ""  # path and query, as they were asked for
     origin: str = ""  # scheme and host
+    files: Mapping[str, bytes] = field(default_factory=dict)  # of a page that takes an `upload`
 
     def field(self, name: str, most: int = 200) -> str:
         """A field of the form. Raises `console.form` if it is missing, empty or too long."""
@@ -133,3 +134,4 @@ class Page:
     method: str = "GET"
     operation: str = ""
     page_only: str = ""
+    upload: int = 0  # bytes of a form that may have files; 0: none, and the bound of other forms

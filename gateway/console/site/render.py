@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from contracts.base.errors import Failure
+from contracts.base.phrases import vietnamese
 from contracts.base.words import Language
 from gateway.console.site import drawing
 from security.grants.windows import civil
@@ -64,6 +65,7 @@ def environment(language: Language) -> Environment:
     made.filters["number"] = partial(number, language)
     made.filters["breakable"] = breakable
     made.filters["coded"] = coded
+    made.filters["phrase"] = vietnamese if language == "vi" else str
     made.filters["said"] = lambda words: words.of(language)
     made.globals.update(
         language=language,

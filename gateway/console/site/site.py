@@ -61,10 +61,13 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
     request.state.viewer = viewer
     if page.may not in viewer.account.may:
         raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=page.may)
-    form: dict[str, str] = {}
+    form, files = dict[str, str](), dict[str, bytes]()
     if page.method == "POST":
         guard.check_origin(request, desk.services.settings.desk_base)
-        form = await guard.read_form(request)
+        if page.upload:
+            form, files = await guard.read_upload(request, page.upload)
+        else:
+            form = await guard.read_form(request)
         guard.check_token(form, viewer.csrf)
     ask = Ask(
         desk=desk,
@@ -77,6 +80,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         now=desk.now(),
         address=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         origin=guard.origin_of(request),
+        files=files,
     )
     answer = await asyncio.to_thread(page.view, ask)
     if isinstance(answer, Live):

@@ -15,7 +15,7 @@ from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
-from gateway.console.work import access, attention, waiting
+from gateway.console.work import access, attention, draft_rows, waiting
 from gateway.delivery import listing
 from gateway.journal.schema import tables
 
@@ -24,10 +24,13 @@ LISTS = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
 
 
 class Needs(NamedTuple):
-    """`queue`: messages by list, each up to `listing.COUNTED`. `approvals`: proposals that wait for signatures."""
+    """`queue`: messages by list, each up to `listing.COUNTED`. `approvals`: proposals that wait for signatures.
+    `drafts`: contracts that another person handed in.
+    """
 
     queue: Mapping[str, int] | None
     approvals: int | None
+    drafts: int | None
     review: access.Due | None
     ending: tuple[attention.Ending, ...] | None
     refusals: tuple[Logged, ...] | None
@@ -48,12 +51,14 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
     """`days`: the span of the counted refusals."""
     may, scope, now = viewer.account.may, viewer.account.scope, desk.now()
     snapshot = desk.services.registry.snapshot
-    queue = approvals = review = ending = refusals = denials = volumes = None
+    queue = approvals = drafts = review = ending = refusals = denials = volumes = None
     with desk.reading() as connection:
         if May.QUEUE in may:
             queue = {each: listing.count(connection, each) for each in LISTS}
         if May.ACCESS in may:
             approvals = len(waiting.every(connection, snapshot, scope, now))
+        if May.CONFIRM in may:
+            drafts = draft_rows.waiting(connection, viewer.account.id, now)
         if May.SYSTEMS in may:
             ending = tuple(attention.ending(connection, scope, now))
     if May.ACCESS in may and scope is None:
@@ -67,6 +72,7 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
     return Needs(
         queue=queue,
         approvals=approvals,
+        drafts=drafts,
         review=review,
         ending=ending,
         refusals=refusals,

@@ -101,3 +101,24 @@ console_job_item = Table(  # the messages of a bulk retry
     Column("failure", Text),  # why it was skipped
     Column("at", Float),
 )
+console_draft = Table(  # what one person hands in and a second one confirms (`gateway.console.work.drafts`)
+    "console_draft",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("act", Text, nullable=False),  # publish | roll-back
+    Column("contract", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("bundle", Text, nullable=False),  # digest of what comes into force
+    Column("before", Text),  # digest of what was in force when it was checked
+    Column("content", LargeBinary),  # the bundle; NULL: of a roll-back, decided, or expired
+    Column("accepted", Text, nullable=False),  # JSON list: personal fields whose disclosure is accepted
+    Column("state", Text, nullable=False),  # checked | waiting | published | rejected | withdrawn
+    Column("account", Text, nullable=False),  # of who made it
+    Column("actor", Text, nullable=False),  # the same, as the log names him
+    Column("reason", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("decided", Float),
+    Column("decided_by", Text),  # as the log names him
+    Column("why", Text),  # of a rejection
+)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from contracts.base.errors import Finding
-from gateway.registry.changes import granting, officers, passkeys, proposals
+from gateway.registry.changes import content, granting, officers, passkeys, proposals
 from gateway.registry.changes.content import Subject
 from gateway.registry.changes.granting import GRANT, Approved
 from gateway.registry.errors import GRANT_MASK_UNSHOWN, unknown
@@ -43,14 +43,14 @@ class Signed:
 
     def facts(self) -> dict[str, Any]:
         """For the log."""
-        content = Subject.at(self.path)
+        subject = Subject.at(self.path)
         approval = {
-            "subject": self.path if content is None else str(content),
+            "subject": self.path if subject is None else str(subject),
             "officer": self.officer,
             "digest": digest(self.asked.content),
             "signature": self.signature,
         }
-        return {"approval": approval, **({"in_force": in_force_rows(self.effects)} if content is not None else {})}
+        return {"approval": approval, **({"in_force": in_force_rows(self.effects)} if subject is not None else {})}
 
 
 def asked(connection: Connection, path: str) -> Approved:
@@ -72,19 +72,19 @@ def asked(connection: Connection, path: str) -> Approved:
 
 def sign(connection: Connection, path: str, officer: str, signature: str, now: float) -> Signed:
     """Take a signature. One that is there already changes nothing."""
-    content = asked(connection, path)
+    wanted = asked(connection, path)
     effects: list[proposals.Effect] = []
     if (subject := Subject.at(path)) is not None:
         changes, effects = proposals.approve(connection, subject, officer, signature, now)
-    elif content.what == GRANT:
+    elif wanted.what == GRANT:
         check_shown(load_snapshot(connection), granting.content_of(connection, path))
         changes = granting.approve_grant(connection, path, officer, signature, now)
-    elif content.what == officers.PASSKEY:
-        changes = passkeys.approve(connection, content.name, officer, signature, now)
+    elif wanted.what == officers.PASSKEY:
+        changes = passkeys.approve(connection, wanted.name, officer, signature, now)
     else:
-        roll = officers.PERSONS if content.what == officers.PERSONS.what else officers.OFFICERS
-        changes = granting.approve_officer(connection, content.name, officer, signature, now, roll=roll)
-    return Signed(path, content, officer, signature, changes, effects)
+        roll = officers.PERSONS if wanted.what == officers.PERSONS.what else officers.OFFICERS
+        changes = granting.approve_officer(connection, wanted.name, officer, signature, now, roll=roll)
+    return Signed(path, wanted, officer, signature, changes, effects)
 
 
 def record(act: Act, changes: Iterable[Change], now: float, actor: str, **facts: Any) -> None:
@@ -101,6 +101,20 @@ def listed(changes: Iterable[Change]) -> list[dict[str, Any]]:
 
 def in_force_rows(effects: Iterable[proposals.Effect]) -> list[dict[str, Any]]:
     return [{**each.facts(), "subject": each.proposal.subject.path} for each in effects]
+
+
+def waiting_rows(connection: Connection) -> list[dict[str, Any]]:
+    """What waits: its edition and digest, who proposed and signed it, what else has to come into force before."""
+    waiting, force = proposals.proposals(connection, "waiting"), content.in_force(connection)
+    return [
+        {
+            **proposal.facts(),
+            "subject": subject.path,
+            "signed_by": list(proposals.signed_by(connection, proposal)),
+            "waits_for": [each.path for each in proposals.waits_for(proposal, waiting, force)],
+        }
+        for subject, proposal in waiting.items()
+    ]
 
 
 def check_shown(snapshot: Snapshot, grant: Grant) -> None:

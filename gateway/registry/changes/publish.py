@@ -41,6 +41,7 @@ from gateway.registry.errors import (
     unknown,
 )
 from gateway.registry.records import System
+from gateway.registry.seals.sealing import Act
 from gateway.registry.versions import Stored, minor_of
 from security.transparency.entry import Json
 
@@ -90,13 +91,13 @@ class Accepted:
     now: float = 0.0
 
 
-def publish(
+def planned(
     connection: Connection, bundle: Bundle, compiled: CompiledContract, accepted: Accepted = Accepted()
 ) -> Publication:
-    """Put a checked contract in force. The same bytes change nothing."""
+    """What `publish` would do, with its refusals; changes nothing."""
     contract = compiled.contract
     now = Stored(contract.name, contract.version, bundle.digest)
-    before = _hold(connection, contract.name)
+    before = versions.in_force(connection).get(contract.name)
     if before is not None and before.digest == now.digest:
         return Publication(now, before)
     for each in versions.stored(connection, contract.name):
@@ -111,14 +112,24 @@ def publish(
         changes = differences((old, compile_bundle(old)), (bundle, compiled))
         _check_step(now, before, changes)
         disclosed = _disclosed(connection, compile_bundle(old), compiled, accepted)
-    store.publish_bundle(connection, bundle, compiled)
-    store.mark_withdrawn(connection, now.digest, False)
     return Publication(now, before, tuple(changes), disclosed=disclosed)
 
 
-def roll_back(connection: Connection, contract: str, accepted: Accepted = Accepted()) -> Publication:
-    """Put the previous version in force again."""
-    before = _hold(connection, contract)
+def publish(
+    connection: Connection, bundle: Bundle, compiled: CompiledContract, accepted: Accepted = Accepted()
+) -> Publication:
+    """Put a checked contract in force. The same bytes change nothing."""
+    _hold(connection, compiled.contract.name)
+    done = planned(connection, bundle, compiled, accepted)
+    if done.moved:
+        store.publish_bundle(connection, bundle, compiled)
+        store.mark_withdrawn(connection, done.now.digest, False)
+    return done
+
+
+def planned_roll_back(connection: Connection, contract: str, accepted: Accepted = Accepted()) -> Publication:
+    """What `roll_back` would do, with its refusals; changes nothing."""
+    before = versions.in_force(connection).get(contract)
     if before is None:
         raise unknown("contract", contract)
     older = [
@@ -132,9 +143,23 @@ def roll_back(connection: Connection, contract: str, accepted: Accepted = Accept
         raise CONTRACT_PINNED(contract=contract, version=before.version, systems=", ".join(blocking))
     old, new = (compile_bundle(versions.load(connection, each.digest)) for each in (before, now))
     disclosed = _disclosed(connection, old, new, accepted)
-    store.put_in_force(connection, contract, now.digest)
-    store.mark_withdrawn(connection, before.digest, True)
     return Publication(now, before, how="rolled back", disclosed=disclosed)
+
+
+def roll_back(connection: Connection, contract: str, accepted: Accepted = Accepted()) -> Publication:
+    """Put the previous version in force again."""
+    _hold(connection, contract)
+    done = planned_roll_back(connection, contract, accepted)
+    assert done.before is not None
+    store.put_in_force(connection, contract, done.now.digest)
+    store.mark_withdrawn(connection, done.before.digest, True)
+    return done
+
+
+def record(act: Act, done: Publication, now: float, actor: str, **facts: Json) -> None:
+    """The entry of a publication; none if nothing changed."""
+    if done.moved:
+        act.note("contract", {**done.facts(), **facts}, now, actor=actor)
 
 
 def _disclosed(
@@ -179,11 +204,10 @@ def pins(connection: Connection, contract: str) -> dict[str, str]:
     return {system: pin for system, pin in sorted(pinned) if pin is not None}
 
 
-def _hold(connection: Connection, contract: str) -> Stored | None:
-    """The bundle in force, with its pointer locked until the end of the transaction."""
+def _hold(connection: Connection, contract: str) -> None:
+    """Locks the pointer until the end of the transaction."""
     table = tables.contract_in_force
     connection.execute(select(table.c.digest).where(table.c.contract == contract).with_for_update())
-    return versions.in_force(connection).get(contract)
 
 
 def _check_step(now: Stored, before: Stored, changes: list[Change]) -> None:

@@ -212,6 +212,7 @@ def _console(whole: Whole) -> None:
             console_tables.console_filter,
             console_tables.console_job,
             console_tables.console_job_item,
+            console_tables.console_draft,
         ):
             connection.execute(insert(table).values(_values(table)))
 

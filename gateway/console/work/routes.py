@@ -1,0 +1,184 @@
+"""Routes for a steward: which system gets which message, and where one message of somebody would go.
+
+Whoever sees one agency alone sees the routes to its own systems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from contracts.base.words import Words
+from gateway.console.accounts.records import Viewer
+from gateway.console.errors import CONSOLE_FORM
+from gateway.console.site.desk import Desk
+from gateway.registry.changes.content import Content, Subject, in_force
+from gateway.registry.changes.proposals import proposals
+from gateway.registry.records import NEWEST, Route, System
+from gateway.registry.routing import FEED, RouteTable
+from gateway.registry.snapshot import Snapshot
+from security.grants.grants import Decision
+
+MOST_VALUE: Final = 500  # characters of a value that a condition asks for
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """One rule. `number` counts from 1 within its operation; the first that fits decides. `system` is None for the
+    contract's own feed. `speaks` is the version of the contract that the system speaks. Somebody of another agency
+    does not see the address."""
+
+    contract: str
+    version: str
+    operation: str
+    title: Words
+    number: int
+    when: tuple[tuple[str, tuple[str, ...]], ...]
+    name: str
+    system: System | None
+    speaks: str
+    address: str | None
+    ready: str
+
+    @property
+    def subject(self) -> str:
+        return Subject("route", f"{self.contract} {self.operation}").path
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """`waiting` are the subjects of routes that wait for officers."""
+
+    rows: tuple[RouteRow, ...]
+    waiting: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a message would go: may its sender ask, which rule decides, and may the receiver have it.
+
+    `row` is None if no rule fits, `receives` if no system gets it.
+    """
+
+    asks: Decision
+    row: RouteRow | None
+    receives: Decision | None
+    values: Mapping[str, str]
+
+    @property
+    def arrives(self) -> bool:
+        row = self.row
+        if not self.asks.allowed or row is None:
+            return False
+        return row.system is None or row.ready == "ready" and self.receives is not None and self.receives.allowed
+
+
+def routes(desk: Desk, viewer: Viewer, contract: str = "", system: str = "") -> Routes:
+    """By contract and operation, in the order in which rules are tried."""
+    contents, waiting = _contents(desk)
+    rows = _rows(desk, contents)
+    scope = viewer.account.scope
+    shown = (
+        each
+        for each in rows
+        if contract in ("", each.contract)
+        and system in ("", each.name)
+        and (scope is None or each.system is not None and each.system.agency == scope)
+    )
+    return Routes(tuple(shown), waiting)
+
+
+def operations(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+    """Operation, as `CONTRACT OPERATION`, by contract: what can be asked about."""
+    return {name: tuple(each.contract.operations) for name, each in sorted(snapshot.contracts.items())}
+
+
+def conditions(desk: Desk, contract: str, operation: str) -> tuple[str, ...]:
+    """The paths of the message that decide."""
+    contents, _ = _contents(desk)
+    table = contents.get(Subject("route", f"{contract} {operation}"), {}).get("table", ())
+    return tuple(dict.fromkeys(path for each in table for path in each["when"]))
+
+
+def where(desk: Desk, viewer: Viewer, given: tuple[str, str, str], values: Mapping[str, str]) -> Where:
+    """`given` are agency, contract and operation; `values` those of the message by path. Raises `console.form`."""
+    agency, contract, operation = given
+    snapshot, now = desk.services.registry.snapshot, desk.now()
+    agency = viewer.account.scope or agency
+    if agency not in snapshot.agencies:
+        raise CONSOLE_FORM(field="agency", why=", ".join(snapshot.agencies))
+    known = operations(snapshot)
+    if contract not in known:
+        raise CONSOLE_FORM(field="contract", why=" | ".join(known))
+    if operation not in known[contract]:
+        raise CONSOLE_FORM(field="operation", why=" | ".join(known[contract]))
+    for path, value in values.items():
+        if len(value) > MOST_VALUE:
+            raise CONSOLE_FORM(field=path[:100], why=f"more than {MOST_VALUE} characters")
+    contents, _ = _contents(desk)
+    rows = [each for each in _rows(desk, contents) if (each.contract, each.operation) == (contract, operation)]
+    row = _deciding(rows, _message(values))
+    asks, receives = snapshot.decide(agency, contract, operation, now), None
+    if row is not None and row.system is not None:
+        receives = snapshot.decide_receiving(row.system.agency, contract, operation, now)
+        if viewer.account.scope not in (None, row.system.agency):
+            row = replace(row, address=None)
+    return Where(asks, row, receives, {path: text for path, text in values.items() if text})
+
+
+def _contents(desk: Desk) -> tuple[Mapping[Subject, Content], frozenset[str]]:
+    with desk.reading() as connection:
+        waiting = proposals(connection, "waiting")
+        return in_force(connection), frozenset(each.path for each in waiting if each.what == "route")
+
+
+def _rows(desk: Desk, contents: Mapping[Subject, Content]) -> list[RouteRow]:
+    snapshot = desk.services.registry.snapshot
+    ready = snapshot.readiness(desk.now())
+    rows: list[RouteRow] = []
+    for subject, content in sorted(contents.items()):
+        compiled = snapshot.contracts.get(content["contract"]) if subject.what == "route" else None
+        operation = compiled.contract.operations.get(content["operation"]) if compiled is not None else None
+        if compiled is None or operation is None:
+            continue
+        for number, each in enumerate(content["table"], 1):
+            system = None if each["system"] == FEED else snapshot.systems.get(each["system"])
+            endpoint = system.endpoint if system is not None else None
+            name = compiled.contract.name
+            rows.append(
+                RouteRow(
+                    contract=name,
+                    version=compiled.contract.version,
+                    operation=operation.name,
+                    title=operation.title,
+                    number=number,
+                    when=tuple((path, tuple(values)) for path, values in sorted(each["when"].items())),
+                    name=each["system"],
+                    system=system,
+                    speaks="" if system is None else system.versions.get(name, NEWEST),
+                    address=None if endpoint is None else endpoint.url,
+                    ready=ready.get(each["system"], "unknown"),
+                )
+            )
+    return rows
+
+
+def _deciding(rows: Sequence[RouteRow], message: Mapping[str, Any]) -> RouteRow | None:
+    """By the table that a door uses, with the number of each rule in place of its system."""
+    table = RouteTable([Route(row.contract, row.operation, dict(row.when), str(row.number)) for row in rows])
+    found = table.find(message)
+    return None if found is None else rows[int(found) - 1]
+
+
+def _message(values: Mapping[str, str]) -> dict[str, Any]:
+    """A message with these values at these paths, in place of lists one element."""
+    message: dict[str, Any] = {}
+    for path, value in values.items():
+        *steps, last = (step.removesuffix("[]") for step in path.split("."))
+        at = message
+        for step in steps:
+            inner = at.setdefault(step, {})
+            at = inner if isinstance(inner, dict) else {}
+        at[last] = value
+    return message
