@@ -138,12 +138,12 @@ async def test_a_draft_ends_and_so_does_its_makers_word(people: Desk) -> None:
     tu, lan = await people.signed_in("tu", Role.STEWARD), await people.signed_in("lan", Role.OFFICER)
     at = await handed_in(tu)
     shown = await digest(lan, at)
-    with writing(people.world.engine) as connection:
-        store.set_active(connection, "tu", False, people.now(), "test")
+    with people.changing() as change:
+        store.set_active(change, "tu", False)
     answer = await lan.post(f"{at}/confirm", digest=shown)
     assert answer.status == 403 and b"draft.maker" in answer.body
-    with writing(people.world.engine) as connection:
-        store.set_active(connection, "tu", True, people.now(), "test")
+    with people.changing() as change:
+        store.set_active(change, "tu", True)
     people.moved += draft_rows.WAITING_SECONDS + 1
     lan = await people.sign_in("lan")
     answer = await lan.post(f"{at}/confirm", digest=shown)

@@ -200,5 +200,5 @@ def _viewer(people: Desk, id: str) -> Any:
     from gateway.console.accounts import store as accounts
     from gateway.console.accounts.records import Viewer
 
-    with people.world.engine.connect() as connection:
-        return Viewer(accounts.find(connection, id), "totp", "test")
+    with people.rows() as rows:
+        return Viewer(accounts.find(rows, id), "totp", "test")

@@ -170,13 +170,13 @@ def confirm(desk: Desk, viewer: Viewer, id: str, digest: str) -> Publication:
     now = desk.now()
     with desk.reading() as connection:  # the check takes a while: before the transaction
         draft = _found(connection, viewer, id)
-        _check_second(connection, draft, viewer, now)
+        _check_second(desk, draft, viewer, now)
         content = draft_rows.content(connection, id)
     report = None if draft.act == ROLL_BACK else _proved(content, draft)
     _require(report)
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         draft = _found(act.connection, viewer, id, lock=True)
-        _check_second(act.connection, draft, viewer, now)
+        _check_second(desk, draft, viewer, now)
         if digest != _digest(act.connection, draft):
             raise DRAFT_OTHER(draft=id)
         done = _published(act, draft, report, now)
@@ -206,12 +206,13 @@ def _published(act: Act, draft: Draft, report: Report | None, now: float) -> Pub
     return done
 
 
-def _check_second(connection: Connection, draft: Draft, viewer: Viewer, now: float) -> None:
+def _check_second(desk: Desk, draft: Draft, viewer: Viewer, now: float) -> None:
     if draft.state != WAITING or not draft.is_open(now):
         raise DRAFT_CLOSED(draft=draft.id, state=draft.state)
     if draft.account == viewer.account.id:
         raise DRAFT_OWN(draft=draft.id)
-    row = accounts.row_of(connection, draft.account)
+    with desk.accounts() as rows:
+        row = accounts.row_of(rows, draft.account)
     if row is None or not (maker := Account.of(row)).active or May.PUBLISH not in maker.may:
         raise DRAFT_MAKER(draft=draft.id, account=draft.account)
 

@@ -11,8 +11,8 @@ from hashlib import sha256
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 _ACTOR = re.compile(r"[^/\s]+/([^/\s:]+)(?:: .*)?", re.DOTALL)
 _AT_ONCE = 2_000
