@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -397,3 +398,27 @@ async def test_a_restored_instance_has_the_accounts_as_they_were_sealed(people: 
         assert [each.id for each in store.listed(rows)] == ["cuc", "lan"]
     with people.rows() as rows:  # the seal of the log that ended
         assert store.listed(rows) == []
+
+
+def test_a_reader_is_never_misled_by_a_change_at_the_same_time(people: Desk) -> None:
+    """It takes the mark before its moment of the database, so no mark is later than what it sees."""
+    people.add("lan", Role.OFFICER)
+    ended = threading.Event()
+
+    def change() -> None:
+        try:
+            for _ in range(30):
+                with people.changing() as change:
+                    store.make_link(change, "lan")
+        finally:
+            ended.set()
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    seal, reads = people.seal, 0
+    while not ended.is_set():
+        with account_rows.reading(people.world.engine, seal) as rows:
+            assert store.row_of(rows, "lan") is not None, rows.head
+        reads += 1
+    writer.join()
+    assert reads > 1
