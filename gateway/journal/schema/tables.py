@@ -13,19 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
 from gateway.journal.schema.console_tables import (
     console_account as console_account,
@@ -46,6 +34,7 @@ from gateway.journal.schema.console_tables import (
     console_token as console_token,
 )
 from gateway.journal.schema.metadata import AUTO
+from gateway.journal.schema.metadata import NOTES as NOTES
 from gateway.journal.schema.metadata import metadata as metadata
 from gateway.journal.schema.registry_tables import (
     access_grant as access_grant,
@@ -179,8 +168,6 @@ log_entry = Table(
     Column("sequenced", Float, nullable=False),
     UniqueConstraint("transfer", "phase", name="one_phase"),
 )
-# Of the few entries that are no transfer's. SQLite takes it for a query that has this condition literally.
-NOTES: Final = text("phase NOT IN ('intent', 'outcome', 'refusal')")
 Index("log_note", log_entry.c.phase, log_entry.c.idx, sqlite_where=NOTES, postgresql_where=NOTES)
 log_tile = Table(
     "log_tile",
