@@ -125,11 +125,18 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
             connection.execute(update(row).where(row.c.id == id).values(**values))
         answer = await lan.post(f"{at}/confirm", digest=shown)
         assert answer.status == 409 and b"draft.other" in answer.body, values
+        assert (await lan.get(at)).status == (409 if set(values) == {"content"} else 200), values
         with writing(people.world.engine) as connection:
             connection.execute(update(row).where(row.c.id == id).values(**{name: before[name] for name in values}))
     with writing(people.world.engine) as connection:
         put(connection, edition("1.2.1"))
     assert (await lan.post(f"{at}/confirm", digest=shown)).status == 409
+    with people.world.engine.connect() as connection:
+        found = draft_rows.find(connection, id)
+        assert found is not None
+        forged = drafts._digest(connection, found)
+    answer = await lan.post(f"{at}/confirm", digest=forged)
+    assert answer.status == 409 and b"draft.other" in answer.body, "it was checked against another version"
     assert await digest(lan, at) == "" and "differs from the page" in Reader((await lan.get(at)).body).text
     assert in_force(people) == "1.2.1"
 

@@ -95,7 +95,7 @@ BAD: dict[str, bytes] = {
     "an encrypted file": encrypted(zipped(CONTRACT)),
     "a file that unpacks to too much": zipped({**CONTRACT, "schema.json": bytes(MAX_BYTES + 1)}),
     "files that unpack to too much together": zipped(
-        {**CONTRACT, **{f"{n}.json": bytes(2_000_000) for n in range(11)}}
+        {**CONTRACT, **{f"{n}.json": bytes(2_000_000) for n in range(40)}}
     ),
     "a file larger than it declares": declaring_little(zipped({"contract.yaml": bytes(1_000)})),
     "files over one another": overlapping(),
