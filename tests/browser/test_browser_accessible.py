@@ -53,6 +53,10 @@ def test_nothing_serious_is_found(console: Console, scheme: str) -> None:
     assert not [each for each in troubles if "Content Security Policy" in each]
 
 
+CLIPPED = """[...document.querySelectorAll("table.stacks")]
+  .filter((each) => each.scrollWidth > each.parentElement.clientWidth).map((each) => each.outerHTML.slice(0, 120))"""
+
+
 def test_pages_fit_a_phone(console: Console) -> None:
     page = console.signed_in("phuc", *EVERY, viewport={"width": 390, "height": 844})
     wide = []
@@ -61,4 +65,7 @@ def test_pages_fit_a_phone(console: Console) -> None:
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 390:
             wide.append(f"{path}: {width}: {page.evaluate(OVER)}")
+        wide += [f"{path}: {each}" for each in page.evaluate(CLIPPED)]
+        if page.evaluate("document.querySelector('main')?.getBoundingClientRect().top ?? 0") > 300:
+            wide.append(f"{path}: it begins below its frame")
     assert not wide

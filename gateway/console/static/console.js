@@ -9,7 +9,9 @@ for (const part of document.querySelectorAll("[data-live]")) {
     if (!answer.ok) return source.close();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById(part.id);
-    if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
+    if (!fresh) return;
+    for (const table of fresh.querySelectorAll(".scroll table")) stack(table);
+    if (fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
   });
   source.addEventListener("end", () => source.close());
   addEventListener("pagehide", () => source.close());
@@ -26,4 +28,19 @@ for (const file of document.querySelectorAll("[data-fills]")) {
   file.addEventListener("change", async () => {
     if (file.files[0] && file.files[0].size <= 65536) document.getElementById(file.dataset.fills).value = await file.files[0].text();
   });
+}
+
+// On a phone a row of a table is a card: each cell stands under the heading of its column.
+for (const table of document.querySelectorAll(".scroll table")) stack(table);
+function stack(table) {
+  const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
+  if (names.length < 2 || table.closest(".matrix")) return;
+  for (const row of table.tBodies[0]?.rows ?? []) {
+    let column = 0;
+    for (const cell of row.cells) {
+      cell.dataset.label = names[column] ?? "";
+      column += cell.colSpan;
+    }
+  }
+  table.classList.add("stacks");
 }
