@@ -120,7 +120,7 @@ async def test_certificates_are_looked_at_ordered_issued_and_handed_over(desk: D
         package.namelist()
     )
     assert package.read("tls.crt") == pem and b"PRIVATE" not in b"".join(map(package.read, package.namelist()))
-    handout = zipfile.ZipFile(io.BytesIO((await minh.get("/console/handout")).body))
+    handout = zipfile.ZipFile(io.BytesIO((await minh.get(f"{HERE}/handout")).body))
     assert json.loads(handout.read("gateway.json"))["gateway_key_id"] == "gateway.sign-1"
     (asked,), (done,) = notes(desk, "enrolment"), notes(desk, "registry")
     assert asked["actor"] == done["actor"] and asked["actor"].startswith("H14.0/minh: console")

@@ -82,6 +82,8 @@ def package(ask: Ask) -> Sent:
 
 
 def handout(ask: Ask) -> Sent:
+    """The same for each system."""
+    board.system_of(ask.desk, ask.viewer, ask.path["system"])
     return Sent(enrolling.handout_package(ask.desk), "application/zip", "handout.zip")
 
 
@@ -101,5 +103,5 @@ PAGES = (
     Page("/systems/{system}/enrolments/{job}/package", package, May.SYSTEMS),
     Page("/systems/{system}/enrolments/{job}/certificates/{use}", certificate, May.SYSTEMS),
     Page("/systems/{system}/ends/{job}/keep", keep, May.OPERATE, method="POST", operation="keepKeys"),
-    Page("/handout", handout, May.SYSTEMS),
+    Page("/systems/{system}/handout", handout, May.SYSTEMS),
 )
