@@ -12,10 +12,11 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from lxml import etree
 
@@ -36,7 +37,7 @@ from gateway.client.errors import (
     Refused,
     refused,
 )
-from gateway.client.feeds import FeedPage
+from gateway.client.feeds import FeedPage, page_query
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.transport import HttpTransport, Transport
@@ -80,6 +81,7 @@ class AsyncClient:
         self._language: Language = language
         self._tries = tries
         self._clock = clock
+        self._seconds = seconds
         self._transport: Transport = transport or HttpTransport(
             identity.tls(), seconds=seconds, connections=connections
         )
@@ -184,16 +186,46 @@ class AsyncClient:
         """The access token, renewed before it ends (RFC 7523, bound to our client certificate by RFC 8705)."""
         return await self._token.get()
 
-    async def feed(self, contract: str, after: str | None = None, limit: int = 100) -> FeedPage:
-        """One page of a contract's feed, after a cursor."""
-        query = {"limit": str(limit)} | ({"after": after} if after else {})
-        return await self._read("GET", f"/feeds/{contract}?{urlencode(query)}", FeedPage.read)
+    async def feeds(self) -> list[dict[str, Any]]:
+        """The feeds that this system may read: where each stands, who hands in (`Feeds` of openapi/feeds.yaml)."""
+        listed: list[dict[str, Any]] = await self._read("GET", "/feeds", lambda answer: answer.json()["feeds"])
+        return listed
 
-    async def pages(self, contract: str, after: str | None = None, limit: int = 100) -> AsyncIterator[FeedPage]:
-        """All pages up to now. To miss no event, store the events of a page first, then its `next`."""
+    async def feed(
+        self,
+        contract: str,
+        after: str | None = None,
+        limit: int = 100,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        wait: int = 0,
+    ) -> FeedPage:
+        """One page of a contract's feed, after a cursor, of events sequenced from `since` to before `until`. For an
+        empty page the gateway waits up to `wait` seconds (30 at most, and less than the limit of a request).
+        """
+        query = page_query(after, limit, since, until, min(wait, int(self._seconds) - 5))
+        return await self._read("GET", f"/feeds/{contract}?{query}", FeedPage.read)
+
+    async def pages(
+        self, contract: str, after: str | None = None, limit: int = 100, *, wait: int = 0
+    ) -> AsyncIterator[FeedPage]:
+        """All pages up to now; with `wait` it goes on without an end, and gives a page whenever events came. To miss
+        no event, store the events of a page first, then its `next`.
+        """
         more = True
+        while more or wait:
+            page = await self.feed(contract, after, limit, wait=wait)
+            if page.events or not wait:
+                yield page
+            after, more = page.next, page.more
+
+    async def state(self, contract: str, limit: int = 1000) -> AsyncIterator[FeedPage]:
+        """What stands now, by business key. Go on with `pages(contract, after=…)`, from `goes_on` of the first page."""
+        after, more = "", True
         while more:
-            page = await self.feed(contract, after, limit)
+            query = page_query(after, limit, None, None, 0)
+            page = await self._read("GET", f"/feeds/{contract}/state?{query}", FeedPage.read)
             yield page
             after, more = page.next, page.more
 

@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from gateway.client.answers import Answer
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """Keep `next` once the events are stored. `more` False: nothing newer yet; ask later with the same cursor."""
+    """Keep `next` once the events are stored. `more` False: nothing newer yet; ask later with the same cursor.
+    `complete`: this is the end of the range up to `until`, and no event will come into it any more. `goes_on`: of a
+    page of the state, the cursor to go on with in the feed.
+    """
 
     events: tuple[dict[str, Any], ...]
     next: str
     more: bool
     answer: Answer
+    complete: bool = False
+    goes_on: str | None = None
 
     @classmethod
     def read(cls, answer: Answer) -> FeedPage:
         """Raises ValueError for anything but a page."""
         try:
             content = answer.json()
-            return cls(tuple(content["events"]), str(content["next"]), content["more"] is True, answer)
+            events, next, more = tuple(content["events"]), str(content["next"]), content["more"] is True
+            return cls(events, next, more, answer, content.get("complete") is True, content.get("continue"))
         except (KeyError, TypeError) as wrong:
             raise ValueError(f"{type(wrong).__name__}: {wrong}") from None
+
+
+def page_query(
+    after: str | None, limit: int, since: datetime | str | None, until: datetime | str | None, wait: int
+) -> str:
+    """The query of a page. A `datetime` has its zone; raises ValueError for one without."""
+    query = {"limit": str(limit)} | ({"after": after} if after else {})
+    for name, time in (("since", since), ("until", until)):
+        if isinstance(time, datetime):
+            if time.tzinfo is None:
+                raise ValueError(f"{name}: a time without its zone")
+            query[name] = time.isoformat()
+        elif time:
+            query[name] = time
+    return urlencode(query | ({"wait": str(wait)} if wait > 0 else {}))

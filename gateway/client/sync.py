@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
+from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -88,15 +89,34 @@ class Client:
     def token(self) -> str:
         return self._done(self._client.token())
 
-    def feed(self, contract: str, after: str | None = None, limit: int = 100) -> FeedPage:
-        return self._done(self._client.feed(contract, after, limit))
+    def feeds(self) -> list[dict[str, Any]]:
+        return self._done(self._client.feeds())
 
-    def pages(self, contract: str, after: str | None = None, limit: int = 100) -> Iterator[FeedPage]:
-        more = True
-        while more:
-            page = self.feed(contract, after, limit)
+    def feed(
+        self,
+        contract: str,
+        after: str | None = None,
+        limit: int = 100,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        wait: int = 0,
+    ) -> FeedPage:
+        return self._done(self._client.feed(contract, after, limit, since=since, until=until, wait=wait))
+
+    def pages(self, contract: str, after: str | None = None, limit: int = 100, *, wait: int = 0) -> Iterator[FeedPage]:
+        pages = self._client.pages(contract, after, limit, wait=wait)
+        yield from self._each(pages)
+
+    def state(self, contract: str, limit: int = 1000) -> Iterator[FeedPage]:
+        yield from self._each(self._client.state(contract, limit))
+
+    def _each(self, pages: AsyncIterator[FeedPage]) -> Iterator[FeedPage]:
+        async def next_page() -> FeedPage | None:
+            return await anext(pages, None)
+
+        while (page := self._done(next_page())) is not None:
             yield page
-            after, more = page.next, page.more
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))

@@ -215,7 +215,8 @@ class Exchange:
         new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
         how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json, keys=settled.new)
         row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
-        feed = FeedRow(row.contract, transfer, event(decoded, now, settled.kind), f"{transfer}/canonical")
+        text = event(decoded, now, settled.kind, settled.replaces)
+        feed = FeedRow(row.contract, transfer, text, f"{transfer}/canonical")
         bound = {
             "request": binding.of_transfer(intent.leaf, row),
             "canonical": binding.of_event(feed.contract, feed.event),

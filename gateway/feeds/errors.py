@@ -8,6 +8,7 @@ _errors = Errors(__file__)
 
 FEED_BAD_CURSOR = _errors.theirs("feed.bad-cursor", 400)
 FEED_NO_VALUE = _errors.theirs("feed.no-value", 404)
+FEED_NO_STATE = _errors.theirs("feed.no-state", 404)
 FEED_RESTORED = _errors.theirs("feed.restored", 410)
 MESSAGE_KEY_TAKEN = _errors.theirs("message.key-taken", 409)
 MESSAGE_REFERENCE = _errors.theirs("message.reference", 422)

@@ -67,11 +67,14 @@ class Claim(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """The rows to write and the kind of the event. `repeats` is set instead if all of the message is known."""
+    """The rows to write and the kind of the event. `replaces`: the transfers that handed in what this one corrects or
+    recalls. `repeats` is set instead if all of the message is known.
+    """
 
     kind: Kind
     rows: tuple[KeyRow, ...] = ()
     repeats: str | None = None
+    replaces: frozenset[str] = frozenset()
 
     @property
     def new(self) -> int:
@@ -86,14 +89,14 @@ def claim(
     identity = operation.identity
     if identity is None:
         return None
-    kind, space = kind_of(identity, message), _space(contract.name, operation.name, identity, party)
+    kind, within = kind_of(identity, message), space(contract.name, operation.name, identity, party)
     own: dict[str, Own] = {}
     findings: list[Finding] = []
     for each in keys_of(identity, message):
         hashed = Own(
-            hash_id(f"{space}{each.key}"),
+            hash_id(f"{within}{each.key}"),
             hash_id(f"feed content\n{each.content}"),
-            hash_id(f"{space}reference\n{each.reference}") if identity.reference else "",
+            hash_id(f"{within}reference\n{each.reference}") if identity.reference else "",
             each.at,
         )
         if own.setdefault(hashed.key, hashed).content != hashed.content and len(findings) < _MOST:
@@ -103,7 +106,9 @@ def claim(
     refers = identity.relations[kind].refers if kind in identity.relations else None
     named = None if refers is None else references_of(identity, message, refers)
     references = (
-        tuple((hash_id(f"{space}{key}"), hash_id(f"{space}reference\n{whole}")) for key, whole in dict.fromkeys(named))
+        tuple(
+            (hash_id(f"{within}{key}"), hash_id(f"{within}reference\n{whole}")) for key, whole in dict.fromkeys(named)
+        )
         if named
         else None
     )
@@ -116,7 +121,7 @@ def key_of_query(contract: Contract, operation: Operation, message: Mapping[str,
     assert feed is not None
     identity = contract.operations[feed.operation].identity
     assert identity is not None
-    return hash_id(_space(contract.name, feed.operation, identity, Party("", "")) + key_from(message, feed.key))
+    return hash_id(space(contract.name, feed.operation, identity, Party("", "")) + key_from(message, feed.key))
 
 
 def read_rows(connection: Connection, keys: Sequence[str]) -> dict[str, KeyRow]:
@@ -159,7 +164,10 @@ def settle(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> Settled:
         raise _unknown([Finding("", paths, "a key that is not known here", "reference", _KNOWN)])
     if claim.refers is not None:
         rows += _referred(claim, known, transfer)
-    return Settled(Kind.CORRECTED if changed and claim.kind is Kind.SUBMITTED else claim.kind, tuple(rows))
+    kind = Kind.CORRECTED if changed and claim.kind is Kind.SUBMITTED else claim.kind
+    corrected = {known[row.key].transfer for row in rows if row.transfer == transfer and row.key in known}
+    referred = {row.transfer for row in rows if row.transfer != transfer}
+    return Settled(kind, tuple(rows), replaces=frozenset(corrected | referred))
 
 
 def as_handed_in(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> tuple[KeyRow, ...]:
@@ -225,7 +233,8 @@ def _row(claim: Claim, own: Own, transfer: str, before: KeyRow | None) -> KeyRow
     return sealed(row, claim.hash_id)
 
 
-def _space(contract: str, operation: str, identity: Identity, party: Party) -> str:
+def space(contract: str, operation: str, identity: Identity, party: Party) -> str:
+    """What precedes a business key before it is hashed."""
     scope = {"all": "", "agency": party.agency, "system": party.system}[identity.scope]
     return f"feed key\n{contract}\n{operation}\n{identity.scope}\n{scope}\n"
 

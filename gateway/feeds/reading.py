@@ -21,15 +21,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from contracts.base.errors import Finding, Ours
+from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
 from gateway.feeds import cursor as cursors
-from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
+from gateway.feeds import places
+from gateway.feeds.places import ALWAYS, Times
 from gateway.feeds.sessions import Span
-from gateway.journal import epochs
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
@@ -39,20 +39,23 @@ from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
-# As `transfer_records.event` writes it; quotation marks within other values are escaped.
 _logger: Final = logging.getLogger("lgsp.feeds")
+COLUMNS: Final = tuple(tables.feed_event.c[name] for name in ("offset", "transfer", "event", "body_ref", "sequenced"))
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is the cursor of the next page, also if `more` is false. `span` is None for a page without events."""
+    """`next` is the cursor of the next page, also if `more` is false. `span` is None for a page without events.
+    `complete`: no event will come into the range of times any more.
+    """
 
     events: tuple[CloudEvent, ...]
     next: str
     more: bool
     span: Span | None = None
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,22 @@ class RawPage:
     next: str
     more: bool
     span: Span | None = None
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class FeedRow:
     offset: int
     transfer: str
     event: str
     body_ref: str
     sequenced: float
     end: str | None  # how the dispatched message ended that it tells of
+
+    @classmethod
+    def of(cls, row: Any) -> FeedRow:
+        """A row of `COLUMNS`."""
+        return cls(row.offset, row.transfer, row.event, row.body_ref, row.sequenced, _end(row.event))
 
     @property
     def body(self) -> str:
@@ -94,10 +103,31 @@ class _Row:
 
 
 def read(
-    connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, mask: Mask | None = None
+    connection: Connection,
+    contract: str,
+    after: str | None,
+    limit: int,
+    *,
+    vault: Vault,
+    mask: Mask | None = None,
+    times: Times = ALWAYS,
 ) -> Page:
-    """Up to `limit` events after the cursor, or from the start. `feed.bad-cursor` for a cursor of another feed."""
-    rows, next, more = _rows(connection, contract, after, limit)
+    """Up to `limit` events after the cursor, or from the start, within the times. `feed.bad-cursor` for a cursor of
+    another feed.
+    """
+    rows, next, more, complete = _rows(connection, contract, after, limit, times)
+    events, span = events_of(connection, contract, rows, vault)
+    if mask is not None:
+        for event in events:
+            if "data" in event:
+                event["data"] = mask(event["data"])
+    return Page(tuple(events), next, more, span, complete)
+
+
+def events_of(
+    connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault
+) -> tuple[list[CloudEvent], Span | None]:
+    """The events of these rows, in their order, and what of the feed they hold."""
     bodies = _bodies(connection, contract, rows, vault)
     events: list[CloudEvent] = []
     for row in rows:
@@ -110,15 +140,16 @@ def read(
         if body is None:
             event.update(bodies.tombstone(row))
         else:
-            data = read_json(body)
-            event["data"] = mask(data) if mask is not None else data
+            event["data"] = read_json(body)
         events.append(event)
-    return Page(tuple(events), next, more, _span(connection, rows, bodies.tampered))
+    return events, _span(connection, rows, bodies.tampered)
 
 
-def read_raw(connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault) -> RawPage:
+def read_raw(
+    connection: Connection, contract: str, after: str | None, limit: int, *, vault: Vault, times: Times = ALWAYS
+) -> RawPage:
     """The same without a mask: each event as JSON text, with the stored bytes of its body."""
-    rows, next, more = _rows(connection, contract, after, limit)
+    rows, next, more, complete = _rows(connection, contract, after, limit, times)
     bodies = _bodies(connection, contract, rows, vault)
     events: list[bytes] = []
     for row in rows:
@@ -129,17 +160,18 @@ def read_raw(connection: Connection, contract: str, after: str | None, limit: in
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered))
+    return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered), complete)
 
 
-def _span(connection: Connection, rows: Sequence[_Row], tampered: tuple[int, ...]) -> Span | None:
+def _span(connection: Connection, rows: Sequence[FeedRow], tampered: tuple[int, ...]) -> Span | None:
     """What of the feed a page holds. The agency of a changed row may be a false one: it is named all the same."""
     if not rows:
         return None
     senders = {str(json.loads(row.event).get("lgspagency", "")) for row in rows}
     answered = [row.transfer for row in rows if row.end == HANDLED]
     answering = provider_agencies(connection, answered).values() if answered else ()
-    return Span(rows[0].offset, rows[-1].offset, len(rows), frozenset({*senders, *answering} - {""}), tampered)
+    offsets = [row.offset for row in rows]
+    return Span(min(offsets), max(offsets), len(rows), frozenset({*senders, *answering} - {""}), tampered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +182,7 @@ class _Bodies:
     ended: Mapping[str, str]
     tampered: tuple[int, ...]
 
-    def tombstone(self, row: _Row) -> dict[str, Any]:
+    def tombstone(self, row: FeedRow) -> dict[str, Any]:
         if row.offset in self.tampered:
             return {"tombstone": True, "tombstonereason": "tampered"}
         for id in (*row.parts.values(), row.sealed):
@@ -159,7 +191,7 @@ class _Bodies:
         return {"tombstone": True, "tombstonereason": "lost"}
 
 
-def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: Vault) -> _Bodies:
+def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault) -> _Bodies:
     ids = {row.offset: (*row.parts.values(), row.sealed) for row in rows}
     opened = vault.open_many(connection, [*{id for each in ids.values() for id in each}])
     plain: dict[int, bytes | None] = {}
@@ -187,7 +219,7 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[_Row], vault: 
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
-def _data(row: _Row, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None:
+def _data(row: FeedRow, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None:
     """The event's data as JSON text; None if one of its bodies is gone."""
     texts = {id: body.plain for id, body in bodies.items() if isinstance(body, Opened)}
     if len(texts) < len(bodies):
@@ -197,47 +229,32 @@ def _data(row: _Row, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None
     return b"{" + b",".join(f'"{name}":'.encode() + texts[id] for name, id in row.parts.items()) + b"}"
 
 
-def _bare(row: _Row) -> str:
+def _bare(row: FeedRow) -> str:
     """Only the required attributes (CloudEvents 1.0), for an event that was changed."""
     attributes = {"specversion": "1.0", "id": row.transfer, "source": "urn:lgsp:gateway", "type": "lgsp:tampered"}
     return json.dumps(attributes, separators=(",", ":"))
 
 
-def _rows(connection: Connection, contract: str, after: str | None, limit: int) -> tuple[Sequence[_Row], str, bool]:
-    offset = cursors.decode(after, contract) if after else 0
+def _rows(
+    connection: Connection, contract: str, after: str | None, limit: int, times: Times
+) -> tuple[Sequence[FeedRow], str, bool, bool]:
+    """The rows, the next cursor, whether there are more, and whether the range is complete."""
+    low, high, complete = places.bounds(connection, contract, after, times)
     limit = max(1, min(limit, MOST))
     table = tables.feed_event.c
-    events = connection.execute(
-        select(table.offset, table.transfer, table.event, table.body_ref, table.sequenced)
-        .where(table.contract == contract, table.offset > offset)
-        .order_by(table.offset)
-        .limit(limit + 1)
-    ).all()
-    if offset and (not events or events[0][0] != offset + 1):
-        _check_place(connection, contract, offset)
-    rows = [_Row(*row, _end(row.event)) for row in events[:limit]]
-    return rows, cursors.encode(contract, rows[-1].offset if rows else offset), len(events) > limit
+    query = (
+        select(*COLUMNS).where(table.contract == contract, table.offset > low).order_by(table.offset).limit(limit + 1)
+    )
+    events = connection.execute(query if high is None else query.where(table.offset <= high)).all()
+    if low and (not events or events[0][0] != low + 1):
+        places.check(connection, contract, low)
+    rows = [FeedRow.of(row) for row in events[:limit]]
+    more = len(events) > limit
+    return rows, cursors.encode(contract, rows[-1].offset if rows else low), more, complete and not more
 
 
 def _end(event: str) -> str | None:
+    # As `transfer_records.event` writes it; quotation marks within other values are escaped.
     if not any(f':{end}"' in event for end in ENDS.values()):  # most events need not be parsed
         return None
     return end_of(str(json.loads(event).get("type")))
-
-
-def _check_place(connection: Connection, contract: str, offset: int) -> None:
-    """Refuses a cursor whose event does not exist: it was lost in a restore, or never existed."""
-    table = tables.feed_event.c
-    last = (
-        connection.execute(
-            select(func.max(table.offset)).where(table.contract == contract, table.offset <= offset)
-        ).scalar()
-        or 0
-    )
-    if last == offset:
-        return
-    if epochs.epoch(connection):
-        again = cursors.encode(contract, last)
-        finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
-        raise FEED_RESTORED(findings=[finding], contract=contract, last=last, cursor=again)
-    raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.beyond"))

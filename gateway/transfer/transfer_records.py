@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Collection
 from typing import Final
 
 from contracts.base.times import rfc3339
@@ -15,6 +16,7 @@ from gateway.registry.records import System
 from gateway.transfer.stages import Decoded, Fed, Message, Receipt, Requested
 from gateway.transfer.states import Event, State, after
 
+MOST_REPLACED: Final = 20  # ids in an event
 # How a dispatched transfer ended, as the type of its event says.
 ENDS: Final = {State.ANSWERED.value: "handled", State.FAILED.value: "refused", State.DEAD.value: "undelivered"}
 
@@ -69,8 +71,10 @@ def end_of(type: str) -> str | None:
     return end if end in ENDS.values() else None
 
 
-def event(decoded: Decoded, now: float, kind: Kind) -> str:
-    """The CloudEvents 1.0 attributes of a submitted message. Readers add its data from the vault."""
+def event(decoded: Decoded, now: float, kind: Kind, replaces: Collection[str]) -> str:
+    """The CloudEvents 1.0 attributes of a submitted message. Readers add its data from the vault. `replaces`: the
+    transfers whose content it corrects or recalls.
+    """
     requested = decoded.requested
     event = {
         "specversion": "1.0",
@@ -89,6 +93,8 @@ def event(decoded: Decoded, now: float, kind: Kind) -> str:
         event["subject"] = subject_of(operation.identity, decoded.message)
     elif isinstance(key, str):
         event["subject"] = key
+    if replaces:
+        event["lgspreplaces"] = " ".join(sorted(replaces)[-MOST_REPLACED:])
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 

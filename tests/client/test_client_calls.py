@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -109,6 +111,29 @@ def test_the_feed_page_by_page(client: Clients) -> None:
     assert all(page.more for page in pages[:-1]) and not pages[-1].more
     found = [event["data"]["identifier"] for page in pages for event in page.events]
     assert [each for each in found if each in sent] == sent
+
+
+def test_who_waits_is_given_the_alert_that_comes(client: Clients) -> None:
+    centre, began = client("dieu-hanh"), datetime.now(UTC)
+    (feed,) = [each for each in centre.feeds() if each["contract"] == "incident-alert/v1"]
+    assert "H14.2" in feed["sources"]
+    pages = centre.pages("incident-alert/v1", feed["head"], wait=20)
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(next, pages)
+        identifier = f"NCHMF-{uuid.uuid4()}"
+        client("canh-bao").soap("incident-alert/v1", messages.cap_alert(identifier=identifier))
+        page = waiting.result(60)
+        while identifier not in [event["data"]["identifier"] for event in page.events]:
+            page = next(pages)
+    later = centre.feed("incident-alert/v1", since=began - timedelta(seconds=1), limit=1000)
+    assert identifier in [event["data"]["identifier"] for event in later.events]
+    standing = list(centre.state("incident-alert/v1", limit=500))
+    assert identifier in [event["data"]["identifier"] for page in standing for event in page.events]
+    assert centre.feed("incident-alert/v1", standing[0].goes_on).next and not standing[-1].more
+    past = centre.feed("incident-alert/v1", until="2001-01-01T00:00:00Z")
+    assert past.events == () and past.complete and not later.complete
+    with pytest.raises(ValueError, match="zone"):
+        centre.feed("incident-alert/v1", since=datetime(2026, 1, 1))
 
 
 def test_refusals_say_who_can_mend_them_in_both_languages(client: Clients) -> None:

@@ -131,6 +131,24 @@ def test_a_value_again_is_a_correction_and_has_its_subject(gateway: Gateway) -> 
     assert send.refused({"values": [two, three]}, None) == ("message.key-taken", "other content under one key")
 
 
+def test_an_event_names_the_events_that_it_replaces(gateway: Gateway) -> None:
+    send, first = Sender(gateway), alert()
+    send(first)
+    send(alert(identifier="A-2", msgType="Ack", references=reference(first)))
+    send(alert(identifier="A-3", msgType="Update", references=reference(first)))
+    send(alert(identifier="A-4", msgType="Cancel", references=reference(first, identifier="A-3")))
+    stored = Sender(gateway, VALUES, "submitValues")
+    for values in ([value("04", 1), value("01273", 2)], [value("04", 3)], [value("04", 4), value("01273", 5)]):
+        stored({"values": values}, None)
+    table = tables.feed_pending.c
+    with gateway.engine.connect() as connection:
+        found = [json.loads(each) for each in connection.scalars(select(table.event).order_by(table.id))]
+    place = {each["id"]: number for number, each in enumerate(found)}
+    assert [sorted(place[id] for id in each.get("lgspreplaces", "").split()) for each in found] == [
+        [], [], [0], [2], [], [4], [4, 5],
+    ]  # fmt: skip
+
+
 def test_what_is_refused_is_named_where_the_sender_has_it(gateway: Gateway) -> None:
     """In the answer, and in what the log keeps of it."""
     send = Sender(gateway)

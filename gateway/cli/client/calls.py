@@ -6,6 +6,7 @@ Invariant: nothing of the server is loaded here (a test looks), so that this run
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -100,22 +101,41 @@ def client_token(options: IdentityOptions, as_json: AsJson = False) -> None:
 @commands.command("feed")
 @grouped
 def client_feed(
-    contract: Annotated[str, typer.Argument(help="Such as incident-alert/v1.")],
     kit: Kit,
+    contract: Annotated[
+        str | None, typer.Argument(help="Such as incident-alert/v1; without one the feeds are listed.")
+    ] = None,
     after: Annotated[str | None, typer.Option("--after", help="Cursor `next` of the page before.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many events.")] = 100,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Events sequenced at or after this time: 2026-11-24T07:00:00+07:00.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Events sequenced before this time.")] = None,
+    wait: Annotated[
+        int, typer.Option("--wait", min=0, max=30, help="Seconds to wait for an event if there is none.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """One page of a feed, an event a line; the cursor to go on with is told on standard error."""
     with kit_failures(as_json), kit.client(as_json) as client:
-        page = client.feed(contract, after, limit)
+        if contract is None:
+            feeds = client.feeds()
+            emit({"ok": True, "feeds": feeds}, as_json, "\n".join(map(_feed_line, feeds)) or "no feeds")
+        page = client.feed(contract, after, limit, since=since, until=until, wait=wait)
         if not as_json:
             print(
                 f"next: --after {page.next}{'' if page.more else '  (no more for now / chưa có tin mới hơn)'}",
                 file=sys.stderr,
             )
         result = {"ok": True, "events": list(page.events), "next": page.next, "more": page.more}
+        if until is not None:
+            result["complete"] = page.complete
         emit(result, as_json, "\n".join(map(text_of, page.events)))
+
+
+def _feed_line(feed: Mapping[str, Any]) -> str:
+    newest = feed["newest"]["sequencedtime"] if feed["newest"] else "–"
+    return f"{feed['contract']}  newest {newest}  pending {feed['pending']}  from {', '.join(feed['sources']) or '–'}"
 
 
 @commands.command("reconcile")

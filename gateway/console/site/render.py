@@ -40,7 +40,12 @@ HEADERS: Final = {
     "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
     "cache-control": "no-store",
 }
-STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "passkeys.js": "text/javascript"}
+STATIC: Final = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "passkeys.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 @cache

@@ -12,7 +12,9 @@ for (const part of document.querySelectorAll("[data-live]")) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const each of parts) {
       const fresh = page.getElementById(each.id);
-      if (fresh && fresh.innerHTML !== each.innerHTML) each.replaceChildren(...fresh.childNodes);
+      if (!fresh) continue;
+      for (const table of fresh.querySelectorAll(".scroll table")) stack(table);
+      if (fresh.innerHTML !== each.innerHTML) each.replaceChildren(...fresh.childNodes);
     }
   };
   source.addEventListener("changed", () => renew(part, ...named("with")));
@@ -26,4 +28,19 @@ for (const part of document.querySelectorAll("[data-live]")) {
 // A page that is open for a time is left when the time is over.
 for (const part of document.querySelectorAll("[data-ends]")) {
   setTimeout(() => location.replace(part.dataset.then), Number(part.dataset.ends) * 1000);
+}
+
+// On a phone a row of a table is a card: each cell stands under the heading of its column.
+for (const table of document.querySelectorAll(".scroll table")) stack(table);
+function stack(table) {
+  const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
+  if (names.length < 2 || table.closest(".matrix")) return;
+  for (const row of table.tBodies[0]?.rows ?? []) {
+    let column = 0;
+    for (const cell of row.cells) {
+      cell.dataset.label = names[column] ?? "";
+      column += cell.colSpan;
+    }
+  }
+  table.classList.add("stacks");
 }

@@ -6,8 +6,9 @@ Invariant: a handler gets an `ApiRequest` only after routing, security and valid
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Engine
@@ -22,6 +23,8 @@ from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.floods import block_of
 from gateway.exchange.quotas import UsedUp
+from gateway.feeds.arrivals import Arrivals
+from gateway.feeds.heads import offsets
 from gateway.feeds.sessions import Sessions
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import ReplayKey, Verdict, Write
@@ -116,6 +119,14 @@ class Services:
     clock: Callable[[], float]
     readers: Readers = field(default_factory=Readers)
     sessions: Sessions = field(default_factory=Sessions)
+    arrivals: Arrivals = field(init=False)
+
+    def __post_init__(self) -> None:
+        def read(contracts: Collection[str]) -> Mapping[str, int]:
+            with self.engine.connect() as connection:
+                return offsets(connection, contracts)
+
+        self.arrivals = Arrivals(partial(self.readers.run, ("gateway", "arrivals"), read))
 
     async def authenticate(self, call: Call, received: Received, operation: str) -> Caller:
         channel = call.channel()

@@ -226,6 +226,7 @@ feed_key = Table(  # what stands under each business key of a feed (`gateway.fee
     Column("previous", Text),  # the transfer that changed it before; NULL: it was new
     Column("seal", Text, nullable=False),  # keyed hash of the other columns
 )
+Index("feed_key_state", feed_key.c.contract, feed_key.c.state, feed_key.c.transfer)
 feed_keyed = Table(  # how far older events were taken up into `feed_key`
     "feed_keyed",
     metadata,

@@ -126,6 +126,7 @@ async def test_the_type_tells_no_more_than_the_fields_that_it_follows_from(
             [{name: each[name] for name in each if name not in ("data", "type")} for each in events]
         )
         assert not any(kind in attributes for kind in KINDS)
+        assert ["lgspreplaces" in each for each in events] == [kind in ("corrected", "recalled") for kind in told]
 
 
 @ATTACK

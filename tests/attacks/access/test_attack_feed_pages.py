@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,17 @@ def change(world: World, how: Any) -> None:
         store.raise_revision(connection)
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
+
+
+@ATTACK
+@pytest.mark.parametrize("how", [revoked, suspended, narrowed, without_role, moved], ids=lambda how: str(how.__name__))
+async def test_who_waits_sees_what_is_granted_when_the_event_comes(how: Any, tmp_path: Path, keys: House) -> None:
+    async with opened(tmp_path / "api", keys) as world:
+        waiting = asyncio.create_task(world.signed("dieu-hanh", f"{FEED}?wait=30"))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        change(world, how)
+        await world.hand_in(ONE, {"identifier": ONE, "note": "private-1"})
+        world.sequence()
+        answer = await asyncio.wait_for(waiting, 25)
+        assert b"private" not in answer.body and answer.status == (200 if how is narrowed else 403), answer.body

@@ -23,8 +23,8 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer readFeed readTransfer readCheckpoint readTile readConsistency "
-    "readOrigin readProof readEntries reconcileCounts readStatus"
+    "issueToken readAuthorizationServer listFeeds readFeed readState readTransfer readCheckpoint readTile "
+    "readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
@@ -103,7 +103,7 @@ def test_all_documents_are_served_not_only_the_first_and_the_last(world: World) 
     [
         "/",
         "/nothing",
-        "/feeds",
+        "/feeds/",
         "/feeds/x",
         "/audit",
         "/audit/",

@@ -1,0 +1,107 @@
+"""Finds places in a feed: where a cursor stands, and which events were sequenced within a time.
+
+Theory of operation
+1. The sequencer never takes a time before that of an earlier event. So the first event at or after a moment is found by
+   bisection over the offsets.
+2. A range up to a moment is complete as soon as something was sequenced or signed at that moment or later. Nothing that
+   is sequenced afterwards can lie before it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from contracts.base.errors import Finding
+from gateway.feeds import cursor as cursors
+from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
+from gateway.journal import epochs
+from gateway.journal.schema import tables
+
+_event: Final = tables.feed_event.c
+
+
+class Times(NamedTuple):
+    """Of sequencing, in Unix seconds: at or after `since`, before `until`. None: no bound."""
+
+    since: float | None = None
+    until: float | None = None
+
+
+class Bounds(NamedTuple):
+    """Offsets after `low`, up to `high` (None: no bound). `complete`: no event will come into the range any more."""
+
+    low: int
+    high: int | None
+    complete: bool
+
+
+ALWAYS: Final = Times()
+
+
+def moment(text: str) -> float | None:
+    """A time with its zone (RFC 3339) in Unix seconds; None for anything else."""
+    try:
+        read = datetime.fromisoformat(text)
+        return None if read.tzinfo is None else read.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def head(connection: Connection, contract: str) -> int:
+    """The offset of the newest event; 0 if there is none."""
+    return connection.scalar(select(func.max(_event.offset)).where(_event.contract == contract)) or 0
+
+
+def bounds(connection: Connection, contract: str, after: str | None, times: Times) -> Bounds:
+    """The offsets that a cursor and times leave. `feed.bad-cursor` for a cursor of another feed."""
+    low = cursors.decode(after, contract) if after else 0
+    if times == ALWAYS:
+        return Bounds(low, None, False)
+    newest = head(connection, contract)
+    if times.since is not None:
+        low = max(low, _before(connection, contract, times.since, newest))
+    if times.until is None:
+        return Bounds(low, None, False)
+    high = _before(connection, contract, times.until, newest)
+    return Bounds(low, high, high < newest or _signed(connection) >= times.until)
+
+
+def check(connection: Connection, contract: str, offset: int) -> None:
+    """Refuses a cursor whose event does not exist: it was lost in a restore, or never existed."""
+    last = (
+        connection.scalar(select(func.max(_event.offset)).where(_event.contract == contract, _event.offset <= offset))
+        or 0
+    )
+    if last == offset:
+        return
+    if epochs.epoch(connection):
+        again = cursors.encode(contract, last)
+        finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
+        raise FEED_RESTORED(findings=[finding], contract=contract, last=last, cursor=again)
+    raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.beyond"))
+
+
+def _before(connection: Connection, contract: str, time: float, newest: int) -> int:
+    """The offset of the last event before a time; 0 if there is none. Offsets of an epoch lie far above the last."""
+    low, high = 0, newest + 1  # the event that is looked for has an offset of `low` + 1 to `high`
+    while low + 1 < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            select(_event.offset, _event.sequenced)
+            .where(_event.contract == contract, _event.offset >= middle, _event.offset < high)
+            .order_by(_event.offset)
+            .limit(1)
+        ).first()
+        if row is None or row.sequenced >= time:
+            high = middle
+        else:
+            low = int(row.offset)
+    return low
+
+
+def _signed(connection: Connection) -> float:
+    """When the newest checkpoint was signed."""
+    return connection.scalar(select(func.max(tables.checkpoint.c.signed))) or 0.0

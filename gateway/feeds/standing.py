@@ -1,0 +1,159 @@
+"""Lists what stands now in a feed: each event with content that nothing corrected or recalled, by business key.
+
+A new reader takes the state first and goes on with the feed after it, instead of reading years of events.
+Theory of operation
+1. The first page fixes a place in the feed, `continue`. The cursor of the state carries it along.
+2. The pages go by transfer. An event later than that place is left out: the feed after the place has it.
+3. What changes while the pages are read is an event after the place. So state and feed together always end at what
+   stands, in whatever order pages and changes come.
+Invariant: of a message with many items only those are given that stand.
+Invariant: a row of a key that was changed in the database is not believed: its event is a tombstone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from contracts.base.integers import whole_number
+from contracts.canonical.model import Contract
+from contracts.compiled.identity import keys_of, subject_of
+from gateway.feeds import cursor as cursors
+from gateway.feeds import keys
+from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_NO_STATE
+from gateway.feeds.places import head
+from gateway.feeds.reading import COLUMNS, MOST, CloudEvent, FeedRow, events_of
+from gateway.feeds.sessions import Span
+from gateway.journal.schema import tables
+from gateway.journal.write import KeyRow
+from gateway.transfer.key_seals import HashId, is_sound
+from gateway.transfer.transfer_records import operation_of
+from gateway.vault.vault import Vault
+
+_logger: Final = logging.getLogger("lgsp.feeds")
+_VERSION: Final = "state"
+_LONGEST: Final = 400
+_key: Final = tables.feed_key.c
+
+
+class _Place(NamedTuple):
+    """`head`: the offset of the newest event when the first page was read. `after`: the last transfer of the pages."""
+
+    head: int
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`next`: the cursor of the next page of the state; `place`: the cursor to go on with in the feed."""
+
+    events: tuple[CloudEvent, ...]
+    next: str
+    more: bool
+    place: str
+    span: Span | None
+
+
+def standing(
+    connection: Connection, contract: Contract, after: str | None, limit: int, vault: Vault, hash_id: HashId
+) -> Standing:
+    """A page of up to `limit` events. `feed.no-state` for a contract without business keys, `feed.bad-cursor`."""
+    if not any(operation.identity is not None for operation in contract.fed):
+        raise FEED_NO_STATE(contract=contract.name)
+    place = _decode(after, contract.name) if after else _Place(head(connection, contract.name))
+    limit = max(1, min(limit, MOST))
+    live = (
+        select(_key.transfer)
+        .where(_key.contract == contract.name, _key.state == keys.LIVE, _key.transfer > place.after)
+        .distinct()
+        .order_by(_key.transfer)
+        .limit(limit + 1)
+    )
+    found = list(connection.scalars(live))
+    transfers, more = found[:limit], len(found) > limit
+    event = tables.feed_event.c
+    query = (
+        select(*COLUMNS)
+        .where(event.contract == contract.name, event.transfer.in_(transfers), event.offset <= place.head)
+        .order_by(event.transfer)
+    )
+    rows = [FeedRow.of(row) for row in connection.execute(query)]
+    events, span = events_of(connection, contract.name, rows, vault)
+    stands = _keys(connection, contract.name, transfers)
+    shown = [
+        _reduced(contract, each, stands.get(row.transfer, ()), hash_id) for row, each in zip(rows, events, strict=True)
+    ]
+    changed = [row.offset for row, each in zip(rows, shown, strict=True) if each.get("tombstonereason") == "tampered"]
+    if span is not None:
+        span = span._replace(tampered=tuple(sorted({*span.tampered, *changed})))
+    next = _encode(contract.name, place._replace(after=transfers[-1] if transfers else place.after))
+    return Standing(tuple(shown), next, more, cursors.encode(contract.name, place.head), span)
+
+
+def _keys(connection: Connection, contract: str, transfers: Sequence[str]) -> dict[str, list[KeyRow]]:
+    """The rows of keys that stand, by the transfer that handed their content in."""
+    columns = [_key[name] for name in KeyRow._fields]
+    query = select(*columns).where(
+        _key.contract == contract, _key.state == keys.LIVE, _key.transfer.in_(list(transfers))
+    )
+    by_transfer: dict[str, list[KeyRow]] = {}
+    for row in connection.execute(query):
+        by_transfer.setdefault(row.transfer, []).append(KeyRow(*row))
+    return by_transfer
+
+
+def _reduced(contract: Contract, event: CloudEvent, rows: Sequence[KeyRow], hash_id: HashId) -> CloudEvent:
+    """The event with the items that stand."""
+    if "data" not in event:
+        return event
+    if not all(is_sound(row, hash_id) for row in rows):
+        _logger.critical("feed %s: a key of transfer %s was changed in the database", contract.name, event["id"])
+        told = {name: event[name] for name in ("sequence", "sequencedtime")}
+        bare = {"specversion": "1.0", "id": event["id"], "source": "urn:lgsp:gateway", "type": "lgsp:tampered"}
+        return {**bare, **told, "tombstone": True, "tombstonereason": "tampered"}
+    operation = contract.operations.get(operation_of(contract.namespace, event["type"]))
+    identity = operation.identity if operation is not None else None
+    if operation is None or identity is None or not identity.items:
+        return event
+    party = keys.Party(event.get("lgspagency", ""), event["source"].removeprefix("urn:lgsp:system:"))
+    space, known = keys.space(contract.name, operation.name, identity, party), {row.key for row in rows}
+    at = {each.at for each in keys_of(identity, event["data"]) if hash_id(f"{space}{each.key}") in known}
+    if not at:  # its keys are those of an earlier version of the contract, until they are taken up again
+        return event
+    data = _with_items(event["data"], identity.items.removesuffix("[]").split("."), at)
+    return {**event, "data": data, "subject": subject_of(identity, data)}
+
+
+def _with_items(value: Mapping[str, Any], path: Sequence[str], at: Collection[int | None]) -> dict[str, Any]:
+    """The same, with the items of the list at `path` whose positions these are."""
+    step, *rest = path
+    inner = value[step]
+    kept = _with_items(inner, rest, at) if rest else [item for number, item in enumerate(inner) if number in at]
+    return {**value, step: kept}
+
+
+def _encode(contract: str, place: _Place) -> str:
+    text = f"{_VERSION} {contract} {place.head} {place.after}"
+    return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
+
+
+def _decode(cursor: str, contract: str) -> _Place:
+    try:
+        if len(cursor) > _LONGEST:
+            raise ValueError
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        version, feed, text, after = base64.urlsafe_b64decode(padded).decode("utf-8").split(" ")
+        offset = whole_number(text)
+        if version != _VERSION or offset is None or _encode(feed, _Place(offset, after)) != cursor:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.not-ours")) from None
+    if feed != contract:
+        raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.other-feed", feed=feed))
+    return _Place(offset, after)
