@@ -31,6 +31,9 @@ QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
 OVER = """[...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().right > innerWidth
   && !each.closest(".scroll")).slice(0, 3).map((each) => each.outerHTML.slice(0, 120))"""
 
+CLIPPED = """[...document.querySelectorAll("table.stacks")]
+  .filter((each) => each.scrollWidth > each.parentElement.clientWidth).map((each) => each.outerHTML.slice(0, 120))"""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -105,10 +108,6 @@ def looked_at(console: Console, site: Site, scheme: str, language: str) -> dict[
     return texts
 
 
-CLIPPED = """[...document.querySelectorAll("table.stacks")]
-  .filter((each) => each.scrollWidth > each.parentElement.clientWidth).map((each) => each.outerHTML.slice(0, 120))"""
-
-
 def test_nothing_serious_is_found_and_each_page_has_both_languages(console: Console, site: Site) -> None:
     vietnamese, english = looked_at(console, site, "light", "vi"), looked_at(console, site, "dark", "en")
     same = [path for path in PATHS if vietnamese[path] == english[path]]
@@ -122,8 +121,8 @@ def test_pages_fit_a_phone(console: Console, site: Site) -> None:
         page.goto(site.address(path))
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 390:
-            wide.append(f"{page.url}: {width}: {page.evaluate(OVER)}")
-        wide += [f"{page.url}: {each}" for each in page.evaluate(CLIPPED)]
+            wide.append(f"{path}: {width}: {page.evaluate(OVER)}")
+        wide += [f"{path}: {each}" for each in page.evaluate(CLIPPED)]
         if page.evaluate("document.querySelector('main')?.getBoundingClientRect().top ?? 0") > 300:
-            wide.append(f"{page.url}: it begins below its frame")
+            wide.append(f"{path}: it begins below its frame")
     assert not wide
