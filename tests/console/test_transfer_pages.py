@@ -214,6 +214,27 @@ async def test_a_message_is_opened_with_a_reason_for_five_minutes(people: Desk, 
     assert closed.status == 403 and b"console.body-closed" in closed.body and SECRET.encode() not in closed.body
 
 
+async def test_what_the_grant_withheld_is_not_shown_as_sent(people: Desk, story: Story) -> None:
+    """The vault has the provider's whole answer. The caller got what its grant shows."""
+    id = story.value()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    target = f"/console/transfers/{id}/message"
+    closed = (await lan.get(target)).body.decode()
+    assert "What the caller got" in closed and "The caller was not shown these fields" in closed and "G-0006" in closed
+    struck = re.findall(r"<del><code>(.*?)</code></del>", closed.replace("<wbr>", ""))
+    assert struck == ["responsible.name", "responsible.phone"]
+    opened = (await lan.post(target, reason=REASON, parts="answer")).headers["location"]
+    page = (await lan.get(opened)).body.decode().replace("<wbr>", "")
+    (row,) = re.findall(r"<tr[^>]*>(?:(?!</tr>).)*responsible\.phone(?:(?!</tr>).)*</tr>", page, re.DOTALL)
+    cells = row.split("<td>")[1:]
+    assert "0206 000 0822" in cells[2] and "0206" not in cells[3] and "withheld" in cells[3]
+    (value,) = re.findall(r"<tr[^>]*>(?:(?!</tr>).)*<code>value</code>(?:(?!</tr>).)*</tr>", page, re.DOTALL)
+    assert "94.44" in value.split("<td>")[4]
+    own = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
+    assert (await own.get(target)).body.decode().count("<del>") == 2
+
+
 @pytest.mark.attack("a body without its reason")
 async def test_an_opening_is_of_its_session_transfer_parts_and_time(people: Desk, story: Story) -> None:
     id, other = story.alert(), story.alert("BC-2")
