@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from gateway.audit.search.search import reading
 from gateway.console.roles import Role
 from gateway.console.work import exporting, saved
 from tests.console.officer import ALERTS, CALLER, Story
-from tests.console.people import Desk, Person
+from tests.console.people import Desk, Person, Reader
 from tests.console.test_signing_in import notes
 from tests.doors.api.client import Answer
 
@@ -64,6 +65,24 @@ async def test_the_box_takes_any_id(people: Desk, story: Story) -> None:
     hidden = await people_get(binh, f"#{index_of(people, id)}")
     assert id not in hidden.headers["location"]
     assert id not in (await people_get(binh, "BC-77")).headers["location"]
+
+
+async def test_who_did_what_is_told_truly(people: Desk, story: Story) -> None:
+    """An officer's act about a transfer is his, not that of the system whose transfer it is."""
+    id = story.value()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    await lan.post(f"/console/transfers/{id}/package", reason=REASON)
+    story.settle()
+    page = (await lan.get("/console/search")).body.decode()
+    cells = [re.split("<td[^>]*>", row) for row in page.split("<tbody>")[1].split("<tr>") if id in row]
+    package, transfer = (["", *(Reader(each.encode()).text.strip() for each in row[1:])] for row in cells)
+    assert package[3].startswith("H14.0/lan: console") and package[4].startswith("Package of evidence")
+    assert "about the transfer of H14.7/y-te → kinh-te" in package[4]
+    assert transfer[3].startswith("H14.7/y-te → kinh-te") and transfer[5].startswith("done")
+    assert re.fullmatch(r"(\d+)–(\d+)", transfer[1]), "beginning and end are one line"
+    alone = (await lan.get("/console/search?kind=intent")).body.decode()
+    assert id in alone, "what is asked for alone is there alone"
 
 
 async def test_kept_filters_are_their_owners(people: Desk, story: Story) -> None:

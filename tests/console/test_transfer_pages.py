@@ -16,9 +16,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from contracts.base.ids import new_id
+from gateway.audit.search.journey import of_transfer
+from gateway.console.accounts import store
 from gateway.console.roles import Role
 from gateway.console.work import messages, openings
 from gateway.console.work.openings import Body
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey, verify
 from security.transparency.merkle import verify_inclusion
@@ -368,12 +373,59 @@ async def test_previous_and_next_stay_in_the_filter(people: Desk, story: Story) 
     address = next(each for each in listed if ids[1] in each)
     page = Reader((await lan.get(address)).body)
     beside = [each for each in page.links if "/console/transfers/" in each and "at=" in each]
-    assert [ids[2] in beside[0], ids[0] in beside[1]] == [True, True], "newest first: the previous one is newer"
-    last = Reader((await lan.get(beside[1])).body)
-    assert [each for each in last.links if "at=" in each and "/transfers/" in each and ids[1] not in each] == []
+    assert [ids[0] in beside[0], ids[2] in beside[1]] == [True, True], "the left one is earlier, the right one later"
+    assert page.text.index("Earlier transfer") < page.text.index("Later transfer")
+    first = Reader((await lan.get(beside[0])).body)
+    assert [each for each in first.links if "at=" in each and "/transfers/" in each and ids[1] not in each] == []
     oldest = address.replace("outcome=refused", "outcome=refused&order=oldest")
     turned = [each for each in Reader((await lan.get(oldest)).body).links if "at=" in each and "/transfers/" in each]
-    assert [ids[0] in turned[0], ids[2] in turned[1]] == [True, True]
+    assert [ids[0] in turned[0], ids[2] in turned[1]] == [True, True], "in time, whatever the list's order"
+
+
+async def test_the_proof_names_the_entries_that_it_has(people: Desk, story: Story) -> None:
+    """A package has an entry with an id of its own. The page counts nothing that the proof lacks."""
+    id = story.alert()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    await lan.post(f"/console/transfers/{id}/package", reason=REASON)
+    story.settle()
+    with people.world.engine.connect() as connection:
+        steps = [(each.index, each.facts.kind) for each in of_transfer(connection, id).steps]
+    own = ", ".join(f"#{index}" for index, kind in steps if kind in ("intent", "outcome"))
+    beside = next(f"#{index}" for index, kind in steps if kind == "package")
+    text = (await page_of(lan, f"/console/transfers/{id}")).replace(" ,", ",").replace(" .", ".")
+    assert f"The proof is of 2 entries, which the log's newest checkpoint covers: {own}." in text
+    assert f"Not in it are entries about the transfer that have ids of their own: {beside}." in text
+
+
+async def test_a_grant_leads_to_the_grant(people: Desk, story: Story) -> None:
+    id = story.value()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    links = Reader((await lan.get(f"/console/transfers/{id}")).body).links
+    assert "/console/access/grants/G-0006" in links and not [each for each in links if "grant=" in each]
+    assert (await lan.get("/console/access/grants/G-0006")).status == 200
+
+
+async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) -> None:
+    """Changes of accounts and readings of feeds: no JSON, no title of a transfer."""
+    lan = await people.signed_in("lan", Role.OFFICER)
+    people.add("minh", Role.OPERATOR)
+    facts = {"contract": ALERTS, "grant": "G-0004", "events": 200, "read": [[1, 100], [102, 201]], "owners": ["H14.2"]}
+    with writing(people.world.engine) as connection:
+        read = {**facts, "state": "closed", "session": "s"}
+        append(connection, [entries.note("feed-read", read, people.now(), actor="H14.0/dieu-hanh")])
+        store.set_roles(connection, "minh", (Role.OPERATOR, Role.AUDITOR), people.now(), "H14.0/lan: test")
+    story.settle()
+    for kind, expected in (
+        ("feed-read", "200 events were read, offsets 1–100, 102–201. Data of: H14.2."),
+        ("console-account", "changed the roles of the account minh: operator → operator, auditor."),
+    ):
+        listed = Reader((await lan.get(f"/console/search?kind={kind}")).body)
+        address = next(each for each in listed.links if each.startswith("/console/transfers/"))
+        text = await page_of(lan, address)
+        assert expected in text and '{"' not in text and "An entry of the log" in text, text
+        assert "Journey of a transfer" not in text and "Package for a stranger" not in text
 
 
 SOAP = """POST / HTTP/1.1\r\ncontent-type: text/xml\r\n\r\n<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">

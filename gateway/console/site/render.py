@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language
+from gateway.audit.search.steps import kind_words
 from gateway.console.site import drawing
 from security.grants.windows import civil
 
@@ -58,6 +59,7 @@ def environment(language: Language) -> Environment:
     made.filters["local"] = partial(local, language)
     made.filters["number"] = partial(number, language)
     made.filters["breakable"] = breakable
+    made.filters["kind"] = lambda kind: kind_words(kind).of(language)
     made.filters["said"] = lambda words: words.of(language)
     made.globals.update(
         language=language,

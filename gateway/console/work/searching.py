@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from gateway.audit.search.facts import Facts, Logged
 from gateway.audit.search.fields import FIELDS
 from gateway.audit.search.search import Page, Query, reading, search
 from gateway.console.accounts.records import Viewer
@@ -56,6 +57,29 @@ class Filter:
         if query.since is not None and query.until is not None and query.since >= query.until:
             raise CONSOLE_FORM(field="to", why="not after `from`")
         return query
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the list: an entry, or a transfer's beginning and end in one. `begun` is the index of the beginning."""
+
+    idx: int
+    facts: Facts
+    begun: int | None = None
+
+
+def rows(hits: Sequence[Logged]) -> list[Row]:
+    """The entries in their order, with one row for the intent and the outcome of a transfer if both are here."""
+    intents = {each.facts.about: each for each in hits if each.facts.kind == "intent"}
+    ended = {each.facts.about for each in hits if each.facts.kind == "outcome"}
+    found = []
+    for each in hits:
+        about, kind = each.facts.about, each.facts.kind
+        if kind == "outcome" and about in intents:
+            found.append(Row(each.idx, replace(each.facts, at=intents[about].facts.at), intents[about].idx))
+        elif kind != "intent" or about not in ended:
+            found.append(Row(each.idx, each.facts))
+    return found
 
 
 def moment(text: str | None, name: str, *, whole: bool = False) -> float | None:
