@@ -26,6 +26,7 @@ from gateway.journal.database import writing
 from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey, verify
+from security.transparency.entry import Json
 from security.transparency.merkle import verify_inclusion
 from tests.console.officer import ALERTS, SECRET, Story
 from tests.console.people import Desk, Person, Reader
@@ -411,9 +412,15 @@ async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) 
     """Changes of accounts and readings of feeds: no JSON, no title of a transfer."""
     lan = await people.signed_in("lan", Role.OFFICER)
     people.add("minh", Role.OPERATOR)
-    facts = {"contract": ALERTS, "grant": "G-0004", "events": 200, "read": [[1, 100], [102, 201]], "owners": ["H14.2"]}
+    facts: dict[str, Json] = {
+        "contract": ALERTS,
+        "grant": "G-0004",
+        "events": 200,
+        "read": [[1, 100], [102, 201]],
+        "owners": ["H14.2"],
+    }
     with writing(people.world.engine) as connection:
-        read = {**facts, "state": "closed", "session": "s"}
+        read: dict[str, Json] = {**facts, "state": "closed", "session": "s"}
         append(connection, [entries.note("feed-read", read, people.now(), actor="H14.0/dieu-hanh")])
         store.set_roles(connection, "minh", (Role.OPERATOR, Role.AUDITOR), people.now(), "H14.0/lan: test")
     story.settle()

@@ -42,7 +42,7 @@ def home(ask: Ask) -> Shown:
         values["review"] = access.due(desk)
     if May.SEARCH in may:
         with reading(services.engine) as connection:
-            query = Query(outcome="refused", agency=scope, since=ask.now - attention.DAYS * attention.DAY)
+            query = Query(outcome="refused", agency=scope, since=attention.first_of(ask.now, attention.DAYS))
             values["refusals"] = search(connection, query, limit=_REFUSALS).hits
             values["denials"] = attention.denials(connection, desk, scope, ask.now, days)
             values["volumes"] = attention.volumes(connection, desk, scope, ask.now)
