@@ -405,7 +405,11 @@ async def test_a_grant_leads_to_the_grant(people: Desk, story: Story) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     links = Reader((await lan.get(f"/console/transfers/{id}")).body).links
     assert "/console/access/grants/G-0006" in links and not [each for each in links if "grant=" in each]
-    assert (await lan.get("/console/access/grants/G-0006")).status == 200
+    page = Reader((await lan.get("/console/access/grants/G-0006")).body)
+    assert "Who receives what by it" in page.text and not [each for each in page.links if "/proposals/G-" in each]
+    receives = page.text.split("Who receives what by it")[1].split("History")[0]
+    assert "H14.7" in receives and "getValue" in receives and "indicator" in receives
+    assert "phone" not in receives, "hidden by this grant"
 
 
 async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) -> None:

@@ -17,7 +17,7 @@ from gateway.console.work import access, approving, previewing, searching, waiti
 from gateway.console.work.noticing import notice_of
 from gateway.registry.changes.called import Asked
 from gateway.registry.changes.officers import officers
-from gateway.registry.changes.receivers import csv_text
+from gateway.registry.changes.receivers import csv_text, given_by
 from gateway.registry.reviews import MOST_BYTES
 from security.grants.approvals import TYPE
 from security.grants.passkeys import challenge, signature_text
@@ -101,7 +101,9 @@ def grant(ask: Ask) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
-    return Shown("grant.html", {"it": it, "plain": waiting.plain})
+    given = given_by(snapshot, it.name, ask.now, ask.viewer.account.scope)
+    names = {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()}
+    return Shown("grant.html", {"it": it, "plain": waiting.plain, "given": given, "names": names})
 
 
 def preview(ask: Ask) -> Shown:

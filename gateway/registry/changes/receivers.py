@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 from contracts.base.times import rfc3339
@@ -65,6 +66,13 @@ def receivers(snapshot: Snapshot, asked: Asked, now: float, scope: str | None = 
         fields=fields,
         near=() if fields or asked.field is None else near(snapshot.contracts.values(), asked.field),
     )
+
+
+def given_by(snapshot: Snapshot, grant: str, now: float, scope: str | None = None) -> list[list[Receipt]]:
+    """What somebody receives by a grant: the fields of one agency, way, operation and message together."""
+    cells = (each for each in matrix(snapshot, now) if scope in (None, each.agency))
+    rows = (each for each in receipts(snapshot, cells) if grant in each.grants)
+    return [list(same) for _, same in groupby(rows, lambda each: (each.agency, each.way, each.operation, each.message))]
 
 
 def described(each: Receipt, called: Called) -> dict[str, Any]:
