@@ -163,6 +163,32 @@ async def test_a_receiver_without_a_grant(people: Desk, story: Story) -> None:
     assert given["receives"] == ["1"] and given["agency"] == ["H14.0"]
 
 
+async def test_a_draft_never_asks_for_personal_data_by_itself(people: Desk, story: Story) -> None:
+    """The near grant shows everything; the form that a refusal fills in does not."""
+    id = story.refused("access.no-operation", contract="indicator/v1", operation="submitValues")
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    page = Reader((await lan.get(f"/console/transfers/{id}")).body)
+    (draft,) = [each for each in page.links if "/access/proposals/new" in each]
+    assert "!@personal" in parse_qs(urlsplit(draft).query)["fields"][0].split()
+    form = (await lan.get("/console/access/proposals/new")).body.decode()
+    assert "* !@personal" in form
+
+
+async def test_a_revoked_key_is_named_with_who_revoked_it(people: Desk, story: Story) -> None:
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    given = {"key": "canh-bao.sign-1", "code": "keyCompromise", "reason": "May bi mat cap"}
+    assert (await minh.post("/console/systems/canh-bao/revoke", **given)).status == 303
+    id = story.refused("signature.key-revoked", caller=form.Caller("H14.2", "canh-bao"), contract=None, operation=None)
+    story.settle()
+    page = await page_of(minh, f"/console/transfers/{id}")
+    (told,) = re.findall(r"Revoked signing key of the caller: (.*?) The caller used", page)
+    for part in ("canh-bao.sign-1", "keyCompromise", "H14.0/minh: console", "May bi mat cap"):
+        assert part in told, told
+    own = await people.signed_in("huong", Role.AGENCY, agency="H14.2")
+    assert "H14.0/minh" not in await page_of(own, f"/console/transfers/{id}")
+
+
 async def test_refusals_before_grants_and_of_lost_revisions(people: Desk, story: Story) -> None:
     nobody = story.refused("channel.no-certificate", caller=None, source="192.0.2.9", contract=None, operation=None)
     lost, strange = story.refused(registry=None), story.refused(contract="khong-co/v1")
