@@ -11,24 +11,24 @@ from sqlalchemy import select
 
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
-from gateway.console.work import journeys
+from gateway.console.work import journeys, naming
 from gateway.console.work.searching import Filter
 from gateway.journal.schema import tables
 
 _TRANSFER: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_ENTRY: Final = re.compile(r"#[0-9]{1,15}")
+_ENTRY: Final = re.compile(r"#?[0-9]{1,15}")
 _SHA256: Final = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")
 _SEARCH: Final = "/console/search"
 
 
 def address_of(desk: Desk, viewer: Viewer, text: str) -> str:
-    """A transfer, `#` and the index of an entry, a system, agency, grant or contract, an error code, a key or the
-    thumbprint of its certificate (hex or base64url); else the id of a message."""
+    """A transfer, the index of an entry with or without `#`, a system, agency, grant or contract, an error code, a key
+    or the thumbprint of its certificate (hex or base64url), the id of a message; else a title, or an id as lists cut
+    it."""
     if not text:
         return _SEARCH
-    if _ENTRY.fullmatch(text):
-        about = journeys.entry_at(desk, viewer, int(text[1:]))
-        return f"/console/transfers/{about}?at={text[1:]}#entry-{text[1:]}" if about else _search(transfer=text)
+    if text.startswith("#") and _ENTRY.fullmatch(text):
+        return _entry(desk, viewer, text[1:]) or _search(transfer=text)
     if _TRANSFER.fullmatch(text):
         return f"/console/transfers/{text.lower()}"
     snapshot = desk.services.registry.snapshot
@@ -47,8 +47,21 @@ def address_of(desk: Desk, viewer: Viewer, text: str) -> str:
     if "." in text and _is_code(text):
         return _search(failure=text)
     query = Filter({"message": text}).query(desk, viewer)
-    transfer = journeys.of_message(desk, query)
-    return f"/console/transfers/{transfer}" if transfer else _search(message=text)
+    if transfer := journeys.of_message(desk, query) or naming.by_ending(desk, viewer, text):
+        return f"/console/transfers/{transfer}"
+    if not journeys.is_message(desk, query):
+        if _ENTRY.fullmatch(text) and (address := _entry(desk, viewer, text)):
+            return address
+        if (given := naming.named(desk, text)) is not None:
+            return _search(**given)
+        if (system := naming.by_thumbprint(desk, text)) is not None:
+            return _search(system=system)
+    return _search(message=text)
+
+
+def _entry(desk: Desk, viewer: Viewer, number: str) -> str | None:
+    about = journeys.entry_at(desk, viewer, int(number))
+    return f"/console/transfers/{about}?at={number}#entry-{number}" if about else None
 
 
 def _search(**given: str) -> str:
