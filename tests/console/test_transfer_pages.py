@@ -14,11 +14,13 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from markupsafe import Markup
 
 from contracts.base.ids import new_id
 from gateway.audit.search.journey import of_transfer
 from gateway.console.accounts import store
 from gateway.console.roles import Role
+from gateway.console.site.render import ticks
 from gateway.console.work import messages, openings
 from gateway.console.work.openings import Body
 from gateway.journal.append import append
@@ -436,6 +438,12 @@ async def test_a_grant_leads_to_the_grant(people: Desk, story: Story) -> None:
     receives = page.text.split("Who receives what by it")[1].split("History")[0]
     assert "H14.7" in receives and "getValue" in receives and "indicator" in receives
     assert "phone" not in receives, "hidden by this grant"
+
+
+def test_commands_between_backticks_are_code() -> None:
+    assert ticks("run `lgsp <x>` now") == "run <code>lgsp &lt;x&gt;</code> now"
+    assert ticks(Markup("a `b` &amp; <b>c</b>")) == "a <code>b</code> &amp; <b>c</b>"
+    assert ticks("<`>`") == "&lt;<code>&gt;</code>"
 
 
 async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) -> None:

@@ -27,7 +27,7 @@ LABELS: Final = {
 }
 _PAGE: Final = "search"
 _FILTER: Final = frozenset(
-    {"console.form", "console.unknown-name", "console.other-agency"}
+    {"console.form", "console.unknown-name", "console.ambiguous-name", "console.other-agency"}
 )  # the form says what is wrong
 _UNENDED: Final = "feed-read,log-read,body-view"  # kinds that have no end of their own
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language
@@ -41,6 +41,7 @@ HEADERS: Final = {
     "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
     "cache-control": "no-store",
 }
+_TICKS: Final = re.compile(r"`([^`]+)`")
 STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "passkeys.js": "text/javascript"}
 
 
@@ -59,6 +60,7 @@ def environment(language: Language) -> Environment:
     made.filters["local"] = partial(local, language)
     made.filters["number"] = partial(number, language)
     made.filters["breakable"] = breakable
+    made.filters["ticks"] = ticks
     made.filters["kind"] = lambda kind: kind_words(kind).of(language)
     made.filters["said"] = lambda words: words.of(language)
     made.globals.update(
@@ -96,6 +98,11 @@ def number(language: Language, value: float) -> str:
 def breakable(path: str) -> Markup:
     """A path that a narrow column breaks after its steps."""
     return Markup("<wbr>").join(re.split(r"(?<=[./])", path))
+
+
+def ticks(text: str) -> Markup:
+    """Commands between backticks as code."""
+    return Markup(_TICKS.sub(r"<code>\1</code>", escape(text)))  # noqa: S704  it is escaped
 
 
 @cache

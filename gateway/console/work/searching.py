@@ -13,7 +13,7 @@ from gateway.audit.search.fields import FIELDS, OUTCOMES
 from gateway.audit.search.known import resolved
 from gateway.audit.search.search import Page, Query, reading, search
 from gateway.console.accounts.records import Viewer
-from gateway.console.errors import CONSOLE_FORM, CONSOLE_OTHER_AGENCY, CONSOLE_UNKNOWN_NAME
+from gateway.console.errors import CONSOLE_AMBIGUOUS_NAME, CONSOLE_FORM, CONSOLE_OTHER_AGENCY, CONSOLE_UNKNOWN_NAME
 from gateway.console.site.desk import Desk
 from gateway.console.work import naming
 from security.grants.windows import VIETNAM
@@ -53,7 +53,7 @@ class Filter:
     def query(self, desk: Desk, viewer: Viewer) -> Query:
         """The conditions by ids. Somebody who sees his own agency only searches that one.
 
-        Raises `console.form`, `console.unknown-name`, `console.other-agency`.
+        Raises `console.form`, `console.unknown-name`, `console.ambiguous-name`, `console.other-agency`.
         """
         scope = viewer.account.scope
         with reading(desk.services.engine) as connection:
@@ -61,7 +61,8 @@ class Filter:
             found, unknown = resolved(connection, given, scope)
         for each in unknown:
             near = each.near if scope is None or each.field != "grant" else ()
-            raise CONSOLE_UNKNOWN_NAME(field=_WHAT[each.field], name=each.name, near=", ".join(near) or "–")
+            error = CONSOLE_AMBIGUOUS_NAME if each.several else CONSOLE_UNKNOWN_NAME
+            raise error(field=_WHAT[each.field], name=each.name, near=", ".join(near) or "–")
         wanted: dict[str, Any] = dict(found)
         role = self.given.get("role")
         for name, text, known in (("role", role, ROLES), ("outcome", wanted.get("outcome"), OUTCOMES)):
