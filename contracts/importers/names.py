@@ -6,20 +6,9 @@ Invariant: a derived name has the form that the loader requires, and is unique i
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable
-from typing import Final
 
-_LONGEST: Final = 200  # characters of a name that count
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[A-Z]")
-
-
-def words_of(name: str) -> list[str]:
-    """`MaHoSoTTHC`, `ma-ho-so`, `Mã hồ sơ` -> their words, in ASCII and lower case."""
-    folded = unicodedata.normalize("NFD", name[:_LONGEST].replace("đ", "d").replace("Đ", "D"))
-    plain = "".join(char if char.isascii() else " " for char in folded if not unicodedata.combining(char))
-    return [each.lower() for each in _WORD.findall(plain)]
+from contracts.base.plain_words import words_of
 
 
 def field_name(name: str) -> str:

@@ -84,7 +84,7 @@ def explain(stands: Moment, snapshot: Snapshot, agency: str, contract: CompiledC
         why=why,
         counted=counted,
         unknown=tuple(each.id for each, _, calls in found if calls is None),
-        ask=snapshot.owner_of(contract.contract),
+        ask=snapshot.owner_of(contract.contract, agency),
         receivers=tuple(_receivers(snapshot, contract, operation, now)),
     )
 

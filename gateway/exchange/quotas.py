@@ -158,7 +158,7 @@ def refused(query: GrantQuery) -> Policy:
     soonest = min(limited, key=lambda grant: grant.quota.window(query.at).ends if grant.quota is not None else query.at)
     snapshot = query.snapshot
     request = snapshot.request(query.agency, query.contract, query.operation)
-    return quota_refusal(soonest, request, snapshot.owner_of(query.contract), query.at)
+    return quota_refusal(soonest, request, snapshot.owner_of(query.contract, query.agency), query.at)
 
 
 def uses_of(decision: Decision, agency: str, now: float) -> tuple[QuotaUse, ...]:

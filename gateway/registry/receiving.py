@@ -102,6 +102,6 @@ def _refusal(
         contract=name,
         operation=operation.name,
         why=why_not_received(decision, snapshot.request(system.agency, contract.contract, operation.name)),
-        ask=snapshot.owner_of(contract.contract),
+        ask=snapshot.owner_of(contract.contract, system.agency),
         grant=decision.nearest.id if decision.nearest is not None else None,
     )

@@ -138,7 +138,9 @@ class Snapshot:
         """The failure for a refusing decision."""
         suspended = decision.nearest if decision.reason is Reason.SUSPENDED else None
         notice = self._notice("grant", suspended.id) if suspended is not None else None
-        return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract), now, notice)
+        return refusal(
+            decision, self.request(agency, contract, operation), self.owner_of(contract, agency), now, notice
+        )
 
     def suspension(self, system: System) -> Policy:
         """The failure for a suspended system or agency: reason, since when, whom to ask."""
@@ -156,9 +158,11 @@ class Snapshot:
         known = self.agencies.get(agency)
         return Request(agency, frozenset(known.roles if known is not None else ()), contract.name, operation)
 
-    def owner_of(self, contract: Contract) -> Words:
-        """The agency to ask for a grant, with its contact."""
+    def owner_of(self, contract: Contract, asking: str | None = None) -> Words:
+        """The agency to ask for a grant, with its contact; the centre for an agency that would ask itself."""
         owner = self.owner(contract)
+        if owner is not None and owner.code == asking:
+            owner = self.centre() or owner
         return owner.reached if owner is not None else Words(contract.owner_role, contract.owner_role)
 
     def owner(self, contract: Contract) -> Agency | None:

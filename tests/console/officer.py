@@ -22,6 +22,8 @@ from security.transparency.entry import keyed
 from tests.console.people import Desk
 
 ALERTS, SUBMIT = "incident-alert/v1", "submitAlert"
+INDICATOR, ASK = "indicator/v1", "getValue"
+ANSWER = {"indicator": "YT-02", "value": 94.44, "responsible": {"name": "Lan", "phone": "0206 000 0822"}}
 CALLER = form.Caller("H14.6", "bao-chay", "c" * 43, "bao-chay.sign-1", "s" * 43)
 STRANGER = form.Caller("H14.7", "y-te")
 SALT = bytes(16)
@@ -97,6 +99,42 @@ class Story:
                     receipt=json.dumps(leaves),
                 )
             )
+            for row in rows:
+                connection.execute(insert(tables.vault).values(row._asdict()))
+            self._append(connection, frozen)
+        return id
+
+    def value(self, message: str = "CT-1", *, ago: float = 60.0) -> str:
+        """An answered question of `y-te` for an indicator, whose grant hides who is responsible. Its id."""
+        at = self.people.now() - ago
+        id, contract = new_id(int(at * 1000)), self.people.world.services.registry.snapshot.contracts[INDICATOR]
+        digest = form.Digest(bytes(32), 9)
+        intent = form.Intent(
+            transfer=id,
+            at=at,
+            door="rest",
+            caller=STRANGER,
+            contract=INDICATOR,
+            operation=ASK,
+            bundle=contract.digest,
+            message=keyed(self.key, message),
+            grant="G-0006",
+            provider="kinh-te",
+            came_in=digest,
+            registry=self.revision,
+            provider_agency="H14.4",
+        )
+        outcome = form.Outcome(id, at + 0.1, 200, "kinh-te", None, None, None, digest)
+        rows = [self.vault.seal(id, "answer", json.dumps(ANSWER, ensure_ascii=False).encode(), at)]
+        frozen = [form.freeze(each) for each in (intent, outcome)]
+        kept = {
+            "id": id, "state": "answered", "pattern": "query", "caller_system": "y-te", "caller_agency": "H14.7",
+            "contract": INDICATOR, "bundle": contract.digest, "operation": ASK, "message_id": message,
+            "payload_digest": bytes(32), "grant_id": "G-0006", "idempotent": True, "received": at, "committed": at,
+            "finished": at + 0.1, "status": 200, "provider": "kinh-te",
+        }  # fmt: skip
+        with writing(self.people.world.engine) as connection:
+            connection.execute(insert(tables.transfer).values(**kept))
             for row in rows:
                 connection.execute(insert(tables.vault).values(row._asdict()))
             self._append(connection, frozen)

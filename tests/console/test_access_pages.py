@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import update
@@ -36,19 +37,37 @@ async def test_who_receives_phone_numbers_on_the_page_and_as_a_table(people: Des
     page = Reader((await lan.get("/console/access/who?field=phone")).body)
     table = list(csv.DictReader(io.StringIO((await lan.get("/console/access/who.csv?field=phone")).body.decode())))
     snapshot = people.world.services.registry.snapshot
-    wanted = [each for each in receipts(snapshot, matrix(snapshot, people.now())) if each.path.endswith("phone")]
+    paths = ("phone", "info[].contact")  # the contract describes a contact by its telephone
+    wanted = [each for each in receipts(snapshot, matrix(snapshot, people.now())) if each.path.endswith(paths)]
     assert len(table) == len(wanted) > 0 and f"{len(wanted)} ways" in page.text
     assert {each.agency for each in wanted} == {each["agency"] for each in table}
     assert all(each["personal"] for each in table) and "personal" in page.text
     (export,) = notes(people, "export")
     assert export["facts"] == {"what": "access-who", "field": "phone", "rows": len(table)}
-    assert "Nobody receives it" in Reader((await lan.get("/console/access/who?field=nothing")).body).text
+    unknown = Reader((await lan.get("/console/access/who?field=phne")).body).text
+    assert "No contract in force has a field that is called so" in unknown and "Nearest: phone" in unknown
+    assert "Nobody receives it" not in unknown and "agencies and" in unknown
+    closed = Reader((await lan.get("/console/access/who?field=official-document:telephone")).body).text
+    assert "Nobody receives it" in closed and "are called so: " in closed
     ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
     assert {each.agency for each in wanted} != {"H14.7"}
     own = Reader((await ward.get("/console/access/who?mark=personal")).body).text
+    assert "Only this agency was looked at" in own and "H14.7" in own and "may open stored messages" not in own
     others = {each.agency for each in wanted} - {"H14.7"}
     assert not [code for code in others if f" {code} " in own]
     assert (await ward.get("/console/access/who.csv?field=phone")).status == 403
+
+
+@pytest.mark.parametrize("asked", ["Điện thoại", "so dien thoai", "Số điện thoại"])
+async def test_a_field_is_found_by_its_vietnamese_title(people: Desk, asked: str) -> None:
+    """The page also says who hands it in as files, and who may open stored messages."""
+    lan = await people.signed_in("lan", Role.OFFICER)
+    by_title = (await lan.get(f"/console/access/who?{urlencode({'field': asked})}")).body.decode()
+    assert "ServiceRequest.<wbr>phone" in by_title or "ServiceRequest.phone" in by_title
+    assert "info[]" in by_title and "found by description" in by_title
+    text = Reader(by_title.encode()).text
+    assert "may open stored messages" in text and "Name of lan" in text
+    assert "hands it in as files" in text and "so-lieu" in text
 
 
 async def test_the_matrix_of_an_agency_and_of_then(people: Desk) -> None:

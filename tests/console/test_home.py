@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
@@ -14,6 +15,7 @@ from gateway.console.work import attention
 from gateway.doors.health import Vitals
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from security.grants.windows import VIETNAM
 from tests.console.officer import CALLER, Story
 from tests.console.people import Desk, Reader
 
@@ -50,6 +52,12 @@ async def test_refusals_are_counted_by_reason_and_agency(people: Desk, story: St
     page = (await lan.get("/console")).body.decode()
     assert page.count('<svg class="bars"') == 2
     assert re.search(r"No grant for this contract access\.no-contract .*? H14\.7 3 ", Reader(page.encode()).text)
+    begins = datetime.fromtimestamp(people.now(), VIETNAM).date() - timedelta(days=attention.DAYS - 1)
+    links = [each for each in Reader(page.encode()).links if "outcome=refused" in each and "/search" in each]
+    assert links and all(f"from={begins}" in each for each in links), "as many days as are counted"
+    month = Reader((await lan.get("/console?days=30")).body).links
+    since = datetime.fromtimestamp(people.now(), VIETNAM).date() - timedelta(days=29)
+    assert any(f"from={since}" in each for each in month)
     own_page = await people.signed_in("huong", Role.AGENCY, agency="H14.6")
     text = Reader((await own_page.get("/console")).body).text
     assert "message.invalid" in text and "access.no-contract" not in text and "192.0.2.9" not in text

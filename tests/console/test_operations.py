@@ -156,8 +156,10 @@ async def test_entries_page_by_page_within_the_scope(people: Desk) -> None:
     bad = await call(people, mine, "GET", "/api/entries?outcome=refused&colour=red")
     assert (bad.status, bad.json["code"]) == (400, "api.invalid")
     people.add("khac", Role.AGENCY, agency="H14.9")
-    for query in ("", "?agency=" + refused[0]["agency"], "?outcome=refused"):
+    for query in ("", "?outcome=refused"):
         assert (await call(people, token(people, "khac"), "GET", f"/api/entries{query}")).json["entries"] == []
+    other = await call(people, token(people, "khac"), "GET", "/api/entries?agency=" + refused[0]["agency"])
+    assert (other.status, other.json["code"]) == (403, "console.other-agency"), "no filter is ignored"
 
 
 async def test_a_token_is_made_by_a_page_shown_once_and_logged(people: Desk) -> None:

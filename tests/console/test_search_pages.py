@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,12 @@ from gateway.audit.search import journey, table
 from gateway.audit.search.search import reading
 from gateway.console.roles import Role
 from gateway.console.work import exporting, saved
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.transfer import entries
+from security.transparency.entry import Json
 from tests.console.officer import ALERTS, CALLER, Story
-from tests.console.people import Desk, Person
+from tests.console.people import Desk, Person, Reader
 from tests.console.test_signing_in import notes
 from tests.doors.api.client import Answer
 
@@ -52,6 +57,14 @@ async def test_the_box_takes_any_id(people: Desk, story: Story) -> None:
         coloned: "/console/search?system=canh-bao",
         "access.no-contract": "/console/search?failure=access.no-contract",
         "khong co": "/console/search?message=khong+co",
+        "Sở Tài chính": "/console/search?agency=H14.4",
+        "so tai chinh": "/console/search?agency=H14.4",
+        "h14.4": "/console/search?agency=H14.4",
+        "Sở": "/console/search?agency=S%E1%BB%9F",
+        id[-12:]: f"/console/transfers/{id}",
+        refused[-12:]: f"/console/transfers/{refused}",
+        f"{index_of(people, refused)}": f"/console/transfers/{refused}?at=",
+        f"{key.thumbprint[:16]}…": "/console/search?system=canh-bao",
         "": "/console/search",
         "//evil.example": "/console/search?message=%2F%2Fevil.example",
     }
@@ -64,6 +77,62 @@ async def test_the_box_takes_any_id(people: Desk, story: Story) -> None:
     hidden = await people_get(binh, f"#{index_of(people, id)}")
     assert id not in hidden.headers["location"]
     assert id not in (await people_get(binh, "BC-77")).headers["location"]
+    assert id not in (await people_get(binh, id[-12:])).headers["location"]
+
+
+async def test_who_did_what_is_told_truly(people: Desk, story: Story) -> None:
+    """An officer's act about a transfer is his, not that of the system whose transfer it is."""
+    id = story.value()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    await lan.post(f"/console/transfers/{id}/package", reason=REASON)
+    story.settle()
+    page = (await lan.get("/console/search")).body.decode()
+    cells = [re.split("<td[^>]*>", row) for row in page.split("<tbody>")[1].split("<tr>") if id in row]
+    package, transfer = (["", *(Reader(each.encode()).text.strip() for each in row[1:])] for row in cells)
+    assert package[3].startswith("H14.0/lan: console") and package[4].startswith("Package of evidence")
+    assert "about the transfer of H14.7/y-te → kinh-te" in package[4]
+    assert transfer[3].startswith("H14.7/y-te → kinh-te") and transfer[5].startswith("done")
+    assert re.fullmatch(r"(\d+)\u2060–\u2060(\d+)", transfer[1]), "beginning and end are one line"
+    alone = (await lan.get("/console/search?kind=intent")).body.decode()
+    assert id in alone, "what is asked for alone is there alone"
+
+
+async def test_a_filter_is_never_ignored(people: Desk, story: Story) -> None:
+    """A name finds its agency; an unknown one is said to be unknown, and what a filter leaves out is said."""
+    id = story.value()
+    with writing(people.world.engine) as connection:
+        read: dict[str, Json] = {"contract": ALERTS, "grant": "G-0004", "owners": ["H14.2"], "state": "closed"}
+        append(connection, [entries.note("feed-read", read, people.now(), actor="H14.0/dieu-hanh")])
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+
+    async def page(person: Person, **given: str) -> tuple[int, str]:
+        answer = await person.get(f"/console/search?{urlencode(given)}")
+        return answer.status, Reader(answer.body).text
+
+    for name in ("Sở Y tế", "so y te", "h14.7"):
+        assert id[-12:] in (await page(lan, agency=name))[1], name
+    assert id[-12:] in (await page(lan, transfer=id[-12:]))[1]
+    for given, expected in (
+        ({"agency": "Sở Tài chánh"}, "H14.4 (Sở Tài chính)"),
+        ({"agency": "Sở"}, "H14.4 (Sở Tài chính)"),
+        ({"system": "kinh-tee"}, "kinh-te"),
+        ({"kind": "intent,pakage"}, "package"),
+    ):
+        status, text = await page(lan, **given)
+        title = "Ambiguous name" if given == {"agency": "Sở"} else "Unknown name"
+        assert status == 400 and title in text and expected in text and "Nothing fits" not in text, text
+    assert (await page(lan, role="owner"))[0] == 400, "a role is that of an agency"
+    assert (await page(lan, outcome="fine"))[0] == 400
+    status, text = await page(lan, agency="H14.2", role="owner", outcome="ok")
+    assert status == 200 and "Readings of feeds and of stored content have no end of this kind" in text
+    assert "Feed read" in (await page(lan, agency="H14.2", role="owner", kind="feed-read,log-read,body-view"))[1]
+    assert "no message has it either" in (await page(lan, message="Sao Hoa"))[1]
+    own = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
+    assert id[-12:] in (await page(own, agency="Sở Y tế"))[1]
+    status, text = await page(own, agency="H14.6")
+    assert status == 403 and "this account sees the entries of H14.7 alone" in text and id[-12:] not in text
 
 
 async def test_kept_filters_are_their_owners(people: Desk, story: Story) -> None:

@@ -260,6 +260,8 @@ def test_whom_to_ask(engine: Engine) -> None:
     assert asked.vi.startswith(
         "Sở Tài chính (H14.4; Phòng Tổng hợp, quy hoạch, 0206 000 0004, "
     )  # of many departments, its provider
+    asked = snapshot.owner_of(contracts()["indicator/v1"].contract, "H14.4")
+    assert "(H14.0; " in asked.vi, "nobody is told to ask himself"
 
 
 def test_of_several_agencies_none_is_taken_for_the_owner(engine: Engine) -> None:

@@ -55,6 +55,16 @@ class Facts(Conditions):
     def trouble(self) -> bool:
         return self.outcome is not None and OUTCOMES[self.outcome] > TROUBLE
 
+    @property
+    def party(self) -> str | None:
+        """The system whose transfer it is, or that did it, with its agency."""
+        return f"{self.agency}/{self.system}" if self.system else None
+
+    @property
+    def doer(self) -> str | None:
+        """Who did what the entry says: the actor of a note, not the party of the transfer that the note is about."""
+        return self.actor or self.party or self.source
+
     def named(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -12,8 +11,10 @@ from gateway.audit.search.journey import Step
 from security.grants.windows import civil
 
 words: Final = WordsFile(__file__, "steps.yaml")
+kinds: Final = WordsFile(__file__, "kinds.yaml")
 _LONGEST: Final = 300  # characters of a note's facts
 _BY_FACTS: Final = frozenset({"file", "quarantine", "taken-up", "note"})
+_HOW: Final = {"feed-read": "state", "console-account": "how"}  # the fact of a note that tells its sentence
 
 
 def sentences(step: Step) -> Iterator[Words]:
@@ -38,12 +39,38 @@ def sentence(step: Step) -> Words:
         else f"step.outcome.{facts.outcome}",
         "refusal": "step.refusal.sum" if facts.times > 1 else "step.refusal",
     }.get(kind, f"step.{kind}")
-    if name not in words:
+    if isinstance(noted, dict) and kind in _HOW and "tampered" not in noted:
+        name = f"{name}.{noted.get(_HOW[kind])}"
+        known |= {each: _plainly(value) for each, value in noted.items()}
+        changed = noted.get("changed")
+        known |= {each: _plainly(value) for each, value in changed.items()} if isinstance(changed, dict) else {}
+    if name not in set(words):
         name = "step.note"
     if name.removeprefix("step.") in _BY_FACTS:
-        text = json.dumps(noted, ensure_ascii=False, default=str)
+        text = _plainly(noted)
         known["facts"] = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-    return words(name, **known)
+    return words(name, **known | {"kind": kind_words(kind)})
+
+
+def kind_words(kind: str) -> Words:
+    """What a kind of entries is called; the kind itself if it is of a later version."""
+    return kinds(kind) if kind in set(kinds) else Words(kind, kind)
+
+
+def _plainly(value: Any, inside: bool = False) -> str:
+    """Facts of a note as a person reads them, without the marks of JSON."""
+    if isinstance(value, dict):
+        if value.keys() == {"old", "new"}:
+            return f"{_plainly(value['old'], True)} → {_plainly(value['new'], True)}"
+        text = "; ".join(f"{name}: {_plainly(each, True)}" for name, each in value.items())
+        return f"({text})" if inside else text
+    if isinstance(value, list):
+        if len(value) == 2 and all(isinstance(each, int) for each in value):  # a range of offsets
+            return f"{value[0]}–{value[1]}"
+        return ", ".join(_plainly(each, True) for each in value) or "–"
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def failure(code: str) -> Words:

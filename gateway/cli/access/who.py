@@ -14,9 +14,8 @@ from gateway.cli.common.options import AsJson, At, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
-    from contracts.codecs.mask import Leaf
-    from gateway.registry.changes.matrix import Cell, Dropped, Receipt
-    from gateway.registry.snapshot import Snapshot
+    from gateway.registry.changes.matrix import Cell, Dropped
+    from gateway.registry.changes.receivers import Receivers
 
 commands = typer.Typer()
 _HOW: Final = {
@@ -34,16 +33,12 @@ class Wanted:
         str | None,
         typer.Option(
             "--field",
-            help="A field at any depth, as `phone`, `staff.*`, `*email*`; of one contract as `field-report:phone`.",
+            help="A field at any depth by its name or its title in the contract, as `phone`, `điện thoại`, `staff.*`,"
+            " `*email*`; of one contract as `field-report:phone`.",
         ),
     ] = None
     personal: Personal = False
     sensitive: Annotated[bool, typer.Option("--sensitive", help="Of sensitive personal fields alone.")] = False
-
-    def fits(self, contract: str, leaf: Leaf | Receipt) -> bool:
-        from gateway.registry.changes.receivers import Asked
-
-        return Asked(self.field, self.personal, self.sensitive).fits(contract, leaf)
 
 
 @commands.command("who")
@@ -56,8 +51,9 @@ def access_who(
     as_json: AsJson = False,
 ) -> None:
     """Who receives a field, or personal data: agency, systems, by answer, route or feed, which grants, until when."""
-    from gateway.registry.changes.matrix import dropped, matrix, receipts
-    from gateway.registry.changes.receivers import csv_text, described
+    from gateway.registry.changes.called import Asked
+    from gateway.registry.changes.receivers import as_json as described
+    from gateway.registry.changes.receivers import csv_text, receivers
 
     load_instance(data, as_json)
     if not (wanted.field or wanted.personal or wanted.sensitive):
@@ -72,58 +68,19 @@ def access_who(
         what = "--csv and --json are two forms / --csv và --json là hai dạng khác nhau"
         fail(Exit.USAGE, "usage", what, "Choose one of them. / Chỉ chọn một dạng.", as_json)
     snapshot, now = registry_at(data, at, as_json)
-    messages = _messages(snapshot, wanted)
-    if not messages and wanted.field:
-        _unknown(snapshot, wanted.field, as_json)
-    cells = list(matrix(snapshot, now))
-    rows = [each for each in receipts(snapshot, cells) if wanted.fits(each.contract, each)]
-    dead = [each for each in cells if each.dead_route and _request(snapshot, each) in messages]
-    files = [each for each in dropped(snapshot) if _request(snapshot, each) in messages]
+    mark = "sensitive" if wanted.sensitive else "personal" if wanted.personal else None
+    found = receivers(snapshot, Asked.of(wanted.field, mark), now)
+    if not found.fields and wanted.field:
+        _unknown(wanted.field, found.near, as_json)
     if csv:
-        print(csv_text(rows), end="")
+        print(csv_text(found), end="")
         raise SystemExit(Exit.WELL)
-    result = {
-        "ok": True,
-        "at": rfc3339(now),
-        "receivers": [described(each) for each in rows],
-        "unreceived": [
-            {"agency": each.agency, "systems": list(each.systems), "contract": each.contract}
-            | {"operation": each.operation, "reason": each.decision.reason}
-            for each in dead
-        ],
-        "files": [
-            {"agency": each.agency, "system": each.system, "folder": each.folder, "match": each.match}
-            | {"contract": each.contract, "operation": each.operation}
-            for each in files
-        ],
-    }
-    emit(result, as_json, "\n".join([*_table(rows), *_dead(dead), *_files(files)]) or "nobody / không ai")
+    lines = [*_table(found), *_dead(found.dead), *_files(found.files)]
+    nobody = f"nobody receives it: {len(found.fields)} such fields in contracts in force / không ai nhận"
+    emit({"ok": True, "at": rfc3339(now), **described(found)}, as_json, "\n".join(lines) or nobody)
 
 
-def _messages(snapshot: Snapshot, wanted: Wanted) -> set[tuple[str, str]]:
-    """The messages, by contract, that have such a field."""
-    return {
-        (name, message)
-        for name, contract in snapshot.contracts.items()
-        for message in contract.exchanged
-        if any(wanted.fits(name, leaf) for leaf in contract.leaves(message, ("*",)))
-    }
-
-
-def _request(snapshot: Snapshot, each: Cell | Dropped) -> tuple[str, str]:
-    return each.contract, snapshot.contracts[each.contract].contract.operations[each.operation].request
-
-
-def _unknown(snapshot: Snapshot, field: str, as_json: bool) -> None:
-    from difflib import get_close_matches
-
-    known = {
-        leaf.path.rpartition(".")[2].removesuffix("[]")
-        for contract in snapshot.contracts.values()
-        for message in contract.exchanged
-        for leaf in contract.leaves(message, ("*",))
-    }
-    near = get_close_matches(field.rpartition(":")[2].rpartition(".")[2], sorted(known), n=3)
+def _unknown(field: str, near: Sequence[str], as_json: bool) -> None:
     fail(
         Exit.USAGE,
         "unknown-field",
@@ -133,7 +90,7 @@ def _unknown(snapshot: Snapshot, field: str, as_json: bool) -> None:
     )
 
 
-def _table(rows: Sequence[Receipt]) -> Iterable[str]:
+def _table(found: Receivers) -> Iterable[str]:
     from security.grants.windows import civil
 
     cells = [
@@ -142,12 +99,12 @@ def _table(rows: Sequence[Receipt]) -> Iterable[str]:
             ", ".join(each.systems) or "–",
             _HOW[each.way],
             f"{each.contract} {each.operation}",
-            f"{each.message}.{each.path}",
+            f"{each.message}.{each.path}" + (f" ({title})" if (title := found.called(each).title) else ""),
             PERSONAL[each.personal] if each.personal is not None else "",
             ", ".join(each.grants),
             f"until / đến {civil(each.until)}",
         )
-        for each in rows
+        for each in found.rows
     ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from gateway.audit.search.fields import FIELDS, Conditions, Role, kinds_in
+from gateway.audit.search.fields import FIELDS, Conditions, Role
 from gateway.cli.audit.lines import line
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.actor import actor
@@ -178,7 +178,7 @@ def _query(
 
     engine = open_engine(settings.database_url)
     if not elsewhere:
-        _all_known(engine, wanted, as_json)
+        wanted = _all_known(engine, wanted, as_json)
     if "actor" in wanted:
         wanted["actor"] = _actor(engine, wanted["actor"], elsewhere, as_json)
     for name in wanted:
@@ -239,21 +239,18 @@ def _print_remarks(results: Results, notes: Sequence[str]) -> None:
         print(text, file=sys.stderr)
 
 
-def _all_known(engine: Engine, conditions: Mapping[str, Any], as_json: bool) -> None:
-    """End with the first name that neither the registry nor the log has; a look that did not come to the log's end says
-    nothing."""
-    from gateway.audit.search import search as searching
-    from gateway.audit.search.search import Query
+def _all_known(engine: Engine, conditions: dict[str, str], as_json: bool) -> dict[str, str]:
+    """The conditions by ids. Ends with the first name that neither the registry nor the log has; a look that did not
+    come to the log's end says nothing."""
+    from gateway.audit.search import known
+    from gateway.audit.search.search import reading
 
-    with searching.reading(engine) as connection:
-        for what, value in conditions.items():
-            if not FIELDS[what].known or value in (names := name_checks.names(connection, what)):
-                continue
-            if what == "kind" and (value := next((each for each in kinds_in(value) if each not in names), "")) == "":
-                continue
-            page = searching.search(connection, Query(**{what: value}), limit=1)
-            if not page.hits and page.next is None:
-                name_checks.refuse(what, value, names, as_json)
+    with reading(engine) as connection:
+        found, unknown = known.resolved(connection, conditions)
+        for each in unknown:
+            near = each.near or known.names(connection, each.field)
+            name_checks.refuse(each.field, each.name, near, as_json, all=each.several)
+    return found
 
 
 def _actor(engine: Engine, name: str, elsewhere: bool, as_json: bool) -> str:

@@ -10,7 +10,6 @@ import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from gateway.audit.search.fields import FIELDS, KINDS
 from gateway.cli.common.output import Exit, fail
 
 if TYPE_CHECKING:
@@ -21,18 +20,9 @@ _MOST: Final = 8
 
 def names(connection: Connection, what: str) -> set[str]:
     """The names that the registry, or the program itself, has of a field of the audit search."""
-    from sqlalchemy import select
+    from gateway.audit.search import known
 
-    from gateway import errors
-    from gateway.journal.schema import tables
-
-    known = FIELDS[what].known
-    if known == "kinds":
-        return set(KINDS)
-    if known != "failures":
-        table, _, column = known.partition(".")
-        return set(connection.scalars(select(tables.metadata.tables[table].c[column])))
-    return set(errors.every())
+    return set(known.names(connection, what))
 
 
 def refuse(what: str, value: str, known: Iterable[str], as_json: bool, *, all: bool = False) -> NoReturn:

@@ -10,19 +10,20 @@ from gateway.console.site.operation import Asked, both, when
 from gateway.console.work import access, approving, searching
 from gateway.console.work.access import Standing
 from gateway.console.work.noticing import notice_of
+from gateway.registry.changes.called import Asked as Fields
 from gateway.registry.changes.matrix import Cell
-from gateway.registry.changes.receivers import Asked as Fields
-from gateway.registry.changes.receivers import described
+from gateway.registry.changes.receivers import as_json as described
 
 
 def who(asked: Asked) -> Any:
     field, mark = asked.params["field"], asked.params["mark"]
     if field is None and mark is None:
         raise CONSOLE_FORM(field="field", why="missing")
-    fields = Fields(field, mark == "personal", mark == "sensitive")
+    scope = asked.viewer.account.scope
     with access.registry_at(asked.desk, asked.params["at"]) as (snapshot, at):
-        rows = access.who(snapshot, fields, asked.viewer.account.scope, at)
-    return {"at": rfc3339(at), "receivers": [described(each) for each in rows]}
+        it = access.who(asked.desk, snapshot, Fields.of(field, mark), scope, at)
+    openers = None if it.openers is None else [each.id for each in it.openers]
+    return {"at": rfc3339(at), "scope": scope, **described(it.found), "openers": openers}
 
 
 def matrix(asked: Asked) -> Any:

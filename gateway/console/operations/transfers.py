@@ -47,8 +47,16 @@ def read_translation(asked: Asked) -> Any:
                 "direction": each.direction,
                 "message": each.message,
                 "sides": [{"name": side.name, "format": side.format, "parts": list(side.parts)} for side in each.sides],
-                "fields": [{"paths": list(one.paths), "personal": one.personal} for one in each.fields],
+                "fields": [
+                    {
+                        "paths": list(one.paths),
+                        "personal": one.personal,
+                        "withheld": one.withheld if each.known else None,
+                    }
+                    for one in each.fields
+                ],
                 "drops": list(each.drops),
+                "grants": list(each.grants),
             }
             for each in found
         ]

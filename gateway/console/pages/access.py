@@ -15,8 +15,9 @@ from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, 
 from gateway.console.site.render import failure_values
 from gateway.console.work import access, approving, previewing, searching, waiting
 from gateway.console.work.noticing import notice_of
+from gateway.registry.changes.called import Asked
 from gateway.registry.changes.officers import officers
-from gateway.registry.changes.receivers import Asked, csv_text
+from gateway.registry.changes.receivers import csv_text, given_by
 from gateway.registry.reviews import MOST_BYTES
 from security.grants.approvals import TYPE
 from security.grants.passkeys import challenge, signature_text
@@ -27,13 +28,22 @@ _MARKS: Final = ("personal", "sensitive")
 
 
 def who(ask: Ask) -> Shown:
-    asked, at = _asked(ask), ask.query.get("at") or None
-    rows, when = None, ask.now
+    asked, at, scope = _asked(ask), ask.query.get("at") or None, ask.viewer.account.scope
+    it, when, snapshot = None, ask.now, ask.desk.services.registry.snapshot
     if asked is not None:
         with access.registry_at(ask.desk, at) as (snapshot, when):
-            rows = access.who(snapshot, asked, ask.viewer.account.scope, when)
+            it = access.who(ask.desk, snapshot, asked, scope, when)
     given = {name: ask.query.get(name, "") for name in ("field", "mark", "at")}
-    values = {"rows": rows, "given": given, "at": when, "address": urlencode(given), "last_day": last_day}
+    values = {
+        "it": it,
+        "given": given,
+        "at": when,
+        "address": urlencode(given),
+        "last_day": last_day,
+        "scope": scope,
+        "names": {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()},
+        "contracts": len(snapshot.contracts),
+    }
     return Shown("who.html", values)
 
 
@@ -43,11 +53,11 @@ def who_csv(ask: Ask) -> Sent:
     if asked is None:
         raise CONSOLE_FORM(field="field", why="missing")
     with access.registry_at(ask.desk, at) as (snapshot, when):
-        rows = access.who(snapshot, asked, ask.viewer.account.scope, when)
+        found = access.who(ask.desk, snapshot, asked, ask.viewer.account.scope, when).found
     with ask.desk.writing() as connection:
-        facts = {"what": "access-who", "field": asked.field or "*", "rows": len(rows)}
+        facts = {"what": "access-who", "field": ask.query.get("field", "")[:200] or "*", "rows": len(found.rows)}
         store.note(connection, "export", facts, ask.now, ask.viewer.actor)
-    return Sent(csv_text(rows).encode(), "text/csv; charset=utf-8", "who.csv")
+    return Sent(csv_text(found).encode(), "text/csv; charset=utf-8", "who.csv")
 
 
 def _asked(ask: Ask) -> Asked | None:
@@ -55,7 +65,7 @@ def _asked(ask: Ask) -> Asked | None:
     field, mark = ask.query.get("field", "").strip()[:200], ask.query.get("mark", "")
     if not field and mark not in _MARKS:
         return None
-    return Asked(field or None, mark == "personal", mark == "sensitive")
+    return Asked.of(field, mark)
 
 
 def matrix(ask: Ask) -> Shown:
@@ -91,8 +101,10 @@ def grant(ask: Ask) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
-    notice = snapshot.notices.get(("grant", it.name))
-    return Shown("grant.html", {"it": it, "plain": waiting.plain, "notice": notice})
+    notice, given = snapshot.notices.get(("grant", it.name)), given_by(snapshot, it.name, ask.now, ask.viewer.account.scope)
+    names = {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()}
+    values = {"it": it, "plain": waiting.plain, "notice": notice, "given": given, "names": names}
+    return Shown("grant.html", values)
 
 
 def preview(ask: Ask) -> Shown:

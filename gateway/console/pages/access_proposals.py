@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language
+from contracts.codecs.mask import PERSONAL
 from gateway.console.accounts import passkeys as responses
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
@@ -107,7 +108,7 @@ def _draft(ask: Ask, given: Mapping[str, str], failure: Failure | None) -> Shown
     others = sum(each.state == "active" and each.id != ask.viewer.account.id for each in known.values())
     scope = ask.viewer.account.scope
     values: dict[str, Any] = {
-        "given": {"id": next_id, "fields": "*", **given},
+        "given": {"id": next_id, "fields": f"* {PERSONAL}", **given},
         "agencies": [
             (each.code, each.name.of(language)) for each in snapshot.agencies.values() if scope in (None, each.code)
         ],

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlencode
 
-from gateway.audit.search.fields import OUTCOMES
+from contracts.base.errors import Failure
+from gateway.audit.search.fields import KINDS, OUTCOMES
+from gateway.audit.search.search import Page as Found
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
+from gateway.console.site.render import failure_values
 from gateway.console.work import exporting, finding, saved, searching
 from gateway.console.work.searching import Filter
 
@@ -23,32 +26,51 @@ LABELS: Final = {
     "kind": N_("Kind of entry"),
 }
 _PAGE: Final = "search"
+_FILTER: Final = frozenset(
+    {"console.form", "console.unknown-name", "console.ambiguous-name", "console.other-agency"}
+)  # the form says what is wrong
+_UNENDED: Final = "feed-read,log-read,body-view"  # kinds that have no end of their own
 
 
 def search(ask: Ask) -> Shown:
-    given = searching.Filter.of(ask.query)
+    given, failure = searching.Filter.of(ask.query), None
     cursor = ask.query.get("cursor") or None
-    found = searching.page(ask.desk, given.query(ask.desk, ask.viewer), cursor)
+    try:
+        query = given.query(ask.desk, ask.viewer)
+        found = searching.page(ask.desk, query, cursor)
+    except Failure as refused:
+        if refused.code not in _FILTER:
+            raise
+        query, failure, found = None, refused, Found((), None, 0, None, ())
     following = f"{HERE}?{urlencode({**given.given, 'cursor': found.next})}" if found.next else None
     first = f"{HERE}?{urlencode(given.given)}" if cursor else None
     with ask.desk.reading() as connection:
         kept = saved.listed(connection, ask.viewer.account.id, _PAGE)
+    unended = None  # the same search with what has no end of that kind: readings, acts of people
+    if query is not None and query.agency and query.outcome == "ok" and query.role in (None, "owner", "reader"):
+        unended = f"{HERE}?{urlencode({**given.given, 'outcome': '', 'kind': _UNENDED})}"
     known, scope = ask.desk.services.registry.snapshot.agencies, ask.viewer.account.scope
     values = {
         "given": given.given,
         "address": urlencode(given.given),
-        "hits": found.hits,
+        "rows": searching.rows(found.hits),
+        "entries": len(found.hits),
         "next": following,
         "first": first,
         "outcomes": list(OUTCOMES),
-        "agencies": {code: each.name.of(ask.language) for code, each in known.items() if scope in (None, code)},
+        "names": {code: each.name.of(ask.language) for code, each in known.items()},
+        "scope": scope,
         "roles": searching.ROLES,
         "fields": LABELS,
+        "failure": None if failure is None else failure_values(failure, ask.language),
+        "kinds": sorted(KINDS),
+        "unended": unended,
+        "message_alone": given.given.keys() == {"message"},
         "disagree": found.disagree,
         "saved": kept,
         "cap": exporting.CAP,
     }
-    return Shown("search.html", values)
+    return Shown("search.html", values, 200 if failure is None else failure.status)
 
 
 def go(ask: Ask) -> Moved:

@@ -27,22 +27,27 @@ def transfer(ask: Ask) -> Shown:
     seen = journeys.find(ask.desk, ask.viewer, ask.path["id"])
     given = Filter.of(ask.query)
     why = refusals.why(ask.desk, seen)
+    found = _inclusions(ask, seen)
+    covered = {each.index for each in found}
+    steps = seen.journey.steps
     values: dict[str, Any] = {
         **_common(ask, seen),
-        "steps": [_step(each) for each in seen.journey.steps],
+        "steps": [_step(each) for each in steps],
         "why": why,
-        "proofs": _inclusions(ask, seen),
+        "proofs": found,
+        "beside": [each.index for each in steps if each.index is not None and each.index not in covered],
         "queue": told.queue_words(seen.journey.queue) if seen.journey.queue is not None else None,
         "state": told.words(f"state.{seen.journey.row['state']}") if seen.journey.row is not None else None,
-        "previous": None,
-        "next": None,
+        "earlier": None,
+        "later": None,
         "back": f"/console/search?{urlencode(given.given)}" if given.given else None,
     }
     place = ask.query.get("at", "")
     if place.isascii() and place.isdecimal() and len(place) < 16:
         query = given.query(ask.desk, ask.viewer)
         before, after = journeys.beside(ask.desk, query, int(place), seen.transfer)
-        values |= {"previous": _neighbour(before, given), "next": _neighbour(after, given)}
+        earlier, later = (before, after) if query.oldest_first else (after, before)
+        values |= {"earlier": _neighbour(earlier, given), "later": _neighbour(later, given)}
     return Shown("transfer.html", values)
 
 

@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 from contracts.base.errors import Failure
 from contracts.base.phrases import vietnamese
 from contracts.base.words import Language
+from gateway.audit.search.steps import kind_words
 from gateway.console.site import drawing
 from security.grants.windows import civil
 
@@ -66,6 +67,7 @@ def environment(language: Language) -> Environment:
     made.filters["breakable"] = breakable
     made.filters["coded"] = coded
     made.filters["phrase"] = vietnamese if language == "vi" else str
+    made.filters["kind"] = lambda kind: kind_words(kind).of(language)
     made.filters["said"] = lambda words: words.of(language)
     made.globals.update(
         language=language,

@@ -13,13 +13,15 @@ from sqlalchemy import Connection
 from contracts.base.words import Words
 from gateway.audit.search.details import detail_words
 from gateway.audit.search.search import Query, reading, search
-from gateway.console.accounts.records import Viewer
+from gateway.console.accounts import store
+from gateway.console.accounts.records import Account, Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
 from gateway.registry import history, reviews
-from gateway.registry.changes.matrix import Cell, Receipt, dropped, matrix, receipts
-from gateway.registry.changes.receivers import Asked
+from gateway.registry.changes.called import Asked
+from gateway.registry.changes.matrix import Cell, dropped, matrix
+from gateway.registry.changes.receivers import Receivers, receivers
 from gateway.registry.errors import unknown
 from gateway.registry.history import GrantVersion, grant_names, grant_versions
 from gateway.registry.seals.sealing import Seal, changing
@@ -48,10 +50,21 @@ def registry_at(desk: Desk, at: str | None) -> Iterator[tuple[Snapshot, float]]:
         yield load_snapshot(past), then
 
 
-def who(snapshot: Snapshot, asked: Asked, scope: str | None, now: float) -> list[Receipt]:
-    """Every field of those asked about that somebody receives."""
-    cells = (each for each in matrix(snapshot, now) if scope in (None, each.agency))
-    return [each for each in receipts(snapshot, cells) if asked.fits(each.contract, each)]
+class Readers(NamedTuple):
+    """Who receives fields, and who may open stored messages at the console; None for who sees one agency."""
+
+    found: Receivers
+    openers: tuple[Account, ...] | None
+
+
+def who(desk: Desk, snapshot: Snapshot, asked: Asked, scope: str | None, now: float) -> Readers:
+    """Every field of those asked about that somebody receives; `scope`: the one agency that is looked at."""
+    openers = None
+    if scope is None:
+        with desk.reading() as connection:
+            accounts = store.listed(connection)
+        openers = tuple(each for each in accounts if each.active and May.BODIES in each.may)
+    return Readers(receivers(snapshot, asked, now, scope), openers)
 
 
 def cells(snapshot: Snapshot, agency: str | None, contract: str | None, now: float) -> list[Cell]:

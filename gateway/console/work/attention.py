@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median
 from typing import Final
 
@@ -22,7 +22,7 @@ from gateway.console.work.tally import tally_of
 from gateway.journal.schema import tables
 from gateway.registry.records import ACTIVE
 from gateway.registry.snapshot import Snapshot
-from security.grants.windows import VIETNAM
+from security.grants.windows import VIETNAM, first_day
 
 DAYS: Final = 7
 DAY: Final = 86_400.0
@@ -45,11 +45,12 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Denials:
-    """Of the last days; `capped`: only the newest were counted."""
+    """Of the last days; `capped`: only the newest were counted. `since` is the first day, for a search of the same."""
 
     rows: tuple[Denied, ...]
     total: int
     capped: bool
+    since: str
 
     def by_code(self) -> list[tuple[str, float]]:
         return self._summed([(each.code, each.entries) for each in self.rows])
@@ -101,9 +102,14 @@ class Ending:
     until: float
 
 
+def first_of(now: float, days: int) -> float:
+    """The midnight in Vietnam with which the last days begin; today is one of them."""
+    return _midnight(now) - (days - 1) * DAY
+
+
 def denials(connection: Connection, desk: Desk, scope: str | None, now: float, days: int = DAYS) -> Denials:
-    size = _size(connection)
-    since = first_at(connection, now - days * DAY, 0, size)
+    size, begins = _size(connection), first_of(now, days)
+    since = first_at(connection, begins, 0, size)
     pairs, capped = tally_of(desk.services.engine).refusals(connection, since, size)
     codes, agencies = _names(desk.services.registry.snapshot)
     rows = [
@@ -113,14 +119,13 @@ def denials(connection: Connection, desk: Desk, scope: str | None, now: float, d
     ]
     rows.sort(key=lambda each: (-each.entries, each.code, each.agency or ""))
     total = sum(each.entries for each in rows)
-    return Denials(tuple(rows), total, capped)
+    return Denials(tuple(rows), total, capped, first_day(begins))
 
 
 def volumes(connection: Connection, desk: Desk, scope: str | None, now: float) -> Volumes:
     """The span begins at midnight in Vietnam; it is shorter where a whole day has too many entries to look at."""
     size = _size(connection)
-    midnight = datetime.fromtimestamp(now, VIETNAM).replace(hour=0, minute=0, second=0, microsecond=0)
-    begins = [(midnight - timedelta(days=each)).timestamp() for each in range(DAYS, -1, -1)]
+    begins = [_midnight(now) - each * DAY for each in range(DAYS, -1, -1)]
     spent = now - begins[-1]
     ends = [first_at(connection, each + spent, 0, size) for each in begins]
     starts = [first_at(connection, each, 0, end) for each, end in zip(begins, ends, strict=True)]
@@ -160,6 +165,10 @@ def ending(connection: Connection, scope: str | None, now: float) -> list[Ending
     if scope is not None:
         query = query.where(system.agency == scope)
     return [Ending(*row) for row in connection.execute(query)]
+
+
+def _midnight(now: float) -> float:
+    return datetime.fromtimestamp(now, VIETNAM).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
 def _counted(connection: Connection, start: int, end: int) -> Counter[int]:

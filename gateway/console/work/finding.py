@@ -13,12 +13,12 @@ from sqlalchemy import Connection, select
 
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
-from gateway.console.work import journeys
+from gateway.console.work import journeys, naming
 from gateway.console.work.searching import Filter
 from gateway.journal.schema import tables
 
 _TRANSFER: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_ENTRY: Final = re.compile(r"#[0-9]{1,15}")
+_ENTRY: Final = re.compile(r"#?[0-9]{1,15}")
 _SHA256: Final = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")
 _SEARCH: Final = "/console/search"
 
@@ -43,13 +43,14 @@ class Found(NamedTuple):
 
 
 def find(desk: Desk, viewer: Viewer, text: str) -> Found:
-    """A transfer, `#` and the index of an entry, a system, agency, grant or contract, a person, an error code, a key or
-    the thumbprint of its certificate (hex or base64url); else the id of a message."""
+    """A transfer, the index of an entry with or without `#`, a system, agency, grant or contract, a person, an error
+    code, a key or the thumbprint of its certificate (hex or base64url), the id of a message; else a title, or an id as
+    lists cut it.
+    """
     if not text:
         return Found("nothing")
-    if _ENTRY.fullmatch(text):
-        about = journeys.entry_at(desk, viewer, int(text[1:]))
-        return Found("entry", about, entry=int(text[1:])) if about else Found("entry", filter={"transfer": text})
+    if text.startswith("#") and _ENTRY.fullmatch(text):
+        return _entry(desk, viewer, text[1:]) or Found("entry", filter={"transfer": text})
     if _TRANSFER.fullmatch(text):
         return Found("transfer", text.lower())
     snapshot = desk.services.registry.snapshot
@@ -70,8 +71,23 @@ def find(desk: Desk, viewer: Viewer, text: str) -> Found:
     if "." in text and _is_code(text):
         return Found("failure", filter={"failure": text})
     query = Filter({"message": text}).query(desk, viewer)
-    transfer = journeys.of_message(desk, query)
-    return Found("message", transfer, {} if transfer else {"message": text})
+    if transfer := journeys.of_message(desk, query):
+        return Found("message", transfer)
+    if transfer := naming.by_ending(desk, viewer, text):
+        return Found("transfer", transfer)
+    if not journeys.is_message(desk, query):
+        if _ENTRY.fullmatch(text) and (found := _entry(desk, viewer, text)):
+            return found
+        if (given := naming.named(desk, text)) is not None:
+            return Found(next(iter(given)), filter=given)
+        if (system := naming.by_thumbprint(desk, text)) is not None:
+            return Found("key", filter={"system": system})
+    return Found("message", filter={"message": text})
+
+
+def _entry(desk: Desk, viewer: Viewer, number: str) -> Found | None:
+    about = journeys.entry_at(desk, viewer, int(number))
+    return Found("entry", about, entry=int(number)) if about else None
 
 
 def _is_person(connection: Connection, viewer: Viewer, text: str) -> bool:

@@ -65,7 +65,7 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
         review = access.due(desk)
     if May.SEARCH in may:
         with reading(desk.services.engine) as connection:
-            query = Query(outcome="refused", agency=scope, since=now - attention.DAYS * attention.DAY)
+            query = Query(outcome="refused", agency=scope, since=attention.first_of(now, attention.DAYS))
             refusals = search(connection, query, limit=_REFUSALS).hits
             denials = attention.denials(connection, desk, scope, now, days)
             volumes = attention.volumes(connection, desk, scope, now)

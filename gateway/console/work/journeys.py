@@ -97,6 +97,12 @@ def of_message(desk: Desk, query: Query) -> str | None:
     return next(iter(abouts)) if len(abouts) == 1 else None
 
 
+def is_message(desk: Desk, query: Query) -> bool:
+    """Whether an entry has this id of a message."""
+    with reading(desk.services.engine) as connection:
+        return bool(search(connection, query, limit=1).hits)
+
+
 def _within(journey: Journey, scope: str) -> Journey:
     """What concerns one agency. Notes of others about it, such as exports, are not shown."""
     row = journey.row

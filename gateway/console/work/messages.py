@@ -22,6 +22,7 @@ from contracts.wire.soap import parse_xml
 from gateway.console.site.desk import Desk
 from gateway.console.work.journeys import Seen
 from gateway.console.work.openings import Body
+from gateway.console.work.withheld import Withheld, withheld
 from gateway.registry.snapshot import Snapshot
 
 _TEXT: Final = 120  # characters of a value in the table
@@ -46,11 +47,15 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """One field: its path and values in each form, from left to right; None where the form has no such place."""
+    """One field: its path and values in each form, from left to right; None where the form has no such place.
+
+    `withheld`: the receiver on the right was not shown it.
+    """
 
     paths: tuple[str | None, str, str | None]
     personal: str | None
     values: tuple[str | None, str | None, str | None] = (None, None, None)
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,12 @@ class Translated:
     sides: tuple[Side, ...]
     fields: tuple[Matched, ...]
     drops: tuple[str, ...]  # canonical fields that the right form cannot carry
+    grants: tuple[str, ...] = ()  # that decided what the receiver is shown
+    known: bool = True  # whether it is known what they hid
+
+    @property
+    def withheld(self) -> tuple[Matched, ...]:
+        return tuple(each for each in self.fields if each.withheld)
 
     @property
     def shown(self) -> tuple[Matched, ...]:
@@ -110,9 +121,10 @@ def translated(desk: Desk, seen: Seen, bodies: Sequence[Body] = ()) -> tuple[Tra
         side("canonical", "canonical", "answer"),
         side("target", caller),
     ]
+    from_provider, from_caller = withheld(desk, seen, compiled)
     return (
-        _matched(compiled, "request", operation.request, asked, opened),
-        _matched(compiled, "answer", operation.answer, answered, opened),
+        _matched(compiled, ("request", operation.request, from_provider), asked, opened),
+        _matched(compiled, ("answer", operation.answer, from_caller), answered, opened),
     )
 
 
@@ -122,8 +134,10 @@ def _format(snapshot: Snapshot, system: str, contract: str) -> str:
 
 
 def _matched(
-    compiled: CompiledContract, direction: str, message: str, sides: Sequence[Side], opened: Mapping[str, Body]
+    compiled: CompiledContract, of: tuple[str, str, Withheld], sides: Sequence[Side], opened: Mapping[str, Body]
 ) -> Translated:
+    """`of`: the direction, the message, and what its receiver was not shown."""
+    direction, message, hidden = of
     by_name = {each.name: each for each in sides}
     here = {name: _paths(compiled, each.format, message) for name, each in by_name.items()}
     values = {
@@ -131,19 +145,30 @@ def _matched(
         for name, each in by_name.items()
     }
     last = sides[-1].format
+    by_stored = bool(sides[-1].parts)  # else what was sent is the canonical form without what is withheld
     fields = []
     for leaf in compiled.leaves(message, ("*",)):
         paths = [
-            None if name not in by_name else leaf.path if (of := here[name]) is None else of.get(leaf.path)
+            None if name not in by_name else leaf.path if (place := here[name]) is None else place.get(leaf.path)
             for name in ("source", "canonical", "target")
         ]
         shown = [
             None if path is None else _shown(values.get(name, {}), path)
             for name, path in zip(("source", "canonical", "target"), paths, strict=True)
         ]
-        fields.append(Matched((paths[0], leaf.path, paths[2]), leaf.personal, (shown[0], shown[1], shown[2])))
+        lacking = leaf.path in (hidden.paths or ())
+        values_here = (shown[0], shown[1], shown[2] if by_stored else None if lacking else shown[1])
+        fields.append(Matched((paths[0], leaf.path, paths[2]), leaf.personal, values_here, lacking))
     plan = compiled.formats[last].plans.get(message) if last in compiled.formats else None
-    return Translated(direction, message, tuple(sides), tuple(fields), tuple(sorted(plan.drops)) if plan else ())
+    return Translated(
+        direction=direction,
+        message=message,
+        sides=tuple(sides),
+        fields=tuple(fields),
+        drops=tuple(sorted(plan.drops)) if plan else (),
+        grants=hidden.grants,
+        known=hidden.paths is not None,
+    )
 
 
 def _paths(compiled: CompiledContract, format: str, message: str) -> Mapping[str, str] | None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
 from contracts.base.errors import Failure
 from contracts.base.words import Words
+from contracts.codecs.mask import PERSONAL
 from gateway.audit.search.steps import both, words
 from gateway.console.site.desk import Desk
 from gateway.console.work.journeys import Seen
+from gateway.console.work.revoked import CODE, RevokedKey, revoked_keys
 from gateway.exchange.explaining import Explanation, explain
 from gateway.registry.judging import PRESENT, Judged, judged, standing_at
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from security.grants.grants import Decision, Grant
 
 NEW: Final = "/console/access/proposals/new"
-_NOT_PERSONAL: Final = ("*", "!@personal")  # what a draft asks for where no grant is near
+_EVERYTHING: Final = ("*",)  # what a draft asks for where no grant is near, but personal data
 _RECEIVING: Final = "route.not-granted"
 
 
@@ -48,12 +50,18 @@ class Why:
     agrees: bool | None = None
     unknown: str | None = None
     draft: str | None = None
+    revoked: tuple[RevokedKey, ...] = ()
 
 
 def why(desk: Desk, seen: Seen) -> Why | None:
     """None for a transfer that was not refused."""
     if not seen.refused:
         return None
+    found, system = _why(desk, seen), (seen.entry.get("caller") or {}).get("system")
+    return replace(found, revoked=revoked_keys(desk, str(system))) if system and found.code == CODE else found
+
+
+def _why(desk: Desk, seen: Seen) -> Why:
     entry = seen.entry
     code, nearest = str(entry.get("failure")), entry.get("nearest")
     faults, more = faults_of(entry), int(entry.get("more") or 0)
@@ -113,7 +121,8 @@ def _received(snapshot: Snapshot, asked: Judged, entry: Mapping[str, object]) ->
 def _draft(snapshot: Snapshot, asked: Judged, grant: Grant | None, *, receives: bool) -> str:
     """The address of a form that is filled in. A near grant of the same contract says which fields are usual."""
     provider = snapshot.system(str(asked.entry.get("provider"))) if receives else None
-    fields = grant.fields if grant is not None and grant.contract == asked.contract else _NOT_PERSONAL
+    fields = grant.fields if grant is not None and grant.contract == asked.contract else _EVERYTHING
+    fields = fields if PERSONAL in fields else (*fields, PERSONAL)  # an officer adds personal data by his own hand
     given = {
         "agency": provider.agency if provider is not None else asked.agency,
         "contract": asked.contract,

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from gateway.audit.search.fields import FIELDS
+from contracts.base.words import Words
+from gateway.audit.search.facts import Facts, Logged
+from gateway.audit.search.fields import FIELDS, OUTCOMES
+from gateway.audit.search.known import resolved
 from gateway.audit.search.search import Page, Query, reading, search
 from gateway.console.accounts.records import Viewer
-from gateway.console.errors import CONSOLE_FORM
+from gateway.console.errors import CONSOLE_AMBIGUOUS_NAME, CONSOLE_FORM, CONSOLE_OTHER_AGENCY, CONSOLE_UNKNOWN_NAME
 from gateway.console.site.desk import Desk
+from gateway.console.work import naming
 from security.grants.windows import VIETNAM
 from security.transparency.entry import keyed
 
 ROLES: Final = ("caller", "owner", "provider", "reader")
 PAGE: Final = 50
+_OF_AN_AGENCY: Final = Words("vai trò là của một cơ quan; hãy nêu cơ quan", "it is the role of an agency; name one")
+_WHAT: Final = {
+    "agency": Words("Cơ quan", "Agency"),
+    "system": Words("Hệ thống", "System"),
+    "provider": Words("Bên cung cấp", "Provider"),
+    "contract": Words("Hợp đồng dữ liệu", "Contract"),
+    "failure": Words("Mã lỗi", "Error code"),
+    "grant": Words("Quyền truy cập", "Grant"),
+    "kind": Words("Loại mục", "Kind of entry"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +51,34 @@ class Filter:
         return cls(given)
 
     def query(self, desk: Desk, viewer: Viewer) -> Query:
-        """Raises `console.form`. Somebody who sees his own agency only searches that one."""
-        wanted: dict[str, Any] = {name: text for name, text in self.given.items() if name in FIELDS}
+        """The conditions by ids. Somebody who sees his own agency only searches that one.
+
+        Raises `console.form`, `console.unknown-name`, `console.ambiguous-name`, `console.other-agency`.
+        """
+        scope = viewer.account.scope
+        with reading(desk.services.engine) as connection:
+            given = {name: text for name, text in self.given.items() if name in FIELDS}
+            found, unknown = resolved(connection, given, scope)
+        for each in unknown:
+            near = each.near if scope is None or each.field != "grant" else ()
+            error = CONSOLE_AMBIGUOUS_NAME if each.several else CONSOLE_UNKNOWN_NAME
+            raise error(field=_WHAT[each.field], name=each.name, near=", ".join(near) or "–")
+        wanted: dict[str, Any] = dict(found)
         role = self.given.get("role")
-        if role is not None and role not in ROLES:
-            raise CONSOLE_FORM(field="role", why=" | ".join(ROLES))
+        for name, text, known in (("role", role, ROLES), ("outcome", wanted.get("outcome"), OUTCOMES)):
+            if text is not None and text not in known:
+                raise CONSOLE_FORM(field=name, why=" | ".join(known))
         if "message" in wanted:
             wanted["message"] = keyed(desk.hash_key, wanted["message"])
-        if (scope := viewer.account.scope) is not None:
-            wanted["agency"] = scope
+        if "transfer" in wanted:  # lists show the end of an id
+            wanted["transfer"] = naming.by_ending(desk, viewer, wanted["transfer"]) or wanted["transfer"]
+        if scope is not None and wanted.setdefault("agency", scope) != scope:
+            raise CONSOLE_OTHER_AGENCY(agency=wanted["agency"], own=scope)
+        if role is not None and "agency" not in wanted:
+            raise CONSOLE_FORM(field="role", why=_OF_AN_AGENCY)
         query = Query(
             **wanted,
-            role=role if "agency" in wanted else None,  # type: ignore[arg-type]
+            role=role,  # type: ignore[arg-type]
             since=moment(self.given.get("from"), "from"),
             until=moment(self.given.get("to"), "to", whole=True),
             oldest_first=self.given.get("order") == "oldest",
@@ -56,6 +86,29 @@ class Filter:
         if query.since is not None and query.until is not None and query.since >= query.until:
             raise CONSOLE_FORM(field="to", why="not after `from`")
         return query
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the list: an entry, or a transfer's beginning and end in one. `begun` is the index of the beginning."""
+
+    idx: int
+    facts: Facts
+    begun: int | None = None
+
+
+def rows(hits: Sequence[Logged]) -> list[Row]:
+    """The entries in their order, with one row for the intent and the outcome of a transfer if both are here."""
+    intents = {each.facts.about: each for each in hits if each.facts.kind == "intent"}
+    ended = {each.facts.about for each in hits if each.facts.kind == "outcome"}
+    found = []
+    for each in hits:
+        about, kind = each.facts.about, each.facts.kind
+        if kind == "outcome" and about in intents:
+            found.append(Row(each.idx, replace(each.facts, at=intents[about].facts.at), intents[about].idx))
+        elif kind != "intent" or about not in ended:
+            found.append(Row(each.idx, each.facts))
+    return found
 
 
 def moment(text: str | None, name: str, *, whole: bool = False) -> float | None:

@@ -147,7 +147,7 @@ def receipts(snapshot: Snapshot, cells: Iterable[Cell]) -> Iterator[Receipt]:
 def names_field(pattern: str, contract: str, path: str) -> bool:
     """Whether `phone`, `responsible.*` or `field-report:phone` names this field: at any depth, with all below it."""
     of, colon, wanted = pattern.rpartition(":")
-    if colon and not (fnmatchcase(contract, of) or fnmatchcase(contract.partition("/")[0], of)):
+    if colon and not in_contract(of, contract):
         return False
     steps = path.replace("[]", "").lower().split(".")
     wanted = wanted.replace("[]", "").lower()
@@ -156,6 +156,10 @@ def names_field(pattern: str, contract: str, path: str) -> bool:
         for start in range(len(steps))
         for end in range(start + 1, len(steps) + 1)
     )
+
+
+def in_contract(pattern: str, contract: str) -> bool:
+    return fnmatchcase(contract, pattern) or fnmatchcase(contract.partition("/")[0], pattern)
 
 
 def dropped(snapshot: Snapshot) -> list[Dropped]:
