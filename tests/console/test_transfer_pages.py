@@ -20,7 +20,7 @@ from contracts.base.ids import new_id
 from gateway.audit.search.journey import of_transfer
 from gateway.console.accounts import store
 from gateway.console.roles import Role
-from gateway.console.site.render import ticks
+from gateway.console.site.render import coded
 from gateway.console.work import messages, openings
 from gateway.console.work.openings import Body
 from gateway.journal.append import append
@@ -441,9 +441,9 @@ async def test_a_grant_leads_to_the_grant(people: Desk, story: Story) -> None:
 
 
 def test_commands_between_backticks_are_code() -> None:
-    assert ticks("run `lgsp <x>` now") == "run <code>lgsp &lt;x&gt;</code> now"
-    assert ticks(Markup("a `b` &amp; <b>c</b>")) == "a <code>b</code> &amp; <b>c</b>"
-    assert ticks("<`>`") == "&lt;<code>&gt;</code>"
+    assert coded("run `lgsp <x>` now") == "run <code>lgsp &lt;x&gt;</code> now"
+    assert coded(Markup("a `b` &amp; <b>c</b>")) == "a <code>b</code> &amp; <b>c</b>"
+    assert coded("<`>`") == "&lt;<code>&gt;</code>"
 
 
 async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) -> None:
@@ -460,7 +460,8 @@ async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) 
     with writing(people.world.engine) as connection:
         read: dict[str, Json] = {**facts, "state": "closed", "session": "s"}
         append(connection, [entries.note("feed-read", read, people.now(), actor="H14.0/dieu-hanh")])
-        store.set_roles(connection, "minh", (Role.OPERATOR, Role.AUDITOR), people.now(), "H14.0/lan: test")
+    with people.changing() as change:
+        store.set_roles(change, "minh", (Role.OPERATOR, Role.AUDITOR))
     story.settle()
     for kind, expected in (
         ("feed-read", "200 events were read, offsets 1–100, 102–201. Data of: H14.2."),

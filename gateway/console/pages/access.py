@@ -101,7 +101,10 @@ def grant(ask: Ask) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
-    notice, given = snapshot.notices.get(("grant", it.name)), given_by(snapshot, it.name, ask.now, ask.viewer.account.scope)
+    notice, given = (
+        snapshot.notices.get(("grant", it.name)),
+        given_by(snapshot, it.name, ask.now, ask.viewer.account.scope),
+    )
     names = {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()}
     values = {"it": it, "plain": waiting.plain, "notice": notice, "given": given, "names": names}
     return Shown("grant.html", values)

@@ -61,8 +61,8 @@ def who(desk: Desk, snapshot: Snapshot, asked: Asked, scope: str | None, now: fl
     """Every field of those asked about that somebody receives; `scope`: the one agency that is looked at."""
     openers = None
     if scope is None:
-        with desk.reading() as connection:
-            accounts = store.listed(connection)
+        with desk.accounts() as rows:
+            accounts = store.listed(rows)
         openers = tuple(each for each in accounts if each.active and May.BODIES in each.may)
     return Readers(receivers(snapshot, asked, now, scope), openers)
 
