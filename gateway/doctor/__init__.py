@@ -79,6 +79,7 @@ def _examine(
             if strange:
                 return
             yield from permitted(store.altered(connection))
+            yield from permitted(store.verified(connection))
             yield from permitted(store.database(connection, clock))
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))

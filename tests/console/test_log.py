@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from sqlalchemy import select
 from gateway.console.roles import Role
 from gateway.console.site import live
 from gateway.console.work import integrity
-from gateway.journal import jobs
+from gateway.console.work.log_findings import groups
+from gateway.journal import jobs, log_checks
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from tests.console.people import Desk, Reader
+from tests.console.people import Desk, Person, Reader
 
 _PROGRAM = """
 import json, os, sys
@@ -92,6 +94,53 @@ async def test_one_verification_runs_at_a_time(people: Desk, monkeypatch: pytest
     monkeypatch.setattr(integrity, "command", lambda _desk: [sys.executable, "-c", _PROGRAM, told])
     await lan.post("/console/log/verify")
     assert result(people).facts["ok"] is True
+
+
+async def test_a_failed_verification_is_on_every_page_until_one_agrees(people: Desk) -> None:
+    def ended(ok: bool, *, running: bool = False) -> None:
+        with writing(people.world.engine) as connection:
+            job = jobs.add(connection, integrity.KIND, "localhost/lgsp-test", ("lan", ""), people.now())
+            facts = {"ok": ok, "size": 7, "wrong": [] if ok else ["entry 3: missing", "x checkpoint: differs"]}
+            if not running:
+                jobs.change(connection, job, people.now(), jobs.DONE, **facts)
+        people.moved += 1
+
+    def card(page: bytes) -> str:
+        return re.findall(r'<div class="card (\w*)"><p class="what">(?:<a [^>]*>)?Entries of the log', page.decode())[0]
+
+    lan, huong = await people.signed_in("lan", Role.OFFICER), await people.signed_in("huong", Role.VENDOR)
+    home = (await lan.get("/console")).body
+    assert card(home) != "good" and "Never verified" in Reader(home).text
+    ended(False)
+    ended(True, running=True)  # one that runs says nothing yet
+    for person, path in ((lan, ""), (lan, "/search"), (lan, "/people"), (huong, "/contracts"), (huong, "/people")):
+        page = (await person.get(f"/console{path}")).body
+        assert b'class="notice bad" role="alert"' in page and "does not agree" in Reader(page).text, path
+    assert card((await lan.get("/console")).body) == "bad"
+    assert "2 findings" in Reader((await lan.get("/console")).body).text
+    assert "does not agree" not in Reader((await Person(people, "nobody").get("/console/status")).body).text
+    ended(True)
+    home = (await lan.get("/console")).body
+    assert "does not agree" not in Reader(home).text and "7 entries" in Reader(home).text
+    people.moved += log_checks.FRESH + 1
+    lan = await people.sign_in("lan")
+    assert card((await lan.get("/console")).body) == "warn"
+
+
+def test_findings_are_grouped_and_none_is_lost() -> None:
+    transfer = "01a21d42-16ac-782f-9d47-9390beab6a90"
+    texts = [
+        "the registry, system y-te: altered",
+        f"entry 155 (transfer {transfer}, intent): its bytes are not those that were logged",
+        "checkpoint 169 of the database: its root is not that of the first 169 entries",
+        "the checkpoint beside the database: its root is not that of the first 838 entries",
+        f"transfer {transfer} (answered): the log has no intent of it",
+        "the verification ended with 1 and told nothing",
+    ]
+    found = groups(texts)
+    assert [len(each.texts) for each in found] == [1, 2, 1, 1, 1]
+    assert sorted(text for each in found for text in each.texts) == sorted(texts)
+    assert found[0].entries == (155,) and found[0].transfers == (transfer,) == found[2].transfers
 
 
 async def test_the_doctor_is_for_who_operates(people: Desk) -> None:

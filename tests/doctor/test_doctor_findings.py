@@ -27,6 +27,7 @@ from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, network, store
 from gateway.doctor.findings import kinds
 from gateway.doctor.network import accepts_old_tls
+from gateway.journal import jobs, log_checks
 from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
@@ -184,6 +185,12 @@ def edited(settings: Settings, *statements: str) -> None:
             connection.execute(text(statement))
 
 
+def check_failed(settings: Settings) -> None:
+    with writing(open_engine(settings.database_url)) as connection:
+        job = jobs.add(connection, log_checks.KIND, settings.origin, ("H14.0/lan", ""), time.time())
+        jobs.change(connection, job, time.time(), jobs.DONE, ok=False, size=7, wrong=["entry 3: missing"])
+
+
 def quarantined(settings: Settings) -> None:
     folder = settings.drop_root / "so-lieu" / "quarantine"
     folder.mkdir(parents=True)
@@ -232,6 +239,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     ),
     "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
     "log.waiting": waiting,
+    "log.check-failed": check_failed,
     "rows.changed": redirected,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "backup.never": lambda s: replace(s, backup_days=1),

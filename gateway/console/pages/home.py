@@ -11,6 +11,7 @@ from gateway.console.site.page import N_, Ask, Menu, Page, Shown
 from gateway.console.work import access, attention, waiting
 from gateway.delivery import listing
 from gateway.doors.api import status
+from gateway.journal import log_checks
 
 _REFUSALS = 8
 MONTH = 30  # days: the longer span of the table of refusals
@@ -23,7 +24,7 @@ def home(ask: Ask) -> Shown:
     values: dict[str, Any] = {"status": None, "trouble": None, "refusals": (), "denials": None, "volumes": None}
     values |= {"days": days, "spans": (attention.DAYS, MONTH)}
     values |= {"queue": {}, "counted": listing.COUNTED, "approvals": 0, "review": None}
-    values |= {"ending": (), "unready": (), "scope": scope}
+    values |= {"ending": (), "unready": (), "scope": scope, "verified_since": ask.now - log_checks.FRESH}
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
@@ -31,6 +32,7 @@ def home(ask: Ask) -> Shown:
     except Failure as failure:  # a registry that was altered is what the page has to say
         values["trouble"] = failure
     with desk.reading() as connection:
+        values["verdict"] = log_checks.verdict(connection)
         if May.QUEUE in may:
             lists = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
             values["queue"] = {each: listing.count(connection, listing.Wanted(each)) for each in lists}

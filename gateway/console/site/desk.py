@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.console.accounts import secrets, sessions
 from gateway.console.accounts.attempts import Attempts
@@ -18,7 +19,9 @@ from gateway.console.accounts.signing_in import SignIn
 from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
+from gateway.journal import log_checks
 from gateway.journal.database import snapshot, writing
+from gateway.journal.log_checks import Verdict
 from gateway.keys.keyring import Keyring
 
 
@@ -63,6 +66,15 @@ class Desk:
         """A transaction for accounts and notes. Changes of the registry are made by `changing`."""
         with writing(self.services.engine) as connection:
             yield connection
+
+    def log_alarm(self) -> Verdict | None:
+        """The last verification of the log, if it found something wrong. Every page of a signed-in person says so."""
+        try:
+            with self.reading() as connection:
+                found = log_checks.verdict(connection)
+        except SQLAlchemyError:  # a page that says why the database fails still has to be shown
+            return None
+        return None if found is None or found.ok else found
 
     def follow(self) -> None:
         """After a change of the registry: whoever made it reads it next."""

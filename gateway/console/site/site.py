@@ -129,7 +129,9 @@ def frame(desk: Desk, viewer: Viewer | None) -> dict[str, Any]:
         if any(page.menu is group and page.may in may for page in pages())
     ]
     settings = desk.services.settings
-    return {"viewer": viewer, "may": may, "menu": menu, "instance": settings.name, "kind": settings.kind, "home": HOME}
+    alarm = None if viewer is None else desk.log_alarm()
+    shared = {"instance": settings.name, "kind": settings.kind, "home": HOME, "log_alarm": alarm}
+    return {"viewer": viewer, "may": may, "menu": menu, **shared}
 
 
 def language_of(request: Request) -> Language:
