@@ -35,7 +35,7 @@ def result(people: Desk) -> jobs.Job:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with people.world.engine.connect() as connection:
-            (job,) = jobs.newest(connection, integrity.KIND, limit=1)
+            (job,) = jobs.newest(connection, log_checks.KIND, limit=1)
         if job.state == jobs.DONE:
             return job
         time.sleep(0.05)
@@ -45,7 +45,7 @@ def result(people: Desk) -> jobs.Job:
 def notes(people: Desk) -> list[dict[str, Any]]:
     table = tables.log_pending.c
     with people.world.engine.connect() as connection:
-        rows = connection.scalars(select(table.entry).where(table.phase == integrity.KIND))
+        rows = connection.scalars(select(table.entry).where(table.phase == log_checks.KIND))
         return [json.loads(bytes(each)) for each in rows]
 
 
@@ -82,11 +82,11 @@ async def test_what_is_wrong_is_shown(
 
 async def test_one_verification_runs_at_a_time(people: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with writing(people.world.engine) as connection:
-        jobs.add(connection, integrity.KIND, "localhost/lgsp-test", ("lan", ""), people.now(), done=12)
+        jobs.add(connection, log_checks.KIND, "localhost/lgsp-test", ("lan", ""), people.now(), done=12)
     lan = await people.signed_in("lan", Role.OFFICER)
     await lan.post("/console/log/verify")
     with people.world.engine.connect() as connection:
-        assert len(jobs.newest(connection, integrity.KIND)) == 1
+        assert len(jobs.newest(connection, log_checks.KIND)) == 1
     assert "A verification runs. Entries read: 12" in Reader((await lan.get("/console/log")).body).text
     people.moved = integrity.SILENT + 1  # its desk was restarted meanwhile
     assert "was interrupted" in Reader((await lan.get("/console/log")).body).text
@@ -99,14 +99,16 @@ async def test_one_verification_runs_at_a_time(people: Desk, monkeypatch: pytest
 async def test_a_failed_verification_is_on_every_page_until_one_agrees(people: Desk) -> None:
     def ended(ok: bool, *, running: bool = False) -> None:
         with writing(people.world.engine) as connection:
-            job = jobs.add(connection, integrity.KIND, "localhost/lgsp-test", ("lan", ""), people.now())
+            job = jobs.add(connection, log_checks.KIND, "localhost/lgsp-test", ("lan", ""), people.now())
             facts = {"ok": ok, "size": 7, "wrong": [] if ok else ["entry 3: missing", "x checkpoint: differs"]}
             if not running:
                 jobs.change(connection, job, people.now(), jobs.DONE, **facts)
         people.moved += 1
 
     def card(page: bytes) -> str:
-        return re.findall(r'<div class="card (\w*)"><p class="what">(?:<a [^>]*>)?Entries of the log', page.decode())[0]
+        return str(
+            re.findall(r'<div class="card (\w*)"><p class="what">(?:<a [^>]*>)?Entries of the log', page.decode())[0]
+        )
 
     with writing(people.world.engine) as connection:
         keeper = {"kind": "keeper", "pid": 1, "host": "h", "state": "alive", "started": 0.0}

@@ -127,6 +127,13 @@ async def plain(_request: web.Request, _body: bytes) -> web.StreamResponse:
     return web.Response(status=404)
 
 
+def _answering(status: int) -> Any:
+    async def answer(_request: web.Request, _body: bytes) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    return answer
+
+
 async def test_a_connection_is_tested_by_the_keeper(office: Desk, post: Post) -> None:
     post.provider.script = plain
     minh = await office.signed_in("minh", Role.OPERATOR)
@@ -144,7 +151,7 @@ async def test_a_connection_is_tested_by_the_keeper(office: Desk, post: Post) ->
     assert {each["state"] for name, each in steps.items() if name not in ("certificate", "signature")} == {"ok"}
     assert post.provider.url.startswith(steps["address"]["url"]) and steps["signature"]["state"] == "left-out"
     text = Reader((await minh.get(here)).body).text
-    assert "Name (DNS)" in text and "finished" in text and "192.0.2.1" not in text
+    assert "Name (DNS)" in text and "H14.0/minh well" in text and "192.0.2.1" not in text
     assert not post.provider.seen or all(not each.body for each in post.provider.seen)
 
 
@@ -165,6 +172,11 @@ async def test_a_test_says_which_step_failed(post: Post) -> None:
     steps = await ConnectionTest(strict, time.time, tell).run(post.provider.url, None)
     (tls,) = (each for each in steps if each["name"] == "tls")
     assert tls["state"] == "bad" and tls["why"].startswith("certificate: ")
+    for status, state in ((500, "warn"), (403, "warn"), (405, "ok")):
+        post.provider.script = _answering(status)
+        steps = await ConnectionTest(post.tls, time.time, tell).run(post.provider.url, None)
+        assert [each["state"] for each in steps if each["name"] == "http"] == [state], status
+    post.provider.script = plain
     late = await ConnectionTest(post.tls, lambda: time.time() + 3600, tell).run(post.provider.url, None)
     (clock,) = (each for each in late if each["name"] == "clock")
     assert clock["state"] == "warn" and -3700 < clock["apart"] < -3500

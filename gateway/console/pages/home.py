@@ -8,7 +8,7 @@ from contracts.base.errors import Failure
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
-from gateway.console.work import access, attention, waiting
+from gateway.console.work import access, attention, board, waiting
 from gateway.delivery import listing
 from gateway.doors.api import status
 from gateway.journal import log_checks
@@ -48,9 +48,8 @@ def home(ask: Ask) -> Shown:
             values["refusals"] = search(connection, query, limit=_REFUSALS).hits
             values["denials"] = attention.denials(connection, desk, scope, ask.now, days)
             values["volumes"] = attention.volumes(connection, desk, scope, ask.now)
-    if values["status"] is not None:
-        systems = values["status"]["systems"]
-        values["unready"] = [each for each in systems if each["ready"] != "ready" and scope in (None, each["agency"])]
+    if May.SYSTEMS in may and values["trouble"] is None:
+        values["unready"] = board.unready(desk, ask.viewer)
     return Shown("home.html", values)
 
 

@@ -21,7 +21,8 @@ def systems(ask: Ask) -> Shown:
 
 def system(ask: Ask) -> Shown:
     found = board.detail(ask.desk, ask.viewer, ask.path["system"])
-    return Shown("system.html", {"it": found, "reasons": REASONS, "now": ask.now})
+    tested = board.verdict(found.tests[0]) if found.tests else None
+    return Shown("system.html", {"it": found, "reasons": REASONS, "now": ask.now, "tested": tested})
 
 
 def events(ask: Ask) -> Sent:
