@@ -82,19 +82,25 @@ def add(connection: Connection, account: Account, now: float, actor: str) -> Non
     note(connection, ACCOUNT, facts, now, actor)
 
 
-def set_roles(connection: Connection, id: str, roles: tuple[Role, ...], now: float, actor: str) -> None:
+def set_roles(
+    connection: Connection, id: str, roles: tuple[Role, ...], now: float, actor: str, *, reason: str = ""
+) -> None:
     before = find(connection, id)
     _change(connection, id, {"roles": json.dumps(roles)}, now)
     end_sessions(connection, id)
     changed = {"old": list(before.roles), "new": list(roles)}
-    note(connection, ACCOUNT, {"account": id, "how": "roles", "changed": changed}, now, actor)
+    note(connection, ACCOUNT, {"account": id, "how": "roles", "changed": changed, **_why(reason)}, now, actor)
 
 
-def set_active(connection: Connection, id: str, active: bool, now: float, actor: str) -> None:
+def set_active(connection: Connection, id: str, active: bool, now: float, actor: str, *, reason: str = "") -> None:
     find(connection, id)
     _change(connection, id, {"state": "active" if active else "disabled", "failed": 0, "locked": None}, now)
     end_sessions(connection, id)
-    note(connection, ACCOUNT, {"account": id, "how": "enabled" if active else "disabled"}, now, actor)
+    note(connection, ACCOUNT, {"account": id, "how": "enabled" if active else "disabled", **_why(reason)}, now, actor)
+
+
+def _why(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
 
 
 def set_factors(connection: Connection, id: str, hashed: str, sealed: bytes, now: float, actor: str) -> None:

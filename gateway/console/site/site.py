@@ -53,7 +53,9 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
     viewer = await asyncio.to_thread(desk.viewer, guard.token_of(request))
     if viewer is None:
         if page.method == "GET":
-            back = urlencode({"next": request.url.path + (f"?{request.url.query}" if request.url.query else "")})
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            ended = {"ended": "1"} if guard.token_of(request) else {}  # it was signed in: say why it is not any more
+            back = urlencode({"next": wanted, **ended})
             return RedirectResponse(f"{HOME}/sign-in?{back}", status_code=303, headers=HEADERS)
         raise LOGIN_NEEDED()
     request.state.viewer = viewer

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from adapters.errors import SOUND
 from gateway.audit.search.fields import OUTCOMES, word
@@ -58,7 +58,7 @@ def _seen(connection: Connection, system: str, codes: Mapping[int, str], now: fl
     )
 
 
-def _failure(row: Row[Any], codes: Mapping[int, str]) -> str | None:
+def _failure(row: Any, codes: Mapping[int, str]) -> str | None:
     """The code of a failed call, or "" if the provider works; None for what says nothing of it."""
     if row.outcome == _OK:
         return ""
@@ -68,7 +68,7 @@ def _failure(row: Row[Any], codes: Mapping[int, str]) -> str | None:
     return "" if code in SOUND else code
 
 
-def _newest(connection: Connection, column: str, system: str, kinds: tuple[int, ...]) -> Sequence[Row[Any]]:
+def _newest(connection: Connection, column: str, system: str, kinds: tuple[int, ...]) -> Sequence[Any]:
     """`+ 0`: the database walks the index of the system, in order, and not one of the kinds."""
     return connection.execute(
         select(_index.idx, _index.outcome, _index.failure)
