@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
@@ -16,20 +17,32 @@ from gateway.doctor.findings import Finding, finding
 from gateway.doctor.modes import modes, owners
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
-from gateway.doctor.witnessing import witness_findings, witness_settings
+from gateway.doctor.witnessing import unwitnessed, witness_findings, witness_settings
 from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 from gateway.settings.running import is_running
 
 
+class Examined(NamedTuple):
+    """Grave ones first. `usual`: what would be a finding in production, and is normal in a sandbox."""
+
+    findings: list[Finding]
+    usual: list[Finding]
+
+
 def examine(settings: Settings, clock: Callable[[], float]) -> list[Finding]:
     """All findings, grave ones first. What cannot be examined is a finding too."""
+    return examined(settings, clock).findings
+
+
+def examined(settings: Settings, clock: Callable[[], float]) -> Examined:
     sandbox, unread = settings.kind == "sandbox", set[str]()
     every = list(_examine(settings, clock, partial(_permitted, unread)))
     if unread:
         every.append(finding("files.unread", paths=", ".join(sorted(unread))))
-    every = [each for each in every if each.kind.sandbox_too or not sandbox]
-    return sorted(every, key=lambda each: not each.kind.grave)
+    every.sort(key=lambda each: not each.kind.grave)
+    usual = [each for each in every if sandbox and not each.kind.sandbox_too]
+    return Examined([each for each in every if each not in usual], usual)
 
 
 def _permitted(unread: set[str], found: Iterable[Finding]) -> Iterator[Finding]:
@@ -61,6 +74,7 @@ def _examine(
     yield from permitted(store.checkpoints(settings))
     yield from permitted(_with_keys(settings, key_copies(settings)))
     yield from permitted(witness_settings(settings))
+    yield from permitted(unwitnessed(settings))
     yield from permitted(network.addresses(settings))
     yield from permitted(network.edges(settings))
     yield from permitted(network.desk(settings, now))

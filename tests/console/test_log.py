@@ -14,8 +14,10 @@ from sqlalchemy import insert, select
 
 from gateway.console.roles import Role
 from gateway.console.site import live
-from gateway.console.work import integrity
+from gateway.console.work import integrity, upkeep
 from gateway.console.work.log_findings import groups
+from gateway.doctor import Examined
+from gateway.doctor.findings import finding
 from gateway.journal import jobs, log_checks
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -154,6 +156,16 @@ async def test_the_doctor_is_for_who_operates(people: Desk) -> None:
     page = await lan.get("/console/doctor")
     assert page.status == 200 and "There never was a backup." in Reader(page.body).text
     assert (await minh.get("/console/doctor")).status == 403
+
+
+async def test_the_doctor_says_what_is_normal_in_a_sandbox_only(people: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not "nothing" above "there never was a backup"."""
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    for usual in ([], [finding("backup.never"), finding("witness.none")]):
+        monkeypatch.setattr(upkeep, "examined", lambda *_, usual=usual: Examined([], usual))
+        text = Reader((await minh.get("/console/doctor")).body).text
+        assert ("The doctor finds nothing." in text) is not bool(usual)
+        assert ("backup.never" in text) is bool(usual) is ("witness.none" in text)
 
 
 def test_a_stream_tells_changes_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ import yaml
 from sqlalchemy import Engine, insert, text
 
 from gateway.backup.manifest import FORMAT, LAST
-from gateway.doctor import examine, network, store
+from gateway.doctor import examine, examined, network, store
 from gateway.doctor.findings import kinds
 from gateway.doctor.network import accepts_old_tls
 from gateway.journal import jobs, log_checks
@@ -85,7 +85,16 @@ def codes(settings: Settings, later: float = 0.0) -> set[str]:
 
 def test_a_sound_instance_has_nothing_to_mend(sound: Settings) -> None:
     with running(sound):
-        assert codes(sound) <= {"disk.low", "disk.full"}
+        assert codes(sound) <= {"disk.low", "disk.full", "witness.none"}
+
+
+def test_what_is_normal_in_a_sandbox_is_said_apart(settings: Settings) -> None:
+    sandbox = replace(settings, kind="sandbox", backup_days=1)
+    found = examined(sandbox, time.time)
+    usual = {each.kind.code for each in found.usual}
+    assert {"backup.never", "witness.none"} <= usual
+    assert not usual & {each.kind.code for each in found.findings}
+    assert not examined(replace(sandbox, kind="production"), time.time).usual
 
 
 @contextmanager
@@ -242,6 +251,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "log.check-failed": check_failed,
     "rows.changed": redirected,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
+    "witness.none": lambda s: replace(s, witness_policy="off", stamp_policy="off"),
     "backup.never": lambda s: replace(s, backup_days=1),
     "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),
     "restore.held": restored,

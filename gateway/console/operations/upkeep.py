@@ -35,6 +35,7 @@ def read_doctor(asked: Asked) -> Any:
     found = upkeep.upkeep(asked.desk)
     return {
         "findings": [each.shown() for each in found.findings],
+        "usual": [each.shown() for each in found.usual],
         "trouble": found.trouble,
         "looked_for": found.looked_for,
         "backups": [shown(each) for each in found.backups],

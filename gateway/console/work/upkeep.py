@@ -11,7 +11,7 @@ from gateway.audit.search.facts import Logged
 from gateway.audit.search.search import Query, reading, search
 from gateway.backup.manifest import LAST
 from gateway.console.site.desk import Desk
-from gateway.doctor import examine
+from gateway.doctor import examined
 from gateway.doctor.findings import Finding, kinds
 from gateway.journal.schema import tables
 
@@ -23,6 +23,7 @@ class Upkeep(NamedTuple):
     """
 
     findings: tuple[Finding, ...]
+    usual: tuple[Finding, ...]  # normal in a sandbox, and findings in production
     trouble: str | None
     looked_for: int
     last: dict[str, Any] | None
@@ -38,13 +39,15 @@ def upkeep(desk: Desk) -> Upkeep:
         backups = search(connection, Query(kind="backup"), limit=5).hits
         restores = search(connection, Query(kind="restore"), limit=5).hits
     findings: tuple[Finding, ...] = ()
+    usual: tuple[Finding, ...] = ()
     trouble = None
     try:
-        findings = tuple(examine(desk.services.settings, desk.now))
+        findings, usual = map(tuple, examined(desk.services.settings, desk.now))
     except OSError as missing:
         trouble = f"{missing.filename}: {missing.strerror}"
     return Upkeep(
         findings=findings,
+        usual=usual,
         trouble=trouble,
         looked_for=len(kinds()),
         last=None if text is None else json.loads(text),
