@@ -5,7 +5,7 @@ Invariant: a page reads at most one row more than it shows, in the order of an i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -80,6 +80,12 @@ def page(connection: Connection, wanted: Wanted, after: str | None = None, limit
 def ids(connection: Connection, wanted: Wanted, limit: int) -> list[str]:
     """The transfers of the whole set, at most `limit`, oldest first."""
     return [each.transfer for each in page(connection, wanted, None, limit).messages]
+
+
+def members(connection: Connection, wanted: Wanted, transfers: Collection[str]) -> frozenset[str]:
+    """Those of these transfers that are in the list now."""
+    query = _messages(wanted).where(_transfer.c.id.in_(transfers))
+    return frozenset(_message(row).transfer for row in connection.execute(query))
 
 
 def count(connection: Connection, wanted: Wanted, most: int = COUNTED) -> int:

@@ -130,9 +130,15 @@ async def test_a_whole_list_is_previewed_started_stopped_and_resumed(office: Des
     text = Reader(preview.body).text
     assert all(each[-12:] in text for each in made)
     digest = preview.body.decode().partition('name="digest" value="')[2].partition('"')[0]
+    transfers = preview.body.decode().partition('name="transfers" value="')[2].partition('"')[0]
+    assert transfers.split() == made
     asked = {"state": "waiting", "failure": "provider.down", "provider": "", "digest": digest, "reason": REASON}
+    asked["transfers"] = transfers
     stale = await minh.post("/console/queue/bulk", **{**asked, "digest": "0" * 64})
     assert stale.status == 409 and "queue.changed" in Reader(stale.body).text
+    assert f">{REASON}</textarea>" in stale.body.decode() and digest in stale.body.decode()  # previewed again
+    assert (await minh.post("/console/queue/bulk", **{**asked, "reason": "x"})).status == 400
+    later = await waiting(post, 1)  # does not void what was previewed, and is not part of it
     started = await minh.post("/console/queue/bulk", **asked)
     here = started.headers["location"].partition("?")[0]
     assert started.status == 303 and here.startswith("/console/queue/bulk/")
@@ -147,7 +153,7 @@ async def test_a_whole_list_is_previewed_started_stopped_and_resumed(office: Des
     assert step(post) == 1 and await post.run() == 1 and step(post) == 0 and step(post) == 1
     await post.run()
     assert step(post) == 0 and "finished" in Reader((await minh.get(here)).body).text
-    assert {post.row(each)["state"] for each in made} == {"answered"}
+    assert {post.row(each)["state"] for each in made} == {"answered"} and post.row(later[0])["state"] == "queued"
     assert (await minh.post(f"{here}/burn", reason=REASON)).status == 400
     assert (await minh.get("/console/queue/bulk?state=dead")).status == 400
     with post.engine.connect() as connection:

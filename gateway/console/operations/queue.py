@@ -41,9 +41,9 @@ def preview(asked: Asked) -> Any:
 
 def start(asked: Asked) -> Any:
     body = asked.body
-    given = (body["digest"], asked.reason())
-    wanted = _wanted(body)
-    return {"job": _job(queueing.start(asked.desk, asked.viewer, wanted, given, unsent=body.get("unsent", False)))}
+    chosen, unsent = (body["digest"], body.get("transfers")), body.get("unsent", False)
+    job = queueing.start(asked.desk, asked.viewer, _wanted(body), chosen, asked.reason(), unsent=unsent)
+    return {"job": _job(job)}
 
 
 def read_bulk(asked: Asked) -> Any:
@@ -75,7 +75,7 @@ def _message(each: Message) -> dict[str, Any]:
 
 
 def _job(each: Job) -> dict[str, Any]:
-    return {**each.shown(), "phase": each.facts.get("phase")}
+    return {**each.shown(), "phase": each.facts.get("phase"), "left": each.facts.get("left", 0)}
 
 
 OPERATIONS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.console.accounts.records import Viewer
@@ -93,11 +93,13 @@ def preview(desk: Desk, wanted: Wanted) -> tuple[Preview, tuple[Message, ...]]:
         return bulk.preview(connection, wanted), listing.page(connection, wanted, None, bulk.CAP).messages
 
 
-def start(desk: Desk, viewer: Viewer, wanted: Wanted, given: tuple[str, str], *, unsent: bool) -> Job:
-    """`given`: the digest of the preview, and the reason."""
-    digest, reason = given
+def start(
+    desk: Desk, viewer: Viewer, wanted: Wanted, chosen: tuple[str, Sequence[str] | None], reason: str, *, unsent: bool
+) -> Job:
+    """`chosen`: the digest of the preview, and its transfers. Without them it has to be that of the list as it is."""
     with desk.writing() as connection:
-        return bulk.start(connection, wanted, digest, (viewer.actor, reason), desk.now(), unsent=unsent)
+        seen = bulk.previewed(connection, wanted, *chosen)
+        return bulk.start(connection, wanted, seen, (viewer.actor, reason), desk.now(), unsent=unsent)
 
 
 def progress(desk: Desk, id: str) -> tuple[Progress, list[Item]]:
