@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, case, func, insert, select, update
 
 from contracts.base.errors import Failure
 from gateway.delivery import decisions, listing
@@ -36,7 +36,7 @@ from gateway.journal.schema.console_tables import console_job_item as item
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
-from gateway.transfer.states import State
+from gateway.transfer.states import FINAL, State
 
 KIND: Final = "bulk-retry"
 CAP: Final = 500
@@ -155,7 +155,10 @@ def items(connection: Connection, job: str, limit: int = CAP, *, only: Sequence[
             item,
             transfer.c.state.label("now"),
             queue.c.tries.label("tried"),
-            func.coalesce(queue.c.last_failure, transfer.c.failure).label("last"),
+            case(
+                (transfer.c.state.in_([each.value for each in FINAL]), transfer.c.failure),
+                else_=func.coalesce(queue.c.last_failure, transfer.c.failure),
+            ).label("last"),
         )
         .select_from(
             item.outerjoin(transfer, transfer.c.id == item.c.transfer).outerjoin(

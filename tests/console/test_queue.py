@@ -13,7 +13,7 @@ import pytest
 
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.console.roles import Role
-from gateway.console.work import integrity
+from gateway.console.work import integrity, queueing
 from gateway.delivery import bulk, listing
 from gateway.journal import jobs
 from gateway.keys.keyring import Keyring
@@ -158,6 +158,21 @@ async def test_a_whole_list_is_previewed_started_stopped_and_resumed(office: Des
     assert (await minh.get("/console/queue/bulk?state=dead")).status == 400
     with post.engine.connect() as connection:
         assert [job.state for job in jobs.newest(connection, bulk.KIND)] == ["done"]
+
+
+async def test_who_cancelled_a_message_and_why_is_shown(office: Desk, post: Post) -> None:
+    (transfer,) = await waiting(post, 1)
+    minh = await office.signed_in("minh", Role.OPERATOR)
+    assert (await minh.post(f"/console/queue/{transfer}/retry", reason="the provider says it is back")).status == 303
+    assert (await minh.post(f"/console/queue/{transfer}/cancel", reason=REASON)).status == 303
+    page = Reader((await minh.get(f"/console/queue/{transfer}")).body).text
+    listed = Reader((await minh.get("/console/queue?state=dead")).body).text
+    for text in (page, listed.partition(transfer[-12:])[2]):
+        assert "The message was withdrawn" in text and "H14.0/minh" in text and REASON in text
+    assert "Why it ended" in page and "Why it ended" in listed
+    assert "provider. down" not in listed and "the provider says it is back" in page
+    seen = queueing.message(office.desk(), transfer)
+    assert [each.act for each in seen.decided] == ["retry", "cancel"] and seen.message.failure == "delivery.cancelled"
 
 
 async def test_a_decision_needs_a_post_of_this_site(office: Desk, post: Post) -> None:

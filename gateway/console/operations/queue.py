@@ -24,7 +24,8 @@ def list_queue(asked: Asked) -> Any:
 def read_message(asked: Asked) -> Any:
     seen = queueing.message(asked.desk, asked.params["transfer"])
     tries = [dict(each) for each in seen.failed.tries]
-    return {"message": _message(seen.message), "failed": tries, "earlier": seen.failed.earlier}
+    decided = [each._asdict() for each in seen.decided]
+    return {"message": _message(seen.message), "failed": tries, "earlier": seen.failed.earlier, "decided": decided}
 
 
 def settle(asked: Asked) -> Any:

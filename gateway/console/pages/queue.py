@@ -46,7 +46,7 @@ def queue(ask: Ask) -> Shown:
 
 def message(ask: Ask) -> Shown:
     seen = queueing.message(ask.desk, ask.path["transfer"])
-    return Shown("queue-message.html", {"message": seen.message, "failed": seen.failed})
+    return Shown("queue-message.html", {"message": seen.message, "failed": seen.failed, "decided": seen.decided})
 
 
 def decide(ask: Ask) -> Moved:
