@@ -241,7 +241,7 @@ def _welcome(settings: Settings, seconds: float) -> None:
   {settings.name} · {seconds:.1f} s
 
   Trang quản trị / console              {_console(settings)}
-  Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
+  Danh mục hợp đồng / contracts         {settings.desk_named}/contracts   ({settings.base}/contracts)
   REST, SOAP (TLS, chứng thư/certificate) {settings.base}
   Dữ liệu / data                        {_short(settings.data)}/
 
@@ -254,7 +254,7 @@ def _welcome(settings: Settings, seconds: float) -> None:
 def _console(settings: Settings) -> str:
     """In a sandbox a link that signs in once."""
     if settings.kind != "sandbox":
-        return settings.desk
+        return settings.desk_named
     from gateway.sandbox import people
 
     return people.console_link(settings, time.time())

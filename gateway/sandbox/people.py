@@ -31,6 +31,6 @@ def console_link(settings: Settings, now: float) -> str:
             if store.row_of(connection, OPERATOR) is None:
                 account = Account(OPERATOR, "H14.0", "Người vận hành thử nghiệm", roles, True)
                 store.add(connection, account, now, actor)
-            return f"{settings.desk}/console/link/{store.make_link(connection, OPERATOR, now, actor)}"
+            return f"{settings.desk_named}/console/link/{store.make_link(connection, OPERATOR, now, actor)}"
     finally:
         engine.dispose()

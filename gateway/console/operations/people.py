@@ -65,7 +65,7 @@ def make_link(asked: Asked) -> Any:
 
 
 def _address(asked: Asked, token: str) -> str:
-    return f"{asked.desk.services.settings.desk}/console/link/{token}"
+    return f"{asked.desk.services.settings.desk_named}/console/link/{token}"
 
 
 OPERATIONS = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Connection, select
+
 from contracts.base.errors import Failure
 from gateway.audit.search.search import Query, reading, search
 from gateway.console.roles import May
@@ -12,6 +14,7 @@ from gateway.console.work import access, attention, board, waiting
 from gateway.delivery import listing
 from gateway.doors.api import status
 from gateway.journal import log_checks
+from gateway.journal.schema import tables
 
 _REFUSALS = 8
 MONTH = 30  # days: the longer span of the table of refusals
@@ -33,6 +36,7 @@ def home(ask: Ask) -> Shown:
         values["trouble"] = failure
     with desk.reading() as connection:
         values["verdict"] = log_checks.verdict(connection)
+        values["only_link"] = ask.viewer.how == "link" and not _can_return(connection, ask.viewer.account.id)
         if May.QUEUE in may:
             lists = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
             values["queue"] = {each: listing.count(connection, listing.Wanted(each)) for each in lists}
@@ -51,6 +55,14 @@ def home(ask: Ask) -> Shown:
     if May.SYSTEMS in may and values["trouble"] is None:
         values["unready"] = board.unready(desk, ask.viewer)
     return Shown("home.html", values)
+
+
+def _can_return(connection: Connection, account: str) -> bool:
+    """Whether this person has a password or a passkey. A link signs in once."""
+    known, passkey = tables.console_account.c, tables.console_passkey.c
+    has_password = select(known.id).where(known.id == account, known.password.is_not(None))
+    has_passkey = select(passkey.id).where(passkey.account == account).limit(1)
+    return any(connection.scalar(each) is not None for each in (has_password, has_passkey))
 
 
 PAGES = (Page("", home, May.ENTER, N_("Home"), Menu.HOME),)
