@@ -222,6 +222,6 @@ def _reading(settings: Settings, as_json: bool) -> Iterator[SealedRows]:
 
 
 def _emit_link(settings: Settings, id: str, token: str, as_json: bool) -> None:
-    address = f"{settings.desk}/console/link/{token}"
+    address = f"{settings.desk_named}/console/link/{token}"
     result: dict[str, Any] = {"ok": True, "account": id, "link": address}
     emit(result, as_json, f"{address}\nsigns {id} in once, within 15 minutes / đăng nhập một lần, trong 15 phút")

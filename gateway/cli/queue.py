@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -258,6 +260,14 @@ def bulk_preview(
 def bulk_start(
     digest: Annotated[str, typer.Option("--digest", help="That of the preview: only the previewed set is retried.")],
     reason: Reason,
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            "--preview",
+            help="What `preview --json` printed. What left the list since is skipped; without it nothing may have"
+            " changed.",
+        ),
+    ] = None,
     state: BulkState = "waiting",
     provider: Provider = None,
     failure: FailureCode = None,
@@ -271,9 +281,13 @@ def bulk_start(
 
     settings, wanted = load_instance(data, as_json), _wanted(state, provider, failure, as_json)
     by = actor(), _reason(reason, as_json)
+    transfers = None if preview is None else _transfers(preview, as_json)
     with writing(open_engine(settings.database_url)) as connection:
-        job = bulk_retries.start(connection, wanted, digest.strip(), by, time.time(), unsent=unsent)
-    emit({"ok": True, "job": job.id, "state": job.state}, as_json, job.id)
+        seen = bulk_retries.previewed(connection, wanted, digest.strip(), transfers)
+        job = bulk_retries.start(connection, wanted, seen, by, time.time(), unsent=unsent)
+    result = {"ok": True, "job": job.id, "state": job.state, "left": job.facts["left"]}
+    left = f" ({job.facts['left']} skipped / bỏ qua)" if job.facts["left"] else ""
+    emit(result, as_json, f"{job.id}{left}")
 
 
 @bulk.command("show")
@@ -306,6 +320,15 @@ def bulk_resume(job: str, reason: Reason, data: Data = None, as_json: AsJson = F
     from gateway.delivery import bulk as bulk_retries
 
     _move(job, bulk_retries.resume, reason, data, as_json)
+
+
+def _transfers(preview: Path, as_json: bool) -> list[str]:
+    """Of a file that `preview --json` printed."""
+    try:
+        return [str(each) for each in json.loads(preview.read_bytes())["transfers"]]
+    except (OSError, ValueError, KeyError, TypeError) as trouble:
+        what = f"{preview}: no preview / không phải bản xem trước ({type(trouble).__name__})"
+        fail(Exit.USAGE, "usage", what, "lgsp queue bulk preview --json > FILE", as_json)
 
 
 def _move(job: str, how: Callable[..., Job], reason: str, data: Data, as_json: bool) -> None:

@@ -153,11 +153,11 @@ def up(
 def doctor(data: Data = None, as_json: AsJson = False) -> None:
     """Look at an instance without changing it: files and keys, certificates, addresses, proxies, database, disk; say
     what is weak, why, and what to do."""
-    from gateway.doctor import examine
+    from gateway.doctor import examined
     from gateway.doctor.findings import kinds
 
     settings = load_instance(data, as_json)
-    every = examine(settings, time.time)
+    every, usual = examined(settings, time.time)
     grave = sum(each.kind.grave for each in every)
     listed = [each.shown() for each in every]
     lines = [_lines(each) for each in every]
@@ -165,9 +165,11 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         f"{grave} nghiêm trọng, {len(every) - grave} nên sửa, trong {len(kinds())} điều được xét / "
         f"{grave} grave, {len(every) - grave} to be mended, of {len(kinds())} things looked for"
     )
-    emit(
-        {"ok": not grave, "grave": grave, "findings": listed, "looked_for": sorted(kinds())}, as_json, "\n".join(lines)
-    )
+    if usual:
+        names = ", ".join(each.kind.code for each in usual)
+        lines.append(f"Bình thường khi thử nghiệm, phải sửa khi vận hành / Normal in a sandbox only: {names}")
+    result = {"ok": not grave, "grave": grave, "findings": listed, "usual": [each.shown() for each in usual]}
+    emit({**result, "looked_for": sorted(kinds())}, as_json, "\n".join(lines))
 
 
 def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
@@ -241,7 +243,7 @@ def _welcome(settings: Settings, seconds: float) -> None:
   {settings.name} · {seconds:.1f} s
 
   Trang quản trị / console              {_console(settings)}
-  Danh mục hợp đồng / contracts         {settings.desk}/contracts   ({settings.base}/contracts)
+  Danh mục hợp đồng / contracts         {settings.desk_named}/contracts   ({settings.base}/contracts)
   REST, SOAP (TLS, chứng thư/certificate) {settings.base}
   Dữ liệu / data                        {_short(settings.data)}/
 
@@ -254,7 +256,7 @@ def _welcome(settings: Settings, seconds: float) -> None:
 def _console(settings: Settings) -> str:
     """In a sandbox a link that signs in once."""
     if settings.kind != "sandbox":
-        return settings.desk
+        return settings.desk_named
     from gateway.sandbox import people
 
     return people.console_link(settings, time.time())

@@ -7,6 +7,8 @@ Invariant: without a session nothing that it serves changes anything, or shows m
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
@@ -15,7 +17,8 @@ from starlette.routing import Route
 
 from contracts.base.errors import Failure
 from gateway.console.operations import operations
-from gateway.console.site import entrance, operation, site
+from gateway.console.roles import May
+from gateway.console.site import entrance, guard, operation, site
 from gateway.console.site.desk import Desk
 from gateway.console.site.page import Shown
 from gateway.console.site.render import HEADERS
@@ -102,16 +105,34 @@ def _vitals(services: DeskServices) -> Vitals:
 
 
 def _status_page(desk: Desk) -> Route:
-    """The state of the gateway for whoever reaches the desk: counts and names."""
+    """The state of the gateway for whoever reaches the desk: counts. Names are for who sees all systems."""
 
     async def status(request: Request) -> Response:
         language = site.language_of(request)
         services = desk.services
+        viewer = await asyncio.to_thread(desk.viewer, guard.token_of(request))
+        full = viewer is not None and viewer.account.scope is None and May.SYSTEMS in viewer.account.may
         gathered = await api_status.gather(services, desk.vitals, services.registry.snapshot)
-        values = {"status": gathered, "word": WORDS[language], "now": services.clock()}
-        return site.shown(Shown("status.html", values), desk, None, language, here=request.url.path)
+        if full:
+            gathered["refusals"] = await asyncio.to_thread(api_status.recent_refusals, services.engine)
+        values = {"status": gathered, "word": WORDS[language], "full": full, **_counted(gathered)}
+        return await asyncio.to_thread(
+            site.shown, Shown("status.html", values), desk, viewer, language, here=request.url.path
+        )
 
     return Route(f"{site.HOME}/status", status)
+
+
+def _counted(status: dict[str, Any]) -> dict[str, Any]:
+    """Systems by state, refusals by reason, and grants that wait, as numbers."""
+    refused = Counter[str]()
+    for each in status["refusals"]:
+        refused[each["failure"]] += each["count"]
+    return {
+        "ready": Counter(each["ready"] for each in status["systems"]).most_common(),
+        "refused": refused.most_common(),
+        "unconfirmed": Counter(each["state"] for each in status["unconfirmed"]).most_common(),
+    }
 
 
 async def _home(request: Request) -> Response:

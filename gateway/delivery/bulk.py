@@ -1,6 +1,7 @@
 """Retries a whole filtered set: one message first, the rest only after its answer has come.
 
-1. A preview lists the set and gives its digest. A start names the digest, so that exactly the previewed set is retried.
+1. A preview lists the set and gives its digest. A start names both, so that exactly the previewed set is retried. What
+   has come since is not in it. What has left the list since is skipped.
 2. The keeper orders the first message, the canary, and waits until its effect is seen. If it is answered, the rest
    follows, a few at a time. If it fails, the job stops.
 3. A person stops and resumes a job. After a resume the next message is the canary.
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, case, func, insert, select, update
 
 from contracts.base.errors import Failure
 from gateway.delivery import decisions, listing
@@ -35,7 +36,7 @@ from gateway.journal.schema.console_tables import console_job_item as item
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
-from gateway.transfer.states import State
+from gateway.transfer.states import FINAL, State
 
 KIND: Final = "bulk-retry"
 CAP: Final = 500
@@ -84,23 +85,41 @@ def preview(connection: Connection, wanted: Wanted) -> Preview:
     return Preview(transfers, _digest(transfers), page.next is not None)
 
 
+def previewed(connection: Connection, wanted: Wanted, digest: str, transfers: Sequence[str] | None) -> Preview:
+    """The preview of which somebody names the digest, and its transfers; without them the list as it is now.
+
+    Raises `queue.changed` if the digest is not theirs.
+    """
+    if transfers is None:
+        seen = preview(connection, wanted)
+    else:
+        seen = Preview(tuple(transfers), _digest(transfers), False)
+    if seen.digest != digest or not 0 < len(set(seen.transfers)) == len(seen.transfers) <= CAP:
+        raise QUEUE_CHANGED()
+    return seen
+
+
 def start(
-    connection: Connection, wanted: Wanted, digest: str, by: tuple[str, str], now: float, *, unsent: bool = False
+    connection: Connection, wanted: Wanted, seen: Preview, by: tuple[str, str], now: float, *, unsent: bool = False
 ) -> Job:
-    """Raises `queue.changed` if the set is not the one of the preview. `by` is who, and why."""
-    seen = preview(connection, wanted)
-    if seen.digest != digest or not seen.transfers:
+    """Retries what was previewed and is still in the list. Raises `queue.changed` if nothing is. `by`: who, and why."""
+    present = listing.members(connection, wanted, seen.transfers)
+    if not present:
         raise QUEUE_CHANGED()
     subject = json.dumps({name: value for name, value in _named(wanted).items() if value is not None}, sort_keys=True)
-    job = jobs.add(connection, KIND, subject, by, now, phase="canary", canary=None, unsent=unsent)
+    left = len(seen.transfers) - len(present)
+    job = jobs.add(connection, KIND, subject, by, now, phase="canary", canary=None, unsent=unsent, left=left)
+    gone = {"state": _SKIPPED, "failure": QUEUE_CHANGED.code, "at": now}
     connection.execute(
         insert(item),
         [
-            {"job": job.id, "position": position, "transfer": transfer, "state": _WAITING}
+            {"job": job.id, "position": position, "transfer": transfer}
+            | ({"state": _WAITING, "failure": None, "at": None} if transfer in present else gone)
             for position, transfer in enumerate(seen.transfers)
         ],
     )
-    _note(connection, job, "started", by, now, count=len(seen.transfers), digest=digest, **_named(wanted))
+    facts = {"count": len(present), "left": left or None, "digest": seen.digest, **_named(wanted)}
+    _note(connection, job, "started", by, now, **facts)
     return job
 
 
@@ -136,7 +155,10 @@ def items(connection: Connection, job: str, limit: int = CAP, *, only: Sequence[
             item,
             transfer.c.state.label("now"),
             queue.c.tries.label("tried"),
-            func.coalesce(queue.c.last_failure, transfer.c.failure).label("last"),
+            case(
+                (transfer.c.state.in_([each.value for each in FINAL]), transfer.c.failure),
+                else_=func.coalesce(queue.c.last_failure, transfer.c.failure),
+            ).label("last"),
         )
         .select_from(
             item.outerjoin(transfer, transfer.c.id == item.c.transfer).outerjoin(

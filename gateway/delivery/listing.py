@@ -7,16 +7,16 @@ Invariant: a page reads at most one row more than it shows, in the order of an i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, or_, select
 
 from gateway.delivery.decisions import Act, possible
 from gateway.delivery.queue import DEAD, LEASED, WAITING
 from gateway.journal.schema import tables
-from gateway.transfer.states import State
+from gateway.transfer.states import FINAL, State
 
 WAITS, UNDER_WAY, IN_DOUBT, GIVEN_UP = "waiting", "under-way", "in-doubt", "dead"
 # What a list is called -> state of the transfer, state of its message in the queue.
@@ -42,7 +42,10 @@ class Wanted:
 
 
 class Message(NamedTuple):
-    """A message of a list. `tries` and `next_at` are None where it is in no queue."""
+    """A message of a list. `tries` and `next_at` are None where it is in no queue.
+
+    `failure` is why it ended; until then that of its last try.
+    """
 
     transfer: str
     state: str  # of the transfer
@@ -94,6 +97,12 @@ def first(connection: Connection, wanted: Wanted, limit: int) -> Listed:
         cursor = found.next
 
 
+def members(connection: Connection, wanted: Wanted, transfers: Collection[str]) -> frozenset[str]:
+    """Those of these transfers that are in the list now."""
+    query = _messages(wanted).where(_transfer.c.id.in_(transfers))
+    return frozenset(_message(row).transfer for row in connection.execute(query))
+
+
 def count(connection: Connection, state: str, most: int = COUNTED) -> int:
     """Of a whole list, at most `most`. A message that waits, or was given up, has the state of its transfer."""
     some = _keys(Wanted(state), None) if state == UNDER_WAY else select(_transfer.c.id).where(_in(state))
@@ -136,7 +145,9 @@ def _messages(wanted: Wanted) -> Select[Any]:
 
 def _all(*, outer: bool = True) -> Select[Any]:
     columns = [_transfer.c[name] for name in Message._fields[1:10]]
-    failure = func.coalesce(_queue.c.last_failure, _transfer.c.failure).label("failure")
+    tried, ended = _queue.c.last_failure, _transfer.c.failure
+    final = _transfer.c.state.in_([each.value for each in FINAL])
+    failure = case((final, func.coalesce(ended, tried)), else_=func.coalesce(tried, ended)).label("failure")
     return select(_transfer.c.id, *columns, failure, _queue.c.tries, _queue.c.next_at).select_from(
         _transfer.outerjoin(_queue, _queue.c.transfer == _transfer.c.id)
         if outer

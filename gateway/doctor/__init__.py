@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
@@ -16,10 +17,17 @@ from gateway.doctor.findings import Finding, finding
 from gateway.doctor.modes import modes, owners
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
-from gateway.doctor.witnessing import witness_findings, witness_settings
+from gateway.doctor.witnessing import unwitnessed, witness_findings, witness_settings
 from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 from gateway.settings.running import is_running
+
+
+class Examined(NamedTuple):
+    """Grave ones first. `usual`: what would be a finding in production, and is normal in a sandbox."""
+
+    findings: list[Finding]
+    usual: list[Finding]
 
 
 def examine(settings: Settings, clock: Callable[[], float], *, whole: bool = True) -> list[Finding]:
@@ -27,12 +35,17 @@ def examine(settings: Settings, clock: Callable[[], float], *, whole: bool = Tru
 
     `whole`: reads the whole file of an SQLite database, which takes seconds for a large one.
     """
+    return examined(settings, clock, whole=whole).findings
+
+
+def examined(settings: Settings, clock: Callable[[], float], *, whole: bool = True) -> Examined:
     sandbox, unread = settings.kind == "sandbox", set[str]()
     every = list(_examine(settings, clock, partial(_permitted, unread), whole))
     if unread:
         every.append(finding("files.unread", paths=", ".join(sorted(unread))))
-    every = [each for each in every if each.kind.sandbox_too or not sandbox]
-    return sorted(every, key=lambda each: not each.kind.grave)
+    every.sort(key=lambda each: not each.kind.grave)
+    usual = [each for each in every if sandbox and not each.kind.sandbox_too]
+    return Examined([each for each in every if each not in usual], usual)
 
 
 def _permitted(unread: set[str], found: Iterable[Finding]) -> Iterator[Finding]:
@@ -67,6 +80,7 @@ def _examine(
     yield from permitted(store.checkpoints(settings))
     yield from permitted(_with_keys(settings, key_copies(settings)))
     yield from permitted(witness_settings(settings))
+    yield from permitted(unwitnessed(settings))
     yield from permitted(network.addresses(settings))
     yield from permitted(network.edges(settings))
     yield from permitted(network.desk(settings, now))
@@ -85,6 +99,7 @@ def _examine(
             if strange:
                 return
             yield from permitted(store.altered(connection))
+            yield from permitted(store.verified(connection))
             yield from permitted(store.database(connection, clock, whole))
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))

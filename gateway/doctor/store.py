@@ -9,14 +9,17 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 
 from contracts.base.errors import Failure, Ours
+from contracts.base.times import rfc3339
 from gateway.audit.log.checkpoints import read_note
 from gateway.doctor.findings import Finding, finding
+from gateway.journal import log_checks
 from gateway.journal.database import knows, newest_revision, revision, snapshot
 from gateway.journal.schema.comparison import differences
 from gateway.keeper.retention.clock import newest
 from gateway.registry.seals.accounts import Seal as AccountsSeal
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
+from security.grants.windows import Moment
 
 _MIB: Final = 1 << 20
 _LOW, _FULL = 1024, 100
@@ -46,6 +49,13 @@ def checkpoints(settings: Settings) -> Iterator[Finding]:
             read_note(path)
         except Ours as trouble:
             yield finding("log.checkpoint", reason=trouble.facts["reason"])
+
+
+def verified(connection: Connection) -> Iterator[Finding]:
+    """Whether the last verification from the console found something wrong."""
+    found = log_checks.verdict(connection)
+    if found is not None and not found.ok:
+        yield finding("log.check-failed", at=Moment(rfc3339(found.at)), count=found.wrong)
 
 
 def schema(connection: Connection) -> Iterator[Finding]:

@@ -20,6 +20,12 @@ def witness_settings(settings: Settings) -> Iterator[Finding]:
             yield finding("witness.settings", reason=str(trouble))
 
 
+def unwitnessed(settings: Settings) -> Iterator[Finding]:
+    """Whether nobody outside is asked to confirm the log."""
+    if not policies(settings):
+        yield finding("witness.none")
+
+
 def witness_findings(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
     for kind in policies(settings):
         state = standing(connection, kind)

@@ -52,8 +52,12 @@ def find(connection: Connection, id: str, *, lock: bool = False) -> Job | None:
     return None if row is None else _of(row)
 
 
-def newest(connection: Connection, kind: str, subject: str | None = None, limit: int = 10) -> list[Job]:
+def newest(
+    connection: Connection, kind: str, subject: str | None = None, limit: int = 10, *, state: str | None = None
+) -> list[Job]:
     query = select(console_job).where(_job.kind == kind)
+    if state is not None:
+        query = query.where(_job.state == state)
     if subject is not None:
         query = query.where(_job.subject == subject)
     return [_of(row) for row in connection.execute(query.order_by(_job.id.desc()).limit(limit))]

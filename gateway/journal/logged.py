@@ -6,7 +6,7 @@ Invariant: the leaf is computed from the entry's bytes and compared with the lea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select
@@ -67,6 +67,41 @@ def failed_tries(connection: Connection, transfer: str) -> FailedTries:
             tries.append({"at": value.get("at"), "try": facts.get("try", 1), **known})
     tries.sort(key=lambda each: str(each["at"]))
     return FailedTries(tuple(tries[-TRIES_SHOWN:]), max(0, len(tries) - TRIES_SHOWN))
+
+
+class Decided(NamedTuple):
+    """What a person decided about a transfer; `act` is a `gateway.delivery.decisions.Act`."""
+
+    transfer: str
+    at: str
+    act: str
+    actor: str
+    reason: str
+
+
+def decisions(connection: Connection, transfers: Collection[str], kinds: Collection[str]) -> list[Decided]:
+    """Of these transfers, as the log's notes say; oldest first. `kinds` are those of the notes."""
+    found: dict[tuple[str, str], Decided] = {}  # by phase: an entry may move to the next table while it is read
+    for table in tables.LOGS:
+        phase = table.c.phase
+        rows = connection.execute(
+            select(table.c.transfer, phase, table.c.entry).where(
+                table.c.transfer.in_(transfers),
+                or_(*(or_(phase == kind, phase.like(f"{kind}#%")) for kind in kinds)),
+            )
+        )
+        for transfer, name, raw in rows:
+            value = parse(bytes(raw))
+            facts = value.get("facts")
+            if isinstance(facts, dict):
+                found[transfer, name] = Decided(
+                    transfer=transfer,
+                    at=str(value.get("at")),
+                    act=str(facts.get("act") or ""),
+                    actor=str(value.get("actor")),
+                    reason=str(facts.get("reason") or ""),
+                )
+    return sorted(found.values(), key=lambda each: each.at)
 
 
 def free_phase(connection: Connection, transfer: str, phase: str) -> str:

@@ -25,6 +25,7 @@ SECONDS: Final = 5.0  # for one step
 CLOCKS: Final = 30.0  # seconds by which the clocks may differ; signatures allow little more
 SOON: Final = 30.0  # days that a certificate should still last
 _HEAD: Final = 8192
+_ODD: Final = (401, 403)  # the endpoint may not take our certificate
 Told = Callable[[list[dict[str, Any]]], Awaitable[None]]
 
 
@@ -126,7 +127,8 @@ class ConnectionTest:
         if len(status) < 2 or not status[0].startswith("HTTP/1") or not status[1].isdecimal():
             await self._add("http", "bad", began, why="no answer in HTTP/1.1")
             return
-        await self._add("http", "ok", began, status=int(status[1]))
+        code = int(status[1])
+        await self._add("http", "warn" if code in _ODD or code >= 500 else "ok", began, status=code)
         await self._clock(lines[1:])
 
     async def _clock(self, lines: list[str]) -> None:

@@ -32,6 +32,6 @@ def console_link(settings: Settings, now: float) -> str:
         with changing(engine, Seal.of(settings), now, "sandbox") as change:
             if store.row_of(change, OPERATOR) is None:
                 store.add(change, Account(OPERATOR, "H14.0", "Người vận hành thử nghiệm", roles, True))
-            return f"{settings.desk}/console/link/{store.make_link(change, OPERATOR)}"
+            return f"{settings.desk_named}/console/link/{store.make_link(change, OPERATOR)}"
     finally:
         engine.dispose()

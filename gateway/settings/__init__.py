@@ -240,6 +240,11 @@ class Settings:
         return self.desk_base.rstrip("/") or f"{scheme}://{host}:{self.desk_port}"
 
     @property
+    def desk_named(self) -> str:
+        """The same as people should open it: browsers offer passkeys to `localhost`, and not to 127.0.0.1."""
+        return self.desk_base.rstrip("/") or self.desk.replace("//127.0.0.1:", "//localhost:")
+
+    @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data / 'lgsp.db'}"
 

@@ -218,7 +218,7 @@ def test_what_was_revoked_is_answered_as_it_held_then(sandbox: Settings, tmp_pat
 
     assert (standing(), standing("--all"), standing("--at", held)) == (None, "revoked", "in force")
     shown = told(sandbox, "access", "show", "G-300")
-    assert shown["standing"] == "revoked" and shown["ended_by"].startswith(f"H14.0/{people.OPERATOR}: ")
+    assert shown["standing"] == "revoked" and shown["ended_by"].startswith(f"H14.0/{people.OPERATOR}: nobody named, ")
     assert [(each["state"], len(each["signed"])) for each in shown["versions"]] == [
         ("active", 0),
         ("active", 1),

@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import update
 
 from gateway.audit.search.search import reading
+from gateway.console.accounts import store
+from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.console.site.desk import Desk as Site
 from gateway.console.work import attention
@@ -17,7 +19,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from security.grants.windows import VIETNAM
 from tests.console.officer import CALLER, Story
-from tests.console.people import Desk, Reader
+from tests.console.people import Desk, Person, Reader
 
 
 @pytest.fixture
@@ -121,3 +123,18 @@ async def test_each_role_has_a_home(people: Desk, story: Story) -> None:
         for language in ("vi", "en"):
             person.language = language
             assert (await person.get("/console")).status == 200, role
+
+
+async def test_who_came_by_a_link_is_told_to_set_a_password(people: Desk) -> None:
+    with writing(people.world.engine) as connection:
+        new = Account("lan", "H14.0", "Lan", (Role.OFFICER,), True)
+        store.add(connection, new, people.now(), "test")
+        token = store.make_link(connection, "lan", people.now(), "test")
+    lan = Person(people, "lan")
+    entered = await lan.send(f"/console/link/{token}", {})
+    lan.cookie = entered.headers["set-cookie"].partition(";")[0]
+    page = Reader((await lan.get("/console")).body)
+    assert "Set a password now" in page.text and "/console/account/factors" in page.links
+    with writing(people.world.engine) as connection:
+        store.set_factors(connection, "lan", "x", b"x", people.now(), "test")
+    assert "Set a password now" not in Reader((await lan.get("/console")).body).text

@@ -116,7 +116,7 @@ async def test_a_change_of_roles_ends_the_tokens(people: Desk) -> None:
 async def test_accounts_are_kept_by_operations(people: Desk) -> None:
     people.add("minh", Role.OPERATOR)
     mine = token(people, "minh")
-    new = {"id": "lan", "agency": "H14.0", "name": "Lan", "roles": ["officer"]}
+    new = {"id": "lan", "agency": "H14.0", "name": "Lan", "roles": ["steward"]}
     added = await call(people, mine, "POST", "/api/accounts", new)
     assert added.status == 201 and added.json["account"] == {**new, "active": True}
     assert (await call(people, mine, "POST", "/api/accounts", new)).json["code"] == "account.taken"
@@ -126,7 +126,10 @@ async def test_accounts_are_kept_by_operations(people: Desk) -> None:
     assert (wrong.status, wrong.json["code"]) == (400, "account.role-unknown")
     changed = await call(people, mine, "PUT", "/api/accounts/lan/roles", {"roles": ["auditor", "auditor"]})
     assert changed.json["account"]["roles"] == ["auditor"]
-    closed = await call(people, mine, "PUT", "/api/accounts/lan/state", {"state": "disabled"})
+    no_reason = await call(people, mine, "PUT", "/api/accounts/lan/state", {"state": "disabled"})
+    assert (no_reason.status, no_reason.json["code"]) == (400, "console.reason")
+    why = {"state": "disabled", "reason": "left the department"}
+    closed = await call(people, mine, "PUT", "/api/accounts/lan/state", why)
     assert closed.json["account"]["active"] is False
     assert (await call(people, mine, "POST", "/api/accounts/nobody/link")).json["code"] == "account.unknown"
     listed = (await call(people, mine, "GET", "/api/accounts")).json["accounts"]

@@ -335,6 +335,8 @@ async def test_the_queue_and_systems(office: Desk, post: Post) -> None:
     seen = await minh.get("previewBulkRetry", query="?state=waiting&failure=provider.down")
     assert seen["transfers"] == made and not seen["more"]
     wanted = {"state": "waiting", "failure": "provider.down", "digest": seen["digest"], "reason": REASON}
+    wanted["transfers"] = seen["transfers"]
+    await waiting(post, 1)
     assert (await minh.ask("startBulkRetry", {**wanted, "digest": "0" * 64})).status == 409
     job = (await minh.get("startBulkRetry", wanted))["job"]
     assert job["state"] == "running" and "console, token " in job["by"]

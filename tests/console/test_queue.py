@@ -13,7 +13,7 @@ import pytest
 
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.console.roles import Role
-from gateway.console.work import integrity
+from gateway.console.work import integrity, queueing
 from gateway.delivery import bulk, listing
 from gateway.journal import jobs
 from gateway.keys.keyring import Keyring
@@ -130,9 +130,15 @@ async def test_a_whole_list_is_previewed_started_stopped_and_resumed(office: Des
     text = Reader(preview.body).text
     assert all(each[-12:] in text for each in made)
     digest = preview.body.decode().partition('name="digest" value="')[2].partition('"')[0]
+    transfers = preview.body.decode().partition('name="transfers" value="')[2].partition('"')[0]
+    assert transfers.split() == made
     asked = {"state": "waiting", "failure": "provider.down", "provider": "", "digest": digest, "reason": REASON}
+    asked["transfers"] = transfers
     stale = await minh.post("/console/queue/bulk", **{**asked, "digest": "0" * 64})
     assert stale.status == 409 and "queue.changed" in Reader(stale.body).text
+    assert f">{REASON}</textarea>" in stale.body.decode() and digest in stale.body.decode()  # previewed again
+    assert (await minh.post("/console/queue/bulk", **{**asked, "reason": "x"})).status == 400
+    later = await waiting(post, 1)  # does not void what was previewed, and is not part of it
     started = await minh.post("/console/queue/bulk", **asked)
     here = started.headers["location"].partition("?")[0]
     assert started.status == 303 and here.startswith("/console/queue/bulk/")
@@ -147,11 +153,26 @@ async def test_a_whole_list_is_previewed_started_stopped_and_resumed(office: Des
     assert step(post) == 1 and await post.run() == 1 and step(post) == 0 and step(post) == 1
     await post.run()
     assert step(post) == 0 and "finished" in Reader((await minh.get(here)).body).text
-    assert {post.row(each)["state"] for each in made} == {"answered"}
+    assert {post.row(each)["state"] for each in made} == {"answered"} and post.row(later[0])["state"] == "queued"
     assert (await minh.post(f"{here}/burn", reason=REASON)).status == 400
     assert (await minh.get("/console/queue/bulk?state=dead")).status == 400
     with post.engine.connect() as connection:
         assert [job.state for job in jobs.newest(connection, bulk.KIND)] == ["done"]
+
+
+async def test_who_cancelled_a_message_and_why_is_shown(office: Desk, post: Post) -> None:
+    (transfer,) = await waiting(post, 1)
+    minh = await office.signed_in("minh", Role.OPERATOR)
+    assert (await minh.post(f"/console/queue/{transfer}/retry", reason="the provider says it is back")).status == 303
+    assert (await minh.post(f"/console/queue/{transfer}/cancel", reason=REASON)).status == 303
+    page = Reader((await minh.get(f"/console/queue/{transfer}")).body).text
+    listed = Reader((await minh.get("/console/queue?state=dead")).body).text
+    for text in (page, listed.partition(transfer[-12:])[2]):
+        assert "The message was withdrawn" in text and "H14.0/minh" in text and REASON in text
+    assert "Why it ended" in page and "Why it ended" in listed
+    assert "provider. down" not in listed and "the provider says it is back" in page
+    seen = queueing.message(office.desk(), transfer)
+    assert [each.act for each in seen.decided] == ["retry", "cancel"] and seen.message.failure == "delivery.cancelled"
 
 
 async def test_a_decision_needs_a_post_of_this_site(office: Desk, post: Post) -> None:

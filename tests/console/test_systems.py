@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from typing import Any
@@ -12,12 +13,14 @@ from aiohttp import web
 from sqlalchemy import insert, select
 
 from contracts.base.ids import new_id
+from contracts.base.words import Words
 from gateway.console.roles import Role
 from gateway.journal import jobs
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.keeper.connection_test import ConnectionTest
 from gateway.keeper.tasks.connection_tests import KIND, ConnectionTests
+from gateway.registry.changes.notices import in_both
 from tests.console.people import Desk, Reader
 from tests.console.test_queue import office as office
 from tests.delivery.posting import Post
@@ -91,7 +94,7 @@ def is_active(office: Desk) -> bool:
 async def test_a_system_is_suspended_with_notice_and_resumed(office: Desk) -> None:
     minh = await office.signed_in("minh", Role.OPERATOR)
     here = "/console/systems/truong-ha"
-    assert (await minh.post(f"{here}/suspend", reason_vi="Bảo trì", reason_en="")).status == 400
+    assert (await minh.post(f"{here}/suspend", reason_vi="", reason_en=" ")).status == 400
     assert (await minh.post(f"{here}/suspend", reason_vi="a", reason_en="b", until="2020-01-01")).status == 400
     done = await minh.post(f"{here}/suspend", reason_vi="Bảo trì", reason_en="Maintenance", until="2099-01-01T10:00")
     assert done.status == 303
@@ -103,6 +106,20 @@ async def test_a_system_is_suspended_with_notice_and_resumed(office: Desk) -> No
     assert (await minh.post(f"{here}/resume", reason=REASON)).status == 303
     assert is_active(office)
     assert notes(office, "resumed")[0]["facts"]["reason"] == REASON
+
+
+async def test_one_language_of_a_reason_suffices(office: Desk) -> None:
+    minh = await office.signed_in("minh", Role.OPERATOR)
+    here = "/console/systems/truong-ha"
+    for language, own, other in (("vi", "reason_vi", "reason_en"), ("en", "reason_en", "reason_vi")):
+        minh.language = language
+        form = (await minh.get(here)).body.decode()
+        fields = dict(re.findall(r'<input id="(reason_(?:vi|en))"([^>]*)>', form))
+        assert "required" in fields[own] and "required" not in fields[other]
+    assert (await minh.post(f"{here}/suspend", reason_vi="Bảo trì", reason_en="")).status == 303
+    reason = notes(office, "suspended")[0]["facts"]["reason"]
+    assert reason == {"vi": "Bảo trì", "en": "(in Vietnamese) Bảo trì"}
+    assert in_both("", "Maintenance") == Words("(bằng tiếng Anh) Maintenance", "Maintenance")
 
 
 async def test_a_key_is_revoked_with_both_reasons(office: Desk) -> None:
@@ -138,6 +155,13 @@ async def plain(_request: web.Request, _body: bytes) -> web.StreamResponse:
     return web.Response(status=404)
 
 
+def _answering(status: int) -> Any:
+    async def answer(_request: web.Request, _body: bytes) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    return answer
+
+
 async def test_a_connection_is_tested_by_the_keeper(office: Desk, post: Post) -> None:
     post.provider.script = plain
     minh = await office.signed_in("minh", Role.OPERATOR)
@@ -155,7 +179,7 @@ async def test_a_connection_is_tested_by_the_keeper(office: Desk, post: Post) ->
     assert {each["state"] for name, each in steps.items() if name not in ("certificate", "signature")} == {"ok"}
     assert post.provider.url.startswith(steps["address"]["url"]) and steps["signature"]["state"] == "left-out"
     text = Reader((await minh.get(here)).body).text
-    assert "Name (DNS)" in text and "finished" in text and "192.0.2.1" not in text
+    assert "Name (DNS)" in text and "H14.0/minh well" in text and "192.0.2.1" not in text
     assert not post.provider.seen or all(not each.body for each in post.provider.seen)
 
 
@@ -176,6 +200,11 @@ async def test_a_test_says_which_step_failed(post: Post) -> None:
     steps = await ConnectionTest(strict, time.time, tell).run(post.provider.url, None)
     (tls,) = (each for each in steps if each["name"] == "tls")
     assert tls["state"] == "bad" and tls["why"].startswith("certificate: ")
+    for status, state in ((500, "warn"), (403, "warn"), (405, "ok")):
+        post.provider.script = _answering(status)
+        steps = await ConnectionTest(post.tls, time.time, tell).run(post.provider.url, None)
+        assert [each["state"] for each in steps if each["name"] == "http"] == [state], status
+    post.provider.script = plain
     late = await ConnectionTest(post.tls, lambda: time.time() + 3600, tell).run(post.provider.url, None)
     (clock,) = (each for each in late if each["name"] == "clock")
     assert clock["state"] == "warn" and -3700 < clock["apart"] < -3500

@@ -38,7 +38,7 @@ ALL = Wanted("waiting")
 def start(post: Post, wanted: Wanted = ALL, **more: Any) -> Job:
     with writing(post.engine) as connection:
         seen = bulk.preview(connection, wanted)
-        return bulk.start(connection, wanted, seen.digest, BY, post.clock[0], **more)
+        return bulk.start(connection, wanted, seen, BY, post.clock[0], **more)
 
 
 def step(post: Post) -> int:
@@ -121,15 +121,32 @@ async def test_only_the_previewed_set_is_retried(post: Post) -> None:
     with post.engine.connect() as connection:
         preview = bulk.preview(connection, Wanted("waiting"))
     assert preview.transfers == tuple(made) and not preview.more
-    later = await post.put_aside()
+    later = await post.put_aside()  # comes while somebody writes the reason
+    take(post, made[0], Act.DISCARD)  # and this one leaves
+    with writing(post.engine) as connection:
+        for digest, given in ((preview.digest, made[1:]), ("0" * 64, made), (preview.digest, None)):
+            with pytest.raises(Failure) as caught:
+                bulk.previewed(connection, ALL, digest, given)
+            assert caught.value.code == "queue.changed"
+        seen_set = bulk.previewed(connection, ALL, preview.digest, made)
+        job = bulk.start(connection, ALL, seen_set, BY, post.clock[0])
+    assert job.facts["left"] == 1 and noted(post)[0]["facts"]["count"] == 2
+    assert seen(post, job)[1] == {Effect.SKIPPED: 1, Effect.WAITING: 2}
+    take(post, made[1], Act.CANCEL)
+    assert step(post) == 1  # what has ended since the start is skipped too
+    assert seen(post, job)[1] == {Effect.SKIPPED: 2, Effect.ORDERED: 1}
+    with post.engine.connect() as connection:
+        assert later not in {each.transfer for each in bulk.items(connection, job.id)}
+
+
+async def test_a_set_of_which_nothing_is_left_is_not_begun(post: Post) -> None:
+    (one,) = await waiting(post, 1)
+    with writing(post.engine) as connection:
+        preview = bulk.preview(connection, ALL)
+    take(post, one, Act.DISCARD)
     with writing(post.engine) as connection, pytest.raises(Failure) as caught:
-        bulk.start(connection, Wanted("waiting"), preview.digest, BY, post.clock[0])
+        bulk.start(connection, ALL, preview, BY, post.clock[0])
     assert caught.value.code == "queue.changed"
-    job = start(post)
-    take(post, made[0], Act.DISCARD)
-    take(post, later, Act.CANCEL)
-    assert step(post) == 1  # what has ended meanwhile is skipped
-    assert seen(post, job)[1] == {Effect.SKIPPED: 1, Effect.ORDERED: 1, Effect.WAITING: 2}
 
 
 async def test_it_is_capped(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

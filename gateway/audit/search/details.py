@@ -255,11 +255,22 @@ def _feed_read(facts: Mapping[str, Any], say: Say) -> str:
     return "; ".join(each for each in [*parts, say("owners", owners=", ".join(owners)) if owners else ""] if each)
 
 
+def _account(facts: Mapping[str, Any], say: Say) -> str:
+    """An account of the console: what was done to it, and its roles before and after."""
+    changed = part(facts, "changed")
+    parts = [f"{text_in(facts, 'account') or '–'}: {text_in(facts, 'how') or '–'}"]
+    if changed:
+        parts.append(" → ".join(", ".join(listed(changed, side)) or "–" for side in ("old", "new")))
+    parts += [", ".join(roles)] if (roles := listed(facts, "roles")) else []
+    return " ".join(parts)
+
+
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any], Say], str | None]]] = {
     "intent": _received,
     **dict.fromkeys(("access", "registry"), _registered),
     **dict.fromkeys(("suspended", "resumed"), _suspended),
     "body-view": _reading,
+    "console-account": _account,
     "break-glass": _emergency,
     "keys": _keys,
     "settings": _settings,

@@ -36,9 +36,9 @@ KINDS: Final = frozenset(
         *("registry-rows", "try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }
 )
-# What may change the registry: `--kind change` stands for all of them.
+# What may change the registry, or who may do what at the console: `--kind change` stands for all of them.
 CHANGES: Final = (
-    "access", "certificate-status", "contract", "receiving-adopted", "registry", "registry-accepted",
+    "access", "certificate-status", "console-account", "contract", "receiving-adopted", "registry", "registry-accepted",
     "registry-adopted", "registry-rows", "restore", "restore-confirmed", "resumed", "suspended",
 )  # fmt: skip
 CHANGE: Final = "change"
@@ -225,7 +225,7 @@ class Conditions:
         str | None,
         Field(
             "intent, outcome, refusal, repeat, in-doubt, or what a note is: export, …; several with commas;"
-            " change: whatever changed the registry, access or contracts.",
+            " change: whatever changed the registry, access, contracts or accounts.",
             _kind,
             word,
             known="kinds",

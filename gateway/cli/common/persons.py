@@ -50,6 +50,7 @@ BreakGlass = Annotated[
 ]
 _OPTIONS: Final = {"as_": As, "key_file": KeyFile, "break_glass": BreakGlass}
 _SIGNS: Final = "officer"  # a command with this parameter has a `--key` of its own: the officer's
+_UNNAMED: Final = "nobody named, "  # the sandbox's stand-in acts, and not a person who gave his key
 LEAST_REASON: Final = 10
 
 
@@ -199,7 +200,7 @@ def _proved(settings: Settings, engine: Engine, asked: Asked) -> Callable[[str],
 
         key = people.key_of(settings, people.OPERATOR)
         try:
-            return _signed(settings, engine, asked, people.OPERATOR, key) if key.exists() else str
+            return _signed(settings, engine, asked, people.OPERATOR, key, _UNNAMED) if key.exists() else str
         except Failure:  # retired meanwhile, or the registry was altered, which the command itself may be about
             return str
     with snapshot(engine) as connection:
@@ -208,7 +209,10 @@ def _proved(settings: Settings, engine: Engine, asked: Asked) -> Callable[[str],
     raise ACT_NO_PERSON(command=asked.command)
 
 
-def _signed(settings: Settings, engine: Engine, asked: Asked, person: str, file: Path | None) -> Callable[[str], str]:
+def _signed(
+    settings: Settings, engine: Engine, asked: Asked, person: str, file: Path | None, how: str = ""
+) -> Callable[[str], str]:
+    """`how` stands before the user of the operating system."""
     from getpass import getpass
 
     from gateway.journal.database import snapshot
@@ -226,7 +230,7 @@ def _signed(settings: Settings, engine: Engine, asked: Asked, person: str, file:
     statement = statements.state(command, person, private, password, now)
     with snapshot(engine) as connection:
         known = acting.prove(connection, Seal.of(settings), person, statement, (command, ROLES[asked.duty]), now)
-    prefix = f"{known.agency}/{known.id}: "
+    prefix = f"{known.agency}/{known.id}: {how}"
     return lambda user: Actor.proved(prefix + user, known.id, statement.text, statement.signature)
 
 

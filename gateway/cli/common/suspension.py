@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 class Notice:
     """What whoever is refused reads."""
 
-    reason_vi: Annotated[str, typer.Option("--reason-vi", help="Why, in Vietnamese: whoever is refused reads it.")]
-    reason_en: Annotated[str, typer.Option("--reason-en", help="Why, in English.")]
+    reason_vi: Annotated[str, typer.Option("--reason-vi", help="Why, in Vietnamese: whoever is refused reads it.")] = ""
+    reason_en: Annotated[
+        str, typer.Option("--reason-en", help="Why, in English. One language suffices; the other shows the same text.")
+    ] = ""
     until: Annotated[
         str | None,
         typer.Option(
@@ -42,22 +44,16 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
     from gateway.registry.seals.sealing import Seal, changing
     from security.grants.windows import civil
 
-    (what, name), reason = whom, Words(notice.reason_vi, notice.reason_en)
+    (what, name), given = whom, (notice.reason_vi.strip(), notice.reason_en.strip())
     now, ends = time.time(), None if notice.until is None else arguments.moment(notice.until, as_json)
-    for language, text in (("vi", reason.vi), ("en", reason.en)):
-        if not text.strip():
-            empty = f"the reason in {language} is empty / lý do ({language}) còn trống"
-            fail(
-                Exit.USAGE,
-                "no-reason",
-                empty,
-                "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc.",
-                as_json,
-            )
+    if not any(given):
+        what_ = "the reason is empty / lý do còn trống"
+        then = "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc."
+        fail(Exit.USAGE, "no-reason", what_, then, as_json)
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         earlier = notices.notices(connection).get((what, name))
-        told = notices.Notice(reason, now, ends)
+        told = notices.Notice(notices.in_both(*given), now, ends)
         changes = suspending.suspend(act, whom, told, actor(), shorten=notice.shorten)
     if changes[0].how != "changed":  # it was in force: a notice that still lay there is of no suspension
         earlier = None

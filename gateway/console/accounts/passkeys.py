@@ -38,7 +38,7 @@ ALGORITHMS: Final = (-7, -8, -257)  # COSE: ES256, EdDSA, RS256
 _APPROVES: Final = -7
 _FORM: Final = struct.Struct(">16sd32s")
 _passkey, _used = tables.console_passkey, console_challenge
-Unable = Literal["address", "insecure"]
+Unable = Literal["address", "loopback", "insecure"]
 
 
 class Site(NamedTuple):
@@ -55,11 +55,11 @@ class Site(NamedTuple):
     def unable(self) -> Unable | None:
         """Why browsers offer no passkeys here; None if they do."""
         try:
-            ipaddress.ip_address(self.rp_id)
+            address = ipaddress.ip_address(self.rp_id)
         except ValueError:
             secure = self.origin.startswith("https://") or self.rp_id == "localhost"
             return None if secure else "insecure"
-        return "address"
+        return "loopback" if address.is_loopback else "address"
 
 
 def challenge(site: Site, purpose: str, now: float) -> bytes:

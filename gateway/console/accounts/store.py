@@ -90,18 +90,23 @@ def add(change: Change, account: Account) -> None:
     change.note(ACCOUNT, facts)
 
 
-def set_roles(change: Change, id: str, roles: tuple[Role, ...]) -> None:
+def set_roles(change: Change, id: str, roles: tuple[Role, ...], *, reason: str = "") -> None:
     before = find(change, id)
     _change(change, id, {"roles": json.dumps(roles)})
     end_sessions(change, id)
     changed = {"old": list(before.roles), "new": list(roles)}
-    change.note(ACCOUNT, {"account": id, "how": "roles", "changed": changed})
+    change.note(ACCOUNT, {"account": id, "how": "roles", "changed": changed, **_why(reason)})
 
 
-def set_active(change: Change, id: str, active: bool) -> None:
+def set_active(change: Change, id: str, active: bool, *, reason: str = "") -> None:
+    find(change, id)
     _change(change, id, {"state": "active" if active else "disabled", "failed": 0, "locked": None})
     end_sessions(change, id)
-    change.note(ACCOUNT, {"account": id, "how": "enabled" if active else "disabled"})
+    change.note(ACCOUNT, {"account": id, "how": "enabled" if active else "disabled", **_why(reason)})
+
+
+def _why(reason: str) -> dict[str, str]:
+    return {"reason": reason} if reason else {}
 
 
 def set_factors(change: Change, id: str, hashed: str, sealed: bytes) -> None:

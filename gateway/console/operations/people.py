@@ -7,6 +7,7 @@ from typing import Any
 from gateway.console.accounts import store
 from gateway.console.accounts.records import Account
 from gateway.console.site.operation import Asked
+from gateway.console.work import people
 
 
 def _shown(account: Account) -> dict[str, Any]:
@@ -28,6 +29,7 @@ def add_account(asked: Asked) -> Any:
     """The account, and the address by which its person signs in the first time."""
     body = asked.body
     account = Account(body["id"], body["agency"], body["name"], store.roles_of(body["roles"]), True)
+    people.check_roles(asked.desk, account.id, account.roles)
     with asked.desk.changing(asked.viewer) as change:
         store.add(change, account)
         token = store.make_link(change, account.id)
@@ -35,17 +37,25 @@ def add_account(asked: Asked) -> Any:
 
 
 def set_roles(asked: Asked) -> Any:
-    roles = store.roles_of(asked.body["roles"])
+    roles, id = store.roles_of(asked.body["roles"]), asked.params["account"]
+    reason = asked.reason() if "reason" in asked.body else ""
+    people.check_other(asked.viewer, id)
+    with asked.desk.accounts() as rows:
+        before = store.find(rows, id).roles
+    people.check_roles(asked.desk, id, roles, before)
     with asked.desk.changing(asked.viewer) as change:
-        store.set_roles(change, asked.params["account"], roles)
-        return {"account": _shown(store.find(change, asked.params["account"]))}
+        store.set_roles(change, id, roles, reason=reason)
+        return {"account": _shown(store.find(change, id))}
 
 
 def set_state(asked: Asked) -> Any:
-    active = asked.body["state"] == "active"
+    """Whoever closes an account says why."""
+    active, id = asked.body["state"] == "active", asked.params["account"]
+    reason = asked.reason() if not active or "reason" in asked.body else ""
+    people.check_other(asked.viewer, id)
     with asked.desk.changing(asked.viewer) as change:
-        store.set_active(change, asked.params["account"], active)
-        return {"account": _shown(store.find(change, asked.params["account"]))}
+        store.set_active(change, id, active, reason=reason)
+        return {"account": _shown(store.find(change, id))}
 
 
 def make_link(asked: Asked) -> Any:
@@ -55,7 +65,7 @@ def make_link(asked: Asked) -> Any:
 
 
 def _address(asked: Asked, token: str) -> str:
-    return f"{asked.desk.services.settings.desk}/console/link/{token}"
+    return f"{asked.desk.services.settings.desk_named}/console/link/{token}"
 
 
 OPERATIONS = {

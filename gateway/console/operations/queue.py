@@ -24,7 +24,8 @@ def list_queue(asked: Asked) -> Any:
 def read_message(asked: Asked) -> Any:
     seen = queueing.message(asked.desk, asked.params["transfer"])
     tries = [dict(each) for each in seen.failed.tries]
-    return {"message": _message(seen.message), "failed": tries, "earlier": seen.failed.earlier}
+    decided = [each._asdict() for each in seen.decided]
+    return {"message": _message(seen.message), "failed": tries, "earlier": seen.failed.earlier, "decided": decided}
 
 
 def settle(asked: Asked) -> Any:
@@ -41,9 +42,9 @@ def preview(asked: Asked) -> Any:
 
 def start(asked: Asked) -> Any:
     body = asked.body
-    given = (body["digest"], asked.reason())
-    wanted = _wanted(body)
-    return {"job": _job(queueing.start(asked.desk, asked.viewer, wanted, given, unsent=body.get("unsent", False)))}
+    chosen, unsent = (body["digest"], body.get("transfers")), body.get("unsent", False)
+    job = queueing.start(asked.desk, asked.viewer, _wanted(body), chosen, asked.reason(), unsent=unsent)
+    return {"job": _job(job)}
 
 
 def read_bulk(asked: Asked) -> Any:
@@ -75,7 +76,7 @@ def _message(each: Message) -> dict[str, Any]:
 
 
 def _job(each: Job) -> dict[str, Any]:
-    return {**each.shown(), "phase": each.facts.get("phase")}
+    return {**each.shown(), "phase": each.facts.get("phase"), "left": each.facts.get("left", 0)}
 
 
 OPERATIONS = {

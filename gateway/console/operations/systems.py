@@ -76,11 +76,12 @@ def _row(each: Row) -> dict[str, Any]:
         "id": each.system.id,
         "agency": each.system.agency,
         "ready": each.ready,
+        "why": each.why,
         "calls": sum(numbers.calls),
         "failed": sum(numbers.failed),
         "sent": numbers.sent,
         "milliseconds": numbers.latency,
-        "last": when(numbers.last),
+        "last": when(each.last),
         "waiting": each.waiting,
         "certificate_days": each.days,
     }

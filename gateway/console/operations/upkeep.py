@@ -36,6 +36,7 @@ def read_doctor(asked: Asked) -> Any:
     found, made = upkeep.upkeep(asked.desk), backups.backups(asked.desk)
     return {
         "findings": [each.shown() for each in found.findings],
+        "usual": [each.shown() for each in found.usual],
         "trouble": found.trouble,
         "looked_for": found.looked_for,
         "backups": [shown(each) for each in made.logged],

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Connection, select
+
 from contracts.base.errors import Failure
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Page, Shown
-from gateway.console.work import attention
+from gateway.console.work import attention, board
 from gateway.console.work.home import mark, needs
 from gateway.delivery import listing
 from gateway.doors.api import status
+from gateway.journal import log_checks
+from gateway.journal.schema import tables
 
 HOME_PAUSE = 10.0  # seconds between two looks for a page that is open
 MONTH = 30  # days: the longer span of the table of refusals
@@ -21,6 +25,7 @@ def home(ask: Ask) -> Shown:
     days = MONTH if ask.query.get("days") == str(MONTH) else attention.DAYS
     values: dict[str, Any] = {"status": None, "trouble": None, "unready": (), "scope": scope}
     values |= {"days": days, "spans": (attention.DAYS, MONTH), "counted": listing.COUNTED}
+    values["verified_since"] = ask.now - log_checks.FRESH
     agencies = services.registry.snapshot.agencies
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
@@ -29,10 +34,20 @@ def home(ask: Ask) -> Shown:
         values["trouble"] = failure
     found = needs(ask.desk, ask.viewer, days)
     values |= {**found._asdict(), "refusals": found.refusals or (), "ending": found.ending or ()}
-    if values["status"] is not None:
-        systems = values["status"]["systems"]
-        values["unready"] = [each for each in systems if each["ready"] != "ready" and scope in (None, each["agency"])]
+    with ask.desk.reading() as connection:
+        values["verdict"] = log_checks.verdict(connection)
+        values["only_link"] = ask.viewer.how == "link" and not _can_return(connection, ask.viewer.account.id)
+    if May.SYSTEMS in ask.viewer.account.may and values["trouble"] is None:
+        values["unready"] = board.unready(ask.desk, ask.viewer)
     return Shown("home.html", values)
+
+
+def _can_return(connection: Connection, account: str) -> bool:
+    """Whether this person has a password or a passkey. A link signs in once."""
+    known, passkey = tables.console_account.c, tables.console_passkey.c
+    has_password = select(known.id).where(known.id == account, known.password.is_not(None))
+    has_passkey = select(passkey.id).where(passkey.account == account).limit(1)
+    return any(connection.scalar(each) is not None for each in (has_password, has_passkey))
 
 
 def events(ask: Ask) -> Live:

@@ -7,13 +7,16 @@ from typing import Final
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Shown
 from gateway.console.work import integrity
+from gateway.console.work.log_findings import groups
 from gateway.journal.jobs import RUNNING
 
 HERE: Final = "/console/log"
 
 
 def log(ask: Ask) -> Shown:
-    return Shown("log.html", {"it": integrity.integrity(ask.desk)})
+    found = integrity.integrity(ask.desk)
+    wrong = groups(found.checks[0].facts.get("wrong", ())) if found.checks else ()
+    return Shown("log.html", {"it": found, "wrong": wrong})
 
 
 def events(ask: Ask) -> Live:

@@ -6,6 +6,7 @@ from gateway.console.accounts import store
 from gateway.console.accounts.records import Account
 from gateway.console.roles import May, Role
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
+from gateway.console.work import people as work
 
 _HERE = "/console/people"
 
@@ -20,6 +21,7 @@ def add(ask: Ask) -> Shown:
     """Adds an account, and shows the link by which its person signs in the first time."""
     roles = store.roles_of(ask.form.get("roles", "").split())
     account = Account(ask.field("id", 63), ask.field("agency", 60), ask.field("name"), roles, True)
+    work.check_roles(ask.desk, account.id, roles)
     with ask.desk.changing(ask.viewer) as change:
         store.add(change, account)
         token = store.make_link(change, account.id)
@@ -27,31 +29,50 @@ def add(ask: Ask) -> Shown:
     return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": (account.id, token)})
 
 
+def person(ask: Ask) -> Shown:
+    return _person(ask, None)
+
+
+def _person(ask: Ask, token: str | None) -> Shown:
+    with ask.desk.accounts() as rows:
+        account = store.find(rows, ask.path["id"])
+    registered = account.id in work.officer_ids(ask.desk)
+    values = {"account": account, "roles": list(Role), "token": token, "registered": registered}
+    return Shown("person.html", {**values, "own": account.id == ask.viewer.account.id})
+
+
 def link(ask: Ask) -> Shown:
-    id = ask.path["id"]
     with ask.desk.changing(ask.viewer) as change:
-        token = store.make_link(change, id)
-        accounts = store.listed(change)
-    return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": (id, token)})
+        token = store.make_link(change, ask.path["id"])
+    return _person(ask, token)
 
 
 def roles(ask: Ask) -> Moved:
+    id, wanted = ask.path["id"], store.roles_of(ask.form.get("roles", "").split())
+    reason = ask.reason() if ask.form.get("reason") else ""
+    work.check_other(ask.viewer, id)
+    with ask.desk.accounts() as rows:
+        before = store.find(rows, id).roles
+    work.check_roles(ask.desk, id, wanted, before)
     with ask.desk.changing(ask.viewer) as change:
-        wanted = store.roles_of(ask.form.get("roles", "").split())
-        store.set_roles(change, ask.path["id"], wanted)
-    return Moved(_HERE, "roles-set")
+        store.set_roles(change, id, wanted, reason=reason)
+    return Moved(f"{_HERE}/{id}", "roles-set")
 
 
 def state(ask: Ask) -> Moved:
+    """Whoever closes an account says why."""
+    id, active = ask.path["id"], ask.form.get("state") == "active"
+    reason = ask.reason() if not active else ""
+    work.check_other(ask.viewer, id)
     with ask.desk.changing(ask.viewer) as change:
-        active = ask.form.get("state") == "active"
-        store.set_active(change, ask.path["id"], active)
-    return Moved(_HERE, "account-enabled" if active else "account-disabled")
+        store.set_active(change, id, active, reason=reason)
+    return Moved(f"{_HERE}/{id}", "account-enabled" if active else "account-disabled")
 
 
 PAGES = (
     Page("/people", people, May.ACCOUNTS, N_("People"), Menu.OPERATION),
     Page("/people", add, May.ACCOUNTS, method="POST", operation="addAccount"),
+    Page("/people/{id}", person, May.ACCOUNTS, N_("A person")),
     Page("/people/{id}/link", link, May.ACCOUNTS, method="POST", operation="makeAccountLink"),
     Page("/people/{id}/roles", roles, May.ACCOUNTS, method="POST", operation="setAccountRoles"),
     Page("/people/{id}/state", state, May.ACCOUNTS, method="POST", operation="setAccountState"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlencode
 
+from contracts.base.errors import Failure
 from gateway.console.roles import May
-from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Shown
+from gateway.console.site.page import N_, Answer, Ask, Live, Menu, Moved, Page, Shown
+from gateway.console.site.render import failure_values
 from gateway.console.work import queueing
 from gateway.delivery.bulk import CAP, REPEATABLE
 from gateway.delivery.listing import COUNTED, STATES, Wanted
@@ -44,7 +46,7 @@ def queue(ask: Ask) -> Shown:
 
 def message(ask: Ask) -> Shown:
     seen = queueing.message(ask.desk, ask.path["transfer"])
-    return Shown("queue-message.html", {"message": seen.message, "failed": seen.failed})
+    return Shown("queue-message.html", {"message": seen.message, "failed": seen.failed, "decided": seen.decided})
 
 
 def decide(ask: Ask) -> Moved:
@@ -55,16 +57,25 @@ def decide(ask: Ask) -> Moved:
 
 
 def preview(ask: Ask) -> Shown:
-    wanted = queueing.wanted_of(ask.query)
+    return _preview(ask, queueing.wanted_of(ask.query), None)
+
+
+def _preview(ask: Ask, wanted: Wanted, failure: Failure | None) -> Shown:
     seen, messages = queueing.preview(ask.desk, wanted)
     values = {"wanted": wanted, "preview": seen, "messages": messages, "cap": CAP, "back": _address(wanted)}
-    return Shown("queue-preview.html", values)
+    values |= {"failure": None if failure is None else failure_values(failure, ask.language)}
+    values |= {"reason": ask.form.get("reason", "")}
+    return Shown("queue-preview.html", values, 200 if failure is None else failure.status)
 
 
-def start(ask: Ask) -> Moved:
+def start(ask: Ask) -> Answer:
+    """What it cannot start is previewed again, with the reason that was written."""
     wanted = queueing.wanted_of(ask.form)
-    given = (ask.field("digest", 64), ask.reason())
-    job = queueing.start(ask.desk, ask.viewer, wanted, given, unsent=ask.form.get("unsent") == "yes")
+    chosen, unsent = (ask.field("digest", 64), ask.form.get("transfers", "").split()), ask.form.get("unsent") == "yes"
+    try:
+        job = queueing.start(ask.desk, ask.viewer, wanted, chosen, ask.reason(), unsent=unsent)
+    except Failure as failure:
+        return _preview(ask, wanted, failure)
     return Moved(f"{HERE}/bulk/{job.id}", "bulk-started")
 
 

@@ -26,6 +26,7 @@ def system(ask: Ask) -> Shown:
     active = [key.key_id for key in found.keys if key.state == ACTIVE]
     wanted = ask.query.get("key", "")
     values = {"it": found, "reasons": REASONS, "now": ask.now, "active": active, "all_keys": ALL}
+    values["tested"] = board.verdict(found.tests[0]) if found.tests else None
     return Shown("system.html", {**values, "wanted": wanted if wanted in active else ""})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.console.accounts import secrets, sessions
 from gateway.console.accounts.attempts import Attempts
@@ -19,7 +20,9 @@ from gateway.console.site.live import Hub
 from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
+from gateway.journal import log_checks
 from gateway.journal.database import snapshot, writing
+from gateway.journal.log_checks import Verdict
 from gateway.keys.keyring import Keyring
 from gateway.registry.seals import account_rows
 from gateway.registry.seals.account_rows import Change, SealedRows
@@ -85,6 +88,15 @@ class Desk:
         """A transaction that changes these rows."""
         with account_rows.changing(self.services.engine, self.seal, self.now(), viewer.actor) as change:
             yield change
+
+    def log_alarm(self) -> Verdict | None:
+        """The last verification of the log, if it found something wrong. Every page of a signed-in person says so."""
+        try:
+            with self.reading() as connection:
+                found = log_checks.verdict(connection)
+        except SQLAlchemyError:  # a page that says why the database fails still has to be shown
+            return None
+        return None if found is None or found.ok else found
 
     def follow(self) -> None:
         """After a change of the registry: whoever made it reads it next."""

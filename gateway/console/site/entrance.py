@@ -52,7 +52,8 @@ def local(address: str) -> str:
 
 
 async def _sign_in_page(desk: Desk, request: Request) -> Response:
-    values = {"next": local(request.query_params.get("next", HOME)), "failure": None, "name": ""}
+    ended = request.query_params.get("ended") == "1"
+    values = {"next": local(request.query_params.get("next", HOME)), "failure": None, "name": "", "ended": ended}
     return _page(desk, request, Shown("sign-in.html", values))
 
 

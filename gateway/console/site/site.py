@@ -55,7 +55,9 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
     viewer = await asyncio.to_thread(functools.partial(desk.viewer, token, touch=here))
     if viewer is None:
         if page.method == "GET":
-            back = urlencode({"next": request.url.path + (f"?{request.url.query}" if request.url.query else "")})
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            ended = {"ended": "1"} if guard.token_of(request) else {}  # it was signed in: say why it is not any more
+            back = urlencode({"next": wanted, **ended})
             return RedirectResponse(f"{HOME}/sign-in?{back}", status_code=303, headers=HEADERS)
         raise LOGIN_NEEDED()
     request.state.viewer = viewer
@@ -145,7 +147,9 @@ def frame(desk: Desk, viewer: Viewer | None) -> dict[str, Any]:
         if any(page.menu is group and page.may in may for page in pages())
     ]
     settings = desk.services.settings
-    return {"viewer": viewer, "may": may, "menu": menu, "instance": settings.name, "kind": settings.kind, "home": HOME}
+    alarm = None if viewer is None else desk.log_alarm()
+    shared = {"instance": settings.name, "kind": settings.kind, "home": HOME, "log_alarm": alarm}
+    return {"viewer": viewer, "may": may, "menu": menu, **shared}
 
 
 def language_of(request: Request) -> Language:

@@ -7,9 +7,10 @@ Invariant: who sees one agency gets counts of that agency alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from statistics import median
 from typing import Final
 
@@ -111,7 +112,7 @@ def denials(connection: Connection, desk: Desk, scope: str | None, now: float, d
     size, begins = _size(connection), first_of(now, days)
     since = first_at(connection, begins, 0, size)
     pairs, capped = tally_of(desk.services.engine).refusals(connection, since, size)
-    codes, agencies = _names(desk.services.registry.snapshot)
+    codes, agencies = codes_by_digest(), _agencies(desk.services.registry.snapshot)
     rows = [
         Denied(codes.get(code or 0, "…"), None if agency is None else agencies.get(agency, "…"), number)
         for (code, agency), number in pairs.items()
@@ -135,7 +136,7 @@ def volumes(connection: Connection, desk: Desk, scope: str | None, now: float) -
         starts = [first_at(connection, each + spent - length, 0, end) for each, end in zip(begins, ends, strict=True)]
     oldest = connection.scalar(select(tables.log_entry.c.sequenced).where(tables.log_entry.c.idx == 0))
     whole = sum(1 for each in begins[:-1] if oldest is not None and each + spent - length >= oldest)
-    _, agencies = _names(desk.services.registry.snapshot)
+    agencies = _agencies(desk.services.registry.snapshot)
     counted = [_counted(connection, start, end) for start, end in zip(starts, ends, strict=True)]
     rows = []
     for mark in {mark for each in counted for mark in each}:
@@ -187,11 +188,16 @@ def _unusual(today: int, usual: float, days: int) -> str:
     return "more" if today >= _TIMES * max(usual, 1.0) else "less" if today * _TIMES <= usual else ""
 
 
-def _names(snapshot: Snapshot) -> tuple[dict[int, str], dict[int, str]]:
-    """Error codes and agencies by their digests in the index."""
+@cache
+def codes_by_digest() -> Mapping[int, str]:
+    """Error codes by their digests in the index."""
     from gateway.errors import every
 
-    return {word(code): code for code in every()}, {word(code): code for code in snapshot.agencies}
+    return {word(code): code for code in every()}
+
+
+def _agencies(snapshot: Snapshot) -> dict[int, str]:
+    return {word(code): code for code in snapshot.agencies}
 
 
 def _size(connection: Connection) -> int:

@@ -19,6 +19,8 @@ from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM, CONSOLE_NO_PAGE
 from gateway.console.site.desk import Desk
+from gateway.console.work.attention import codes_by_digest
+from gateway.console.work.observed import Seen, observed
 from gateway.journal import jobs
 from gateway.journal.append import append
 from gateway.journal.jobs import Job
@@ -41,6 +43,7 @@ SEEN: Final = 100
 HOURS: Final = 24
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
+_OPEN: Final = (State.QUEUED.value, State.FORWARDING.value)
 _BAD: Final = (State.FAILED.value, State.DEAD.value, State.IN_DOUBT.value)
 
 
@@ -62,12 +65,24 @@ class Numbers:
 
 
 class Row(NamedTuple):
+    """`ready`: what the registry says, else `failing` or `refused` if the log shows that, with the error code `why`."""
+
     system: System
     agency: Agency | None
     ready: str
+    why: str | None
     numbers: Numbers
     waiting: int
     days: int | None  # that its first certificate to end still lasts
+    last: float | None  # its newest request, or the newest result of a call to it; also those that failed
+
+
+class Unready(NamedTuple):
+    """A system that is not ready."""
+
+    system: System
+    ready: str
+    why: str | None
 
 
 class Board(NamedTuple):
@@ -104,14 +119,25 @@ def board(desk: Desk, viewer: Viewer) -> Board:
     with desk.reading() as connection:
         numbers, since = _numbers(connection, now)
         waiting = _waiting(connection)
-    return Board(
-        tuple(
-            _row(desk, each, numbers.get(each.id) or Numbers(), waiting.get(each.id, 0), now)
-            for each in sorted(snapshot.systems.values(), key=lambda one: (one.agency, one.id))
-            if viewer.account.scope in (None, each.agency)
-        ),
-        since,
+    systems = sorted(
+        (each for each in snapshot.systems.values() if viewer.account.scope in (None, each.agency)),
+        key=lambda one: (one.agency, one.id),
     )
+    seen = _seen(desk, [each.id for each in systems], now)
+    rows = (
+        _row(desk, each, (numbers.get(each.id) or Numbers(), waiting.get(each.id, 0), seen[each.id]), now)
+        for each in systems
+    )
+    return Board(tuple(rows), since)
+
+
+def unready(desk: Desk, viewer: Viewer) -> tuple[Unready, ...]:
+    """The systems that cannot call, or were seen to fail or to be refused."""
+    snapshot, now = desk.services.registry.snapshot, desk.now()
+    systems = [each for each in snapshot.systems.values() if viewer.account.scope in (None, each.agency)]
+    seen, ready = _seen(desk, [each.id for each in systems], now), snapshot.readiness(now)
+    found = (Unready(each, *_state(ready[each.id], seen[each.id])) for each in systems)
+    return tuple(sorted((each for each in found if each.ready != "ready"), key=lambda one: one.system.id))
 
 
 def mark(desk: Desk) -> object:
@@ -136,11 +162,12 @@ def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
     keys = tuple(sorted((each for each in snapshot.keys.values() if each.system == id), key=lambda key: key.key_id))
     with reading(desk.services.engine) as connection:
         found = [*search(connection, Query(provider=id, trouble=True), limit=10).hits]
+        found += search(connection, Query(provider=id, kind="try-failed"), limit=10).hits
         found += search(connection, Query(system=id, trouble=True), limit=10).hits
         last = search(connection, Query(system=id), limit=SEEN).hits
     newest = sorted({each.idx: each for each in found}.values(), key=lambda each: -each.idx)[:10]
     return Detail(
-        row=_row(desk, system, numbers.get(id) or Numbers(), waiting, now),
+        row=_row(desk, system, (numbers.get(id) or Numbers(), waiting, _seen(desk, [id], now)[id]), now),
         since=since,
         keys=keys,
         grants=snapshot.grants(system.agency),
@@ -223,17 +250,35 @@ def system_of(desk: Desk, viewer: Viewer, id: str) -> System:
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
-def _row(desk: Desk, system: System, numbers: Numbers, waiting: int, now: float) -> Row:
-    snapshot = desk.services.registry.snapshot
+def _row(desk: Desk, system: System, counted: tuple[Numbers, int, Seen], now: float) -> Row:
+    """`counted`: its numbers, the messages that wait for it, and how it was seen to work."""
+    snapshot, (numbers, waiting, seen) = desk.services.registry.snapshot, counted
     ends = [key.valid_until for key in snapshot.keys.values() if key.system == system.id and key.in_force(now)]
+    ready, why = _state(snapshot.readiness(now)[system.id], seen)
     return Row(
         system=system,
         agency=snapshot.agency(system.agency),
-        ready=snapshot.readiness(now)[system.id],
+        ready=ready,
+        why=why,
         numbers=numbers,
         waiting=waiting,
         days=int((min(ends) - now) // _DAY) if ends else None,
+        last=max((each for each in (numbers.last, seen.called, seen.asked) if each is not None), default=None),
     )
+
+
+def _seen(desk: Desk, systems: Sequence[str], now: float) -> dict[str, Seen]:
+    with reading(desk.services.engine) as connection:
+        return observed(connection, systems, codes_by_digest(), now)
+
+
+def _state(ready: str, seen: Seen) -> tuple[str, str | None]:
+    """A system that may call is ready only if it was not seen to fail."""
+    if ready != "ready":
+        return ready, None
+    if seen.failing is not None:
+        return "failing", seen.failing
+    return ("refused", seen.refused) if seen.refused is not None else (ready, None)
 
 
 def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers], float]:
@@ -241,15 +286,16 @@ def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers],
     table, begins = tables.transfer.c, now - HOURS * _HOUR
     first = new_id(int(begins * 1000))[:13]
     queued = tables.queue.c.transfer  # its time is that of the queue, and not of the provider
+    tried = tables.queue.c.last_failure
     rows = connection.execute(
-        select(table.caller_system, table.provider, table.state, table.received, table.finished, queued)
+        select(table.caller_system, table.provider, table.state, table.received, table.finished, queued, tried)
         .select_from(tables.transfer.outerjoin(tables.queue, queued == table.id))
         .where(table.id >= first)
         .order_by(table.id.desc())
         .limit(LOOKS)
     ).all()
     numbers: dict[str, Numbers] = {}
-    for caller, provider, state, received, finished, waited in rows:
+    for caller, provider, state, received, finished, waited, failure in rows:
         sent = numbers.setdefault(caller, Numbers())
         sent.sent += 1
         sent.last = max(sent.last or 0.0, received)
@@ -257,7 +303,7 @@ def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers],
             continue
         to, place = numbers.setdefault(provider, Numbers()), min(HOURS - 1, max(0, int((received - begins) // _HOUR)))
         to.calls[place] += 1
-        to.failed[place] += state in _BAD
+        to.failed[place] += state in _BAD or (state in _OPEN and failure is not None)
         to.last = max(to.last or 0.0, received)
         if state == State.ANSWERED and finished is not None and waited is None:
             to.seconds += finished - received
@@ -275,4 +321,13 @@ def _waiting(connection: Connection) -> dict[str, int]:
 
 def shown(job: Job) -> dict[str, Any]:
     """A connection test for programs."""
-    return {"id": job.id, "state": job.state, "at": rfc3339(job.changed), "steps": job.facts.get("steps", [])}
+    steps = job.facts.get("steps", [])
+    return {"id": job.id, "state": job.state, "result": verdict(job), "at": rfc3339(job.changed), "steps": steps}
+
+
+def verdict(job: Job) -> str | None:
+    """Of a connection test: ok | warn | failed; None while it runs. A test that was not carried out failed."""
+    if job.state == jobs.RUNNING:
+        return None
+    states = {each["state"] for each in job.facts.get("steps", [])}
+    return "failed" if "bad" in states or not states else "warn" if "warn" in states else "ok"

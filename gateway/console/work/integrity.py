@@ -23,14 +23,14 @@ from gateway.console.site.desk import Desk
 from gateway.journal import jobs
 from gateway.journal.append import append
 from gateway.journal.jobs import DONE, RUNNING, Job
+from gateway.journal.log_checks import KIND
 from gateway.journal.schema import tables
 from gateway.transfer import entries
 
-KIND: Final = "log-check"
 THREAD: Final = "log check"
 SILENT: Final = 60.0
 BEAT: Final = 2.0  # seconds between two looks at the child
-MOST: Final = 20  # findings that are kept
+MOST: Final = 200  # findings that are kept
 _SHOWN: Final = 5
 
 

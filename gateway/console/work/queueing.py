@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.console.accounts.records import Viewer
@@ -14,7 +14,7 @@ from gateway.delivery.decisions import NOTES, Act, Decision, decide
 from gateway.delivery.listing import STATES, Listed, Message, Wanted
 from gateway.journal import jobs
 from gateway.journal.jobs import Job
-from gateway.journal.logged import FailedTries, failed_tries
+from gateway.journal.logged import Decided, FailedTries, decisions, failed_tries
 from gateway.keys.key_encryption import AtRest
 from gateway.transfer.states import State
 from gateway.vault.vault import Vault
@@ -23,20 +23,25 @@ PAGE: Final = 50
 
 
 class Queue(NamedTuple):
-    """A page of one list. A count of `COUNTED` stands for at least as many."""
+    """A page of one list. A count of `COUNTED` stands for at least as many.
+
+    `ended_by`: who ended a transfer of the page, by transfer; those that nobody ended are missing.
+    """
 
     wanted: Wanted
     listed: Listed
     counts: Mapping[str, int]
     providers: tuple[str, ...]
     jobs: tuple[Job, ...]
+    ended_by: Mapping[str, Decided]
 
 
 class Seen(NamedTuple):
-    """One message with its tries."""
+    """One message with its tries, and what people decided about it."""
 
     message: Message
     failed: FailedTries
+    decided: tuple[Decided, ...]
 
 
 def wanted_of(given: Mapping[str, str]) -> Wanted:
@@ -54,12 +59,16 @@ def wanted_of(given: Mapping[str, str]) -> Wanted:
 def queue(desk: Desk, wanted: Wanted, after: str | None) -> Queue:
     providers = sorted(each.id for each in desk.services.registry.snapshot.systems.values() if each.endpoint)
     with desk.reading() as connection:
+        listed = listing.page(connection, wanted, after, PAGE)
+        given_up = [each.transfer for each in listed.messages if each.state == State.DEAD]
+        ended = decisions(connection, given_up, (NOTES[Act.DISCARD], NOTES[Act.CANCEL])) if given_up else []
         return Queue(
             wanted,
-            listing.page(connection, wanted, after, PAGE),
+            listed,
             {state: listing.count(connection, state) for state in STATES},
             tuple(providers),
             tuple(jobs.newest(connection, bulk.KIND, limit=5)),
+            {each.transfer: each for each in ended},
         )
 
 
@@ -79,7 +88,8 @@ def message(desk: Desk, transfer: str) -> Seen:
         found = listing.one(connection, transfer)
         if found is None:
             raise CONSOLE_NO_PAGE(path=transfer[:60])
-        return Seen(found, failed_tries(connection, transfer))
+        decided = decisions(connection, [transfer], frozenset(NOTES.values()))
+        return Seen(found, failed_tries(connection, transfer), tuple(decided))
 
 
 def settle(desk: Desk, viewer: Viewer, given: tuple[str, str, str], *, unsent: bool = False) -> tuple[State, str]:
@@ -103,11 +113,13 @@ def preview(desk: Desk, wanted: Wanted) -> tuple[Preview, tuple[Message, ...]]:
         return bulk.preview(connection, wanted), listing.first(connection, wanted, bulk.CAP).messages
 
 
-def start(desk: Desk, viewer: Viewer, wanted: Wanted, given: tuple[str, str], *, unsent: bool) -> Job:
-    """`given`: the digest of the preview, and the reason."""
-    digest, reason = given
+def start(
+    desk: Desk, viewer: Viewer, wanted: Wanted, chosen: tuple[str, Sequence[str] | None], reason: str, *, unsent: bool
+) -> Job:
+    """`chosen`: the digest of the preview, and its transfers. Without them it has to be that of the list as it is."""
     with desk.writing() as connection:
-        return bulk.start(connection, wanted, digest, (viewer.actor, reason), desk.now(), unsent=unsent)
+        seen = bulk.previewed(connection, wanted, *chosen)
+        return bulk.start(connection, wanted, seen, (viewer.actor, reason), desk.now(), unsent=unsent)
 
 
 def progress(desk: Desk, id: str) -> tuple[Progress, list[Item]]:

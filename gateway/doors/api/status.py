@@ -1,6 +1,7 @@
 """Serves `/api/status` and the data of the status page.
 
 Invariant: names, codes and counts only; no body, no message id, no address of a caller.
+Invariant: nobody who did not sign in learns who was refused. The page shows him no names of systems either.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot
 
 RECENT: Final = 20
+_OF_CALLERS: Final = ("caller", "contract", "operation")
 _LOOK_BACK: Final = 5000  # entries of the log that are searched, so the cost does not grow with the log
 
 
@@ -116,7 +118,7 @@ def _witness_states(services: DeskServices) -> list[dict[str, Any]]:
 
 
 def recent_refusals(engine: Engine) -> list[dict[str, Any]]:
-    """The newest refusals in the log, newest first. Runs in a thread."""
+    """The newest refusals in the log, newest first, with their callers. Runs in a thread."""
     with engine.connect() as connection:
         return [_shown(json.loads(raw)) for raw in _entries(connection)]
 

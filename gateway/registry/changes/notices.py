@@ -41,6 +41,11 @@ class Notice:
         return {"reason": self.reason, "since": civil(self.since), "until": until}
 
 
+def in_both(vi: str, en: str) -> Words:
+    """One language suffices: the other shows the same text, and says in which language it is."""
+    return Words(vi or words("notice.other-language", text=en).vi, en or words("notice.other-language", text=vi).en)
+
+
 def no_notice() -> dict[str, Any]:
     return {"reason": words("notice.no-reason"), "since": "—", "until": ""}
 

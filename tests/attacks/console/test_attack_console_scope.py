@@ -147,6 +147,6 @@ async def test_roles_of_somebody_who_is_signed_in_count_as_they_are_now(people: 
     lan = await people.signed_in("lan", Role.OPERATOR)
     minh = await people.signed_in("minh", Role.OPERATOR)
     assert (await lan.get("/console/people")).status == 200
-    assert (await minh.post("/console/people/lan/state", state="disabled")).status == 303
+    assert (await minh.post("/console/people/lan/state", state="disabled", reason="left the department")).status == 303
     assert (await lan.get("/console/people")).status == 303
-    assert (await lan.post("/console/people/minh/state", state="disabled")).status == 401
+    assert (await lan.post("/console/people/minh/state", state="disabled", reason="x" * 20)).status == 401

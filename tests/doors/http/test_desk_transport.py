@@ -119,6 +119,9 @@ def test_production_does_not_serve_passwords_over_plain_http_to_others(tmp_path:
 
 def test_the_address_says_how_it_is_reached(tmp_path: Path) -> None:
     assert Settings(tmp_path).desk == "http://127.0.0.1:8080"
+    assert Settings(tmp_path).desk_named == "http://localhost:8080"  # where browsers offer passkeys
+    assert Settings(tmp_path, desk_host="10.20.0.5").desk_named == "http://10.20.0.5:8080"
+    assert Settings(tmp_path, desk_base="https://desk.example/").desk_named == "https://desk.example"
     assert Settings(tmp_path, desk_tls="embedded", desk_host="::1").desk == "https://[::1]:8080"
     assert Settings(tmp_path, desk_base="https://desk.example/").desk == "https://desk.example"
 
