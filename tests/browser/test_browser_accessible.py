@@ -61,8 +61,8 @@ def site(console: Console, world: World) -> Site:
     ids = [each.headers["lgsp-transfer"] for each in (answered, waits, refused)]
     with console.engine() as engine, writing(engine) as connection:
         wanted = Wanted(WAITS)
-        digest = bulk.preview(connection, wanted).digest
-        job = bulk.start(connection, wanted, digest, ("H14.0/test: test", "A look at the page"), time.time()).id
+        seen = bulk.preview(connection, wanted)
+        job = bulk.start(connection, wanted, seen, ("H14.0/test: test", "A look at the page"), time.time()).id
     for transfer in ids:
         words = ("audit", "search", "--transfer", transfer)
         world.wait("it is in the log", lambda words=words: lgsp(world, *words)["entries"])  # type: ignore[misc]

@@ -126,15 +126,14 @@ async def test_each_role_has_a_home(people: Desk, story: Story) -> None:
 
 
 async def test_who_came_by_a_link_is_told_to_set_a_password(people: Desk) -> None:
-    with writing(people.world.engine) as connection:
-        new = Account("lan", "H14.0", "Lan", (Role.OFFICER,), True)
-        store.add(connection, new, people.now(), "test")
-        token = store.make_link(connection, "lan", people.now(), "test")
+    with people.changing() as change:
+        store.add(change, Account("lan", "H14.0", "Lan", (Role.OFFICER,), True))
+        token = store.make_link(change, "lan")
     lan = Person(people, "lan")
     entered = await lan.send(f"/console/link/{token}", {})
     lan.cookie = entered.headers["set-cookie"].partition(";")[0]
     page = Reader((await lan.get("/console")).body)
     assert "Set a password now" in page.text and "/console/account/factors" in page.links
-    with writing(people.world.engine) as connection:
-        store.set_factors(connection, "lan", "x", b"x", people.now(), "test")
+    with people.changing() as change:
+        store.set_factors(change, "lan", "x", b"x")
     assert "Set a password now" not in Reader((await lan.get("/console")).body).text

@@ -47,7 +47,10 @@ def gather_now(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> di
         "transfers": dict(counts.transfers),
         "queue": dict(counts.queue),
         "unconfirmed": unconfirmed(snapshot, services.clock()),
-        "refusals": recent_refusals(services.engine),
+        "refusals": [
+            {name: value for name, value in each.items() if name not in _OF_CALLERS}
+            for each in recent_refusals(services.engine)
+        ],
         "contracts": [
             {
                 "name": name,
