@@ -5,6 +5,7 @@
 2. The keeper orders the first message, the canary, and waits until its effect is seen. If it is answered, the rest
    follows, a few at a time. If it fails, the job stops.
 3. A person stops and resumes a job. After a resume the next message is the canary.
+4. It is done when nothing is left to order, and the effect of each ordered message is seen.
 
 Invariant: a job is its rows: after a restart, of the desk or of the keeper, it goes on where it was.
 Invariant: each retry is the same act as that of one message (`decisions.retry`), with an entry of its own in the log.
@@ -55,6 +56,9 @@ class Effect(StrEnum):
     ANSWERED = "answered"  # the provider's answer came
     AGAIN = "failed-again"  # sent, and failed; it waits for its next try
     FAILED = "failed"  # sent, and ended without an answer, or in doubt
+
+
+_OPEN: Final = (Effect.ORDERED, Effect.SENT)  # what a job that has ordered everything still waits for
 
 
 class Preview(NamedTuple):
@@ -198,7 +202,8 @@ def _step(engine: Engine, lock: FileLock | None, lease: Lease, id: str, now: flo
             return 0
         ordered = _order(connection, job, 1 if job.facts["phase"] == "canary" else AT_ONCE, now)
         if not ordered and not _left(connection, id):
-            jobs.change(connection, job, now, DONE)
+            if not any(each.effect in _OPEN for each in items(connection, id)):
+                jobs.change(connection, job, now, DONE)
         elif ordered and job.facts["phase"] == "canary":
             jobs.change(connection, job, now, canary=ordered[0])
         return len(ordered)

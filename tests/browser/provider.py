@@ -21,9 +21,8 @@ AREA = "01392"  # whose reports are routed to it
 
 @dataclass(slots=True)
 class Office(RestStandIn):
-    """While it is `busy` it refuses all calls for a time. Of calls beyond `allowed` it keeps the callers waiting."""
+    """It keeps the callers waiting whose calls go beyond what is `allowed`."""
 
-    busy: bool = True
     allowed: float = math.inf
     came: int = 0
     answered: int = 0
@@ -38,8 +37,6 @@ class Office(RestStandIn):
         }
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
-        if self.busy:
-            return web.Response(status=503, headers={"retry-after": "300"}, text="Bảo trì")
         self.came += 1
         mine = self.came
         while mine > self.allowed:

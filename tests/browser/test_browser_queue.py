@@ -20,17 +20,21 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from sqlalchemy import update
 
 from contracts.folder.bundle import catalogue_folders
 from examples.story.world import World
 from gateway.console.roles import Role
 from gateway.delivery import listing
 from gateway.delivery.listing import Wanted
+from gateway.delivery.queue import WAITING
+from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.sample_client.rest import Answer
 from gateway.sandbox.standins import messages
 from gateway.sandbox.standins.base import serving
 from tests.browser.conftest import Console, approve, lgsp, shown
-from tests.browser.provider import AREA, SYSTEM, Office, office
+from tests.browser.provider import AREA, SYSTEM, office
 from tests.registry.making import PROVINCE
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ WHY = "The provider was asked by telephone"
 DOCUMENTS = "official-document/v1"
 CATALOGUE = next(each for each in catalogue_folders() if each.parts[-2:] == ("official-document", "v1"))
 SAMPLE = CATALOGUE / "samples" / "qlvb-json" / "Document.giay-moi.canonical.json"
+QUEUE = tables.queue
 COUNT = 12
 TERMS = {
     "contract": DOCUMENTS,
@@ -141,18 +146,18 @@ def waiting(console: Console, **filter: Any) -> list[tuple[str, float]]:
     return [(each.transfer, each.next_at or 0.0) for each in found]
 
 
-def fill(console: Console, world: World, provider: Office) -> list[str]:
-    """Messages that wait for minutes, since their provider asked for it. Now and then it answers one, so that nobody
-    takes it for broken.
-    """
-    sent: list[str] = []
-    while len(sent) < COUNT:
-        provider.busy = True
-        sent += [send(world) for _ in range(3)]
-        provider.busy = False
-        send(world), send(world)
-        provider.busy = True
-    world.wait("all of them wait", lambda: all(at > time.time() + 60 for _, at in waiting(console, provider=SYSTEM)))
+def fill(console: Console, world: World) -> list[str]:
+    """Messages that are not due for an hour, as after many tries that their provider answered by an error."""
+    sent = [send(world) for _ in range(COUNT)]
+    later = update(QUEUE).where(QUEUE.c.provider == SYSTEM, QUEUE.c.state == WAITING)
+
+    def all_wait() -> bool:
+        with console.engine() as engine, writing(engine) as connection:
+            connection.execute(later.values(next_at=time.time() + 3600, last_failure="provider.fault"))
+        known = dict(waiting(console, provider=SYSTEM))
+        return set(sent) <= known.keys() and all(at > time.time() + 600 for at in known.values())
+
+    world.wait("all of them wait", all_wait)  # one may have been under way
     return sent
 
 
@@ -187,9 +192,9 @@ NAMES = {
 
 
 def test_a_whole_list_is_retried_previewed_stopped_and_resumed(console: Console, world: World) -> None:
+    sent = fill(console, world)
     provider = office(world)
     with serving(provider):
-        sent = fill(console, world, provider)
         world.fault("do-thi", "500", count=1_000)
         other = send(world, "01273")  # waits as well, for another provider
         page = console.signed_in("operator-b", Role.OPERATOR, Role.AUDITOR, language="en")
@@ -205,7 +210,7 @@ def test_a_whole_list_is_retried_previewed_stopped_and_resumed(console: Console,
         world.fault("do-thi", "none")
         every = len(wanted)
         assert page.locator("main dl dd strong").inner_text() == str(every)
-        provider.busy, provider.came, provider.answered, provider.allowed = False, 0, 0, 0
+        provider.allowed = 0
         page.fill("#reason", WHY)
         page.get_by_role("button", name="Start with one message").click()
         page.wait_for_url("**/console/queue/bulk/*")
