@@ -264,13 +264,13 @@ class ApiApp:
         self._app = app
         self._services = services
         self._oauth = oauth
-        self._limits = limits  # of whole paths
+        self._limits = [(path.split("/"), limit) for path, limit in limits.items()]
 
     async def answer(self, call: Call) -> Reply:
         call.read_head()
         if brings_body(call.headers) and call.shell.budgets is not None:
             call.channel()
-        await call.read(min(self._limits.get(call.path, BODY_LIMIT), self._services.settings.body_limit))
+        await call.read(min(self._limit(call.path), self._services.settings.body_limit))
         if call.turn is not None:
             call.turn.spend(estimate(call.body))
             call.turn.end()
@@ -293,6 +293,14 @@ class ApiApp:
         if api_call.reply is None:
             raise LookupError("connexion answered nothing")
         return api_call.reply
+
+    def _limit(self, path: str) -> int:
+        """Of a body, in bytes; `{…}` in a document's path stands for any part."""
+        parts = path.split("/")
+        for names, limit in self._limits:
+            if len(names) == len(parts) and all(map(_fits, names, parts)):
+                return limit
+        return BODY_LIMIT
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         reply = await self._services.refuse(call.received(Face.REST), failure, call.scope.get(_CALLER))
@@ -322,6 +330,10 @@ class ApiApp:
                     catalogue=f"{self._services.settings.base}/contracts",
                 )
         return None
+
+
+def _fits(name: str, part: str) -> bool:
+    return name == part or name.startswith("{")
 
 
 def _replayed(body: bytes) -> Receive:

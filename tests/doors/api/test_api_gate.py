@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.doors.api.apis import DOCUMENTS, BadDocument, build, merge
+from gateway.doors.api.apis import BODY_LIMIT, DOCUMENTS, ApiApp, BadDocument, build, merge
 from gateway.doors.http import shell
 from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
@@ -227,3 +227,12 @@ async def test_a_caller_is_identified_once(world: World, monkeypatch: pytest.Mon
     target = "/transfers/01935b6e-0000-7000-8000-000000000001"
     answer = await ask(world.app, "GET", target, headers, certificate=world.identities["canh-bao"].tls_der)
     assert answer.json["code"] == "transfer.unknown" and len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/a/x/b", 10), ("/a", 20), ("/a/x", BODY_LIMIT), ("/a/x/b/c", BODY_LIMIT), ("/b/x/b", BODY_LIMIT)],
+)
+def test_the_limit_of_a_body_holds_for_each_address_of_a_path(world: World, path: str, limit: int) -> None:
+    app = ApiApp(None, world.services, frozenset(), {"/a/{id}/b": 10, "/a": 20})
+    assert app._limit(path) == limit
