@@ -245,3 +245,30 @@ async def test_one_contract_is_checked_at_a_time(people: Desk, monkeypatch: pyte
 
 def test_the_digest_of_a_stored_bundle_is_that_of_its_bytes() -> None:
     assert NEXT.digest == "sha256:" + hashlib.sha256(NEXT.to_bytes()).hexdigest()
+
+
+@pytest.mark.attack("a draft's row, changed in the database")
+@pytest.mark.parametrize(
+    "change",
+    [{"account": "minh"}, {"accepted": '["IndicatorValue.cccd"]'}, {"reason": "another reason"}, {"expires": 9e9}],
+)
+async def test_a_changed_draft_is_not_published(people: Desk, change: dict[str, Any]) -> None:
+    tu, lan = await people.signed_in("tu", Role.STEWARD), await people.signed_in("lan", Role.OFFICER)
+    await people.signed_in("minh", Role.STEWARD)
+    at, before = await handed_in(tu), in_force(people)
+    with writing(people.world.engine) as connection:
+        connection.execute(update(console_draft).values(**change))
+    shown = await digest(lan, at)
+    answer = await lan.post(f"{at}/confirm", digest=shown)
+    assert answer.status == 409 and b"draft.altered" in answer.body and in_force(people) == before
+
+
+@pytest.mark.attack("a draft's row, changed in the database")
+async def test_a_maker_does_not_confirm_his_draft_under_another_name(people: Desk) -> None:
+    tu = await people.signed_in("tu", Role.STEWARD)
+    await people.signed_in("lan", Role.STEWARD)
+    at, before = await handed_in(tu), in_force(people)
+    with writing(people.world.engine) as connection:
+        connection.execute(update(console_draft).values(account="lan"))
+    answer = await tu.post(f"{at}/confirm", digest=await digest(tu, at))
+    assert answer.status == 409 and b"draft.altered" in answer.body and in_force(people) == before

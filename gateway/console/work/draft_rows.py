@@ -2,18 +2,25 @@
 
 A checked draft is its maker's alone and ends after an hour; one that was handed in ends after two weeks. Each person
 has one checked draft at most. The bytes of a bundle are dropped once the draft is decided or has ended.
+Invariant: what was handed in is sealed with a key that is derived from the instance's hash key, which is a file. Who
+  can only write to the database makes no draft of another person, and changes none.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from gateway.console.errors import DRAFT_MANY
+from contracts.base import jcs
+from gateway.console.errors import DRAFT_ALTERED, DRAFT_MANY
 from gateway.console.site.desk import Desk
 from gateway.journal.schema.console_tables import console_draft
 
@@ -25,6 +32,7 @@ KEPT_SECONDS: Final = 90 * 86_400.0  # a decided one stays listed
 MOST_WAITING: Final = 20
 MOST_LISTED: Final = 100
 _table: Final = console_draft
+_LABEL: Final = b"lgsp console drafts v1"
 _SHOWN: Final = tuple(column for column in _table.columns if column.name != "content")
 
 
@@ -48,6 +56,7 @@ class Draft:
     decided: float | None
     decided_by: str | None
     why: str | None
+    seal: str | None
 
     def is_open(self, now: float) -> bool:
         return self.state in (CHECKED, WAITING) and now < self.expires
@@ -103,13 +112,28 @@ def waiting(connection: Connection, account: str, now: float) -> int:
     return connection.scalar(select(func.count()).select_from(_table).where(others)) or 0
 
 
-def hand_in(
-    connection: Connection, draft: Draft, accepted: tuple[str, ...], actor: str, reason: str, now: float
-) -> Draft:
-    expires = now + WAITING_SECONDS
-    values = {"state": WAITING, "accepted": json.dumps(accepted), "actor": actor, "reason": reason, "expires": expires}
+def hand_in(desk: Desk, connection: Connection, draft: Draft) -> Draft:
+    """`draft` with what its maker accepts, his name and his reason."""
+    draft = replace(draft, state=WAITING, expires=desk.now() + WAITING_SECONDS)
+    draft = replace(draft, seal=_seal(desk, draft))
+    values = {"state": WAITING, "accepted": json.dumps(draft.accepted), "expires": draft.expires, "seal": draft.seal}
+    values |= {"actor": draft.actor, "reason": draft.reason}
     connection.execute(update(_table).where(_table.c.id == draft.id).values(**values))
-    return replace(draft, state=WAITING, accepted=accepted, actor=actor, reason=reason, expires=expires)
+    return draft
+
+
+def check_seal(desk: Desk, draft: Draft) -> None:
+    """Raises `draft.altered` unless a waiting draft is as its maker handed it in."""
+    if not hmac.compare_digest((draft.seal or "").encode(), _seal(desk, draft).encode()):
+        raise DRAFT_ALTERED(draft=draft.id)
+
+
+def _seal(desk: Desk, draft: Draft) -> str:
+    key = HKDF(SHA256(), 32, None, _LABEL).derive(desk.hash_key)
+    what = [draft.id, draft.act, draft.contract, draft.version, draft.bundle, draft.before]
+    who = [draft.account, draft.actor, draft.reason]
+    whole = [*what, list(draft.accepted), *who, round(draft.expires * 1000)]
+    return hmac.digest(key, jcs.encode(whole), hashlib.sha256).hex()
 
 
 def decide(connection: Connection, id: str, state: str, by: str, now: float, why: str | None = None) -> None:

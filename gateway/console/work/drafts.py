@@ -146,7 +146,8 @@ def hand_in(desk: Desk, viewer: Viewer, id: str, accepts: Sequence[str], reason:
             raise DRAFT_CLOSED(draft=id, state=draft.state)
         _, disclosed = _plan_of(connection, draft, report, now)
         taken = tuple(field for field, _ in disclosed if field in accepts)
-        draft = draft_rows.hand_in(connection, draft, taken, viewer.actor, reason, now)
+        draft = replace(draft, accepted=taken, actor=viewer.actor, reason=reason)
+        draft = draft_rows.hand_in(desk, connection, draft)
         _plan_of(connection, draft, report, now)  # with what was accepted alone
         _note(connection, draft, "handed in", viewer, reason, now)
     return draft
@@ -209,6 +210,7 @@ def _published(act: Act, draft: Draft, report: Report | None, now: float) -> Pub
 def _check_second(desk: Desk, draft: Draft, viewer: Viewer, now: float) -> None:
     if draft.state != WAITING or not draft.is_open(now):
         raise DRAFT_CLOSED(draft=draft.id, state=draft.state)
+    draft_rows.check_seal(desk, draft)
     if draft.account == viewer.account.id:
         raise DRAFT_OWN(draft=draft.id)
     with desk.accounts() as rows:

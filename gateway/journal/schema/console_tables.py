@@ -121,4 +121,5 @@ console_draft = Table(  # what one person hands in and a second one confirms (`g
     Column("decided", Float),
     Column("decided_by", Text),  # as the log names him
     Column("why", Text),  # of a rejection
+    Column("seal", Text),  # keyed hash of what its maker handed in; NULL before
 )

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("decided", sa.Float),
         sa.Column("decided_by", sa.Text),
         sa.Column("why", sa.Text),
+        sa.Column("seal", sa.Text),
     )
 
 
