@@ -14,21 +14,13 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from markupsafe import Markup
 
 from contracts.base.ids import new_id
-from gateway.audit.search.journey import of_transfer
-from gateway.console.accounts import store
 from gateway.console.roles import Role
-from gateway.console.site.render import coded
 from gateway.console.work import messages, openings
 from gateway.console.work.openings import Body
-from gateway.journal.append import append
-from gateway.journal.database import writing
-from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey, verify
-from security.transparency.entry import Json
 from security.transparency.merkle import verify_inclusion
 from tests.console.officer import ALERTS, SECRET, Story
 from tests.console.people import Desk, Person, Reader
@@ -152,7 +144,7 @@ async def test_a_refused_message_names_its_fields(people: Desk, story: Story) ->
     page = await page_of(lan, f"/console/transfers/{id}")
     for part in ("chiTiet[0].mucKhan", "info[].urgency", "code", "one of Past", "text of 3 characters", "3"):
         assert part in page, part
-    assert "The grants allowed the call. Another check refused it." in page and "Draft the request" not in page
+    assert "The grants allowed the call. Another check refused it." in page and "Draft" not in page
 
 
 async def test_a_receiver_without_a_grant(people: Desk, story: Story) -> None:
@@ -163,32 +155,6 @@ async def test_a_receiver_without_a_grant(people: Desk, story: Story) -> None:
     (draft,) = [each for each in page.links if "/access/proposals/new" in each]
     given = parse_qs(urlsplit(draft).query)
     assert given["receives"] == ["1"] and given["agency"] == ["H14.0"]
-
-
-async def test_a_draft_never_asks_for_personal_data_by_itself(people: Desk, story: Story) -> None:
-    """The near grant shows everything; the form that a refusal fills in does not."""
-    id = story.refused("access.no-operation", contract="indicator/v1", operation="submitValues")
-    story.settle()
-    lan = await people.signed_in("lan", Role.OFFICER)
-    page = Reader((await lan.get(f"/console/transfers/{id}")).body)
-    (draft,) = [each for each in page.links if "/access/proposals/new" in each]
-    assert "!@personal" in parse_qs(urlsplit(draft).query)["fields"][0].split()
-    form = (await lan.get("/console/access/proposals/new")).body.decode()
-    assert "* !@personal" in form
-
-
-async def test_a_revoked_key_is_named_with_who_revoked_it(people: Desk, story: Story) -> None:
-    minh = await people.signed_in("minh", Role.OPERATOR)
-    given = {"key": "canh-bao.sign-1", "code": "keyCompromise", "reason": "May bi mat cap"}
-    assert (await minh.post("/console/systems/canh-bao/revoke", **given)).status == 303
-    id = story.refused("signature.key-revoked", caller=form.Caller("H14.2", "canh-bao"), contract=None, operation=None)
-    story.settle()
-    page = await page_of(minh, f"/console/transfers/{id}")
-    (told,) = re.findall(r"Revoked signing key of the caller: (.*?) The caller used", page)
-    for part in ("canh-bao.sign-1", "keyCompromise", "H14.0/minh: console", "May bi mat cap"):
-        assert part in told, told
-    own = await people.signed_in("huong", Role.AGENCY, agency="H14.2")
-    assert "H14.0/minh" not in await page_of(own, f"/console/transfers/{id}")
 
 
 async def test_refusals_before_grants_and_of_lost_revisions(people: Desk, story: Story) -> None:
@@ -246,27 +212,6 @@ async def test_a_message_is_opened_with_a_reason_for_five_minutes(people: Desk, 
     people.moved += 3
     closed = await lan.get(opened)
     assert closed.status == 403 and b"console.body-closed" in closed.body and SECRET.encode() not in closed.body
-
-
-async def test_what_the_grant_withheld_is_not_shown_as_sent(people: Desk, story: Story) -> None:
-    """The vault has the provider's whole answer. The caller got what its grant shows."""
-    id = story.value()
-    story.settle()
-    lan = await people.signed_in("lan", Role.OFFICER)
-    target = f"/console/transfers/{id}/message"
-    closed = (await lan.get(target)).body.decode()
-    assert "What the caller got" in closed and "The caller was not shown these fields" in closed and "G-0006" in closed
-    struck = re.findall(r"<del><code>(.*?)</code></del>", closed.replace("<wbr>", ""))
-    assert struck == ["responsible.name", "responsible.phone"]
-    opened = (await lan.post(target, reason=REASON, parts="answer")).headers["location"]
-    page = (await lan.get(opened)).body.decode().replace("<wbr>", "")
-    (row,) = re.findall(r"<tr[^>]*>(?:(?!</tr>).)*responsible\.phone(?:(?!</tr>).)*</tr>", page, re.DOTALL)
-    cells = row.split("<td>")[1:]
-    assert "0206 000 0822" in cells[2] and "0206" not in cells[3] and "withheld" in cells[3]
-    (value,) = re.findall(r"<tr[^>]*>(?:(?!</tr>).)*<code>value</code>(?:(?!</tr>).)*</tr>", page, re.DOTALL)
-    assert "94.44" in value.split("<td>")[4]
-    own = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
-    assert (await own.get(target)).body.decode().count("<del>") == 2
 
 
 @pytest.mark.attack("a body without its reason")
@@ -409,69 +354,6 @@ async def test_previous_and_next_stay_in_the_filter(people: Desk, story: Story) 
     oldest = address.replace("outcome=refused", "outcome=refused&order=oldest")
     turned = [each for each in Reader((await lan.get(oldest)).body).links if "at=" in each and "/transfers/" in each]
     assert [ids[0] in turned[0], ids[2] in turned[1]] == [True, True], "in time, whatever the list's order"
-
-
-async def test_the_proof_names_the_entries_that_it_has(people: Desk, story: Story) -> None:
-    """A package has an entry with an id of its own. The page counts nothing that the proof lacks."""
-    id = story.alert()
-    story.settle()
-    lan = await people.signed_in("lan", Role.OFFICER)
-    await lan.post(f"/console/transfers/{id}/package", reason=REASON)
-    story.settle()
-    with people.world.engine.connect() as connection:
-        steps = [(each.index, each.facts.kind) for each in of_transfer(connection, id).steps]
-    own = ", ".join(f"#{index}" for index, kind in steps if kind in ("intent", "outcome"))
-    beside = next(f"#{index}" for index, kind in steps if kind == "package")
-    text = (await page_of(lan, f"/console/transfers/{id}")).replace(" ,", ",").replace(" .", ".")
-    assert f"The proof is of 2 entries, which the log's newest checkpoint covers: {own}." in text
-    assert f"Not in it are entries about the transfer that have ids of their own: {beside}." in text
-
-
-async def test_a_grant_leads_to_the_grant(people: Desk, story: Story) -> None:
-    id = story.value()
-    story.settle()
-    lan = await people.signed_in("lan", Role.OFFICER)
-    links = Reader((await lan.get(f"/console/transfers/{id}")).body).links
-    assert "/console/access/grants/G-0006" in links and not [each for each in links if "grant=" in each]
-    page = Reader((await lan.get("/console/access/grants/G-0006")).body)
-    assert "Who receives what by it" in page.text and not [each for each in page.links if "/proposals/G-" in each]
-    receives = page.text.split("Who receives what by it")[1].split("History")[0]
-    assert "H14.7" in receives and "getValue" in receives and "indicator" in receives
-    assert "phone" not in receives, "hidden by this grant"
-
-
-def test_commands_between_backticks_are_code() -> None:
-    assert coded("run `lgsp <x>` now") == "run <code>lgsp &lt;x&gt;</code> now"
-    assert coded(Markup("a `b` &amp; <b>c</b>")) == "a <code>b</code> &amp; <b>c</b>"
-    assert coded("<`>`") == "&lt;<code>&gt;</code>"
-
-
-async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) -> None:
-    """Changes of accounts and readings of feeds: no JSON, no title of a transfer."""
-    lan = await people.signed_in("lan", Role.OFFICER)
-    people.add("minh", Role.OPERATOR)
-    facts: dict[str, Json] = {
-        "contract": ALERTS,
-        "grant": "G-0004",
-        "events": 200,
-        "read": [[1, 100], [102, 201]],
-        "owners": ["H14.2"],
-    }
-    with writing(people.world.engine) as connection:
-        read: dict[str, Json] = {**facts, "state": "closed", "session": "s"}
-        append(connection, [entries.note("feed-read", read, people.now(), actor="H14.0/dieu-hanh")])
-    with people.changing() as change:
-        store.set_roles(change, "minh", (Role.OPERATOR, Role.AUDITOR))
-    story.settle()
-    for kind, expected in (
-        ("feed-read", "200 events were read, offsets 1–100, 102–201. Data of: H14.2."),
-        ("console-account", "changed the roles of the account minh: operator → operator, auditor."),
-    ):
-        listed = Reader((await lan.get(f"/console/search?kind={kind}")).body)
-        address = next(each for each in listed.links if each.startswith("/console/transfers/"))
-        text = await page_of(lan, address)
-        assert expected in text and '{"' not in text and "An entry of the log" in text, text
-        assert "Journey of a transfer" not in text and "Package for a stranger" not in text
 
 
 SOAP = """POST / HTTP/1.1\r\ncontent-type: text/xml\r\n\r\n<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">
