@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.audit.search.search import Query, reading, search
+from gateway.audit.search.shown import shown
 from gateway.console.roles import Role
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -82,6 +83,8 @@ async def test_an_account_is_closed_with_a_reason_and_both_are_changes(people: D
     made = [json.loads(each.entry)["facts"] for each in changes(people)]
     assert [each["how"] for each in made if each["account"] == "lan"][-2:] == ["roles", "disabled"]
     assert [each["reason"] for each in made if "reason" in each] == [REASON, REASON]
+    (told,) = [each["changed"] for hit in changes(people) if "changed" in (each := shown(hit))]
+    assert told == {"console_account": {"lan": {"roles": [["steward"], ["auditor"]]}}}
     an = await people.signed_in("an", Role.AUDITOR)
     text = Reader((await an.get("/console/access/changes")).body).text
     assert "lan: roles steward → auditor" in text and "lan: disabled" in text and REASON in text

@@ -24,10 +24,9 @@ import yaml
 from sqlalchemy import Engine, insert, text
 
 from gateway.backup.manifest import FORMAT, LAST
-from gateway.doctor import examine, examined, network, store
+from gateway.doctor import examine, network, store
 from gateway.doctor.findings import kinds
 from gateway.doctor.network import accepts_old_tls
-from gateway.journal import jobs, log_checks
 from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
@@ -87,15 +86,6 @@ def codes(settings: Settings, later: float = 0.0) -> set[str]:
 def test_a_sound_instance_has_nothing_to_mend(sound: Settings) -> None:
     with running(sound):
         assert codes(sound) <= {"disk.low", "disk.full", "witness.none"}
-
-
-def test_what_is_normal_in_a_sandbox_is_said_apart(settings: Settings) -> None:
-    sandbox = replace(settings, kind="sandbox", backup_days=1)
-    found = examined(sandbox, time.time)
-    usual = {each.kind.code for each in found.usual}
-    assert {"backup.never", "witness.none"} <= usual
-    assert not usual & {each.kind.code for each in found.findings}
-    assert not examined(replace(sandbox, kind="production"), time.time).usual
 
 
 @contextmanager
@@ -197,12 +187,6 @@ def edited(settings: Settings, *statements: str) -> None:
             connection.execute(text(statement))
 
 
-def check_failed(settings: Settings) -> None:
-    with writing(open_engine(settings.database_url)) as connection:
-        job = jobs.add(connection, log_checks.KIND, settings.origin, ("H14.0/lan", ""), time.time())
-        jobs.change(connection, job, time.time(), jobs.DONE, ok=False, size=7, wrong=["entry 3: missing"])
-
-
 def quarantined(settings: Settings) -> None:
     folder = settings.drop_root / "so-lieu" / "quarantine"
     folder.mkdir(parents=True)
@@ -252,7 +236,6 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
     "accounts.altered": lambda s: edited(s, "INSERT INTO console_link VALUES ('x', 'x', 'x', 1)"),
     "log.waiting": waiting,
-    "log.check-failed": check_failed,
     "rows.changed": redirected,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "witness.none": lambda s: replace(s, witness_policy="off", stamp_policy="off"),
@@ -270,6 +253,7 @@ APART |= {"files.owner", "files.unread"}  # tests/cli/test_other_users.py
 APART |= {"persons.break-glass", "content.unapproved"}  # test_attack_persons.py, test_attack_unsigned_rows.py
 APART |= {"grants.disclose", "content.waiting", "route.not-granted", "route.mask-unshown"}  # test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue"}  # the same
+APART |= {"log.check-failed"}  # test_doctor_log_check.py
 APART |= {"listen.desk-ending"}  # test_doctor_desk.py
 APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {

@@ -38,6 +38,8 @@ def shown(hit: Logged) -> dict[str, Any]:
     """One entry for a program. Of a change it has each row's fields, old and new."""
     facts = parse(hit.entry).get("facts", {})
     changed = facts.get("registry", facts).get("changed") if hit.facts.kind in CHANGES else None
+    if changed and hit.facts.kind == "console-account":  # in the form of a row of the registry
+        changed = {"console_account": {facts.get("account"): {"roles": [changed.get("old"), changed.get("new")]}}}
     told = {"changed": changed} if changed else {}
     return {"index": hit.idx, "sequenced": rfc3339(hit.sequenced), **as_json_object(hit.facts), **told}
 

@@ -227,7 +227,7 @@ async def test_repeated_fields_do_not_hide_a_second_value(people: Desk) -> None:
     csrf = secrets.csrf_of(lan.cookie.partition("=")[2])
     twice = f"csrf={csrf}&csrf=x&id=new&agency=H14.0&name=N&roles=officer"
     assert (await raw(lan, "/console/people", twice.encode())).status == 403
-    repeated = f"csrf={csrf}&id=new&id=other&agency=H14.0&name=N&roles=officer"
+    repeated = f"csrf={csrf}&id=new&id=other&agency=H14.0&name=N&roles=steward"
     assert (await raw(lan, "/console/people", repeated.encode())).status == 400
     people.add("minh", Role.VENDOR)
     before = people.code("minh")
