@@ -253,20 +253,14 @@ APART |= {"files.owner", "files.unread"}  # tests/cli/test_other_users.py
 APART |= {"persons.break-glass", "content.unapproved"}  # test_attack_persons.py, test_attack_unsigned_rows.py
 APART |= {"grants.disclose", "content.waiting", "route.not-granted", "route.mask-unshown"}  # test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue"}  # the same
-APART |= {"log.check-failed"}  # test_doctor_log_check.py
-APART |= {"listen.desk-ending"}  # test_doctor_desk.py
+APART |= {"log.check-failed", "listen.desk-ending"}  # test_doctor_log_check.py, test_doctor_desk.py
 APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {
     f"vault.{each}"
     for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
 }  # test_doctor_vault.py
-APART |= {
-    "witness.settings",
-    "witness.lacking",
-    "witness.failing",
-    "stamp.overdue",
-    "stamp.trouble",
-}  # test_witnesses_and_stamps.py
+APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
+APART |= {"stamp.overdue", "stamp.trouble"}  # the same
 
 
 @pytest.mark.parametrize("code", CASES)

@@ -297,7 +297,7 @@ def _console() -> Iterator[Column]:
     job = "orders to the keeper and their progress; each act of it is an entry, and the queue decides what is sent"
     yield from exempt("console_job", job, *console_tables.console_job.c.keys())
     yield from exempt("console_job_item", job, *console_tables.console_job_item.c.keys())
-    draft = "what waits for a second person, under its maker's seal; the entry of a publication has what came into force"
+    draft = "what waits for a second person, under its maker's seal; the entry of a publication has what is in force"
     yield from exempt("console_draft", draft, *console_tables.console_draft.c.keys())
 
 
