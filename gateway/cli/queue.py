@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,7 +13,7 @@ import typer
 
 from contracts.base.times import rfc3339
 from gateway.cli.common.actor import actor
-from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
@@ -34,8 +35,24 @@ Unsent = Annotated[
     bool,
     typer.Option("--provider-did-not-act", help="For an operation that is not idempotent: the provider was asked."),
 ]
-BulkState = Annotated[str, typer.Option("--state", help="Of these: waiting, in-doubt.")]
 StateName = Annotated[str | None, typer.Option("--state", help="Only these: waiting, under-way, in-doubt, dead.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filtered:
+    """A list that is retried as a whole."""
+
+    state: Annotated[str, typer.Option("--state", help="Of these: waiting, in-doubt.")] = "waiting"
+    provider: Provider = None
+    failure: FailureCode = None
+
+    def wanted(self, as_json: bool) -> Wanted:
+        from gateway.delivery import listing
+        from gateway.delivery.bulk import REPEATABLE
+
+        if self.state not in REPEATABLE:
+            _unknown_state(self.state, as_json)
+        return listing.Wanted(self.state, self.provider, self.failure)
 
 
 @commands.command("list")
@@ -235,18 +252,13 @@ def _unknown_state(state: str, as_json: bool) -> None:
 
 # --- a whole list -----------------------------------------------------------------------------------------------------
 @bulk.command("preview")
-def bulk_preview(
-    state: BulkState = "waiting",
-    provider: Provider = None,
-    failure: FailureCode = None,
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def bulk_preview(filtered: Filtered, data: Data = None, as_json: AsJson = False) -> None:
     """The messages that a bulk retry would send again, at most 500, and the digest that `start` takes."""
     from gateway.delivery import bulk as bulk_retries
     from gateway.journal.database import open_engine, snapshot
 
-    settings, wanted = load_instance(data, as_json), _wanted(state, provider, failure, as_json)
+    settings, wanted = load_instance(data, as_json), filtered.wanted(as_json)
     with snapshot(open_engine(settings.database_url)) as connection:
         seen = bulk_retries.preview(connection, wanted)
     lines = [f"  {each}" for each in seen.transfers]
@@ -257,9 +269,11 @@ def bulk_preview(
 
 
 @bulk.command("start")
+@grouped
 def bulk_start(
     digest: Annotated[str, typer.Option("--digest", help="That of the preview: only the previewed set is retried.")],
     reason: Reason,
+    filtered: Filtered,
     preview: Annotated[
         Path | None,
         typer.Option(
@@ -268,9 +282,6 @@ def bulk_start(
             " changed.",
         ),
     ] = None,
-    state: BulkState = "waiting",
-    provider: Provider = None,
-    failure: FailureCode = None,
     unsent: Unsent = False,
     data: Data = None,
     as_json: AsJson = False,
@@ -279,7 +290,7 @@ def bulk_start(
     from gateway.delivery import bulk as bulk_retries
     from gateway.journal.database import open_engine, writing
 
-    settings, wanted = load_instance(data, as_json), _wanted(state, provider, failure, as_json)
+    settings, wanted = load_instance(data, as_json), filtered.wanted(as_json)
     by = actor(), _reason(reason, as_json)
     transfers = None if preview is None else _transfers(preview, as_json)
     with writing(open_engine(settings.database_url)) as connection:
@@ -328,7 +339,7 @@ def _transfers(preview: Path, as_json: bool) -> list[str]:
         return [str(each) for each in json.loads(preview.read_bytes())["transfers"]]
     except (OSError, ValueError, KeyError, TypeError) as trouble:
         what = f"{preview}: no preview / không phải bản xem trước ({type(trouble).__name__})"
-        fail(Exit.USAGE, "usage", what, "lgsp queue bulk preview --json > FILE", as_json)
+        fail(Exit.USAGE, "usage", what, "Save it anew: / Lưu lại: lgsp queue bulk preview --json > FILE", as_json)
 
 
 def _move(job: str, how: Callable[..., Job], reason: str, data: Data, as_json: bool) -> None:
@@ -339,12 +350,3 @@ def _move(job: str, how: Callable[..., Job], reason: str, data: Data, as_json: b
     with writing(open_engine(settings.database_url)) as connection:
         moved = how(connection, job, by, time.time())
     emit({"ok": True, "job": job, "state": moved.state}, as_json, moved.state)
-
-
-def _wanted(state: str, provider: str | None, failure: str | None, as_json: bool) -> Wanted:
-    from gateway.delivery import listing
-    from gateway.delivery.bulk import REPEATABLE
-
-    if state not in REPEATABLE:
-        _unknown_state(state, as_json)
-    return listing.Wanted(state, provider, failure)

@@ -235,7 +235,7 @@ def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> N
             "state": "active",
         }
         connection.execute(insert(tables.agency).values(**row))
-    code, found = told(vault.hold_add, settings, name="mot", reason=REASON, agency="h14.5")
+    code, found = told(vault.hold_add, settings, name="mot", reason=REASON, agency="H14.55")
     assert (code, found["error"]["code"]) == (2, "unknown-agency") and "H14.5" in found["error"]["next"]
     code, found = told(vault.hold_add, settings, name="hai", reason=REASON, agency="H14.5", contract="incident-alert")
     assert (code, found["error"]["code"]) == (2, "unknown-contract") and told(vault.hold_list, settings)[1][

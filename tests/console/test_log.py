@@ -160,7 +160,7 @@ async def test_the_doctor_says_what_is_normal_in_a_sandbox_only(people: Desk, mo
     """Not "nothing" above "there never was a backup"."""
     minh = await people.signed_in("minh", Role.OPERATOR)
     for usual in ([], [finding("backup.never"), finding("witness.none")]):
-        monkeypatch.setattr(upkeep, "examined", lambda *_, usual=usual: Examined([], usual))
+        monkeypatch.setattr(upkeep, "examined", lambda *_, usual=usual, **__: Examined([], usual))
         text = Reader((await minh.get("/console/doctor")).body).text
         assert ("The doctor finds nothing." in text) is not bool(usual)
         assert ("backup.never" in text) is bool(usual) is ("witness.none" in text)

@@ -151,7 +151,8 @@ async def test_no_response_is_an_error(people: Desk, given: str) -> None:
 async def test_a_closed_account_does_not_enter(people: Desk) -> None:
     lan, minh = await people.signed_in("lan", Role.OFFICER), await people.signed_in("minh", Role.OPERATOR)
     device = await registered(lan)
-    await minh.post("/console/people/lan/state", state="disabled")
+    closed = await minh.post("/console/people/lan/state", state="disabled", reason="left the department")
+    assert closed.status == 303
     assert (await entered(people, device)).status == 401
 
 

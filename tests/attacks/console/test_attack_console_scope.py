@@ -44,6 +44,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/contracts/drafts/{draft}/hand-in": ("", "S"),
     "/design": ("OPSAVCG", ""),
     "/doctor": ("OP", ""),
+    "/events": ("OPSAVCG", ""),
     "/go": ("OPACG", ""),
     "/handout": ("OPSACG", ""),
     "/keys": ("OP", "OP"),
