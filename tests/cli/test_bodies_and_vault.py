@@ -248,7 +248,7 @@ def test_a_name_that_nobody_knows_is_refused(settings: Settings, told: Any) -> N
         return ended, said.get("error", {}).get("code")
 
     for what, value in {
-        "agency": "h14.5",
+        "agency": "H14.55",
         "system": "x",
         "contract": "incident-alert",
         "grant": "G",
