@@ -57,6 +57,7 @@ OF_TRANSFERS = {
 OF_ACCESS = {
     "listReceivers", "readMatrix", "listGrants", "readGrant", "revokeGrant", "suspendGrant", "resumeGrant",
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
+    "previewGrant",
 }  # fmt: skip
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
@@ -203,6 +204,8 @@ async def test_a_token_of_an_agency_reads_no_transfer_of_others(people: Desk) ->
 async def test_access_is_read_proposed_signed_and_restricted(people: Desk) -> None:
     an = Script(people, "an", Role.OFFICER)
     assert (await an.get("proposeGrant", GRANT)) == {"subject": "G-9001"}
+    seen = await an.get("previewGrant", grant="G-9001")  # what it finds: test_preview
+    assert (seen["grant"], seen["next"], seen["changes"]) == ("G-9001", None, [])
     for wrong in ({**GRANT, "proposed_by": ONE}, {**GRANT, "approved_by": [ONE, TWO]}):
         assert (await an.ask("proposeGrant", {**wrong, "id": "G-9002"})).json["code"] == "api.invalid"
     assert (await an.ask("proposeGrant", {**GRANT, "id": "G-9002", "valid_from": "never"})).status == 422
@@ -270,7 +273,8 @@ async def test_a_token_of_an_agency_acts_on_its_own_access_only(people: Desk) ->
     for name, body, query in (("readProposal", None, "?subject=G-9001"), ("signProposal", mine, "")):
         assert (await ward.ask(name, body, query)).status == 404, name
     assert (await ward.get("listProposals"))["proposals"] == [] == (await ward.get("listGrants"))["ended"]
-    assert (await ward.ask("readGrant", grant="G-9001")).status == 404
+    for name in ("readGrant", "previewGrant"):
+        assert (await ward.ask(name, grant="G-9001")).status == 404
     assert (await ward.ask("proposeGrant", {**GRANT, "id": "G-9003"})).status == 403
     for name, body in (
         ("revokeGrant", {"reason": REASON}),

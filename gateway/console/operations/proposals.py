@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from contracts.base.times import rfc3339
 from gateway.console.site.operation import Asked, both
-from gateway.console.work import approving, drafting, waiting
+from gateway.console.work import approving, drafting, previewing, waiting
 from gateway.console.work.waiting import Waiting
 from security.grants.grants import OFFICERS
+
+_CHANGE: Final = ("what", "agency", "operation", "fields", "count", "transfer", "at")
 
 
 def list_proposals(asked: Asked) -> Any:
@@ -36,6 +38,12 @@ def read_proposal(asked: Asked) -> Any:
             for each in found.signatures
         ],
     }
+
+
+def preview_grant(asked: Asked) -> Any:
+    it = previewing.preview(asked.desk, asked.params["grant"], asked.viewer.account.scope, asked.params["cursor"])
+    changes = [{name: getattr(each, name) for name in _CHANGE} for each in it.rows]
+    return {"grant": it.grant, "looked": it.looked, "changes": changes, "next": it.next}
 
 
 def propose(asked: Asked) -> Any:
@@ -71,6 +79,7 @@ def _row(each: Waiting) -> dict[str, Any]:
 OPERATIONS = {
     "listProposals": list_proposals,
     "readProposal": read_proposal,
+    "previewGrant": preview_grant,
     "proposeGrant": propose,
     "signProposal": sign,
 }
