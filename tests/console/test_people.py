@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from gateway.audit.search.search import Query, reading, search
 from gateway.audit.search.shown import shown
+from gateway.console.accounts import store
 from gateway.console.roles import Role
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -97,3 +98,26 @@ async def test_nor_by_the_api(people: Desk, body: dict[str, Any]) -> None:
     people.add("minh", Role.OPERATOR)
     answer = await call(people, token(people, "minh"), "PUT", "/api/accounts/minh/roles", body)
     assert (answer.status, answer.json["code"]) == (403, "account.own")
+
+
+async def test_an_account_is_of_an_agency_of_the_registry(people: Desk) -> None:
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    agencies = people.world.services.registry.snapshot.agencies
+    for number, agency in enumerate(("H14.2", agencies["H14.2"].name.vi.upper())):
+        page = await minh.post("/console/people", id=f"new-{number}", agency=agency, name="A", roles="auditor")
+        text = Reader(page.body).text
+        assert page.status == 200 and "://" in text.partition("/console/link/")[0].rpartition(" ")[2], text
+        with people.rows() as rows:
+            assert store.find(rows, f"new-{number}").agency == "H14.2"
+    refused = await minh.post("/console/people", id="new-2", agency="H14.22222", name="A", roles="auditor")
+    assert refused.status == 400 and b"console.unknown-name" in refused.body
+    with people.rows() as rows:
+        assert store.row_of(rows, "new-2") is None
+
+
+async def test_an_address_without_a_page_leaves_nobody_without_the_menu(people: Desk) -> None:
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    page = await minh.get("/console/nothing-here")
+    assert page.status == 404 and "/console/people" in Reader(page.body).links
+    stranger = await Person(people, "?").get("/console/nothing-here")
+    assert stranger.status == 404 and "/console/people" not in Reader(stranger.body).links

@@ -28,7 +28,8 @@ def list_accounts(asked: Asked) -> Any:
 def add_account(asked: Asked) -> Any:
     """The account, and the address by which its person signs in the first time."""
     body = asked.body
-    account = Account(body["id"], body["agency"], body["name"], store.roles_of(body["roles"]), True)
+    agency = people.agency_of(asked.desk, body["agency"])
+    account = Account(body["id"], agency, body["name"], store.roles_of(body["roles"]), True)
     people.check_roles(asked.desk, account.id, account.roles)
     with asked.desk.changing(asked.viewer) as change:
         store.add(change, account)

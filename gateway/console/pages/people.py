@@ -20,13 +20,15 @@ def people(ask: Ask) -> Shown:
 def add(ask: Ask) -> Shown:
     """Adds an account, and shows the link by which its person signs in the first time."""
     roles = store.roles_of(ask.form.get("roles", "").split())
-    account = Account(ask.field("id", 63), ask.field("agency", 60), ask.field("name"), roles, True)
+    agency = work.agency_of(ask.desk, ask.field("agency", 200))
+    account = Account(ask.field("id", 63), agency, ask.field("name"), roles, True)
     work.check_roles(ask.desk, account.id, roles)
     with ask.desk.changing(ask.viewer) as change:
         store.add(change, account)
         token = store.make_link(change, account.id)
         accounts = store.listed(change)
-    return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": (account.id, token)})
+    values = {"accounts": accounts, "roles": list(Role), "link": (account.id, token), "origin": ask.origin}
+    return Shown("people.html", values)
 
 
 def person(ask: Ask) -> Shown:
@@ -38,6 +40,7 @@ def _person(ask: Ask, token: str | None) -> Shown:
         account = store.find(rows, ask.path["id"])
     registered = account.id in work.officer_ids(ask.desk)
     values = {"account": account, "roles": list(Role), "token": token, "registered": registered}
+    values["origin"] = ask.origin
     return Shown("person.html", {**values, "own": account.id == ask.viewer.account.id})
 
 

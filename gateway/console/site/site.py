@@ -9,9 +9,11 @@ import asyncio
 import functools
 import html
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -176,5 +178,8 @@ def failed(desk: Desk, request: Request, failure: Exception) -> Response:
 
 
 def _unknown(desk: Desk, request: Request, failure: Exception) -> Response:
+    """An address that no page has. It comes before a page is found, so nobody was asked for yet."""
     assert isinstance(failure, HTTPException)
+    with suppress(Failure, SQLAlchemyError):
+        request.state.viewer = desk.viewer(guard.token_of(request))
     return failed(desk, request, CONSOLE_NO_PAGE(path=request.url.path[:200]))
