@@ -100,6 +100,12 @@ def targets() -> list[tuple[str, str]]:
     """Each operation of the gateway's own interfaces that takes a number, with a place for it."""
     found = [
         ("GET", FEED + "?limit={}"),
+        ("GET", FEED + "?wait={}"),
+        ("GET", FEED + "?since={}"),
+        ("GET", FEED + "?until={}"),
+        ("GET", FEED + "/state?limit={}"),
+        ("GET", FEED + "/state?after={}"),
+        ("GET", "/feeds/incident-alert/v{}/state"),
         ("GET", "/feeds/incident-alert/v{}"),
         ("GET", "/feeds/{}/v1"),
         ("GET", FEED + "?after={}"),

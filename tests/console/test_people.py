@@ -88,7 +88,7 @@ async def test_an_account_is_closed_with_a_reason_and_both_are_changes(people: D
     assert told == {"console_account": {"lan": {"roles": [["steward"], ["auditor"]]}}}
     an = await people.signed_in("an", Role.AUDITOR)
     text = Reader((await an.get("/console/access/changes")).body).text
-    assert "lan: roles steward → auditor" in text and "lan: disabled" in text and REASON in text
+    assert "lan: roles steward → auditor" in text and "lan: closed" in text and REASON in text
 
 
 @pytest.mark.parametrize("body", [{"roles": ["auditor"]}, {"roles": ["operator", "auditor"]}])

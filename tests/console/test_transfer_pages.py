@@ -144,7 +144,7 @@ async def test_a_refused_message_names_its_fields(people: Desk, story: Story) ->
     page = await page_of(lan, f"/console/transfers/{id}")
     for part in ("chiTiet[0].mucKhan", "info[].urgency", "code", "one of Past", "text of 3 characters", "3"):
         assert part in page, part
-    assert "The grants allowed the call. Another check refused it." in page and "Draft" not in page
+    assert "The grants allowed the call. Another check refused it." in page and "Draft the request" not in page
 
 
 async def test_a_receiver_without_a_grant(people: Desk, story: Story) -> None:

@@ -195,6 +195,7 @@ class Month:
         caller = Caller(snapshot.systems[system], "key-1", ReplayKey(received.transfer.encode(), self.now + _REPLAYS))
         name, _, major = contract.partition("/v")
         params = {"contract": name, "major": int(major), "after": None, "limit": 1000}
+        params |= {"since": None, "until": None, "wait": 0, "form": "object", "coding": "identity"}
         request = ApiRequest(cast(Any, None), received, params, caller=caller)
 
         async def reading() -> int:

@@ -258,7 +258,7 @@ def _feed_read(facts: Mapping[str, Any], say: Say) -> str:
 def _account(facts: Mapping[str, Any], say: Say) -> str:
     """An account of the console: what was done to it, and its roles before and after."""
     changed = part(facts, "changed")
-    parts = [f"{text_in(facts, 'account') or '–'}: {text_in(facts, 'how') or '–'}"]
+    parts = [f"{text_in(facts, 'account') or '–'}: {_code(say, 'account', facts.get('how') or '–')}"]
     if changed:
         parts.append(" → ".join(", ".join(listed(changed, side)) or "–" for side in ("old", "new")))
     parts += [", ".join(roles)] if (roles := listed(facts, "roles")) else []

@@ -15,11 +15,11 @@ from gateway.console.site.page import N_
 _ENTRY: Final = re.compile(r"entry (?P<entry>\d+)(?: \(transfer (?P<transfer>[0-9a-f-]{36})(?:, [^)]*)?\))?: ")
 _TRANSFER: Final = re.compile(r"transfer (?P<transfer>[0-9a-f-]{36}) ")
 _KINDS: Final = (
-    ("entries", re.compile(r"entr(?:y|ies) \d"), N_("Entries of the log that were altered, moved or taken away")),
-    ("checkpoints", re.compile(r".*\b(?:checkpoint|signed note|tile|tree)s?\b"), N_("Checkpoints that do not agree")),
-    ("transfers", _TRANSFER, N_("Transfers whose rows are not what the log says")),
-    ("registry", re.compile(r"the registry"), N_("Rows of the registry that are not what the log says")),
-    ("schema", re.compile(r"the schema of the database"), N_("Objects of the database that are not this program's")),
+    ("entries", re.compile(r"\Aentr(?:y|ies) \d"), N_("Entries of the log that were altered, moved or taken away")),
+    ("checkpoints", re.compile(r"\b(?:checkpoint|signed note|tile|tree)s?\b"), N_("Checkpoints that do not agree")),
+    ("transfers", re.compile(r"\Atransfer [0-9a-f-]{36} "), N_("Transfers whose rows are not what the log says")),
+    ("registry", re.compile(r"\Athe registry"), N_("Rows of the registry that are not what the log says")),
+    ("schema", re.compile(r"\Athe schema of the database"), N_("Objects of the database that are not this program's")),
     ("other", re.compile(r""), N_("Other findings")),
 )
 
@@ -38,7 +38,7 @@ def groups(texts: Iterable[str]) -> tuple[Group, ...]:
     """In a fixed order; without empty ones."""
     sorted_texts: dict[str, list[str]] = {name: [] for name, _pattern, _title in _KINDS}
     for text in texts:
-        sorted_texts[next(name for name, pattern, _title in _KINDS if pattern.match(text))].append(text)
+        sorted_texts[next(name for name, pattern, _title in _KINDS if pattern.search(text))].append(text)
     return tuple(_group(title, sorted_texts[name]) for name, _pattern, title in _KINDS if sorted_texts[name])
 
 
