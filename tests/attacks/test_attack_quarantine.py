@@ -44,7 +44,8 @@ def test_a_file_that_was_in_hand_at_two_deaths_is_set_aside_and_others_are_deliv
     report = until("the report of the file", lambda: told(folder).get("cach-ly.csv"))
     assert report["result"] == "refused" and report["problem"]["code"] == "file.quarantined", report["result"]
     aside = until("the file is set aside", lambda: list((folder / "quarantine").glob("cach-ly.*.csv")))
-    assert len(aside) == 1 and not list((folder / "work").iterdir())
+    assert len(aside) == 1
+    until("nothing is in hand", lambda: not list((folder / "work").iterdir()))  # the report comes first
     noted = until("the note", lambda: rows(instance, "select entry from log_entry where phase = 'quarantine'"))
     assert [json.loads(entry)["facts"] for (entry,) in noted] == [
         {"system": "so-lieu", "file": "cach-ly.csv", "size": len(big.encode()), "deaths": 2}

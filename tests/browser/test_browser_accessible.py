@@ -58,6 +58,7 @@ def site(console: Console, world: World) -> Site:
         for area in ("01273", "01392")
     )
     refused = world.rest("thuc-phan").call("GET", QUESTION)
+    console.link("xem", Role.AUDITOR)  # makes the account
     ids = [each.headers["lgsp-transfer"] for each in (answered, waits, refused)]
     with console.engine() as engine, writing(engine) as connection:
         wanted = Wanted(WAITS)
@@ -70,6 +71,7 @@ def site(console: Console, world: World) -> Site:
         "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
         "/access": {"{id}": "G-0006", "{subject:path}": "G-0006"},
         "/contracts": CONTRACT,
+        "/people": {"{id}": "xem"},
         "/queue": {"{job}": job, "{transfer}": ids[1]},
         "/transfers/{id}": {"{id}": ids[2]},
         "/transfers/{id}/": {"{id}": ids[0]},
