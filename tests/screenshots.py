@@ -49,7 +49,7 @@ def take(folder: Path = FOLDER) -> list[Path]:
             for step in story.run(world):
                 if not step.ok:
                     raise RuntimeError(f"{step.name}: {step.detail}")
-            return _pages(opened, settings.desk, world, folder)
+            return _pages(opened, world, folder)
     finally:
         shutil.rmtree(data, ignore_errors=True)
 
@@ -68,8 +68,8 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path]:
-    session = _session(browser, desk, world, ("lan", "Nguyễn Thị Lan", *_ROLES))
+def _pages(browser: Browser, world: World, folder: Path) -> list[Path]:
+    session = _session(browser, world, ("lan", "Nguyễn Thị Lan", *_ROLES))
     answered = _report(world, "01273")
     for _ in range(2):
         _report(world, _SILENT)
@@ -82,7 +82,7 @@ def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path
     page.close()
     issued = _enrolment(session("vi", "light"))
     _hold(session("vi", "light"))
-    draft = _draft(_session(browser, desk, world, ("tu", "Trần Văn Tú", "steward"))("vi", "light"))
+    draft = _draft(_session(browser, world, ("tu", "Trần Văn Tú", "steward"))("vi", "light"))
     shots = {
         "home": "",
         "search": "/search?outcome=refused",
@@ -116,7 +116,7 @@ def _pages(browser: Browser, desk: str, world: World, folder: Path) -> list[Path
     return written
 
 
-def _session(browser: Browser, desk: str, world: World, who: tuple[str, ...]) -> Callable[[str, str], Page]:
+def _session(browser: Browser, world: World, who: tuple[str, ...]) -> Callable[[str, str], Page]:
     """Signs one person in: account, name and roles. Returns what opens a page in a language and a colour scheme."""
     account, name, *roles = who
     words = ["--agency", "H14.0", "--name", name]
@@ -132,7 +132,7 @@ def _session(browser: Browser, desk: str, world: World, who: tuple[str, ...]) ->
 
     def page(language: str, scheme: Any) -> Page:
         opened = browser.new_page(
-            base_url=desk,
+            base_url=link.partition("/console/")[0],  # the cookie is this host's
             storage_state=state,
             locale=language,
             color_scheme=scheme,
