@@ -245,7 +245,6 @@ UNKNOWN = [
     "/audit/proof",
     "/console",
     "/console/login",
-    "/feeds",
     "/feeds/",
     "/feeds/incident-alert",
     "/feeds/incident-alert/v1/",
