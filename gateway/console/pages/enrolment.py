@@ -8,7 +8,7 @@ from contracts.base.errors import Failure
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Answer, Ask, Live, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
-from gateway.console.work import board, enrolling
+from gateway.console.work import board, enrolments
 from gateway.journal.jobs import RUNNING
 from gateway.registry.changes.enrolment_orders import MOST, Older
 
@@ -23,8 +23,8 @@ def _form(ask: Ask, failure: Failure | None) -> Shown:
     system = board.system_of(ask.desk, ask.viewer, ask.path["system"])
     values = {
         "system": system,
-        "uses": enrolling.USES,
-        "given": {use: ask.form.get(use, "")[:MOST] for use in enrolling.USES},
+        "uses": enrolments.USES,
+        "given": {use: ask.form.get(use, "")[:MOST] for use in enrolments.USES},
         "failure": None if failure is None else failure_values(failure, ask.language),
     }
     return Shown("enrol.html", values, 200 if failure is None else failure.status)
@@ -33,7 +33,7 @@ def _form(ask: Ask, failure: Failure | None) -> Shown:
 def look(ask: Ask) -> Shown:
     system = board.system_of(ask.desk, ask.viewer, ask.path["system"])
     try:
-        found = enrolling.look(ask.desk, ask.viewer, system.id, enrolling.pieces(ask.form))
+        found = enrolments.look(ask.desk, ask.viewer, system.id, enrolments.pieces(ask.form))
     except Failure as failure:
         return _form(ask, failure)
     failures = {each.piece.use: failure_values(each.failure, ask.language) for each in found if each.failure}
@@ -42,18 +42,18 @@ def look(ask: Ask) -> Shown:
 
 def order(ask: Ask) -> Answer:
     id = ask.path["system"]
-    given = enrolling.pieces(ask.form)
-    job = enrolling.ask(ask.desk, ask.viewer, id, given, ask.form, ask.reason())
+    given = enrolments.pieces(ask.form)
+    job = enrolments.ask(ask.desk, ask.viewer, id, given, ask.form, ask.reason())
     return Moved(f"{HERE}/{id}/enrolments/{job.id}", "enrolment-asked")
 
 
 def enrolment(ask: Ask) -> Shown:
     system = board.system_of(ask.desk, ask.viewer, ask.path["system"])
-    job = enrolling.enrolment_of(ask.desk, ask.viewer, system.id, ask.path["job"])
+    job = enrolments.enrolment_of(ask.desk, ask.viewer, system.id, ask.path["job"])
     values = {
         "system": system,
         "job": job,
-        "enrolled": enrolling.enrolled(job),
+        "enrolled": enrolments.enrolled(job),
         "order": job.facts.get("order", {}),
         "trouble": job.facts.get("trouble"),
     }
@@ -64,32 +64,32 @@ def events(ask: Ask) -> Live:
     id, job = ask.path["system"], ask.path["job"]
 
     def look() -> object:
-        return enrolling.enrolment_of(ask.desk, ask.viewer, id, job).state
+        return enrolments.enrolment_of(ask.desk, ask.viewer, id, job).state
 
     look()
     return Live(("enrolment", id, job), look, going=lambda: look() == RUNNING)
 
 
 def certificate(ask: Ask) -> Sent:
-    job = enrolling.enrolment_of(ask.desk, ask.viewer, ask.path["system"], ask.path["job"])
-    content = enrolling.certificate(job, ask.path["use"])
+    job = enrolments.enrolment_of(ask.desk, ask.viewer, ask.path["system"], ask.path["job"])
+    content = enrolments.certificate(job, ask.path["use"])
     return Sent(content, "application/x-pem-file", f"{job.subject}.{ask.path['use']}.crt")
 
 
 def package(ask: Ask) -> Sent:
-    job = enrolling.enrolment_of(ask.desk, ask.viewer, ask.path["system"], ask.path["job"])
-    return Sent(enrolling.package(ask.desk, job), "application/zip", f"{job.subject}-certificates.zip")
+    job = enrolments.enrolment_of(ask.desk, ask.viewer, ask.path["system"], ask.path["job"])
+    return Sent(enrolments.package(ask.desk, job), "application/zip", f"{job.subject}-certificates.zip")
 
 
 def handout(ask: Ask) -> Sent:
     """The same for each system."""
     board.system_of(ask.desk, ask.viewer, ask.path["system"])
-    return Sent(enrolling.handout_package(ask.desk), "application/zip", "handout.zip")
+    return Sent(enrolments.handout_package(ask.desk), "application/zip", "handout.zip")
 
 
 def keep(ask: Ask) -> Moved:
     id = ask.path["system"]
-    enrolling.keep(ask.desk, ask.viewer, id, ask.path["job"], ask.reason())
+    enrolments.keep(ask.desk, ask.viewer, id, ask.path["job"], ask.reason())
     return Moved(f"{HERE}/{id}", "keys-kept")
 
 

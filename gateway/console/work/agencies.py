@@ -7,10 +7,9 @@ from typing import NamedTuple
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.site.desk import Desk
-from gateway.registry.changes import suspending
+from gateway.console.work import noticing
 from gateway.registry.changes.notices import Notice
 from gateway.registry.records import Agency, System
-from gateway.registry.seals.sealing import Seal, changing
 from security.grants.grants import Grant
 
 
@@ -39,17 +38,13 @@ def agency(desk: Desk, viewer: Viewer, code: str) -> Row:
 def suspend(desk: Desk, viewer: Viewer, code: str, notice: Notice) -> None:
     """With all its systems; the notice is what whoever is refused reads."""
     agency(desk, viewer, code)
-    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
-        suspending.suspend(act, ("agency", code), notice, viewer.actor)
-    desk.follow()
+    noticing.suspend(desk, viewer, ("agency", code), notice)
 
 
 def resume(desk: Desk, viewer: Viewer, code: str, reason: str) -> None:
     """Raises `registry.no-contact` for an agency without a contact."""
     agency(desk, viewer, code)
-    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
-        suspending.resume(act, ("agency", code), (viewer.actor, reason), desk.now())
-    desk.follow()
+    noticing.resume(desk, viewer, ("agency", code), reason)
 
 
 def _row(desk: Desk, code: str) -> Row:

@@ -19,6 +19,7 @@ from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM, CONSOLE_NO_PAGE
 from gateway.console.site.desk import Desk
+from gateway.console.work import noticing
 from gateway.console.work.attention import codes_by_digest
 from gateway.console.work.observed import Seen, observed
 from gateway.journal import jobs
@@ -202,16 +203,12 @@ def newest_tests(desk: Desk, viewer: Viewer, id: str) -> list[Job]:
 def suspend(desk: Desk, viewer: Viewer, id: str, notice: Notice) -> None:
     """With the notice that whoever is refused reads."""
     system_of(desk, viewer, id)
-    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
-        suspending.suspend(act, ("system", id), notice, viewer.actor)
-    desk.follow()
+    noticing.suspend(desk, viewer, ("system", id), notice)
 
 
 def resume(desk: Desk, viewer: Viewer, id: str, reason: str) -> None:
     system_of(desk, viewer, id)
-    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
-        suspending.resume(act, ("system", id), (viewer.actor, reason), desk.now())
-    desk.follow()
+    noticing.resume(desk, viewer, ("system", id), reason)
 
 
 def revoke(desk: Desk, viewer: Viewer, id: str, why: tuple[str | None, str, str]) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from contracts.wire.problems import LANGUAGES
+from gateway.audit.search.known import MOST, meaning, names
 from gateway.console.accounts.records import Viewer
-from gateway.console.errors import ACCOUNT_NOT_OFFICER, ACCOUNT_OWN, CONSOLE_UNKNOWN_NAME
+from gateway.console.errors import ACCOUNT_NOT_OFFICER, ACCOUNT_OWN, CONSOLE_AMBIGUOUS_NAME, CONSOLE_UNKNOWN_NAME
 from gateway.console.roles import Role
 from gateway.console.site.desk import Desk
 from gateway.registry.changes.officers import officers
@@ -37,12 +37,14 @@ def check_roles(desk: Desk, id: str, roles: Collection[Role], before: Collection
 
 
 def agency_of(desk: Desk, text: str) -> str:
-    """The code of an agency of the registry, by its code or its name. Raises `console.unknown-name`."""
-    agencies = desk.services.registry.snapshot.agencies
-    if text in agencies:
-        return text
-    names = {each.name.of(language).casefold(): code for code, each in agencies.items() for language in LANGUAGES}
-    if (code := names.get(text.casefold())) is not None:
-        return code
-    near = get_close_matches(text.casefold(), names, 1, 0.6) or get_close_matches(text, agencies, 1, 0.0)
-    raise CONSOLE_UNKNOWN_NAME(field="agency", name=text, near=names.get(near[0], near[0]) if near else "–")
+    """The code of an agency of the registry, by its code or its name, without marks too. Raises `console.unknown-name`,
+    `console.ambiguous-name`.
+    """
+    with desk.reading() as connection:
+        known = names(connection, "agency")
+    meant = meaning(known, text)
+    if len(meant) == 1:
+        return meant[0]
+    error = CONSOLE_AMBIGUOUS_NAME if meant else CONSOLE_UNKNOWN_NAME
+    near = meant[:MOST] or get_close_matches(text, known, 1, 0.0)
+    raise error(field="agency", name=text, near=", ".join(near) or "–")
