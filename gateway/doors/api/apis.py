@@ -66,6 +66,7 @@ def build_apis(services: Services) -> ApiApp:
         "readKeys": keys.read_keys,
         "listFeeds": feeds.list_feeds,
         "readFeed": feeds.read_feed,
+        "readFeeds": feeds.read_feeds,
         "readState": feeds.read_state,
         "readTransfer": transfers.read_transfer,
         **audit.HANDLERS,
