@@ -29,7 +29,7 @@ from gateway.client.errors import (
     RefusedPolicy,
     RefusedTheirs,
 )
-from gateway.client.feeds import FeedPage
+from gateway.client.feeds import FeedEvent, FeedPage
 from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
 
@@ -41,6 +41,7 @@ __all__ = [
     "BadUsage",
     "Client",
     "ClientError",
+    "FeedEvent",
     "FeedPage",
     "Identity",
     "LogObjection",

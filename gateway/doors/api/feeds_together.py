@@ -17,6 +17,7 @@ from gateway.doors.encryption import demand_key
 from gateway.feeds import cursor as cursors
 from gateway.feeds.places import offsets
 from gateway.journal import feed_log
+from gateway.journal.write import ReplayKey
 from security.encryption_keys import EncryptKey
 
 MOST: Final = 8  # feeds of one request: their cursor has to fit into an address
@@ -50,10 +51,11 @@ async def read_page(
     run, at = services.readers.run, request.received.at
     keys = [demand_key(each.contract, request.snapshot, request.proven.system, at) for each, _ in judged]
     places = await run(request.owner, offsets_of, services, names, part)
-    log, replay, share = await run(request.owner, _log_of, services), request.proven.replay, part.limit // len(names)
+    log, share = await run(request.owner, _log_of, services), max(1, part.limit // len(names))
+    replay: ReplayKey | None = request.proven.replay
     events, more, complete, place = list[bytes](), False, True, dict[str, Any]()
     for name, (contract, decision) in zip(names, judged, strict=True):
-        own = part._replace(after=cursors.encode(name, places[name], log), limit=max(1, share))
+        own = part._replace(after=cursors.encode(name, places[name], log), limit=share)
         page = await reading(services, request, contract, decision, partial(make_page, services, contract, own), replay)
         replay = None
         places[name] = cursors.decode(page.next, (name,)).offsets[name]
