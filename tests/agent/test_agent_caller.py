@@ -8,7 +8,7 @@ import json
 import socket
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from decimal import Decimal
 from typing import Any
 
@@ -180,7 +180,7 @@ def test_events_of_a_feed_come_through_the_agent_as_they_come(
     names = [f"QT-{uuid.uuid4()}" for _ in range(2)]
     assert stations.call("POST", ALERTS, sample | {"identifier": names[0]}).status == 200
 
-    def events(after: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def events(after: str) -> Generator[tuple[str, dict[str, Any]]]:
         session = requests.Session()
         session.trust_env = False
         with session.get(
