@@ -124,7 +124,17 @@ class Script:
 
 
 def test_each_operation_is_tried() -> None:
-    tried = [OF_FEEDS, OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
+    tried = [
+        OF_FEEDS,
+        OF_ACCOUNTS,
+        OF_TOKENS,
+        OF_KEEPERS,
+        OF_TRANSFERS,
+        OF_ACCESS,
+        OF_UPKEEP,
+        OF_CONTRACTS,
+        OF_OPERATORS,
+    ]
     tried.append(OF_STEWARDS)
     assert set(operations()) == set().union(*tried)
 
