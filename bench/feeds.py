@@ -24,9 +24,9 @@ from typing import Any, Final
 
 from bench.feedfilled import CONTRACT, fill_feed
 from bench.gatewayside import GatewaySide, gateway_side
+from bench.load import WrongAnswers
 from bench.process import cpu_seconds, free_port, memory_mib, pinned, two_cores
 from bench.rows import Row, row
-from bench.load import WrongAnswers
 
 CENTRE: Final = "dieu-hanh"
 FIRST_MS: Final = 10.0  # of page one
@@ -82,7 +82,9 @@ def measure(quick: bool, say: Callable[[str], None]) -> Row:
     ratio = {f"page one of {size.few:,}": [1000 / each for each in small.first]}
     firsts = [1000 / each for each in large.first]
     measured = row("feed-million", "events/s", large.events, {}, details)
-    return Row(measured.name, measured.median, measured.unit, measured.spread, row("", "", firsts, ratio, {}).against, details)
+    return Row(
+        measured.name, measured.median, measured.unit, measured.spread, row("", "", firsts, ratio, {}).against, details
+    )
 
 
 def costs_of(size: Size, say: Callable[[str], None]) -> tuple[Costs, Costs, float]:
