@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
+from contracts.canonical.model import Kind
 from contracts.compiled.contract import CompiledContract
 from contracts.folder.bundle import catalogue_folders
 from gateway.feeds import keys
@@ -93,7 +94,7 @@ def _events(
 ) -> Iterator[Event]:
     operation, base = contract.contract.operations[_OPERATION], sample()
     namespace = contract.contract.namespace
-    type = event_type(namespace, _OPERATION, keys.Kind.SUBMITTED)
+    type = event_type(namespace, _OPERATION, Kind.SUBMITTED)
     for place in range(number):
         at = start + place * _APART
         transfer, message = new_id(int(at * 1000)), base | {"identifier": f"CB-{place:08}"}

@@ -45,7 +45,7 @@ class Size:
     small: int  # small pages in a round
 
 
-QUICK: Final = Size(events=40_000, few=4_000, keys=4_000, rounds=3, small=150)
+QUICK: Final = Size(events=20_000, few=2_000, keys=2_000, rounds=2, small=100)
 FULL: Final = Size(events=1_000_000, few=10_000, keys=100_000, rounds=5, small=400)
 
 

@@ -66,7 +66,7 @@ class Pulling(Background):
     def run(self) -> None:
         after = ""
         while not self.stopping.is_set():
-            query = f"?limit=50&wait=1{f'&after={quote(after, safe="")}' if after else ''}"
+            query = f"?limit=50&wait=1&after={quote(after, safe='')}".removesuffix("&after=")
             try:
                 answer = self._client.call("GET", f"/feeds/{self._contract}{query}", need_signature=False)
                 if not answer.ok or not answer.verified:

@@ -102,3 +102,11 @@ def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows:
 def test_page_one_of_the_console_costs_what_it_does_over_a_short_log(measured_rows: dict[str, Any]) -> None:
     (ratio,) = measured_rows["console-pages-million"]["against"].values()
     assert ratio >= 1 / 1.5
+
+
+@pytest.mark.server
+def test_page_one_of_a_long_feed_costs_what_it_does_of_a_short_one(measured_rows: dict[str, Any]) -> None:
+    """Of ten times as many events. Every event that a round read was the next one."""
+    row = measured_rows["feed-million"]
+    (ratio,) = row["against"].values()
+    assert ratio >= 0.5 and row["median"] > 0 and row["details"]["keys_of_the_state_per_second"] > 0
