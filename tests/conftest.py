@@ -22,6 +22,7 @@ from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
+from tests.suite import ROOT, server_files
 
 _MORE_FILES = 200
 _MORE_OBJECTS = 20_000
@@ -32,6 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of few tests first: with servers those are the long ones, and what comes last should be short where two
     share the work. With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must
     hold in any."""
+    known = {ROOT / path for path in server_files()}
+    if lost := {item.path for item in items if item.get_closest_marker("server")} - known:
+        raise pytest.UsageError(f"tests/suite.py would not run these with the other servers: {sorted(lost)}")
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: tests[item.path])
     if seed := os.environ.get("LGSP_TEST_ORDER"):
