@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,8 +22,10 @@ from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
+from tests.suite import ROOT, server_files
 
 _MORE_FILES = 200
+_MORE_OBJECTS = 20_000
 _files = {"most": _MORE_FILES}  # a collection takes a second, so what is still open does not count again
 
 
@@ -31,6 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of few tests first: with servers those are the long ones, and what comes last should be short where two
     share the work. With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must
     hold in any."""
+    known = {ROOT / path for path in server_files()}
+    if lost := {item.path for item in items if item.get_closest_marker("server")} - known:
+        raise pytest.UsageError(f"tests/suite.py would not run these with the other servers: {sorted(lost)}")
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: tests[item.path])
     if seed := os.environ.get("LGSP_TEST_ORDER"):
@@ -45,6 +50,19 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What a collection of tests makes stays until the end: no collection of garbage has to go through it, neither now
+    nor later, here or in a forked child."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(_MORE_OBJECTS)  # by default 2,000: a tenth of the time went into it
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
