@@ -1,4 +1,4 @@
-"""The keys that sign webhooks (Ed25519): made by the keeper, kept sealed in the database.
+"""The keys that sign webhooks (Ed25519): the first is made with the first subscription, all are kept sealed.
 
 The newest key signs. The one before it signs too until the newer one is OVERLAP old, so that receivers have time to
 take the new public key. The sealing key is derived from the instance's hash key, which is in a file.

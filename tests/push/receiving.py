@@ -185,7 +185,7 @@ async def filled(world: World, count: int, first: int = 1) -> list[str]:
 
 def acts(world: World, id: str) -> list[dict[str, Any]]:
     """The facts of the entries of a subscription's acts, oldest first."""
-    found = []
+    found: list[bytes] = []
     with world.engine.connect() as connection:
         for table in tables.LOGS:
             found += connection.scalars(select(table.c.entry).where(table.c.transfer == id)).all()

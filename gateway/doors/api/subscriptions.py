@@ -68,7 +68,10 @@ async def subscribe(services: Services, request: ApiRequest) -> Reply:
             most=body.get("most", MOST),
             position=_position(connection, body["feed"], body),
         )
-        subscription, new = store.create(connection, wanted, by, services.exchange.hash_id)
+        hash_id = services.exchange.hash_id
+        subscription, new = store.create(connection, wanted, by, hash_id)
+        if not keys.in_force(connection, hash_id, by.at):  # so that the answer names the key of the challenge
+            keys.make(connection, hash_id, by.at)
         return 201 if new else 200, shown(connection, services, subscription)
 
     return await _changed(services, request, change)

@@ -14,6 +14,7 @@ from tests.doors.api.client import World
 from tests.push.receiving import Receiver, call, filled, pushing, receiving, row, run, subscribed
 from tests.registry.making import House
 
+pytestmark = pytest.mark.attack("push: rows that an insider edits")
 EDITS: dict[str, Any] = {
     "system": "canh-bao",
     "contract": "field-report/v1",

@@ -15,6 +15,9 @@ from tests.push.receiving import FEED, Receiver, call, filled, pushing, receivin
 from tests.registry.making import House
 
 
+pytestmark = pytest.mark.attack("push: receivers that lie or lead elsewhere")
+
+
 async def _drops(request: web.Request, _body: bytes) -> web.StreamResponse:
     """200, then nothing: the connection breaks before the answer is whole."""
     answer = web.StreamResponse(headers={"Content-Length": "1000"})
