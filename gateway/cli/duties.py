@@ -45,7 +45,8 @@ _OF: Final[Mapping[Duty, str]] = {
     """,
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
     Duty.READS: """
-        doctor, queue list, queue show, queue bulk preview, queue bulk show
+        feed subscriptions list, feed subscriptions show, doctor
+        queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
@@ -59,6 +60,7 @@ _OF: Final[Mapping[Duty, str]] = {
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair
+        feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         keys rotate, keys protect, restore confirm --by
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel

@@ -19,7 +19,6 @@ from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.headers import media_type
 from gateway.doors import other_format
-from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
     BODY_UNEXPECTED,
@@ -31,6 +30,7 @@ from gateway.doors.errors import (
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
 from gateway.doors.signature_hints import explained
+from gateway.exchange.answer_keys import answers_for, demand_key
 from gateway.journal.write import ReplayKey
 from gateway.transfer.stages import (
     Addressed,

@@ -22,7 +22,6 @@ from contracts.wire import faults
 from contracts.wire import soap as wire
 from contracts.wire.headers import media_type
 from gateway.doors import other_format
-from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
     CHANNEL_MISMATCH,
@@ -34,6 +33,7 @@ from gateway.doors.errors import (
 )
 from gateway.doors.reply import Reply
 from gateway.doors.signature_hints import explained
+from gateway.exchange.answer_keys import answers_for, demand_key
 from gateway.journal.write import ReplayKey
 from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED

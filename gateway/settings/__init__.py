@@ -174,6 +174,12 @@ class Settings:
     provider_seconds: float = _setting(
         15.0, "time that a provider has to answer a call that somebody waits for, in seconds", _SOME
     )
+    push_seconds: float = _setting(15.0, "seconds that a receiver of feeds has to answer a webhook", _SOME)
+    push_dead_seconds: float = _setting(86_400.0, "seconds that a receiver may fail before it is paused", _SOME)
+    push_networks: str = _setting("", "networks besides public addresses that feeds are pushed to; empty: none")
+    push_anchors: str = _setting(
+        "", "authorities of receivers besides the exchange's: a file (PEM), or `system` for the system's; empty: none"
+    )
     token_seconds: int = _setting(600, "life of an access token, in seconds", _COUNT)
     status_seconds: float = _setting(
         300.0, "how often outside authorities are asked what they have revoked, in seconds", _SOME

@@ -106,6 +106,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.doors.api.feeds:read_feed",
         "gateway.doors.api.feeds:read_state",
         "gateway.doors.api.keys:read_keys",
+        "gateway.doors.api.subscriptions:read_subscription",
         "gateway.doors.api.tokens:read_metadata",
         "gateway.doors.api.transfers:read_transfer",
         "gateway.doors.http.channel:identify",

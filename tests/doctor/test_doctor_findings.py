@@ -261,6 +261,7 @@ APART |= {
 }  # test_doctor_vault.py
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
 APART |= {"stamp.overdue", "stamp.trouble"}  # the same
+APART |= {"push.altered", "push.paused"}  # tests/push/test_push_operating.py
 
 
 @pytest.mark.parametrize("code", CASES)

@@ -27,7 +27,7 @@ from starlette.routing import Mount, Router
 from contracts.base import safeyaml
 from contracts.base.errors import Failure
 from contracts.wire import problems
-from gateway.doors.api import audit, authority, feeds, keys, reconciliation, tokens, transfers
+from gateway.doors.api import audit, authority, feeds, keys, reconciliation, subscriptions, tokens, transfers
 from gateway.doors.api.connexion_parts import (
     ConnexionMiddleware,
     ProblemException,
@@ -68,13 +68,17 @@ def build_apis(services: Services) -> ApiApp:
         "readFeed": feeds.read_feed,
         "readState": feeds.read_state,
         "readTransfer": transfers.read_transfer,
+        **subscriptions.HANDLERS,
         **audit.HANDLERS,
         "readProof": audit.read_proof,
         "readEntries": audit.read_entries,
         "reconcileCounts": reconciliation.reconcile,
         "readRevocationList": authority.read_revocation_list,
     }
-    documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit", "authority")]
+    documents = [
+        DOCUMENTS / f"{name}.yaml"
+        for name in ("tokens", "keys", "feeds", "subscriptions", "transfers", "audit", "authority")
+    ]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
 

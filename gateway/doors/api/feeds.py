@@ -21,15 +21,15 @@ from contracts.base.times import rfc3339
 from contracts.compiled.contract import CompiledContract
 from contracts.wire import jsontext
 from gateway.doors.api.errors import API_INVALID, FEED_UNKNOWN
-from gateway.doors.api.feed_masks import Masks, masked, masks_of
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.encryption import demand_key
 from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
+from gateway.exchange.answer_keys import demand_key
 from gateway.exchange.quotas import GrantQuery, UsedUp, decide, refused, uses_of
 from gateway.feeds import Page, RawPage, read, read_raw
 from gateway.feeds import cursor as cursors
 from gateway.feeds.heads import head_of
+from gateway.feeds.masks import Masks, masked, masks_of
 from gateway.feeds.places import Bounds, Times, bounds, moment
 from gateway.feeds.sessions import NOTE, Reader, Span, counted
 from gateway.feeds.standing import standing

@@ -36,6 +36,7 @@ from gateway.journal.schema.console_tables import (
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
 from gateway.journal.schema.metadata import metadata as metadata
+from gateway.journal.schema.push_tables import push_subscription as push_subscription
 from gateway.journal.schema.registry_tables import (
     access_grant as access_grant,
 )
