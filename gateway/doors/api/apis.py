@@ -27,7 +27,17 @@ from starlette.routing import Mount, Router
 from contracts.base import safeyaml
 from contracts.base.errors import Failure
 from contracts.wire import problems
-from gateway.doors.api import audit, authority, feed_digests, feeds, keys, reconciliation, tokens, transfers
+from gateway.doors.api import (
+    audit,
+    authority,
+    feed_digests,
+    feed_readers,
+    feeds,
+    keys,
+    reconciliation,
+    tokens,
+    transfers,
+)
 from gateway.doors.api.connexion_parts import (
     ConnexionMiddleware,
     ProblemException,
@@ -68,6 +78,7 @@ def build_apis(services: Services) -> ApiApp:
         "readFeed": feeds.read_feed,
         "readState": feeds.read_state,
         "readDigests": feed_digests.read_digests,
+        "listReaders": feed_readers.list_readers,
         "readTransfer": transfers.read_transfer,
         **audit.HANDLERS,
         "readProof": audit.read_proof,

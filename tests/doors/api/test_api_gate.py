@@ -23,7 +23,8 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer listFeeds readFeed readState readDigests readTransfer readCheckpoint readTile "
+    "issueToken readAuthorizationServer listFeeds readFeed readState readDigests listReaders "
+    "readTransfer readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
