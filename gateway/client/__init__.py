@@ -29,6 +29,7 @@ from gateway.client.errors import (
     RefusedPolicy,
     RefusedTheirs,
 )
+from gateway.client.feed_digests import Comparison, Digesting, SealedDigest
 from gateway.client.feeds import FeedPage
 from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
@@ -41,6 +42,8 @@ __all__ = [
     "BadUsage",
     "Client",
     "ClientError",
+    "Comparison",
+    "Digesting",
     "FeedPage",
     "Identity",
     "LogObjection",
@@ -53,4 +56,5 @@ __all__ = [
     "RefusedOurs",
     "RefusedPolicy",
     "RefusedTheirs",
+    "SealedDigest",
 ]

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from lxml import etree
 
 from contracts.base.words import Language
-from gateway.client import access_token, rest, retries, soap
+from gateway.client import access_token, feed_digests, rest, retries, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
 from gateway.client.audit import proofs, reconciliation
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
@@ -37,6 +37,7 @@ from gateway.client.errors import (
     Refused,
     refused,
 )
+from gateway.client.feed_digests import SealedDigest
 from gateway.client.feeds import FeedPage, page_query
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
@@ -228,6 +229,17 @@ class AsyncClient:
             page = await self._read("GET", f"/feeds/{contract}/state?{query}", FeedPage.read)
             yield page
             after, more = page.next, page.more
+
+    async def digests(
+        self, contract: str, *, since: datetime | str | None = None, until: datetime | str | None = None
+    ) -> tuple[SealedDigest, ...]:
+        """The sealed digests of the hours that end after `since`, up to `until`. Each was checked to be in the log."""
+        found: list[SealedDigest] = []
+        async for page in feed_digests.pages(self._read, self.identity.log_key, contract, since, until):
+            if page.note is not None:
+                await self.witness.see(page.note, self._consistency)
+            found += page.digests
+        return tuple(found)
 
     async def transfer(self, transfer: str) -> dict[str, Any]:
         """The state of a transfer of this system."""

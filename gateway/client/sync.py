@@ -22,6 +22,7 @@ from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
+from gateway.client.feed_digests import SealedDigest
 from gateway.client.feeds import FeedPage
 from gateway.client.identities.identity import Identity
 from security.transparency.checkpoint import Checkpoint
@@ -110,6 +111,11 @@ class Client:
 
     def state(self, contract: str, limit: int = 1000) -> Iterator[FeedPage]:
         yield from self._each(self._client.state(contract, limit))
+
+    def digests(
+        self, contract: str, *, since: datetime | str | None = None, until: datetime | str | None = None
+    ) -> tuple[SealedDigest, ...]:
+        return self._done(self._client.digests(contract, since=since, until=until))
 
     def _each(self, pages: AsyncIterator[FeedPage]) -> Iterator[FeedPage]:
         async def next_page() -> FeedPage | None:

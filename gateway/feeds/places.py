@@ -69,6 +69,11 @@ def bounds(connection: Connection, contract: str, after: str | None, times: Time
     return Bounds(low, high, high < newest or _signed(connection) >= times.until)
 
 
+def before(connection: Connection, contract: str, time: float) -> int:
+    """The offset of the last event that was sequenced before a time; 0 if there is none."""
+    return _before(connection, contract, time, head(connection, contract))
+
+
 def check(connection: Connection, contract: str, offset: int) -> None:
     """Refuses a cursor whose event does not exist: it was lost in a restore, or never existed."""
     last = (

@@ -27,7 +27,18 @@ from starlette.routing import Mount, Router
 from contracts.base import safeyaml
 from contracts.base.errors import Failure
 from contracts.wire import problems
-from gateway.doors.api import audit, authority, feeds, keys, reconciliation, subscriptions, tokens, transfers
+from gateway.doors.api import (
+    audit,
+    authority,
+    feed_digests,
+    feed_readers,
+    feeds,
+    keys,
+    reconciliation,
+    subscriptions,
+    tokens,
+    transfers,
+)
 from gateway.doors.api.connexion_parts import (
     ConnexionMiddleware,
     ProblemException,
@@ -67,6 +78,8 @@ def build_apis(services: Services) -> ApiApp:
         "listFeeds": feeds.list_feeds,
         "readFeed": feeds.read_feed,
         "readState": feeds.read_state,
+        "readDigests": feed_digests.read_digests,
+        "listReaders": feed_readers.list_readers,
         "readTransfer": transfers.read_transfer,
         **subscriptions.HANDLERS,
         **audit.HANDLERS,

@@ -23,9 +23,10 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer listFeeds readFeed readState readTransfer readCheckpoint readTile "
-    "readConsistency readOrigin readProof readEntries reconcileCounts readStatus listSubscriptions subscribe "
-    "readSubscription endSubscription pauseSubscription resumeSubscription moveSubscription replaySubscription"
+    "issueToken readAuthorizationServer listFeeds readFeed readState readDigests listReaders "
+    "readTransfer readCheckpoint readTile readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
+    "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
+    "moveSubscription replaySubscription"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
