@@ -26,7 +26,6 @@ from sqlalchemy import Connection, select
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
-from gateway.feeds import cursor as cursors
 from gateway.feeds import places
 from gateway.feeds.places import ALWAYS, Times
 from gateway.feeds.sessions import Span
@@ -49,7 +48,7 @@ CloudEvent = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Page:
     """`next` is the cursor of the next page, also if `more` is false. `span` is None for a page without events.
-    `complete`: no event will come into the range of times any more.
+    `complete`: no event will come into the range of times any more. `offsets`: of the events.
     """
 
     events: tuple[CloudEvent, ...]
@@ -57,6 +56,7 @@ class Page:
     more: bool
     span: Span | None = None
     complete: bool = False
+    offsets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class RawPage:
     more: bool
     span: Span | None = None
     complete: bool = False
+    offsets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def read(
         for event in events:
             if "data" in event:
                 event["data"] = mask(event["data"])
-    return Page(tuple(events), next, more, span, complete)
+    return Page(tuple(events), next, more, span, complete, tuple(row.offset for row in rows))
 
 
 def events_of(
@@ -166,7 +167,8 @@ def read_raw(
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered), complete)
+    span = _span(connection, rows, bodies.tampered)
+    return RawPage(tuple(events), next, more, span, complete, tuple(row.offset for row in rows))
 
 
 def _span(connection: Connection, rows: Sequence[FeedRow], tampered: tuple[int, ...]) -> Span | None:
@@ -259,7 +261,11 @@ def _rows(
         places.check(connection, contract, low)
     rows = [FeedRow.of(row) for row in events[:limit]]
     more = len(events) > limit
-    return rows, cursors.encode(contract, rows[-1].offset if rows else low), more, complete and not more
+    return rows, _cursor(connection, contract, rows, low), more, complete and not more
+
+
+def _cursor(connection: Connection, contract: str, rows: Sequence[FeedRow], low: int) -> str:
+    return places.cursor_at(connection, contract, rows[-1].offset if rows else low)
 
 
 def _sender(event: str) -> str:
