@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
+import pickle
 import random
 import signal
 import time
@@ -11,13 +13,17 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from connexion.spec import OpenAPISpecification
 
 from bench.demo import demo_settings, running, world_of
+from contracts.base import safeyaml
 from contracts.compiled import contract
 from contracts.compiled.contract import CompiledContract
 from examples.story import World
+from gateway.doors.api import apis
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
@@ -91,6 +97,31 @@ def rsa_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "rsa_keys", cache(sandbox.rsa_keys))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documents() -> Iterator[None]:
+    """The documents of our APIs are read and checked once a run. Hundreds of tests build the applications of them, and
+    each build read three and checked them against the schema of OpenAPI several times: half of what such a test
+    cost."""
+    read, checked = cache(_pickled), set[bytes]()
+    check = OpenAPISpecification._validate_spec.__func__
+
+    def once(kind: type[OpenAPISpecification], document: dict[str, object]) -> None:
+        name = hashlib.sha256(pickle.dumps(document)).digest()
+        if name not in checked:
+            check(kind, document)
+            checked.add(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apis, "safeyaml", SimpleNamespace(load=lambda text: pickle.loads(read(text))))
+        patch.setattr(OpenAPISpecification, "_validate_spec", classmethod(once))
+        yield
+
+
+def _pickled(text: str) -> bytes:
+    """So that each reader has objects of its own."""
+    return pickle.dumps(safeyaml.load(text))
 
 
 @pytest.fixture(scope="session")
