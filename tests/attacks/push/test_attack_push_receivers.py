@@ -14,7 +14,6 @@ from tests.doors.api.client import World
 from tests.push.receiving import FEED, Receiver, call, filled, pushing, receiving, row, run, subscribed
 from tests.registry.making import House
 
-
 pytestmark = pytest.mark.attack("push: receivers that lie or lead elsewhere")
 
 
