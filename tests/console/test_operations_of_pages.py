@@ -59,6 +59,7 @@ OF_ACCESS = {
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
     "previewGrant",
 }  # fmt: skip
+OF_PUSHES = {"listPushes", "readPush", "decidePush"}  # tested in test_pushes
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "enrolSystem", "readEnrolment", "keepKeys", "readHandout", "listAgencies", "readAgency", "suspendAgency",
@@ -124,7 +125,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried.append(OF_STEWARDS)
+    tried += [OF_STEWARDS, OF_PUSHES]
     assert set(operations()) == set().union(*tried)
 
 

@@ -57,6 +57,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/routes": ("OPSAVCG", ""),
     "/search": ("OPACG", "OPACG"),
     "/search/export": ("", "OA"),
+    "/subscriptions": ("OPA", "P"),
     "/systems": ("OPSACG", "OP"),
     "/systems/{system}/enrol": ("OP", "OP"),
     "/systems/{system}/enrolments": ("OPSACG", ""),
