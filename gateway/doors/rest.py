@@ -252,7 +252,7 @@ class RestDoor:
         receiver: EncryptKey | None = None,
     ) -> Reply:
         """Signs the reply with receipt, newest checkpoint and the request's signature (`proof`, if known). Encrypts its
-        body for `receiver`.
+        body for `receiver`. A streamed body is not covered: its parts prove themselves.
         """
         headers, body = reply.headers, reply.body
         if receiver is not None:
@@ -266,7 +266,12 @@ class RestDoor:
             headers["lgsp-checkpoint"] = f":{note}:"
         headers.update(
             http_signatures.sign_response(
-                reply.status, headers, body, proof or received.headers, self.signing_key, self.clock()
+                reply.status,
+                headers,
+                body if reply.parts is None else None,
+                proof or received.headers,
+                self.signing_key,
+                self.clock(),
             )
         )
         return reply if body is reply.body else Reply(reply.status, headers, body)

@@ -30,6 +30,7 @@ from gateway.feeds import cursor as cursors
 from gateway.feeds import places
 from gateway.feeds.places import ALWAYS, Times
 from gateway.feeds.sessions import Span
+from gateway.journal import feed_log
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
@@ -48,7 +49,7 @@ CloudEvent = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Page:
     """`next` is the cursor of the next page, also if `more` is false. `span` is None for a page without events.
-    `complete`: no event will come into the range of times any more.
+    `complete`: no event will come into the range of times any more. `offsets`: of the events.
     """
 
     events: tuple[CloudEvent, ...]
@@ -56,6 +57,7 @@ class Page:
     more: bool
     span: Span | None = None
     complete: bool = False
+    offsets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class RawPage:
     more: bool
     span: Span | None = None
     complete: bool = False
+    offsets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def read(
         for event in events:
             if "data" in event:
                 event["data"] = mask(event["data"])
-    return Page(tuple(events), next, more, span, complete)
+    return Page(tuple(events), next, more, span, complete, tuple(row.offset for row in rows))
 
 
 def events_of(
@@ -160,7 +163,8 @@ def read_raw(
         tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
         end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
         events.append(head + tail + end)
-    return RawPage(tuple(events), next, more, _span(connection, rows, bodies.tampered), complete)
+    span = _span(connection, rows, bodies.tampered)
+    return RawPage(tuple(events), next, more, span, complete, tuple(row.offset for row in rows))
 
 
 def _span(connection: Connection, rows: Sequence[FeedRow], tampered: tuple[int, ...]) -> Span | None:
@@ -250,7 +254,11 @@ def _rows(
         places.check(connection, contract, low)
     rows = [FeedRow.of(row) for row in events[:limit]]
     more = len(events) > limit
-    return rows, cursors.encode(contract, rows[-1].offset if rows else low), more, complete and not more
+    return rows, _cursor(connection, contract, rows, low), more, complete and not more
+
+
+def _cursor(connection: Connection, contract: str, rows: Sequence[FeedRow], low: int) -> str:
+    return cursors.encode(contract, rows[-1].offset if rows else low, feed_log.name(connection))
 
 
 def _end(event: str) -> str | None:

@@ -26,10 +26,11 @@ from contracts.canonical.model import Contract
 from contracts.compiled.identity import keys_of, subject_of
 from gateway.feeds import cursor as cursors
 from gateway.feeds import keys
-from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_NO_STATE
-from gateway.feeds.places import head
+from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_NO_STATE, FEED_OTHER_LOG
+from gateway.feeds.places import head, resynced
 from gateway.feeds.reading import COLUMNS, MOST, CloudEvent, FeedRow, events_of
 from gateway.feeds.sessions import Span
+from gateway.journal import feed_log
 from gateway.journal.schema import tables
 from gateway.journal.write import KeyRow
 from gateway.transfer.key_seals import HashId, is_sound
@@ -43,10 +44,13 @@ _key: Final = tables.feed_key.c
 
 
 class _Place(NamedTuple):
-    """`head`: the offset of the newest event when the first page was read. `after`: the last transfer of the pages."""
+    """`head`: the offset of the newest event when the first page was read. `after`: the last transfer of the pages.
+    `log`: as of a cursor.
+    """
 
     head: int
     after: str = ""
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,10 @@ def standing(
     """A page of up to `limit` events. `feed.no-state` for a contract without business keys, `feed.bad-cursor`."""
     if not any(operation.identity is not None for operation in contract.fed):
         raise FEED_NO_STATE(contract=contract.name)
-    place = _decode(after, contract.name) if after else _Place(head(connection, contract.name))
+    log = feed_log.name(connection)
+    place = _decode(after, contract.name) if after else _Place(head(connection, contract.name), log=log)
+    if place.log and place.log != log:
+        raise resynced(connection, FEED_OTHER_LOG(contract=contract.name), (contract.name,))
     limit = max(1, min(limit, MOST))
     live = (
         select(_key.transfer)
@@ -93,7 +100,7 @@ def standing(
     if span is not None:
         span = span._replace(tampered=tuple(sorted({*span.tampered, *changed})))
     next = _encode(contract.name, place._replace(after=transfers[-1] if transfers else place.after))
-    return Standing(tuple(shown), next, more, cursors.encode(contract.name, place.head), span)
+    return Standing(tuple(shown), next, more, cursors.encode(contract.name, place.head, log), span)
 
 
 def _keys(connection: Connection, contract: str, transfers: Sequence[str]) -> dict[str, list[KeyRow]]:
@@ -139,7 +146,7 @@ def _with_items(value: Mapping[str, Any], path: Sequence[str], at: Collection[in
 
 
 def _encode(contract: str, place: _Place) -> str:
-    text = f"{_VERSION} {contract} {place.head} {place.after}"
+    text = f"{_VERSION} {contract} {place.head} {place.after}" + (f" {place.log}" if place.log else "")
     return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
 
 
@@ -148,12 +155,13 @@ def _decode(cursor: str, contract: str) -> _Place:
         if len(cursor) > _LONGEST:
             raise ValueError
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        version, feed, text, after = base64.urlsafe_b64decode(padded).decode("utf-8").split(" ")
+        version, feed, text, after, *logs = base64.urlsafe_b64decode(padded).decode("utf-8").split(" ")
         offset = whole_number(text)
-        if version != _VERSION or offset is None or _encode(feed, _Place(offset, after)) != cursor:
+        place = _Place(offset or 0, after, " ".join(logs))
+        if version != _VERSION or offset is None or _encode(feed, place) != cursor:
             raise ValueError
     except (ValueError, binascii.Error):
         raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.not-ours")) from None
     if feed != contract:
         raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.other-feed", feed=feed))
-    return _Place(offset, after)
+    return place

@@ -165,6 +165,13 @@ class Settings:
         "are closed with 429",
         _COUNT,
     )
+    agency_streams: int = _setting(
+        64, "streams of feeds that one agency may have open at one door process; more get 429", _COUNT
+    )
+    door_streams: int = _setting(1024, "streams of feeds that one door process may have open; more get 503", _COUNT)
+    stream_seconds: float = _setting(
+        300.0, "how long a stream of a feed stays open before its reader has to connect again, in seconds", _SOME
+    )
     agency_processor: float = _setting(
         0.25,
         "processor seconds a second that the large bodies of one agency may cost one door process, saved "

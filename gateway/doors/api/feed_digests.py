@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from contracts.base.times import rfc3339
 from gateway.audit.log import proofs
 from gateway.audit.log.transfer_proofs import text
-from gateway.doors.api.feeds import _decided, _times
+from gateway.doors.api.feed_pages import times_of
+from gateway.doors.api.feed_readings import decided
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
 from gateway.feeds import digests
@@ -26,8 +27,9 @@ MOST_HOURS: Final = 10_000  # are looked up for one answer
 
 async def read_digests(services: Services, request: ApiRequest) -> Reply:
     """The digests of the hours that end after `since`, up to `until`."""
-    contract, _ = _decided(services, request)
-    times, limit = _times(request.params), request.params["limit"]
+    name = f"{request.params['contract']}/v{request.params['major']}"
+    contract, _ = decided(services, request, name)
+    times, limit = times_of(request.params), request.params["limit"]
     found = await services.readers.run(request.owner, _read, services, contract.contract.name, times, limit)
     return Reply(200, {"content-type": "application/json"}, json.dumps(found, ensure_ascii=False).encode())
 

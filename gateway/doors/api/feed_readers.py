@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sqlalchemy import Connection
+
 from contracts.base.times import rfc3339
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
 from gateway.exchange.feed_readers import FeedReader, readers
-from gateway.feeds import cursor as cursors
+from gateway.feeds.places import cursor_at
 from gateway.registry.snapshot import Snapshot
 
 
@@ -26,15 +28,15 @@ async def list_readers(services: Services, request: ApiRequest) -> Reply:
 def _listed(services: Services, snapshot: Snapshot, agency: str, at: float) -> list[dict[str, Any]]:
     """Runs in a thread."""
     with services.engine.connect() as connection:
-        return [shown(each) for each in readers(connection, snapshot, at, agency=agency)]
+        return [_shown(connection, each) for each in readers(connection, snapshot, at, agency=agency)]
 
 
-def shown(each: FeedReader) -> dict[str, Any]:
+def _shown(connection: Connection, each: FeedReader) -> dict[str, Any]:
     return {
         "contract": each.contract,
         "agency": each.agency,
         "system": each.system,
-        "position": cursors.encode(each.contract, each.position) if each.position else None,
+        "position": cursor_at(connection, each.contract, each.position) if each.position else None,
         "offset": each.position,
         "newest": each.head,
         "readAt": None if each.read_at is None else rfc3339(each.read_at),

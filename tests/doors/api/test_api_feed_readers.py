@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.doors.api.feeds import close_sessions
+from gateway.doors.api.feed_readings import close_sessions
 from gateway.exchange.feed_readers import readers
 from tests.doors.api.client import World
 
