@@ -28,10 +28,10 @@ async def list_readers(services: Services, request: ApiRequest) -> Reply:
 def _listed(services: Services, snapshot: Snapshot, agency: str, at: float) -> list[dict[str, Any]]:
     """Runs in a thread."""
     with services.engine.connect() as connection:
-        return [shown(connection, each) for each in readers(connection, snapshot, at, agency=agency)]
+        return [_shown(connection, each) for each in readers(connection, snapshot, at, agency=agency)]
 
 
-def shown(connection: Connection, each: FeedReader) -> dict[str, Any]:
+def _shown(connection: Connection, each: FeedReader) -> dict[str, Any]:
     return {
         "contract": each.contract,
         "agency": each.agency,
