@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from types import TracebackType
@@ -23,7 +23,7 @@ from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
 from gateway.client.feed_digests import SealedDigest
-from gateway.client.feeds import FeedPage
+from gateway.client.feeds import FeedEvent, FeedPage
 from gateway.client.identities.identity import Identity
 from security.transparency.checkpoint import Checkpoint
 
@@ -117,12 +117,15 @@ class Client:
     ) -> tuple[SealedDigest, ...]:
         return self._done(self._client.digests(contract, since=since, until=until))
 
-    def _each(self, pages: AsyncIterator[FeedPage]) -> Iterator[FeedPage]:
-        async def next_page() -> FeedPage | None:
-            return await anext(pages, None)
+    def stream(self, contract: str | Sequence[str], after: str | None = None, **filters: str) -> Iterator[FeedEvent]:
+        yield from self._each(self._client.stream(contract, after, **filters))
 
-        while (page := self._done(next_page())) is not None:
-            yield page
+    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        async def next_item() -> T | None:
+            return await anext(items, None)
+
+        while (item := self._done(next_item())) is not None:
+            yield item
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))

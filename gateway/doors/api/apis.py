@@ -77,6 +77,7 @@ def build_apis(services: Services) -> ApiApp:
         "readKeys": keys.read_keys,
         "listFeeds": feeds.list_feeds,
         "readFeed": feeds.read_feed,
+        "readFeeds": feeds.read_feeds,
         "readState": feeds.read_state,
         "readDigests": feed_digests.read_digests,
         "listReaders": feed_readers.list_readers,

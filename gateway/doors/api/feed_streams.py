@@ -180,7 +180,7 @@ class FeedStream:
             contract, decision = decided(self.services, request, name)
             key = demand_key(contract.contract, request.snapshot, request.proven.system, request.received.at)
             after = cursors.encode(name, offsets[name], self._log)
-            part = Part(after, self._limit, self._times)
+            part = Part(after, self._limit, self._times, self.part.filter)
             make = partial(make_page, self.services, contract, part)
             page = await reading(self.services, request, contract, decision, make, replay)
             replay = None
