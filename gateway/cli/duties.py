@@ -39,7 +39,7 @@ _OF: Final[Mapping[Duty, str]] = {
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         backup check, restore from
         client call, client soap, client token, client feed, client reconcile, client prove, client checkpoints
-        client accept-log, client keygen, client install
+        client transfers, client accept-log, client keygen, client install
         contract import-wsdl, contract import-openapi, contract new, contract try, contract check
         witness key, witness add-log, witness status, witness run
     """,

@@ -40,6 +40,7 @@ from gateway.client.errors import (
 from gateway.client.feeds import FeedPage, page_query
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
+from gateway.client.transfers import Transfers
 from gateway.client.transport import HttpTransport, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
@@ -53,7 +54,7 @@ _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(Transfers):
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
     `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first
@@ -228,13 +229,6 @@ class AsyncClient:
             page = await self._read("GET", f"/feeds/{contract}/state?{query}", FeedPage.read)
             yield page
             after, more = page.next, page.more
-
-    async def transfer(self, transfer: str) -> dict[str, Any]:
-        """The state of a transfer of this system."""
-        content: dict[str, Any] = await self._read(
-            "GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json()
-        )
-        return content
 
     async def reconcile(self, statement: Statement) -> dict[str, Any]:
         """Compare the agency's own counts of a day with the gateway's log (openapi/audit.yaml)."""

@@ -24,6 +24,7 @@ from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
 from gateway.client.feeds import FeedPage
 from gateway.client.identities.identity import Identity
+from gateway.client.transfers import EVERY, Wanted
 from security.transparency.checkpoint import Checkpoint
 
 T = TypeVar("T")
@@ -111,15 +112,18 @@ class Client:
     def state(self, contract: str, limit: int = 1000) -> Iterator[FeedPage]:
         yield from self._each(self._client.state(contract, limit))
 
-    def _each(self, pages: AsyncIterator[FeedPage]) -> Iterator[FeedPage]:
-        async def next_page() -> FeedPage | None:
-            return await anext(pages, None)
+    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        async def next_one() -> T | None:
+            return await anext(items, None)
 
-        while (page := self._done(next_page())) is not None:
-            yield page
+        while (item := self._done(next_one())) is not None:
+            yield item
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))
+
+    def transfers(self, wanted: Wanted = EVERY, limit: int = 100) -> Iterator[dict[str, Any]]:
+        yield from self._each(self._client.transfers(wanted, limit))
 
     def reconcile(self, statement: Statement) -> dict[str, Any]:
         return self._done(self._client.reconcile(statement))

@@ -263,7 +263,6 @@ UNKNOWN = [
     "/registry",
     "/swagger.json",
     "/tokens",
-    "/transfers",
     "/transfers/",
     "/ui",
     "/ui/",

@@ -120,6 +120,9 @@ def targets() -> list[tuple[str, str]]:
         ("GET", "/audit/tile/entries/000.p/{}"),
         ("GET", "/audit/proof/{}"),
         ("GET", "/transfers/{}"),
+        ("GET", "/transfers?limit={}"),
+        ("GET", "/transfers?after={}"),
+        ("GET", "/transfers?since={}"),
         ("GET", "/audit/origin?origin={}"),
         ("GET", "/audit/consistency?from=0&origin={}"),
     ]

@@ -27,7 +27,7 @@ from starlette.routing import Mount, Router
 from contracts.base import safeyaml
 from contracts.base.errors import Failure
 from contracts.wire import problems
-from gateway.doors.api import audit, authority, feeds, keys, reconciliation, tokens, transfers
+from gateway.doors.api import audit, authority, feeds, keys, reconciliation, tokens, transfer_list, transfers
 from gateway.doors.api.connexion_parts import (
     ConnexionMiddleware,
     ProblemException,
@@ -67,6 +67,7 @@ def build_apis(services: Services) -> ApiApp:
         "listFeeds": feeds.list_feeds,
         "readFeed": feeds.read_feed,
         "readState": feeds.read_state,
+        "listTransfers": transfer_list.list_transfers,
         "readTransfer": transfers.read_transfer,
         **audit.HANDLERS,
         "readProof": audit.read_proof,

@@ -146,6 +146,8 @@ transfer = Table(
     UniqueConstraint("caller_system", "contract", "operation", "message_id", name="one_message"),
 )
 Index("transfer_state", transfer.c.state, transfer.c.id)
+Index("transfer_caller", transfer.c.caller_system, transfer.c.id)
+Index("transfer_provider", transfer.c.provider, transfer.c.id)
 
 log_pending = Table(
     "log_pending",
@@ -231,14 +233,24 @@ queue = Table(
     Column("transfer", Text, primary_key=True),
     Column("provider", Text, nullable=False),
     Column("body_ref", Text, nullable=False),  # vault id of the canonical message
-    Column("state", Text, nullable=False),  # waiting | leased | done | dead
+    Column("state", Text, nullable=False),  # waiting | leased | held | done | dead
     Column("tries", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
     Column("epoch", BigInteger),
     Column("last_failure", Text),
+    Column("priority", Integer, nullable=False, server_default="0"),  # the higher ones go first
+    Column("order_key", Text),  # keyed hash: messages with one key go one after the other; NULL: in any order
+    Column("place", BigInteger, nullable=False, server_default="0"),  # in the order of its key
+    Column("callback", Text),  # wanted | done | dead: the note to the sender that it ended; NULL: there is none
+    Column("callback_tries", Integer, nullable=False, server_default="0"),
+    Column("callback_at", Float, nullable=False, server_default="0"),  # of the next try
+    Column("callback_failure", Text),
 )
 Index("queue_due", queue.c.state, queue.c.next_at)
 Index("queue_state", queue.c.state, queue.c.transfer)
+Index("queue_next", queue.c.state, queue.c.provider, queue.c.priority, queue.c.next_at)
+Index("queue_order", queue.c.order_key, queue.c.state, queue.c.place)
+Index("queue_callback", queue.c.callback, queue.c.state, queue.c.callback_at)
 Index("queue_provider", queue.c.state, queue.c.provider, queue.c.transfer)
 vault = Table(
     "vault",
