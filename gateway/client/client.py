@@ -115,10 +115,12 @@ class AsyncClient(Transfers):
         *,
         content_type: str = rest.JSON,
         language: Language | None = None,
+        respond_async: bool = False,
     ) -> Answer:
         """Call a REST operation. Raises `ClientError`.
 
-        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`).
+        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`). `respond_async`: the
+        gateway may answer 202 with a receipt; `answer(transfer)` fetches the answer then.
         """
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
         message = rest.Message(
@@ -128,6 +130,7 @@ class AsyncClient(Transfers):
             message_id=message_id or (rest.new_message_id() if method == "POST" else None),
             content_type=content_type,
             language=language or self._language,
+            respond_async=respond_async,
         )
         named = _CONTRACT.match(path)
         contract = named[1] if named is not None and content is not None else None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from gateway.client.answers import Answer
 
 T = TypeVar("T")
+_PAUSE: Final = 1.0  # seconds between two looks for an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,30 @@ class Wanted:
 EVERY = Wanted()
 
 
-class Transfers:
+class Transfers(ABC):
     """The calls of a client about its transfers. `_read` makes a signed call and reads its verified answer."""
 
-    async def _read(self, method: str, path: str, read: Callable[[Answer], T], body: dict[str, Any] | None = None) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _read(
+        self, method: str, path: str, read: Callable[[Answer], T], body: dict[str, Any] | None = None
+    ) -> T: ...
 
     async def transfer(self, transfer: str) -> dict[str, Any]:
         """The state of a transfer of this system."""
         content: dict[str, Any] = await self._read("GET", _path(transfer), lambda answer: answer.json())
         return content
+
+    async def answer(self, transfer: str, *, seconds: float = 0.0) -> Answer:
+        """The answer of a transfer that this system sent. Waits up to `seconds` for its end; its status is 202 if it
+        has not ended then. Raises `Refused` for a transfer that failed.
+        """
+        until = asyncio.get_running_loop().time() + seconds
+        while True:
+            answer = await self._read("GET", f"{_path(transfer)}/answer", lambda answer: answer)
+            left = until - asyncio.get_running_loop().time()
+            if answer.status != 202 or left <= 0:
+                return answer
+            await asyncio.sleep(min(_PAUSE, left))
 
     async def transfers(self, wanted: Wanted = EVERY, limit: int = 100) -> AsyncIterator[dict[str, Any]]:
         """The transfers that this system sent or received, and its refused requests, newest first."""

@@ -116,6 +116,34 @@ def test_a_system_lists_what_it_sent_and_received(client: Clients) -> None:
         next(client("y-te").transfers(Wanted(since=datetime(2026, 1, 1))))
 
 
+@pytest.mark.parametrize("pattern", ["query", "dispatch"])
+def test_a_call_that_is_answered_later(client: Clients, pattern: str) -> None:
+    """A receipt at once; the answer for its sender alone, as the call itself would have given it."""
+    if pattern == "query":
+        kit, call = client("y-te"), ("GET", QUESTION)
+        taken, now = kit.rest(*call, respond_async=True), kit.rest(*call).json()
+    else:
+        kit, known_as = client("phan-anh"), str(uuid.uuid4())
+        message = ("POST", "/field-report/v1/requests", messages.field_report(area="01273"), known_as)
+        taken = kit.rest(*message, respond_async=True)
+        now = None
+    assert (taken.status, taken.headers["preference-applied"]) == (202, "respond-async")
+    transfer = taken.transfer
+    assert transfer is not None and taken.headers["location"] == f"/transfers/{transfer}"
+    assert taken.receipt is not None and set(taken.receipt.leaves) == {"intent"}
+    answer = kit.answer(transfer, seconds=60)
+    assert answer.status == 200 and answer.proven and answer.receipt is not None
+    assert now is None or answer.json() == now
+    assert kit.transfer(transfer)["state"] == "answered"
+    if now is None:
+        repeated = kit.rest(*message, respond_async=True)
+        assert (repeated.status, repeated.transfer, repeated.body) == (200, transfer, answer.body)
+    for other in ("kinh-te", "do-thi", "dieu-hanh"):
+        with pytest.raises(Refused) as no:
+            client(other).answer(transfer)
+        assert no.value.code == "transfer.unknown"
+
+
 def test_the_feed_page_by_page(client: Clients) -> None:
     sent = [f"NCHMF-{uuid.uuid4()}" for _ in range(3)]
     start = client("dieu-hanh").feed("incident-alert/v1", limit=1000).next

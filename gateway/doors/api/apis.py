@@ -27,7 +27,17 @@ from starlette.routing import Mount, Router
 from contracts.base import safeyaml
 from contracts.base.errors import Failure
 from contracts.wire import problems
-from gateway.doors.api import audit, authority, feeds, keys, reconciliation, tokens, transfer_list, transfers
+from gateway.doors.api import (
+    audit,
+    authority,
+    feeds,
+    keys,
+    reconciliation,
+    tokens,
+    transfer_answers,
+    transfer_list,
+    transfers,
+)
 from gateway.doors.api.connexion_parts import (
     ConnexionMiddleware,
     ProblemException,
@@ -69,6 +79,7 @@ def build_apis(services: Services) -> ApiApp:
         "readState": feeds.read_state,
         "listTransfers": transfer_list.list_transfers,
         "readTransfer": transfers.read_transfer,
+        "readAnswer": transfer_answers.read_answer,
         **audit.HANDLERS,
         "readProof": audit.read_proof,
         "readEntries": audit.read_entries,

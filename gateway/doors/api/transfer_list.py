@@ -2,8 +2,8 @@
 
 Theory of operation
 1. A page walks an index by system and id (`transfer_caller`, `transfer_provider`) from a cursor. Ids are UUIDv7, so
-   times are bounds of id. By a condition without an index it looks at `LOOKS` rows at most. It may be short then, with a
-   cursor to continue.
+   times are bounds of id. By a condition without an index it looks at `LOOKS` rows at most. It may be short then, with
+   a cursor to continue.
 2. A refused request has no row. It is found in the log by the search (`gateway.audit.search`), which is bounded too.
    Refusals are listed once they are in the log, some seconds after the answer.
 3. A cursor holds one place for each of the two. It is bound to the system and to the conditions of its list.

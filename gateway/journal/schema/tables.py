@@ -13,7 +13,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from gateway.journal.schema.console_tables import (
     console_account as console_account,
@@ -36,6 +47,7 @@ from gateway.journal.schema.console_tables import (
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
 from gateway.journal.schema.metadata import metadata as metadata
+from gateway.journal.schema.queue_table import queue as queue
 from gateway.journal.schema.registry_tables import (
     access_grant as access_grant,
 )
@@ -227,31 +239,6 @@ feed_keyed = Table(  # how far older events were taken up into `feed_key`
     Column("upto", BigInteger, nullable=False),  # the offset of the last event that was looked at
     Column("rules", Text, nullable=False),  # digest of the contract's identities
 )
-queue = Table(
-    "queue",
-    metadata,
-    Column("transfer", Text, primary_key=True),
-    Column("provider", Text, nullable=False),
-    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
-    Column("state", Text, nullable=False),  # waiting | leased | held | done | dead
-    Column("tries", Integer, nullable=False),
-    Column("next_at", Float, nullable=False),
-    Column("epoch", BigInteger),
-    Column("last_failure", Text),
-    Column("priority", Integer, nullable=False, server_default="0"),  # the higher ones go first
-    Column("order_key", Text),  # keyed hash: messages with one key go one after the other; NULL: in any order
-    Column("place", BigInteger, nullable=False, server_default="0"),  # in the order of its key
-    Column("callback", Text),  # wanted | done | dead: the note to the sender that it ended; NULL: there is none
-    Column("callback_tries", Integer, nullable=False, server_default="0"),
-    Column("callback_at", Float, nullable=False, server_default="0"),  # of the next try
-    Column("callback_failure", Text),
-)
-Index("queue_due", queue.c.state, queue.c.next_at)
-Index("queue_state", queue.c.state, queue.c.transfer)
-Index("queue_next", queue.c.state, queue.c.provider, queue.c.priority, queue.c.next_at)
-Index("queue_order", queue.c.order_key, queue.c.state, queue.c.place)
-Index("queue_callback", queue.c.callback, queue.c.state, queue.c.callback_at)
-Index("queue_provider", queue.c.state, queue.c.provider, queue.c.transfer)
 vault = Table(
     "vault",
     metadata,

@@ -23,8 +23,8 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer listFeeds readFeed readState listTransfers readTransfer readCheckpoint "
-    "readTile readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
+    "issueToken readAuthorizationServer listFeeds readFeed readState listTransfers readTransfer readAnswer "
+    "readCheckpoint readTile readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
