@@ -40,7 +40,7 @@ _OF: Final[Mapping[Duty, str]] = {
         backup check, restore from
         client call, client soap, client token, client feed, client feed-check,
         client reconcile, client prove, client checkpoints
-        client accept-log, client keygen, client install
+        client transfers, client accept-log, client keygen, client install
         contract import-wsdl, contract import-openapi, contract new, contract try, contract check
         witness key, witness add-log, witness status, witness run
     """,

@@ -42,6 +42,7 @@ from gateway.client.feed_digests import SealedDigest
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.rest import Prepared
+from gateway.client.transfers import Transfers
 from gateway.client.transport import HttpTransport, RawAnswer, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
@@ -55,7 +56,7 @@ _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
 
-class AsyncClient(FeedCalls):
+class AsyncClient(FeedCalls, Transfers):
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
     `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first
@@ -116,10 +117,12 @@ class AsyncClient(FeedCalls):
         *,
         content_type: str = rest.JSON,
         language: Language | None = None,
+        respond_async: bool = False,
     ) -> Answer:
         """Call a REST operation. Raises `ClientError`.
 
-        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`).
+        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`). `respond_async`: the
+        gateway may answer 202 with a receipt; `answer(transfer)` fetches the answer then.
         """
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
         message = rest.Message(
@@ -129,6 +132,7 @@ class AsyncClient(FeedCalls):
             message_id=message_id or (rest.new_message_id() if method == "POST" else None),
             content_type=content_type,
             language=language or self._language,
+            respond_async=respond_async,
         )
         named = _CONTRACT.match(path)
         contract = named[1] if named is not None and content is not None else None
@@ -195,13 +199,6 @@ class AsyncClient(FeedCalls):
                 await self.witness.see(page.note, self._consistency)
             found += page.digests
         return tuple(found)
-
-    async def transfer(self, transfer: str) -> dict[str, Any]:
-        """The state of a transfer of this system."""
-        content: dict[str, Any] = await self._read(
-            "GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json()
-        )
-        return content
 
     async def reconcile(self, statement: Statement) -> dict[str, Any]:
         """Compare the agency's own counts of a day with the gateway's log (openapi/audit.yaml)."""

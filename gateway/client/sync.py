@@ -25,6 +25,7 @@ from gateway.client.client import AsyncClient
 from gateway.client.feed_digests import SealedDigest
 from gateway.client.feeds import FeedEvent, FeedPage
 from gateway.client.identities.identity import Identity
+from gateway.client.transfers import EVERY, Wanted
 from security.transparency.checkpoint import Checkpoint
 
 T = TypeVar("T")
@@ -71,10 +72,18 @@ class Client:
         *,
         content_type: str = rest.JSON,
         language: Language | None = None,
+        respond_async: bool = False,
     ) -> Answer:
-        return self._done(
-            self._client.rest(method, path, body, message_id, content_type=content_type, language=language)
+        call = self._client.rest(
+            method,
+            path,
+            body,
+            message_id,
+            content_type=content_type,
+            language=language,
+            respond_async=respond_async,
         )
+        return self._done(call)
 
     def soap(
         self,
@@ -129,6 +138,12 @@ class Client:
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))
+
+    def answer(self, transfer: str, *, seconds: float = 0.0) -> Answer:
+        return self._done(self._client.answer(transfer, seconds=seconds))
+
+    def transfers(self, wanted: Wanted = EVERY, limit: int = 100) -> Iterator[dict[str, Any]]:
+        yield from self._each(self._client.transfers(wanted, limit))
 
     def reconcile(self, statement: Statement) -> dict[str, Any]:
         return self._done(self._client.reconcile(statement))

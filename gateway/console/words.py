@@ -151,6 +151,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "state.dead": "given up",
         "queue.waiting": "waiting",
         "queue.leased": "being sent",
+        "queue.held": "held",
         "queue.done": "done",
         "queue.dead": "given up",
     },

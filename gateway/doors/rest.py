@@ -17,7 +17,7 @@ from typing import Final
 from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
-from contracts.wire.headers import media_type
+from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from gateway.doors import other_format
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
@@ -150,7 +150,8 @@ class RestDoor:
         signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
-        return Requested(opened, message_id, operation, operation.request, content)
+        later = prefers(received.headers, RESPOND_ASYNC)
+        return Requested(opened, message_id, operation, operation.request, content, respond_async=later)
 
     def _opened(self, authenticated: Authenticated) -> tuple[Authenticated, bytes]:
         """The decrypted body. It must be encrypted exactly if the contract says so, and signed by the caller."""
@@ -222,13 +223,20 @@ class RestDoor:
                 "state": "queued",
                 "status": f"/transfers/{ended.receipt.transfer}",
             }
-            reply = Reply(202, {"content-type": JSON}, json.dumps(state).encode())
+            reply = Reply(202, {"content-type": JSON, "location": state["status"]}, json.dumps(state).encode())
+            if requested.respond_async and requested.later:
+                reply.headers["preference-applied"] = RESPOND_ASYNC
             return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
-        reply = Reply(200, {"content-type": JSON}, requested.codec.write_json(requested.operation.answer, ended.answer))
+        body = requested.codec.write_json(requested.operation.answer, ended.answer)
+        return self.rendered(ended, Reply(200, {"content-type": JSON}, body))
+
+    def rendered(self, ended: Answered, reply: Reply) -> Reply:
+        """The written answer, signed, and encrypted if the contract asks for it."""
         if ended.as_of is not None:
             reply.headers["lgsp-as-of"] = ended.as_of
-        return self.signed(reply, received, ended.receipt, proof, receiver)
+        authenticated = ended.requested.authenticated
+        return self.signed(reply, authenticated.received, ended.receipt, authenticated.proof, _receiver(authenticated))
 
     def _failure(
         self, failure: Failure, received: Received, receipt: Receipt, authenticated: Authenticated | None

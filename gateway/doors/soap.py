@@ -20,7 +20,7 @@ from contracts.canonical.model import Contract
 from contracts.errors import SOAP_NOT_UNDERSTOOD
 from contracts.wire import faults
 from contracts.wire import soap as wire
-from contracts.wire.headers import media_type
+from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from gateway.doors import other_format
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
@@ -111,7 +111,10 @@ class SoapDoor:
         _check_action(authenticated, envelope, operation, content.tag)
         if len(envelope.message_id) > ID_MAX:
             raise REQUEST_NO_MESSAGE_ID(operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
-        return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
+        later = prefers(received.headers, RESPOND_ASYNC)
+        return Requested(
+            authenticated, envelope.message_id, contract.operations[operation], request, content, respond_async=later
+        )
 
     def _operation(
         self, authenticated: Authenticated, envelope: verify.VerifiedEnvelope
@@ -158,7 +161,11 @@ class SoapDoor:
         action = requested.codec.soap_action(requested.operation.name)
         if ended.queued:
             body = faults.queued(ended.receipt.transfer)
-            return self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
+            reply = self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
+            reply.headers["location"] = f"/transfers/{ended.receipt.transfer}"
+            if requested.respond_async and requested.later:
+                reply.headers["preference-applied"] = RESPOND_ASYNC
+            return reply
         assert ended.answer is not None
         body = requested.codec.write_xml(
             requested.operation.answer, ended.answer, wrapper=f"{requested.operation.name}Response"

@@ -110,6 +110,8 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.doors.api.keys:read_keys",
         "gateway.doors.api.subscriptions:read_subscription",
         "gateway.doors.api.tokens:read_metadata",
+        "gateway.doors.api.transfer_list:list_transfers",
+        "gateway.doors.api.transfer_answers:read_answer",
         "gateway.doors.api.transfers:read_transfer",
         "gateway.doors.http.channel:identify",
         "gateway.doors.http.shell:Call.read",

@@ -265,7 +265,6 @@ UNKNOWN = [
     "/subscriptions/x/y",
     "/swagger.json",
     "/tokens",
-    "/transfers",
     "/transfers/",
     "/ui",
     "/ui/",

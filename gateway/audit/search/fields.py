@@ -33,7 +33,7 @@ KINDS: Final = frozenset(
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),
         *("registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
-        *("bulk-retry", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
+        *("bulk-retry", "callback", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
         *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),
         *("registry-rows", "try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }

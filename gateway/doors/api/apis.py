@@ -37,6 +37,8 @@ from gateway.doors.api import (
     reconciliation,
     subscriptions,
     tokens,
+    transfer_answers,
+    transfer_list,
     transfers,
 )
 from gateway.doors.api.connexion_parts import (
@@ -83,6 +85,8 @@ def build_apis(services: Services) -> ApiApp:
         "listReaders": feed_readers.list_readers,
         "readTransfer": transfers.read_transfer,
         **subscriptions.HANDLERS,
+        "listTransfers": transfer_list.list_transfers,
+        "readAnswer": transfer_answers.read_answer,
         **audit.HANDLERS,
         "readProof": audit.read_proof,
         "readEntries": audit.read_entries,

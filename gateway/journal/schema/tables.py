@@ -13,7 +13,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from gateway.journal.schema.console_tables import (
     console_account as console_account,
@@ -37,6 +48,7 @@ from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
 from gateway.journal.schema.metadata import metadata as metadata
 from gateway.journal.schema.push_tables import push_subscription as push_subscription
+from gateway.journal.schema.queue_table import queue as queue
 from gateway.journal.schema.registry_tables import (
     access_grant as access_grant,
 )
@@ -147,6 +159,8 @@ transfer = Table(
     UniqueConstraint("caller_system", "contract", "operation", "message_id", name="one_message"),
 )
 Index("transfer_state", transfer.c.state, transfer.c.id)
+Index("transfer_caller", transfer.c.caller_system, transfer.c.id)
+Index("transfer_provider", transfer.c.provider, transfer.c.id)
 
 log_pending = Table(
     "log_pending",
@@ -226,21 +240,6 @@ feed_keyed = Table(  # how far older events were taken up into `feed_key`
     Column("upto", BigInteger, nullable=False),  # the offset of the last event that was looked at
     Column("rules", Text, nullable=False),  # digest of the contract's identities
 )
-queue = Table(
-    "queue",
-    metadata,
-    Column("transfer", Text, primary_key=True),
-    Column("provider", Text, nullable=False),
-    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
-    Column("state", Text, nullable=False),  # waiting | leased | done | dead
-    Column("tries", Integer, nullable=False),
-    Column("next_at", Float, nullable=False),
-    Column("epoch", BigInteger),
-    Column("last_failure", Text),
-)
-Index("queue_due", queue.c.state, queue.c.next_at)
-Index("queue_state", queue.c.state, queue.c.transfer)
-Index("queue_provider", queue.c.state, queue.c.provider, queue.c.transfer)
 vault = Table(
     "vault",
     metadata,

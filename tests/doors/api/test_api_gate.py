@@ -24,7 +24,8 @@ async def handler(services: Any, request: Any) -> Reply:
 
 NAMES = (
     "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests listReaders "
-    "readTransfer readCheckpoint readTile readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
+    "listTransfers readTransfer readAnswer readCheckpoint readTile "
+    "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
     "moveSubscription replaySubscription"
 )

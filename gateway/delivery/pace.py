@@ -1,0 +1,80 @@
+"""Limits how fast the queue calls a system, and begins slowly when a system has come back.
+
+    rate(t) = min(full, start * 2 ** (t / doubling)),  t: seconds since it came back
+
+A system gets at most one second's worth of messages at once (a token bucket). So a system that was away for a day is
+not flooded with a day's messages.
+Invariant: no state besides its fields; the clock is an argument. A clock that is set back adds no room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+LONGEST: Final = 40.0  # doublings: no rate is larger
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Messages a second."""
+
+    full: float = 100.0
+    start: float = 4.0
+    doubling: float = 5.0  # seconds
+
+
+STANDARD: Final = Pace()
+
+
+@dataclass(slots=True)
+class _Bucket:
+    left: float
+    at: float
+    back: float | None = None  # when it came back
+
+
+@dataclass(slots=True)
+class Paces:
+    """One bucket for each system."""
+
+    pace: Pace = STANDARD
+    _buckets: dict[str, _Bucket] = field(default_factory=dict)
+
+    def back(self, system: str, now: float) -> None:
+        """The system answers again."""
+        self._buckets[system] = _Bucket(min(self.pace.start, self.pace.full), now, now)
+
+    def room(self, system: str, now: float) -> int:
+        """How many messages may go to it now."""
+        bucket = self._buckets.get(system)
+        return max(1, int(self.pace.full)) if bucket is None else int(self._filled(bucket, now).left)
+
+    def took(self, system: str, number: int, now: float) -> None:
+        bucket = self._buckets.get(system)
+        if bucket is None:
+            bucket = self._buckets[system] = _Bucket(max(1.0, self.pace.full), now)
+        self._filled(bucket, now).left -= number
+
+    def limited(self, now: float) -> dict[str, int]:
+        """The room of each system that has a bucket. Buckets that are full again are forgotten."""
+        limits = {}
+        for system, bucket in list(self._buckets.items()):
+            rate = self._rate(bucket, now)
+            if self._filled(bucket, now).left >= max(1.0, self.pace.full) and rate >= self.pace.full:
+                del self._buckets[system]
+            else:
+                limits[system] = max(0, int(bucket.left))
+        return limits
+
+    def _rate(self, bucket: _Bucket, now: float) -> float:
+        if bucket.back is None:
+            return self.pace.full
+        doublings = min(max(0.0, now - bucket.back) / self.pace.doubling, LONGEST)
+        return float(min(self.pace.full, self.pace.start * 2.0**doublings))
+
+    def _filled(self, bucket: _Bucket, now: float) -> _Bucket:
+        rate = self._rate(bucket, now)
+        bucket.left = min(max(1.0, rate), bucket.left + rate * max(0.0, now - bucket.at))
+        bucket.at = now
+        return bucket
