@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -25,7 +26,7 @@ from adapters.errors import (
     Acted,
     ProviderFailure,
 )
-from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
+from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, beside, large_digest, large_of, off_loop, send
 from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
@@ -64,13 +65,15 @@ class SoapAdapter:
         agency, _, system = outgoing.caller.partition("/")
         now, version = self.clock(), _version(endpoint)
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
-        signed = sign_envelope(
-            content if receiver is None else blinded(content),
-            self.key,
-            now,
-            EnvelopeHeaders(action=action, message_id=message_id, to=endpoint.url),
-            blocks=[caller_block(agency, system)],
-            version=version,
+        addressed = EnvelopeHeaders(action=action, message_id=message_id, to=endpoint.url)
+        blocks = [caller_block(agency, system)]
+        content = content if receiver is None else blinded(content)
+        digest = partial(large_digest, outgoing.spool)
+        signed = await beside(
+            outgoing.spool,
+            lambda: sign_envelope(
+                content, self.key, now, addressed, blocks=blocks, version=version, digest_body=digest
+            ),
         )
         body, opened = (signed, b"") if receiver is None else (encrypt_envelope(signed, receiver, version), signed)
         if version is soap.V11:
@@ -79,8 +82,10 @@ class SoapAdapter:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
         request = HttpRequest("POST", endpoint.url, headers, body)
+        large = await large_of(outgoing.spool, body)
+        call = Call(request, outgoing.timeout, self.answer_limit, large)
         try:
-            answer = await send(self.session, endpoint.system, request, outgoing.timeout, self.answer_limit)
+            answer = await send(self.session, endpoint.system, call)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise

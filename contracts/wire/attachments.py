@@ -14,8 +14,8 @@ import binascii
 import hashlib
 import re
 import xml.parsers.expat as expat
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from contracts.base.randomness import random_bytes
 from contracts.errors import XML_DOCTYPE, XML_TOO_LARGE
@@ -31,6 +31,18 @@ _START_TAG: Final = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^'
 _STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
+STAND_INS_BEGIN: Final = binascii.b2a_base64(_MARK, newline=False)  # of every spool
+
+
+class File(Protocol):
+    """What a spool needs of a file."""
+
+    def read(self, length: int = -1, /) -> bytes: ...
+    def write(self, data: bytes, /) -> int: ...
+    def seek(self, at: int, whence: int = 0, /) -> int: ...
+    def truncate(self) -> int: ...
+
+
 class Attachment(NamedTuple):
     """Contents in the spool: offset and length in bytes, SHA-256."""
 
@@ -42,15 +54,17 @@ class Attachment(NamedTuple):
 class Spool:
     """The attachments of one message, in an empty file opened for reading and writing."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: File, nonce: bytes | None = None, attachments: Sequence[Attachment] = ()) -> None:
+        """`nonce` and `attachments` are given for the file of an earlier spool."""
         self._file: Final = file
-        self._nonce: Final = random_bytes(_NONCE)
-        self.attachments: Final[list[Attachment]] = []
-        head = binascii.b2a_base64(_MARK + self._nonce, newline=False)
+        self.nonce: Final = random_bytes(_NONCE) if nonce is None else nonce
+        self.attachments: Final[list[Attachment]] = list(attachments)
+        head = binascii.b2a_base64(_MARK + self.nonce, newline=False)
+        self._head: Final = head.decode("ascii")
         self._stand_ins: Final = re.compile(re.escape(head) + rb"([A-Za-z0-9+/]{4})")
 
     def stand_in(self, number: int) -> bytes:
-        return binascii.b2a_base64(_MARK + self._nonce + number.to_bytes(3, "big"), newline=False)
+        return binascii.b2a_base64(_MARK + self.nonce + number.to_bytes(3, "big"), newline=False)
 
     def attachment_of(self, text: str) -> Attachment | None:
         """The attachment that this stand-in text represents; None for any other text."""
@@ -60,6 +74,16 @@ class Spool:
     def _numbered(self, digits: bytes) -> Attachment | None:
         number = int.from_bytes(binascii.a2b_base64(digits), "big")
         return self.attachments[number] if number < len(self.attachments) else None
+
+    def mentions(self, text: str) -> bool:
+        """Whether a stand-in is anywhere in this text."""
+        return self._head in text
+
+    def size(self, message: bytes) -> int:
+        """The length of `restore(message)` in bytes."""
+        found = [(match, self._numbered(match.group(1))) for match in self._stand_ins.finditer(message)]
+        more = sum(-(-each.size // 3) * 4 - (match.end() - match.start()) for match, each in found if each is not None)
+        return len(message) + more
 
     def contents(self, attachment: Attachment) -> Iterator[bytes]:
         at, end = attachment.start, attachment.start + attachment.size
@@ -91,7 +115,7 @@ class Spool:
 class _Writer:
     """Decodes base64 in pieces; `done` returns None if it was incomplete."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: File) -> None:
         self._file = file
         self._start = file.seek(0, 2)
         self._left = b""
@@ -113,6 +137,8 @@ class _Writer:
             data = binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
             return False
+        if padded and binascii.b2a_base64(binascii.a2b_base64(text[-4:]), newline=False) != text[-4:]:
+            return False  # bits after the last octet: `restore` would not give this text
         self._ended = padded
         self._file.write(data)
         self._hash.update(data)
@@ -180,7 +206,7 @@ class _Text:
         return len(self._spool.attachments) - 1
 
 
-def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
+def lift_xml(source: File, spool: Spool, limit: int) -> bytes:
     """The document with stand-ins for its large base64 texts.
 
     A document that is not well-formed, or not in UTF-8, is returned unchanged for the parser to judge.
@@ -236,7 +262,7 @@ def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
     return _rest(source, [inside for lift in lifts if (inside := _inside(source, lift)) is not None], spool, limit)
 
 
-def _inside(source: BinaryIO, lift: _Lift) -> _Lift | None:
+def _inside(source: File, lift: _Lift) -> _Lift | None:
     """The lift without the element's start tag.
 
     None for a tag of more than `CHUNK` bytes: its contents stay in the message.
@@ -246,7 +272,7 @@ def _inside(source: BinaryIO, lift: _Lift) -> _Lift | None:
     return None if tag is None else lift._replace(start=lift.start + tag.end())
 
 
-def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
+def lift_json(source: File, spool: Spool, limit: int) -> bytes:
     """As `lift_xml`, for JSON strings without an escape. Faults in the text are left to its parser."""
     lifts: list[_Lift] = []
     text: _Text | None = None
@@ -294,7 +320,7 @@ def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
     return _rest(source, lifts, spool, limit)
 
 
-def _rest(source: BinaryIO, lifts: list[_Lift], spool: Spool, limit: int) -> bytes:
+def _rest(source: File, lifts: list[_Lift], spool: Spool, limit: int) -> bytes:
     size = source.seek(0, 2) - sum(lift.end - lift.start for lift in lifts)
     if size > limit:
         raise XML_TOO_LARGE(size=size, limit=limit)
@@ -312,11 +338,16 @@ def _rest(source: BinaryIO, lifts: list[_Lift], spool: Spool, limit: int) -> byt
 Place = tuple[str | int, ...]
 
 
-def stand_ins_in(message: object, spool: Spool, seen: Callable[[Place, Attachment], None], at: Place = ()) -> None:
-    """Calls `seen` with the path and attachment of each stand-in in a canonical message."""
+def stand_ins_in(
+    message: object, spool: Spool, seen: Callable[[Place, Attachment | None], None], at: Place = ()
+) -> None:
+    """Calls `seen` with the path and attachment of each stand-in in a canonical message.
+
+    The attachment is None for a text that holds more than one stand-in alone.
+    """
     if isinstance(message, str):
         attachment = spool.attachment_of(message)
-        if attachment is not None:
+        if attachment is not None or spool.mentions(message):
             seen(at, attachment)
     elif isinstance(message, dict):
         for name, value in message.items():

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Engine, Row, Select, case, func, select, update
 
 from adapters.errors import PROVIDER_DOWN
+from contracts.wire.attachments import Spool
 from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
@@ -25,6 +26,7 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import OpenTransfer
 from gateway.transfer.states import Event, State, after
+from gateway.vault import attachments
 from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
@@ -86,6 +88,7 @@ class Contents:
     body: bytes
     salt: bytes
     intent_leaf: bytes
+    spool: Spool | None = None  # of its large contents
 
 
 class Taking(NamedTuple):
@@ -196,4 +199,9 @@ def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
         body = vault.open_bound(connection, body_ref)
         check_bound(body, job.row, intent)
         salt, _ = request_of(connection, vault, job.row, intent)
-    return Contents(body.plain, salt, intent.leaf)
+    spool = None
+    if attachments.mentions(body.plain):
+        spool = attachments.stored(
+            attachments.opener(engine, vault), id, lambda opened: check_bound(opened, job.row, intent)
+        )
+    return Contents(body.plain, salt, intent.leaf, spool)
