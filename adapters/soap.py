@@ -31,6 +31,7 @@ from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from contracts.wire.headers import media_type
+from contracts.wire.mtom import package_of
 from security.encryption_keys import EncryptKey, newest
 from security.errors import BODY_NOT_ENCRYPTED
 from security.http_signatures import HttpRequest
@@ -81,6 +82,10 @@ class SoapAdapter:
         else:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
+        if outgoing.spool is not None and endpoint.options.get("attachments") == "mtom":
+            headers["content-type"], body = package_of(body, outgoing.spool, version)
+            if version is not soap.V11:
+                headers["content-type"] += f'; action="{action}"'
         request = HttpRequest("POST", endpoint.url, headers, body)
         large = await large_of(outgoing.spool, body)
         call = Call(request, outgoing.timeout, self.answer_limit, large)

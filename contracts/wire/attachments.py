@@ -14,7 +14,7 @@ import binascii
 import hashlib
 import re
 import xml.parsers.expat as expat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from contracts.base.randomness import random_bytes
@@ -25,13 +25,14 @@ CHUNK: Final = 262_144
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SPACE: Final = b" \t\r\n"
 _MARK: Final = b"lgsp-attachment"
+_RAW: Final = b"lgsp-attach-raw"
 _NONCE: Final = 18
 _START_TAG: Final = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*>""")
 # A JSON string up to its closing quote; a trailing backslash is not consumed.
 _STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 
 
-STAND_INS_BEGIN: Final = binascii.b2a_base64(_MARK, newline=False)  # of every spool
+STAND_INS_BEGIN: Final = tuple(binascii.b2a_base64(mark, newline=False) for mark in (_MARK, _RAW))  # of every spool
 
 
 class File(Protocol):
@@ -59,16 +60,31 @@ class Spool:
         self._file: Final = file
         self.nonce: Final = random_bytes(_NONCE) if nonce is None else nonce
         self.attachments: Final[list[Attachment]] = list(attachments)
-        head = binascii.b2a_base64(_MARK + self.nonce, newline=False)
-        self._head: Final = head.decode("ascii")
-        self._stand_ins: Final = re.compile(re.escape(head) + rb"([A-Za-z0-9+/]{4})")
+        heads = [binascii.b2a_base64(mark + self.nonce, newline=False) for mark in (_MARK, _RAW)]
+        self._heads: Final = [head.decode("ascii") for head in heads]
+        coded, raw = (re.escape(head) for head in heads)
+        self._stand_in: Final = re.compile(coded + rb"([A-Za-z0-9+/]{4})")
+        self._stand_ins: Final = re.compile(rb"(?:(%b)|%b)([A-Za-z0-9+/]{4})" % (raw, coded))
 
     def stand_in(self, number: int) -> bytes:
         return binascii.b2a_base64(_MARK + self.nonce + number.to_bytes(3, "big"), newline=False)
 
+    def raw_stand_in(self, number: int) -> bytes:
+        """For contents that travel as they are, not in base64."""
+        return binascii.b2a_base64(_RAW + self.nonce + number.to_bytes(3, "big"), newline=False)
+
+    def replaced(self, message: bytes, by: Callable[[int], bytes]) -> bytes:
+        """The message with other bytes in the place of each stand-in for base64."""
+
+        def one(match: re.Match[bytes]) -> bytes:
+            known = self._numbered(match.group(1)) is not None
+            return by(int.from_bytes(binascii.a2b_base64(match.group(1)), "big")) if known else match.group()
+
+        return self._stand_in.sub(one, message)
+
     def attachment_of(self, text: str) -> Attachment | None:
         """The attachment that this stand-in text represents; None for any other text."""
-        match = self._stand_ins.fullmatch(text.encode("utf-8", "replace"))
+        match = self._stand_in.fullmatch(text.encode("utf-8", "replace"))
         return None if match is None else self._numbered(match.group(1))
 
     def _numbered(self, digits: bytes) -> Attachment | None:
@@ -77,13 +93,17 @@ class Spool:
 
     def mentions(self, text: str) -> bool:
         """Whether a stand-in is anywhere in this text."""
-        return self._head in text
+        return any(head in text for head in self._heads)
 
     def size(self, message: bytes) -> int:
         """The length of `restore(message)` in bytes."""
-        found = [(match, self._numbered(match.group(1))) for match in self._stand_ins.finditer(message)]
-        more = sum(-(-each.size // 3) * 4 - (match.end() - match.start()) for match, each in found if each is not None)
-        return len(message) + more
+        size = len(message)
+        for match in self._stand_ins.finditer(message):
+            attachment = self._numbered(match.group(2))
+            if attachment is not None:
+                size -= match.end() - match.start()
+                size += attachment.size if match.group(1) else -(-attachment.size // 3) * 4
+        return size
 
     def contents(self, attachment: Attachment) -> Iterator[bytes]:
         at, end = attachment.start, attachment.start + attachment.size
@@ -95,19 +115,29 @@ class Spool:
             at += len(part)
             yield part
 
+    def add(self, pieces: Iterable[bytes]) -> int:
+        """Puts contents into the spool as they are; returns their number."""
+        start, size, sha256 = self._file.seek(0, 2), 0, hashlib.sha256()
+        for piece in pieces:
+            self._file.write(piece)
+            sha256.update(piece)
+            size += len(piece)
+        self.attachments.append(Attachment(start, size, sha256.digest()))
+        return len(self.attachments) - 1
+
     def writer(self) -> _Writer:
         return _Writer(self._file)
 
     def restore(self, message: bytes) -> Iterator[bytes]:
-        """The message to send: each stand-in replaced by its contents in base64."""
+        """The message to send: each stand-in replaced by its contents, in base64 unless it is a raw one."""
         at = 0
         for match in self._stand_ins.finditer(message):
-            attachment = self._numbered(match.group(1))
+            attachment = self._numbered(match.group(2))
             if attachment is None:
                 continue
             yield message[at : match.start()]
             for part in self.contents(attachment):  # a multiple of three bytes, except the last
-                yield binascii.b2a_base64(part, newline=False)
+                yield part if match.group(1) else binascii.b2a_base64(part, newline=False)
             at = match.end()
         yield message[at:]
 

@@ -17,6 +17,7 @@ from typing import Final
 from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
+from contracts.wire.attachments import lift_json
 from contracts.wire.headers import media_type
 from gateway.doors import other_format
 from gateway.doors.encryption import answers_for, demand_key
@@ -165,7 +166,7 @@ class RestDoor:
         addressed = authenticated.addressed
         self._check_media(addressed.received)
         try:
-            body = large.lift_json(self.body_limit)
+            body = large.lift(lift_json, self.body_limit)
         except NotLifted:
             raise BODY_TOO_LARGE(limit=self.body_limit) from None
         received = addressed.received._replace(body=body)

@@ -90,7 +90,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         settings.kind == "sandbox",
         settings.body_limit,
     )
-    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock, settings.kind == "sandbox")
+    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock, settings.kind == "sandbox", settings.body_limit)
     services = Services(
         engine=engine,
         registry=registry,

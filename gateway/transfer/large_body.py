@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from contracts.base.errors import Theirs
 from contracts.errors import XML_TOO_LARGE
-from contracts.wire.attachments import Spool, lift_json
+from contracts.wire.attachments import File, Spool
 from gateway.vault.scratch import Room, Scratch
 
 _HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530
@@ -62,12 +62,12 @@ class LargeBody:
         """The digests of the whole body, by their names in Content-Digest."""
         return {name: each.digest() for name, each in self.hashes.items()}
 
-    def lift_json(self, limit: int) -> bytes:
-        """The body with stand-ins, at most `limit` bytes. Raises NotLifted."""
+    def lift(self, lift: Callable[[File, Spool, int], bytes], limit: int) -> bytes:
+        """The body with stand-ins, at most `limit` bytes, as `lift` of `contracts.wire` makes it. Raises NotLifted."""
         self._contents = contents = self.room.open(self.owner)
         spool = Spool(contents)
         try:
-            rest = lift_json(self.source, spool, limit)
+            rest = lift(self.source, spool, limit)
         except Theirs as failure:
             if failure.code != XML_TOO_LARGE.code:
                 raise

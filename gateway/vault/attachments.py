@@ -112,7 +112,7 @@ def of_connection(connection: Connection, vault: Vault) -> OpenBody:
 
 def mentions(body: bytes) -> bool:
     """Whether a body may hold stand-ins; any message may hold this text by chance or malice."""
-    return STAND_INS_BEGIN in body
+    return any(begin in body for begin in STAND_INS_BEGIN)
 
 
 def stored(open_body: OpenBody, transfer: str, check: Callable[[Opened], object] = lambda opened: None) -> Spool | None:

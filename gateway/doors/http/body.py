@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts.wire.headers import media_type
+from contracts.wire.mtom import PACKAGE
 from gateway.doors.http.costs import LARGE
 from gateway.doors.http.errors import (
     BODY_ENCODED,
@@ -115,8 +117,8 @@ async def read_body(
 
 
 def expects_large(headers: Mapping[str, str], limit: int) -> bool:
-    """Whether the body is to be spooled: longer than `limit`, or of a length that is not told."""
-    return "transfer-encoding" in headers or _known_size(headers) > limit
+    """Whether the body is to be spooled: a package of files, longer than `limit`, or of a length that is not told."""
+    return media_type(headers) == PACKAGE or "transfer-encoding" in headers or _known_size(headers) > limit
 
 
 async def spool_body(

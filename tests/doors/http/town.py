@@ -9,25 +9,31 @@ import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from email import message_from_bytes
+from email.policy import HTTP
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from bench.demo import demo_settings, running
 from bench.ports import free_ports
-from contracts.compiled.contract import compile_bundle
+from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.cli import run
+from gateway.sample_client import wssec
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
+from gateway.sample_client.soap import SoapClient
 from gateway.sandbox import instance
 from gateway.sandbox.standins import base
-from gateway.sandbox.standins.base import serving
+from gateway.sandbox.standins.base import Reply, StandIn, serving
 from gateway.sandbox.standins.rest_base import RestStandIn
 from gateway.settings import Settings
 
@@ -39,8 +45,24 @@ _SYSTEMS = """
     agency: H14.21
     title: {{vi: "Văn thư phường", en: "Records office of the ward"}}
     endpoint: {{kind: rest, url: "https://localhost:{rest}"}}
+  - id: van-thu-xml
+    agency: H14.21
+    title: {{vi: "Văn thư phường, SOAP", en: "Records office of the ward, SOAP"}}
+    endpoint: {{kind: soap, url: "https://localhost:{soap}"}}
+  - id: van-thu-mtom
+    agency: H14.21
+    title: {{vi: "Văn thư phường, MTOM", en: "Records office of the ward, MTOM"}}
+    endpoint: {{kind: soap, url: "https://localhost:{mtom}", attachments: mtom}}
 """
 _ROUTES = """
+  - contract: official-document/v1
+    operation: sendDocument
+    when: {subject: [soap]}
+    system: van-thu-xml
+  - contract: official-document/v1
+    operation: sendDocument
+    when: {subject: [mtom]}
+    system: van-thu-mtom
   - contract: official-document/v1
     operation: sendDocument
     system: van-thu
@@ -58,9 +80,9 @@ _GRANT = """
 """
 
 
-def province(rest: int, fields: str) -> str:
+def province(ports: dict[str, int], fields: str) -> str:
     text = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
-    text = text.replace("\nroutes:\n", _SYSTEMS.format(rest=rest) + "\nroutes:\n", 1)
+    text = text.replace("\nroutes:\n", _SYSTEMS.format(**ports) + "\nroutes:\n", 1)
     text = text.replace("\ngrants:\n", _ROUTES + "\ngrants:\n", 1)
     text += _GRANT.format(id="G-0101", agency="H14.5", receives="false", fields="")
     return text + _GRANT.format(id="G-0102", agency="H14.21", receives="true", fields=f"fields: {fields}\n    ")
@@ -83,7 +105,55 @@ class Records(RestStandIn):
         return self.status
 
 
-def catalogue_samples() -> tuple[dict[str, Any], dict[str, Any]]:
+def opened(call: Any) -> Any:
+    """The envelope, with the parts of a package put in as base64: what the gateway signed."""
+    content_type = call.headers["content-type"]
+    if not content_type.startswith("multipart/related"):
+        return _parsed(call.body)
+    raw = b"Content-Type: " + content_type.encode() + b"\r\nMIME-Version: 1.0\r\n\r\n" + call.body
+    root, *parts = message_from_bytes(raw, policy=HTTP).iter_parts()
+    files: dict[str, Any] = {part["content-id"].strip("<>"): part.get_payload(decode=True) for part in parts}
+    written: Any = root.get_payload(decode=True)
+    envelope = _parsed(written)
+    for include in list(envelope.iter("{http://www.w3.org/2004/08/xop/include}Include")):
+        parent = include.getparent()
+        parent.remove(include)
+        parent.text = base64.b64encode(files[include.get("href").removeprefix("cid:")]).decode()
+    return envelope
+
+
+def _parsed(raw: bytes) -> Any:
+    return etree.fromstring(raw, etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True))
+
+
+@dataclass(slots=True)
+class SoapRecords(StandIn):
+    """The same by SOAP: verifies what came, and answers with the status."""
+
+    came: list[bytes] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    files: list[list[bytes]] = field(default_factory=list)
+    status: bytes = b""
+
+    def answer(self, call: Any, spoil: bool) -> Reply:
+        now = self.clock()
+        verified = wssec.verify(opened(call), self.identity.keys.by_thumbprint, now)
+        assert verified.body is not None
+        self.came.append(hashlib.sha256(call.body).digest())
+        self.kinds.append(call.headers["content-type"].partition(";")[0])
+        found = verified.body.iter("{*}attachments")
+        self.files.append([base64.b64decode(each.findtext("{*}data") or "") for each in found])
+        action, message = verified.text(wssec.WSA, "Action"), verified.text(wssec.WSA, "MessageID") or ""
+        headers = [
+            ("Action", "action", f"{action}Response"),
+            ("MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"),
+            ("RelatesTo", "relates-to", message),
+        ]
+        root = wssec.sign(wssec.new_envelope(wssec.parse(self.status)), self.identity.signer, headers=headers, now=now)
+        return Reply(200, {"content-type": "text/xml; charset=utf-8"}, wssec.serialise(root))
+
+
+def catalogue_samples() -> tuple[CompiledContract, dict[str, Any], dict[str, Any]]:
     folder = next(each for each in catalogue_folders() if "official-document" in str(each))
     compiled = compile_bundle(Bundle.from_folder(folder))
     found = {
@@ -91,13 +161,16 @@ def catalogue_samples() -> tuple[dict[str, Any], dict[str, Any]]:
         for each in compiled.samples
         if each.message == "DocumentStatus" or b"attachments" in each.canonical
     }
-    return found["Document"], found["DocumentStatus"]
+    return compiled, found["Document"], found["DocumentStatus"]
 
 
 @dataclass(slots=True)
 class Town:
     settings: Settings
     records: Records
+    soap: SoapRecords
+    mtom: SoapRecords
+    compiled: CompiledContract
     document: dict[str, Any]
 
     def client(self) -> RestClient:
@@ -110,6 +183,13 @@ class Town:
             first | {"contentId": f"tep-{n}", "data": base64.b64encode(data).decode()} for n, data in enumerate(files)
         ]
         return made
+
+    def soap_client(self, soap: str = wssec.SOAP) -> SoapClient:
+        return SoapClient(Identity.load(self.settings.identities / SENDER), timeout=60.0, soap=soap)
+
+    def element(self, document: dict[str, Any]) -> Any:
+        """The document as the content of a SOAP Body."""
+        return _parsed(self.compiled.codec("canonical").write_xml("Document", document, "sendDocument"))
 
     def doors(self) -> list[int]:
         """The process ids of the doors."""
@@ -144,17 +224,24 @@ def noise(size: int) -> bytes:
 
 @contextmanager
 def town(folder: Path, fields: str = '["*"]', **settings: Any) -> Iterator[Town]:
-    document, status = catalogue_samples()
-    (port,) = free_ports(1)
+    compiled, document, status = catalogue_samples()
+    ports = dict(zip(("rest", "soap", "mtom"), free_ports(3), strict=True))
+    answer = compiled.codec("canonical").write_xml("DocumentStatus", status, wrapper="sendDocumentResponse")
     made = replace(demo_settings(folder / "data"), **({"provider_seconds": 20.0, "doors": 1} | settings))
     file = folder / "province.yaml"
-    file.write_text(province(port, fields), "utf-8")
+    file.write_text(province(ports, fields), "utf-8")
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(instance, "PROVINCE", str(file))
         patch.setattr(base, "MAX_BODY", 200_000_000)
+        patch.setattr(wssec, "parse", lambda raw, **_: _parsed(raw))  # it takes no text of more than 10 MB
         run.ensure_instance(made, say_progress=False)
         ready = stack.enter_context(running(made))
-        records = Records(Identity.load(made.identities / "van-thu"), port, status=status)
-        stack.enter_context(serving(records))
-        yield Town(ready, records, document)
+        records = Records(Identity.load(made.identities / "van-thu"), ports["rest"], status=status)
+        soap, mtom = (
+            SoapRecords(Identity.load(made.identities / name), ports[kind], status=answer)
+            for name, kind in (("van-thu-xml", "soap"), ("van-thu-mtom", "mtom"))
+        )
+        for each in (records, soap, mtom):
+            stack.enter_context(serving(each))
+        yield Town(ready, records, soap, mtom, compiled, document)

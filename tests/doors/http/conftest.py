@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.doors.large.town import Town, town
+from tests.doors.http.town import Town, town
 
 
 @pytest.fixture(scope="package")

@@ -21,7 +21,7 @@ from gateway.keys.keyring import Keyring
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
 from tests.attacks import raw
-from tests.doors.large.town import MIB, PATH, Town, forget_peak, memory, noise
+from tests.doors.http.town import MIB, PATH, Town, forget_peak, memory, noise
 
 pytestmark = pytest.mark.server
 FILES = [400_000, 70_000, 10]
