@@ -29,7 +29,12 @@ FILES: Final = AdapterKind("files", None)  # the system drops files into its fol
 _ALL: Final = (
     AdapterKind("rest", _rest, query=True),
     AdapterKind(
-        "soap", _soap, options=(Option("version", tuple(each.number for each in envelopes.VERSIONS.values())),)
+        "soap",
+        _soap,
+        options=(
+            Option("version", tuple(each.number for each in envelopes.VERSIONS.values())),
+            Option("attachments", ("inline", "mtom")),  # how large contents are sent
+        ),
     ),
     FILES,
 )

@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 
 from adapters.errors import PROVIDER_FAULT, PROVIDER_REFUSED, Acted
-from adapters.http import send
+from adapters.http import Call, send
 from security.http_signatures import HttpRequest, sign_request
 from security.keys import SigningKey
 
@@ -42,7 +42,7 @@ class SignedPosts:
         }
         request = HttpRequest("POST", url, headers, body)
         headers.update(sign_request(request, self.key, self.clock()))
-        answer = await send(self.session, system, request, seconds, LIMIT)
+        answer = await send(self.session, system, Call(request, seconds, LIMIT))
         if 200 <= answer.status < 300:
             return
         after = answer.headers.get("retry-after", "")

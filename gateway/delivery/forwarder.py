@@ -115,6 +115,7 @@ class Forwarder:
             message=what.receiving.shown(what.message),
             timeout=seconds,
             encrypted=contract.contract.protection == "encrypted",
+            spool=what.open.spool,
         )
         adapter = self._adapters[endpoint.kind]
         try:

@@ -33,6 +33,7 @@ from sqlalchemy import (
 
 from adapters.errors import PROVIDER_DOWN
 from contracts.canonical.model import Pattern, Priority
+from contracts.wire.attachments import Spool
 from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
@@ -43,6 +44,7 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import OpenTransfer
 from gateway.transfer.states import Event, State, after
+from gateway.vault import attachments
 from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
@@ -128,6 +130,7 @@ class Contents:
     body: bytes
     salt: bytes
     intent_leaf: bytes
+    spool: Spool | None = None  # of its large contents
 
 
 class Taking(NamedTuple):
@@ -291,4 +294,9 @@ def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
         body = vault.open_bound(connection, body_ref)
         check_bound(body, job.row, intent)
         salt, _ = request_of(connection, vault, job.row, intent)
-    return Contents(body.plain, salt, intent.leaf)
+    spool = None
+    if attachments.mentions(body.plain):
+        spool = attachments.stored(
+            attachments.opener(engine, vault), id, lambda opened: check_bound(opened, job.row, intent)
+        )
+    return Contents(body.plain, salt, intent.leaf, spool)

@@ -50,6 +50,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries, outcome
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
 from gateway.transfer.states import Event
@@ -158,10 +159,11 @@ class Deliverer:
         transfer, contract = job.open, None
         try:
             contents = await asyncio.to_thread(read_contents, self.engine, self.vault, job)
-            transfer = transfer._replace(salt=contents.salt, intent=contents.intent_leaf)
+            transfer = transfer._replace(salt=contents.salt, intent=contents.intent_leaf, spool=contents.spool)
             delivery = await self._prepared(job, transfer, contents.body)
             transfer, contract = delivery.open, delivery.contract
-            write = self._answered(job, delivery, await self.forwarder.forward(delivery, self.timeout))
+            incoming = await self.forwarder.forward(delivery, self.timeout)
+            write = await off_loop(transfer.spool, self._answered, job, delivery, incoming)
         except Failure as failure:
             write = await self._failed(job, await self._told(job, transfer), failure, contract)
         except Exception:
@@ -228,7 +230,7 @@ class Deliverer:
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
             how = Ending(event=Event.PROVIDER_REFUSED, at=now, status=failure.status, failure=code, call=failure)
-            return self._ended(job, transfer, how, code)
+            return await off_loop(transfer.spool, self._ended, job, transfer, how, code)
         if acted is not Acted.NO and not job.repeatable:
             phase = await asyncio.to_thread(self._free_phase, job.transfer, "in-doubt")
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
@@ -247,7 +249,7 @@ class Deliverer:
         how = Ending(
             event=Event.GIVEN_UP, at=now, status=502, failure=code if named else DELIVERY_GIVEN_UP.code, call=failure
         )
-        return self._ended(job, transfer, how, code)
+        return await off_loop(transfer.spool, self._ended, job, transfer, how, code)
 
     def _policy(self, job: Job) -> RetryPolicy:
         policy = self.forwarder.policy

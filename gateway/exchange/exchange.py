@@ -29,6 +29,7 @@ from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import PRIORITIES
 from gateway.errors import GATEWAY_FAULT
+from gateway.exchange import large_contents
 from gateway.exchange.business_keys import TRIES, BusinessKeys, KeysChanged
 from gateway.exchange.doors import Door, Reading
 from gateway.exchange.errors import (
@@ -45,7 +46,8 @@ from gateway.exchange.placing import placed
 from gateway.exchange.queueing import Backlog, first_place
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, uses_of
 from gateway.exchange.refusal_log import BUSY_SECONDS, RefusalLog
-from gateway.exchange.repeats import Repeats, masked
+from gateway.exchange.repeats import Repeats
+from gateway.exchange.terms import keep_of, masked
 from gateway.feeds.keys import Settled
 from gateway.journal.errors import JOURNAL_BUSY, JOURNAL_FENCED
 from gateway.journal.write import FeedRow, LogRow, VaultRow, Verdict, Write
@@ -55,6 +57,7 @@ from gateway.registry.records import System
 from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import request_parts
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.shown_findings import shown, told
 from gateway.transfer.stages import (
     Addressed,
@@ -73,8 +76,8 @@ from gateway.transfer.stages import (
 )
 from gateway.transfer.states import Event, State
 from gateway.transfer.transfer_records import canonical, canonical_answer, event, fed, receipt_of, row_of
-from gateway.vault import binding
-from gateway.vault.classes import Keeping, Parts, keeping
+from gateway.vault import attachments, binding
+from gateway.vault.classes import Parts
 from gateway.vault.vault import Vault
 from security.transparency.entry import SALT
 
@@ -125,6 +128,7 @@ class Exchange:
             else:
                 message = await reading.decode(authorised)
                 reading.end()
+            large_contents.check(requested, message)
             decoded = Decoded(authorised, message)
             while True:
                 try:
@@ -156,17 +160,21 @@ class Exchange:
         now = self.clock()
         receiving = receive(requested.snapshot, provider, requested.contract, requested.operation, now)
         salt = random_bytes(SALT)
-        intent = entries.intent(decoded, (provider, receiving), salt, now, self.hash_id)
+        spool = large_contents.spool_of(requested.received)
+        of = (decoded, (provider, receiving), salt, now, self.hash_id)
+        intent = await off_loop(spool, entries.intent, *of)
         row = row_of(decoded, provider, now, self.process, Event.PUT_ASIDE if put_aside else Event.SENT_NOW)
         parts = request_parts(requested, salt)
         if dispatch or put_aside:
             parts.append(("canonical", canonical(requested, decoded.message)))
+        if spool is not None:
+            parts.append((attachments.PART, attachments.listed(spool)))
         bound = binding.of_transfer(intent.leaf, row)
         write = Write(
             replay=requested.authenticated.replay,
             transfer=row,
             log=(intent,),
-            vault=self._sealed(requested, parts, now, {"request": bound, "canonical": bound}),
+            vault=self._sealed(requested, parts, now, {"request": bound, "canonical": bound, attachments.PART: bound}),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
         )
@@ -177,7 +185,9 @@ class Exchange:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
         keep = keep_of(requested)
         told = fed(requested.operation, row)
-        transfer = OpenTransfer(row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf, fed=told)
+        transfer = OpenTransfer(
+            row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf, fed=told, spool=spool
+        )
         return await self._forward(Committed(decoded, provider, receiving, transfer))
 
     def _provider(self, decoded: Decoded) -> System:
@@ -260,9 +270,13 @@ class Exchange:
 
     async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
         """Commits a new transfer. None if it was new, else the answer to the repeat."""
-        written = await self.journal.commit(write)
-        if written.verdict is Verdict.COMMITTED:
-            return None
+        async with large_contents.LargeContents(self.journal, self.vault, self.engine).before(
+            decoded, self.clock()
+        ) as committed:
+            written = await self.journal.commit(write)
+            if written.verdict is Verdict.COMMITTED:
+                committed.append(True)
+                return None
         requested = decoded.requested
         if written.verdict is Verdict.REPLAYED:
             raise MESSAGE_REPLAYED()
@@ -319,7 +333,7 @@ class Exchange:
         return Answered(requested, receipt, failure=told(failure, sees))
 
     async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
-        write, receipt = outcome.end(transfer, how, self.vault)
+        write, receipt = await off_loop(transfer.spool, outcome.end, transfer, how, self.vault)
         await self._record(outcome.with_notes(write, notes))
         return receipt
 
@@ -357,9 +371,3 @@ class Exchange:
         self, requested: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
     ) -> tuple[VaultRow, ...]:
         return self.vault.seal_kept(keep_of(requested), requested.received.transfer, parts, now, bound)
-
-
-def keep_of(requested: Requested) -> Keeping:
-    """What the contract keeps of such a call."""
-    contract = requested.contract.contract
-    return keeping(contract.evidence, contract.retention_months, requested.operation.pattern)

@@ -124,7 +124,7 @@ def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged
         return None
     if opened.binding is not None and opened.binding != outcome.leaf:
         raise tampered(transfer, "log: outcome")
-    if salt is not None and not matches(outcome.value.get("out"), salt, opened.plain):
+    if salt is not None and not matches(outcome.value.get("out"), salt, (opened.plain,)):
         raise tampered(transfer, "log: outcome")
     return opened.plain
 

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from contracts.base.errors import Ours
-from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.exchange.errors import MESSAGE_ANSWER_GONE, MESSAGE_REPLAYED
 from gateway.exchange.quotas import Quotas, grant_query, refused
 from gateway.exchange.refusal_log import RefusalLog
 from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, message_id, recorded_end, repeat_answer
+from gateway.exchange.terms import masked
 from gateway.journal.database import snapshot
 from gateway.journal.write import ReplayKey, Verdict
 from gateway.transfer import entries, outcome
-from gateway.transfer.stages import Answered, Authorised, Message, Receipt, Requested
+from gateway.transfer.stages import Answered, Receipt, Requested
 from gateway.transfer.states import State
 from gateway.transfer.transfer_records import receipt_of
 from gateway.vault.errors import TRANSFER_TAMPERED
@@ -85,12 +85,3 @@ class Repeats:
                     failure.facts["what"],
                 )
             raise
-
-
-def masked(authorised: Authorised, answer: Message) -> Message:
-    """The answer as the grant shows it. The answer to a submitted message is the gateway's own and is not masked."""
-    requested = authorised.requested
-    if requested.operation.pattern is Pattern.SUBMIT:
-        return answer
-    mask = requested.snapshot.mask(requested.contract, requested.operation.answer, authorised.decision.views)
-    return answer if mask is None else mask(answer)

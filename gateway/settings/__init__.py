@@ -138,6 +138,12 @@ class Settings:
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
+    large_body_limit: int = _setting(
+        100_000_000, "largest body of a request with attached files, in bytes; it goes to disk, sealed", _COUNT
+    )
+    large_bodies: int = _setting(
+        1_000_000_000, "disk that large bodies under way may use in one door process, in bytes", _COUNT
+    )
     body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds", _SOME)
     agency_calls: int = _setting(
         48, "calls that one agency may have under way at once in one door process; more get 429", _COUNT

@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import Codec, CompiledContract
+from contracts.wire.attachments import Spool
 from gateway.journal.write import ReplayKey
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.large_body import LargeBody
 from gateway.transfer.states import Event, State
 from gateway.vault.classes import Keeping
 from security.grants.grants import Decision
@@ -50,6 +52,7 @@ class Received(NamedTuple):
     certificate: bytes | None
     source: str
     snapshot: Snapshot
+    large: LargeBody | None = None  # then `body` is empty, or what is left without large contents
 
 
 class Channel(NamedTuple):
@@ -200,6 +203,7 @@ class OpenTransfer(NamedTuple):
     salt: bytes | None = None  # of the log's digests; None: its request was not opened
     intent: bytes | None = None  # the leaf of its entry; None: its request was not opened
     fed: Fed | None = None  # None: its end is no event of a feed
+    spool: Spool | None = None  # of its large contents, for which its bodies hold stand-ins
 
 
 class Committed(NamedTuple):
