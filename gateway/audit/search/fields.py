@@ -28,7 +28,7 @@ KINDS: Final = frozenset(
         *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
         *("contract", "contract-draft", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
-        *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "registry-accepted"),
+        *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "reindex", "registry-accepted"),
         *("registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("bulk-retry", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
