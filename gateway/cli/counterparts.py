@@ -56,11 +56,11 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
 # Command, page, operations. A page that alone does it has no operation.
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
-    access list | /access/grants | listGrants, listProposals
+    access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant
     access approve | /access/proposals/{subject:path} | signProposal
-    access revoke | /access/grants/{id}/revoke | revokeGrant
+    access revoke | /access/grants/{id}/revoke | revokeGrant, revokePasskey
     access suspend | /access/grants/{id}/suspend | suspendGrant
     access resume | /access/grants/{id}/resume | resumeGrant
     access review | /access/reviews | listReviews, recordReview

@@ -22,6 +22,7 @@ from gateway.journal.schema import tables
 from gateway.keeper.tasks.search_index import Indexing
 from security.grants.windows import VIETNAM
 from tests.attacks.console.test_attack_console_scope import TRANSFER
+from tests.console.officers import ONE, TWO, officer, proposed, signer
 from tests.console.people import Desk, Reader
 from tests.console.test_operations_of_pages import NOTICE, Script
 from tests.console.test_signing_in import notes
@@ -59,6 +60,29 @@ async def test_an_operator_suspends_and_resumes_a_grant_and_proposes_none(people
     await script.get("resumeGrant", {"reason": REASON}, grant="G-0001")
     assert [len(notes(people, kind)) for kind in ("suspended", "resumed")] == [1, 1]
     assert (await script.ask("proposeGrant", {})).status == 403
+
+
+async def test_somebody_elses_passkey_is_revoked_and_what_it_approved_counts_no_more(people: Desk) -> None:
+    signed = await signer(people)
+    name = await proposed(people)
+    await signed.approve(name)
+    minh, script = await people.signed_in("minh", Role.OPERATOR), Script(people, "phuc", Role.OPERATOR)
+    page = Reader((await minh.get("/console/access/officers")).body)
+    (key,) = officer(people, ONE).passkeys
+    here = f"/console/access/passkeys/{key.thumbprint}/revoke"
+    assert here in page.forms and TWO in page.text and "nguoi-van-hanh" in page.text
+    listed = {each["id"]: each for each in (await script.get("listOfficers"))["officers"]}
+    assert listed[ONE]["passkeys"][0]["state"] == "active" and listed["kiem-toan-vien"]["role"] == "auditor"
+    assert (await minh.post(here, reason="short")).status == 400
+    assert (await script.ask("revokePasskey", {"reason": REASON}, passkey="nothing")).status == 404
+    (row,) = (await script.get("listProposals"))["proposals"]
+    assert row["signed"] == [ONE]
+    assert (await minh.post(here, reason=REASON)).status == 303
+    await script.get("revokePasskey", {"reason": REASON}, passkey=key.thumbprint)  # once more changes nothing
+    (row,) = (await script.get("listProposals"))["proposals"]
+    assert row["signed"] == [] and officer(people, ONE).passkeys[0].state == "revoked"
+    auditor = Script(people, "an", Role.AUDITOR)
+    assert (await auditor.ask("revokePasskey", {"reason": REASON}, passkey=key.thumbprint)).status == 403
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------

@@ -60,7 +60,15 @@ OF_ACCESS = {
     "previewGrant",
 }  # fmt: skip
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
-OF_HOST = {"readDocument", "stampLog", "readStamp", "reindexLog", "compareCounts"}  # in test_acts
+OF_HOST = {
+    "readDocument",
+    "stampLog",
+    "readStamp",
+    "reindexLog",
+    "compareCounts",
+    "listOfficers",
+    "revokePasskey",
+}  # in test_acts
 OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "enrolSystem", "readEnrolment", "keepKeys", "readHandout", "listAgencies", "readAgency", "suspendAgency",
     "resumeAgency", "readBackups", "recordDrill", "readVault", "addHold", "releaseHold", "confirmClock", "readKeys",

@@ -31,6 +31,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "/access/changes": ("OPA", ""),
     "/access/grants": ("OPSACG", "OPSG"),
     "/access/grants/{id}/preview": ("OPACG", ""),
+    "/access/officers": ("OP", ""),
+    "/access/passkeys": ("", "OP"),
     "/access/proposals/new": ("OSG", "OSG"),
     "/access/who.csv": ("OA", ""),
     "/account": ("OPSAVCG", "OPSAVCG"),
