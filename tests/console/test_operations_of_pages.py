@@ -61,6 +61,15 @@ OF_ACCESS = {
 }  # fmt: skip
 OF_PUSHES = {"listPushes", "readPush", "decidePush"}  # tested in test_pushes
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
+OF_HOST = {
+    "readDocument",
+    "stampLog",
+    "readStamp",
+    "reindexLog",
+    "compareCounts",
+    "listOfficers",
+    "revokePasskey",
+}  # in test_acts
 OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "enrolSystem", "readEnrolment", "keepKeys", "readHandout", "listAgencies", "readAgency", "suspendAgency",
     "resumeAgency", "readBackups", "recordDrill", "readVault", "addHold", "releaseHold", "confirmClock", "readKeys",
@@ -125,7 +134,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried += [OF_STEWARDS, OF_PUSHES]
+    tried += [OF_STEWARDS, OF_PUSHES, OF_HOST]
     assert set(operations()) == set().union(*tried)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from gateway.audit.search.shown import shown
 from gateway.console.site.operation import Asked
-from gateway.console.work import exporting, saved, searching
+from gateway.console.work import exporting, reconciling, saved, searching
 from gateway.console.work.searching import Filter
 from gateway.doors.reply import Reply
 
@@ -47,7 +47,14 @@ def delete_filter(asked: Asked) -> None:
         saved.forget(connection, asked.viewer.account.id, _PAGE, asked.params["name"])
 
 
+def compare(asked: Asked) -> Any:
+    body = asked.body
+    given = (body["agency"], body.get("day", ""), body["counts"].encode())
+    return reconciling.compared(asked.desk, asked.viewer, *given).to_json()
+
+
 OPERATIONS = {
+    "compareCounts": compare,
     "searchEntries": search_entries,
     "exportEntries": export_entries,
     "listFilters": list_filters,
