@@ -8,9 +8,9 @@ from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Shown
 from gateway.console.work import integrity
 from gateway.console.work.log_findings import groups
-from gateway.journal.jobs import RUNNING
 
 HERE: Final = "/console/log"
+PAUSE: Final = 2.0  # seconds between two looks for a page that is open
 
 
 def log(ask: Ask) -> Shown:
@@ -20,13 +20,14 @@ def log(ask: Ask) -> Shown:
 
 
 def events(ask: Ask) -> Live:
-    def look() -> list[object]:
-        return [(each.id, each.state, each.facts) for each in integrity.integrity(ask.desk).checks[:1]]
+    def look() -> object:
+        found = integrity.integrity(ask.desk)
+        checks = [(each.id, each.state, each.facts) for each in found.checks]
+        witnesses = [(each["kind"], each["size"], each["ok"], each["trouble"]) for each in found.witnesses]
+        signed = (found.checkpoints, found.cosigned, found.stamps)
+        return found.size, found.pending, checks, found.interrupted, witnesses, signed
 
-    def going() -> bool:
-        return any(each.state == RUNNING for each in integrity.integrity(ask.desk).checks[:1])
-
-    return Live(("log",), look, going=going)
+    return Live(("log",), look, PAUSE)
 
 
 def verify(ask: Ask) -> Moved:

@@ -23,8 +23,9 @@ def add(ask: Ask) -> Shown:
     agency = work.agency_of(ask.desk, ask.field("agency", 200))
     account = Account(ask.field("id", 63), agency, ask.field("name"), roles, True)
     work.check_roles(ask.desk, account.id, roles)
+    reason = ask.reason()
     with ask.desk.changing(ask.viewer) as change:
-        store.add(change, account)
+        store.add(change, account, reason=reason)
         token = store.make_link(change, account.id)
         accounts = store.listed(change)
     values = {"accounts": accounts, "roles": list(Role), "link": (account.id, token), "origin": ask.origin}
