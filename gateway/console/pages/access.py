@@ -97,7 +97,8 @@ def grants(ask: Ask) -> Shown:
         ended = access.ended(connection) if scope is None else []
     wanted = ask.query.get("agency", "")
     rows = [each for each in rows if wanted in ("", each.grant.agency, f"role {each.grant.role}")]
-    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted})
+    names = {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()}
+    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted, "names": names})
 
 
 def grant(ask: Ask) -> Shown:

@@ -34,6 +34,8 @@ def home(ask: Ask) -> Shown:
     }
     values["verified_since"] = ask.now - log_checks.FRESH
     agencies = services.registry.snapshot.agencies
+    systems = services.registry.snapshot.systems
+    values["titles"] = {id: each.title.of(ask.language) for id, each in systems.items()}
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
         values["status"] = status.pulse_now(services, ask.desk.vitals, services.registry.snapshot)
