@@ -61,7 +61,7 @@ async def test_a_journey_tells_each_step_in_a_sentence(people: Desk, story: Stor
         "bao-chay.sign-1",
         "request",
         "canonical",
-        "Receipt, intent",
+        "Receipt, Request accepted intent",
     ):
         assert part in english, part
     lan.language = "vi"
