@@ -358,7 +358,7 @@ async def test_the_queue_and_systems(office: Desk, post: Post) -> None:
     assert (await minh.ask("moveBulkRetry", {"reason": REASON}, job=job["id"], how="burn")).status == 400
     assert (await minh.get("readBulkRetry", job=job["id"]))["total"] == 3
     systems = {each["id"]: each for each in (await minh.get("listSystems"))["systems"]}
-    assert systems["truong-ha"]["ready"] == "ready"
+    assert systems["truong-ha"]["ready"] == "unseen"
     assert (await minh.get("testConnection", system="truong-ha"))["test"]["state"] == "running"
     await minh.get("suspendSystem", NOTICE, system="truong-ha")
     detail = await minh.get("readSystem", system="truong-ha")
