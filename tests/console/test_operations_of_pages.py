@@ -59,7 +59,7 @@ OF_ACCESS = {
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
     "previewGrant",
 }  # fmt: skip
-OF_PUSHES = {"listPushes", "readPush", "decidePush"}  # tested in test_pushes
+OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_HOST = {
     "readDocument",
