@@ -257,6 +257,8 @@ async def test_metrics_are_never_on_the_exchange_listener(world: World, desk: De
         'lgsp_transfers{state="accepted"} 1',
         "lgsp_log_entries 1",
         'lgsp_queue{state="waiting"} 0',
+        'lgsp_push_subscriptions{state="active"} 0',
+        "lgsp_push_lag_seconds 0",
         'lgsp_limit_refusals_total{limit="agency"} 4',
         'lgsp_limit_refusals_total{limit="cost"} 2',
     ):

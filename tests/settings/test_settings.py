@@ -133,3 +133,8 @@ def test_what_is_saved_is_read_back(
     save(settings)
     assert load(folder, {}) == settings
     assert set(yaml.safe_load((folder / FILE).read_text("utf-8")) or {}) <= set(NAMES)
+
+
+def test_networks_that_are_none_are_named(tmp_path: Path) -> None:
+    assert "10.20.0.1/16" in str(refused(tmp_path, {"LGSP_PUSH_NETWORKS": "10.0.0.0/8 10.20.0.1/16"}))
+    assert load(tmp_path, {"LGSP_PUSH_NETWORKS": "10.0.0.0/8 ::1/128"}).push_networks == "10.0.0.0/8 ::1/128"

@@ -18,6 +18,7 @@ def attend(asked: Asked) -> Any:
     return {
         "queue": None if found.queue is None else dict(found.queue),
         "counted": listing.COUNTED,
+        "subscriptions": found.pushes,
         "approvals": found.approvals,
         "drafts": found.drafts,
         "review": None if found.review is None else {"due": when(found.review.at), "late": found.review.late},
