@@ -27,6 +27,14 @@ _AFTER_END: Final = frozenset({"lease", "stopping", "fault", "refused"})  # of t
 T = TypeVar("T")
 
 
+def stream_path(contract: str | Sequence[str], after: str | None, **filters: str) -> str:
+    """The address of a stream, with its query."""
+    query = {"form": "events", **filters} | ({"after": after} if after else {})
+    if isinstance(contract, str):
+        return f"/feeds/{contract}?{urlencode(query, safe=',')}"
+    return f"/feeds/events?{urlencode({'feeds': ','.join(contract), **query}, safe=',/')}"
+
+
 class FeedCalls:
     """What a client with these parts can do with feeds."""
 
@@ -132,11 +140,12 @@ class FeedCalls:
         self, contract: str | Sequence[str], after: str | None = None, **filters: str
     ) -> AsyncGenerator[Sent]:
         """The proven batches of one connection, as `stream` reads them. Raises `NotProven` for any other."""
-        query = {"form": "events", **filters} | ({"after": after} if after else {})
-        if isinstance(contract, str):
-            path = f"/feeds/{contract}?{urlencode(query)}"
-        else:
-            path = f"/feeds/events?{urlencode({'feeds': ','.join(contract), **query}, safe=',/')}"
+        async with aclosing(self.stream_path(stream_path(contract, after, **filters), after)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def stream_path(self, path: str, after: str | None) -> AsyncGenerator[Sent]:
+        """The same of an address with its query, which names this cursor."""
         prepared = await self._opened(path)
         stream = SealedStream(prepared.headers, after or "", self._opener)
         if not isinstance(self._transport, StreamTransport):

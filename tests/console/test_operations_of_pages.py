@@ -54,6 +54,7 @@ OF_TRANSFERS = {
     "searchEntries", "exportEntries", "listFilters", "saveFilter", "deleteFilter", "readProofArchive", "readReceipts",
     "readAttention", "findId",
 }  # fmt: skip
+OF_FEEDS = {"readPersonFeed"}  # test_feeds
 OF_ACCESS = {
     "listReceivers", "readMatrix", "listGrants", "readGrant", "revokeGrant", "suspendGrant", "resumeGrant",
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
@@ -134,7 +135,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried += [OF_STEWARDS, OF_PUSHES, OF_HOST]
+    tried += [OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST]
     assert set(operations()) == set().union(*tried)
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import Engine
 
 from contracts.base.errors import Finding
 from contracts.compiled.contract import CompiledContract
@@ -21,6 +23,7 @@ from gateway.feeds.masks import Masks, masked
 from gateway.feeds.places import Times, moment
 from gateway.feeds.sessions import Span
 from gateway.feeds.standing import standing
+from gateway.vault.vault import Vault
 
 JSON: Final = "application/json"
 
@@ -56,9 +59,8 @@ class Part(NamedTuple):
 Make = Callable[[Masks], FeedPage]
 
 
-def part_of(request: ApiRequest) -> Part:
+def part_of(params: Mapping[str, Any]) -> Part:
     """Raises `api.invalid` for a time that is none, or a filter that is none."""
-    params = request.params
     return Part(params["after"], params["limit"], times_of(params), filter_of(params))
 
 
@@ -77,7 +79,16 @@ def times_of(params: Mapping[str, Any]) -> Times:
     return Times(**read)
 
 
-def make_page(services: Services, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
+class Store(Protocol):
+    """Where events and their bodies are."""
+
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def vault(self) -> Vault: ...
+
+
+def make_page(services: Store, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
     """Runs in a thread."""
     name, (after, limit, times, filter) = contract.contract.name, part
     if filter != ALL:
@@ -92,7 +103,7 @@ def make_page(services: Services, contract: CompiledContract, part: Part, masks:
     return FeedPage(events, page.next, page.more, page.span, _ends(times, page.complete), page.offsets)
 
 
-def _filtered(services: Services, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
+def _filtered(services: Store, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
     """Looks at pages until enough events pass the filter, or LOOKED_AT events were looked at."""
     name, after, events = contract.contract.name, part.after, list[bytes]()
     spans, offsets, looked_at = list[Span](), list[int](), 0
