@@ -9,6 +9,7 @@ Invariant: no state besides its fields; the clock is an argument. A clock that i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,42 +40,43 @@ class Paces:
     """One bucket for each system."""
 
     pace: Pace = STANDARD
+    full_of: Callable[[str], float | None] = lambda _system: None  # the full rate of a system, if it has its own
     _buckets: dict[str, _Bucket] = field(default_factory=dict)
 
     def back(self, system: str, now: float) -> None:
         """The system answers again."""
-        self._buckets[system] = _Bucket(min(self.pace.start, self.pace.full), now, now)
+        self._buckets[system] = _Bucket(min(self.pace.start, self._full(system)), now, now)
 
     def room(self, system: str, now: float) -> int:
         """How many messages may go to it now."""
         bucket = self._buckets.get(system)
-        return max(1, int(self.pace.full)) if bucket is None else int(self._filled(bucket, now).left)
+        return max(1, int(self._full(system))) if bucket is None else int(self._filled(system, bucket, now).left)
 
     def took(self, system: str, number: int, now: float) -> None:
         bucket = self._buckets.get(system)
         if bucket is None:
-            bucket = self._buckets[system] = _Bucket(max(1.0, self.pace.full), now)
-        self._filled(bucket, now).left -= number
+            bucket = self._buckets[system] = _Bucket(max(1.0, self._full(system)), now)
+        self._filled(system, bucket, now).left -= number
 
-    def limited(self, now: float) -> dict[str, int]:
-        """The room of each system that has a bucket. Buckets that are full again are forgotten."""
-        limits = {}
+    def forget(self, now: float) -> None:
+        """Forgets the buckets that are full again: they allow what a new one does."""
         for system, bucket in list(self._buckets.items()):
-            rate = self._rate(bucket, now)
-            if self._filled(bucket, now).left >= max(1.0, self.pace.full) and rate >= self.pace.full:
+            full = self._full(system)
+            if self._filled(system, bucket, now).left >= max(1.0, full) and self._rate(system, bucket, now) >= full:
                 del self._buckets[system]
-            else:
-                limits[system] = max(0, int(bucket.left))
-        return limits
 
-    def _rate(self, bucket: _Bucket, now: float) -> float:
+    def _full(self, system: str) -> float:
+        return self.full_of(system) or self.pace.full
+
+    def _rate(self, system: str, bucket: _Bucket, now: float) -> float:
+        full = self._full(system)
         if bucket.back is None:
-            return self.pace.full
+            return full
         doublings = min(max(0.0, now - bucket.back) / self.pace.doubling, LONGEST)
-        return float(min(self.pace.full, self.pace.start * 2.0**doublings))
+        return float(min(full, self.pace.start * 2.0**doublings))
 
-    def _filled(self, bucket: _Bucket, now: float) -> _Bucket:
-        rate = self._rate(bucket, now)
+    def _filled(self, system: str, bucket: _Bucket, now: float) -> _Bucket:
+        rate = self._rate(system, bucket, now)
         bucket.left = min(max(1.0, rate), bucket.left + rate * max(0.0, now - bucket.at))
         bucket.at = now
         return bucket

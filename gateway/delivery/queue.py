@@ -10,7 +10,7 @@ Invariant: of the messages with one order key only the first open one is taken u
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -137,7 +137,8 @@ class Taking(NamedTuple):
     """The limits of one round: at most `limit` messages in all and `each` for a provider.
 
     Messages of `resting` providers are left out. One message goes to each provider in `tried`. Those in `busy`
-    get so many urgent ones only; urgent ones may exceed `limit` by `beyond`. `paced` limits single providers.
+    get so many urgent ones only; urgent ones may exceed `limit` by `beyond`. `room`
+    limits single providers.
     """
 
     process: str  # the new owner of the transfers
@@ -148,21 +149,24 @@ class Taking(NamedTuple):
     each: int = 8
     busy: Mapping[str, int] = MappingProxyType({})
     beyond: int = 0
-    paced: Mapping[str, int] = MappingProxyType({})
+    room: Callable[[str], int] | None = None
 
     def most(self, provider: str) -> int:
         """How many messages of any priority this provider may get."""
         if provider in self.resting or provider in self.busy:
             return 0
-        return min(1 if provider in self.tried else self.each, self.paced.get(provider, self.each))
+        return min(1 if provider in self.tried else self.each, self._room(provider))
 
     def most_urgent(self, provider: str) -> int:
         """The same of the urgent ones alone."""
         if provider in self.resting:
             return 0
         if provider in self.busy:
-            return 0 if provider in self.tried else min(self.busy[provider], self.paced.get(provider, self.each))
+            return 0 if provider in self.tried else min(self.busy[provider], self._room(provider))
         return self.most(provider)
+
+    def _room(self, provider: str) -> int:
+        return self.each if self.room is None else max(0, self.room(provider))
 
 
 def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking) -> list[Job]:

@@ -30,6 +30,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Engine
 
 from adapters.errors import Acted, ProviderFailure, ProviderMissing
+from adapters.kinds import RATE
 from adapters.model import Incoming, Message
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.canonical.model import Contract, Operation, Pattern
@@ -100,10 +101,19 @@ class Deliverer:
     at_once: int = AT_ONCE
     timeout: float = TIMEOUT
     rng: Random = field(default_factory=Random)
-    paces: Paces = field(default_factory=Paces)
+    paces: Paces = field(init=False)
     _away: set[str] = field(default_factory=set)  # providers whose breaker was not closed at the last round
     _out: Counter[str] = field(default_factory=Counter)  # running deliveries by provider
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.paces = Paces(full_of=self._rate_of)
+
+    def _rate_of(self, name: str) -> float | None:
+        """Messages a second that the system's registration allows."""
+        system = self.registry.snapshot.system(name)
+        rate = None if system is None or system.endpoint is None else system.endpoint.options.get(RATE.name)
+        return None if rate is None else float(rate)
 
     async def run_once(self, lease: Lease) -> int:
         """Takes up what is due. Returns the number of messages."""
@@ -128,6 +138,7 @@ class Deliverer:
         for name in self._away - away:
             self.paces.back(name, now)
         self._away = away
+        self.paces.forget(now)
         return Taking(
             process=self.process,
             now=now,
@@ -141,7 +152,7 @@ class Deliverer:
                 if number > 0
             },
             beyond=max(0, URGENT_BEYOND + min(0, free)),
-            paced=self.paces.limited(now),
+            room=lambda name: self.paces.room(name, now),
         )
 
     async def finish(self, seconds: float = 10.0) -> None:

@@ -276,6 +276,18 @@ def test_no_second_has_more_than_the_full_rate_and_a_clock_set_back_adds_no_room
     assert paces.room("x", now - 3600.0) == 0 and paces.room("x", now - 3599.0) == 10
 
 
+async def test_a_system_gets_no_more_a_second_than_it_is_registered_for(post: Post) -> None:
+    post.provider.script = answering(post.provider)
+    post.deliverer.paces.full_of = lambda system: 2.0 if system == "truong-ha" else None
+    for _ in range(9):
+        await post.put_aside()
+    taken = []
+    for _second in range(5):
+        taken.append([await post.run(), await post.run()])
+        post.clock[0] += 1.0
+    assert taken == [[2, 0]] * 4 + [[1, 0]]
+
+
 # --- calls ------------------------------------------------------------------------------------------------------------
 async def test_a_thousand_failures_make_no_more_calls_than_the_policy_allows(post: Post) -> None:
     """Each message is tried `tries` times at most, and the breaker bounds the calls of any span of time."""

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -88,7 +89,7 @@ class Dispatching(Background):
         self.acknowledged: dict[str, int] = {}
         self.others: Counter[str] = Counter()
         self.unanswered = 0
-        self._settings, self._connections = settings, connections
+        self._settings, self._connections, self._number = settings, connections, 0
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -100,9 +101,14 @@ class Dispatching(Background):
 
     async def _one(self, caller: AsyncRestClient) -> None:
         while not self.stopping.is_set():
-            body = messages.field_report(area="01273")
+            body, self._number = messages.field_report(area="01273"), self._number + 1
             try:
-                answer = await caller.call("POST", REPORT, body, message_id=f"R-{uuid.uuid4()}")
+                prepared = caller.client.prepare(
+                    "POST", REPORT, body, message_id=f"R-{uuid.uuid4()}", token=await caller.token()
+                )
+                if self._number % 2:  # every second one is to be answered later
+                    prepared = replace(prepared, headers={**prepared.headers, "prefer": "respond-async"})
+                answer = await caller.send(prepared)
             except (ClientError, OSError):
                 self.unanswered += 1
                 await asyncio.sleep(0.1)

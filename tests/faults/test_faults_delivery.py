@@ -143,6 +143,9 @@ def test_what_was_acknowledged_appears_once_whatever_fails(one: Instance) -> Non
     named = {id: failure for id, (state, failure) in states.items() if state in ("failed", "dead")}
     assert all(named.values()), f"ended without a reason: {[id for id, why in named.items() if not why]}"
     assert set(reports.acknowledged) <= set(states)
+    later = [id for id, status in reports.acknowledged.items() if status == 202]
+    print(f"{len(later)} of the reports were to be answered later")
+    assert later and {states[id][0] for id in later} <= {"answered", "failed", "dead", "in-doubt"}
 
     intents = {str(id) for (id,) in asked("SELECT transfer FROM log_entry WHERE phase = 'intent'")}
     seen = one.world.seen("do-thi")

@@ -260,7 +260,7 @@ def _moment(name: str, params: Mapping[str, Any], findings: list[Finding]) -> fl
     at = moment(text) if text is not None else None
     if text is not None and at is None:
         findings.append(
-            Finding(f"query {name}", "", f"text of {len(text)} characters", "format", "RFC 3339, with its zone")
+            Finding(f"query {name}", "", f"text of {len(text)} characters", "format", "a date and time with its zone")
         )
     return at
 
