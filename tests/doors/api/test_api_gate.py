@@ -23,7 +23,7 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer listFeeds readFeed readState readDigests listReaders "
+    "issueToken readAuthorizationServer listFeeds readFeed readState readDigests exportFeed listReaders "
     "readTransfer readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
 )
