@@ -42,7 +42,7 @@ async def export_feed(services: Services, request: ApiRequest) -> Reply:
     if demand_key(contract.contract, request.snapshot, request.proven.system, request.received.at) is not None:
         raise FEED_NO_EXPORT(contract=name)
     if form == "parquet" and not has_parquet():
-        raise FEED_NO_FORM(form=form, package="pyarrow")
+        raise FEED_NO_FORM(form=form, package="lgsp[parquet]")
     asked, now = times_of(request.params), services.clock()
     times = Times(asked.since, now if asked.until is None else min(asked.until, now))
     export = _Export(services, request, contract, form, Part(request.params["after"], ROWS, times))

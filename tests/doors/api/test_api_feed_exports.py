@@ -135,7 +135,7 @@ async def test_forms_that_cannot_be_are_refused_before_anything_is_logged(world:
     await handed_in(world, 2)
     monkeypatch.setattr(feed_exports, "has_parquet", lambda: False)
     answer = await taken(world, f"{FEED}/export?form=parquet")
-    assert (answer.status, answer.json["code"]) == (415, "feed.no-form") and "pyarrow" in answer.json["next"]
+    assert (answer.status, answer.json["code"]) == (415, "feed.no-form") and "lgsp[parquet]" in answer.json["next"]
     monkeypatch.setattr(feed_exports, "XLSX_ROWS", 1)
     assert (await taken(world, f"{FEED}/export?form=xlsx")).status == 400
     assert world.logged("export") == [] and len(world.services.streams) == 0
