@@ -233,6 +233,22 @@ feed_key = Table(  # what stands under each business key of a feed (`gateway.fee
     Column("seal", Text, nullable=False),  # keyed hash of the other columns
 )
 Index("feed_key_state", feed_key.c.contract, feed_key.c.state, feed_key.c.transfer)
+feed_key_past = Table(  # rows of `feed_key` as they were before another message changed them
+    "feed_key_past",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("contract", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("transfer", Text, nullable=False),
+    Column("agency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("changed", Text, primary_key=True),
+    Column("previous", Text),
+    Column("seal", Text, nullable=False),
+    Column("replaced", Text, nullable=False),  # the transfer that changed it
+)
+Index("feed_key_past_state", feed_key_past.c.contract, feed_key_past.c.state, feed_key_past.c.transfer)
 feed_keyed = Table(  # how far older events were taken up into `feed_key`
     "feed_keyed",
     metadata,
