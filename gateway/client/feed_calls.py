@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -35,7 +36,7 @@ def stream_path(contract: str | Sequence[str], after: str | None, **filters: str
     return f"/feeds/events?{urlencode({'feeds': ','.join(contract), **query}, safe=',/')}"
 
 
-class FeedCalls:
+class FeedCalls(ABC):
     """What a client with these parts can do with feeds."""
 
     _transport: Transport
@@ -45,19 +46,19 @@ class FeedCalls:
     _clock: Callable[[], float]
     _seconds: float
 
-    async def _read(self, method: str, path: str, read: Callable[[Answer], T]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _read(self, method: str, path: str, read: Callable[[Answer], T]) -> T: ...
 
+    @abstractmethod
     async def _opened(self, path: str) -> rest.Prepared:
         """A signed request, valid once."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _proven(self, prepared: rest.Prepared, raw: RawAnswer) -> Answer:
         """The verified answer to it, its checkpoint checked. Raises `Refused` for a refusal."""
-        raise NotImplementedError
 
-    async def _judged(self, judge: Callable[[], T]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _judged(self, judge: Callable[[], T]) -> T: ...
 
     async def feeds(self) -> list[dict[str, Any]]:
         """The feeds that this system may read: where each stands, who hands in (`Feeds` of openapi/feeds.yaml)."""
