@@ -29,6 +29,7 @@ from gateway.client.errors import (
     RefusedPolicy,
     RefusedTheirs,
 )
+from gateway.client.feed_digests import Comparison, Digesting, SealedDigest
 from gateway.client.feeds import FeedEvent, FeedPage
 from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
@@ -41,6 +42,8 @@ __all__ = [
     "BadUsage",
     "Client",
     "ClientError",
+    "Comparison",
+    "Digesting",
     "FeedEvent",
     "FeedPage",
     "Identity",
@@ -54,4 +57,5 @@ __all__ = [
     "RefusedOurs",
     "RefusedPolicy",
     "RefusedTheirs",
+    "SealedDigest",
 ]

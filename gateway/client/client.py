@@ -12,6 +12,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -20,7 +21,7 @@ from urllib.parse import quote
 from lxml import etree
 
 from contracts.base.words import Language
-from gateway.client import access_token, rest, retries, soap
+from gateway.client import access_token, feed_digests, rest, retries, soap
 from gateway.client.answers import Answer, Problem, Receipt, hashes_of, read_json
 from gateway.client.audit import proofs, reconciliation
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
@@ -37,9 +38,11 @@ from gateway.client.errors import (
     refused,
 )
 from gateway.client.feed_calls import FeedCalls
+from gateway.client.feed_digests import SealedDigest
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.rest import Prepared
+from gateway.client.transfers import Transfers
 from gateway.client.transport import HttpTransport, RawAnswer, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
@@ -53,7 +56,7 @@ _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
 
-class AsyncClient(FeedCalls):
+class AsyncClient(FeedCalls, Transfers):
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
     `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first
@@ -114,10 +117,12 @@ class AsyncClient(FeedCalls):
         *,
         content_type: str = rest.JSON,
         language: Language | None = None,
+        respond_async: bool = False,
     ) -> Answer:
         """Call a REST operation. Raises `ClientError`.
 
-        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`).
+        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`). `respond_async`: the
+        gateway may answer 202 with a receipt; `answer(transfer)` fetches the answer then.
         """
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
         message = rest.Message(
@@ -127,6 +132,7 @@ class AsyncClient(FeedCalls):
             message_id=message_id or (rest.new_message_id() if method == "POST" else None),
             content_type=content_type,
             language=language or self._language,
+            respond_async=respond_async,
         )
         named = _CONTRACT.match(path)
         contract = named[1] if named is not None and content is not None else None
@@ -183,12 +189,16 @@ class AsyncClient(FeedCalls):
         """The access token, renewed before it ends (RFC 7523, bound to our client certificate by RFC 8705)."""
         return await self._token.get()
 
-    async def transfer(self, transfer: str) -> dict[str, Any]:
-        """The state of a transfer of this system."""
-        content: dict[str, Any] = await self._read(
-            "GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json()
-        )
-        return content
+    async def digests(
+        self, contract: str, *, since: datetime | str | None = None, until: datetime | str | None = None
+    ) -> tuple[SealedDigest, ...]:
+        """The sealed digests of the hours that end after `since`, up to `until`. Each was checked to be in the log."""
+        found: list[SealedDigest] = []
+        async for page in feed_digests.pages(self._read, self.identity.log_key, contract, since, until):
+            if page.note is not None:
+                await self.witness.see(page.note, self._consistency)
+            found += page.digests
+        return tuple(found)
 
     async def reconcile(self, statement: Statement) -> dict[str, Any]:
         """Compare the agency's own counts of a day with the gateway's log (openapi/audit.yaml)."""

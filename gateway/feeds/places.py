@@ -72,6 +72,11 @@ def bounds(connection: Connection, contract: str, after: str | None, times: Time
     return Bounds(low, high, high < newest or _signed(connection) >= times.until)
 
 
+def cursor_at(connection: Connection, contract: str, offset: int) -> str:
+    """The cursor after the event of this offset."""
+    return cursors.encode(contract, offset, feed_log.name(connection))
+
+
 def offsets(connection: Connection, cursor: str | None, contracts: Collection[str]) -> dict[str, int]:
     """Where a cursor of these feeds stands; without one at their beginning."""
     if not cursor:
@@ -92,6 +97,11 @@ def resynced(connection: Connection, failure: Theirs, contracts: Collection[str]
     return failure
 
 
+def before(connection: Connection, contract: str, time: float) -> int:
+    """The offset of the last event that was sequenced before a time; 0 if there is none."""
+    return _before(connection, contract, time, head(connection, contract))
+
+
 def check(connection: Connection, contract: str, offset: int) -> None:
     """Refuses a cursor whose event does not exist: it was lost in a restore, or never existed."""
     last = (
@@ -101,7 +111,7 @@ def check(connection: Connection, contract: str, offset: int) -> None:
     if last == offset:
         return
     if epochs.epoch(connection):
-        again = cursors.encode(contract, last, feed_log.name(connection))
+        again = cursor_at(connection, contract, last)
         finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
         restored = FEED_RESTORED(findings=[finding], contract=contract, last=last, cursor=again)
         raise resynced(connection, restored, (contract,), last)

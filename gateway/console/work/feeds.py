@@ -29,7 +29,6 @@ from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN, LOGIN_NEEDED
 from gateway.console.roles import May
 from gateway.doors.api.errors import FEED_UNKNOWN
-from gateway.doors.api.feed_masks import masks_of
 from gateway.doors.api.feed_pages import FeedPage, Part, make_page
 from gateway.doors.api.reading import Readers
 from gateway.doors.http.stream_limits import Streams
@@ -38,6 +37,7 @@ from gateway.exchange.quotas import GrantQuery, decide, refused
 from gateway.feeds import cursor as cursors
 from gateway.feeds.arrivals import Arrivals
 from gateway.feeds.heads import offsets
+from gateway.feeds.masks import masks_of
 from gateway.feeds.sessions import NOTE, Reader, Sessions, Span
 from gateway.journal import feed_log
 from gateway.journal.append import append

@@ -16,13 +16,13 @@ from contracts.compiled.contract import CompiledContract
 from contracts.wire import jsontext
 from gateway.doors.api.errors import API_INVALID
 from gateway.doors.api.feed_filters import ALL, LOOKED_AT, Filter, filter_of, joined, span_of
-from gateway.doors.api.feed_masks import Masks, masked
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.feeds import MOST, Page, RawPage, read, read_raw
 from gateway.feeds import cursor as cursors
+from gateway.feeds.masks import Masks, masked
 from gateway.feeds.places import Times, moment
 from gateway.feeds.sessions import Span
-from gateway.feeds.standing import standing
+from gateway.feeds.standing import at_time, standing
 from gateway.vault.vault import Vault
 
 JSON: Final = "application/json"
@@ -61,17 +61,33 @@ Make = Callable[[Masks], FeedPage]
 
 def part_of(params: Mapping[str, Any]) -> Part:
     """Raises `api.invalid` for a time that is none, or a filter that is none."""
-    return Part(params["after"], params["limit"], _times(params), filter_of(params))
+    return Part(params["after"], params["limit"], times_of(params), filter_of(params))
 
 
-def _times(params: Mapping[str, Any]) -> Times:
-    read = {name: moment(params[name]) if params[name] is not None else None for name in Times._fields}
-    wrong = [name for name, value in read.items() if params[name] is not None and value is None]
+def feed_name(request: ApiRequest) -> str:
+    """The feed that the address names."""
+    return f"{request.params['contract']}/v{request.params['major']}"
+
+
+def times_of(params: Mapping[str, Any]) -> Times:
+    wrong = [name for name in Times._fields if params[name] is not None and moment(params[name]) is None]
     if wrong:
-        expected = "a time with its zone, as 2026-11-24T07:00:00Z or with +07:00 written %2B07:00"
-        findings = [Finding(f"query {name}", "", "text", "format", expected) for name in wrong]
-        raise API_INVALID(count=len(findings), findings=findings)
-    return Times(**read)
+        raise _no_time(wrong)
+    return Times(**{name: time_of(params, name) for name in Times._fields})
+
+
+def time_of(params: Mapping[str, Any], name: str) -> float | None:
+    """Raises `api.invalid` for a text that is no time."""
+    time = moment(params[name]) if params[name] is not None else None
+    if params[name] is not None and time is None:
+        raise _no_time([name])
+    return time
+
+
+def _no_time(names: Sequence[str]) -> Exception:
+    expected = "a time with its zone, as 2026-11-24T07:00:00Z or with +07:00 written %2B07:00"
+    findings = [Finding(f"query {name}", "", "text", "format", expected) for name in names]
+    return API_INVALID(count=len(findings), findings=findings)
 
 
 class Store(Protocol):
@@ -129,7 +145,10 @@ def _filtered(services: Store, contract: CompiledContract, part: Part, masks: Ma
 def make_state(services: Services, contract: CompiledContract, request: ApiRequest, masks: Masks) -> FeedPage:
     """Runs in a thread."""
     after, limit, hash_id = request.params["after"], request.params["limit"], services.exchange.hash_id
+    time = time_of(request.params, "at")
     with services.engine.connect() as connection:
+        if time is not None and after is None:
+            after = at_time(connection, contract.contract, time)
         page = standing(connection, contract.contract, after, limit, services.vault, hash_id)
     return FeedPage(_shown(page.events, contract, masks), page.next, page.more, page.span, {"continue": page.place})
 

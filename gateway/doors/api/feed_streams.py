@@ -30,9 +30,9 @@ from gateway.doors.api.errors import API_INVALID
 from gateway.doors.api.feed_pages import JSON, Part, make_page
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.errors import GATEWAY_FAULT
+from gateway.exchange.answer_keys import demand_key
 from gateway.feeds import cursor as cursors
 from gateway.feeds.places import ALWAYS, Times, offsets
 from gateway.journal import feed_log

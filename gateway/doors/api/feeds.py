@@ -18,11 +18,11 @@ from contracts.compiled.contract import CompiledContract
 from gateway.doors.api import feed_streams
 from gateway.doors.api import feeds_together as several
 from gateway.doors.api.feed_codings import coding_of
-from gateway.doors.api.feed_pages import Make, Part, make_page, make_state, part_of
+from gateway.doors.api.feed_pages import Make, Part, feed_name, make_page, make_state, part_of
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
+from gateway.exchange.answer_keys import demand_key
 from gateway.feeds import cursor as cursors
 from gateway.feeds.heads import head_of
 from gateway.feeds.places import Bounds, bounds
@@ -76,7 +76,7 @@ def _listed(
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
     """A page of a feed, or a stream of its events."""
-    name = _name(request)
+    name = feed_name(request)
     part = part_of(request.params)
     if feed_streams.is_asked_for(request):
         return await feed_streams.opened(services, request, (name,), part)
@@ -89,12 +89,8 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
 
 async def read_state(services: Services, request: ApiRequest) -> Reply:
     """A page of what stands now."""
-    contract, decision = decided(services, request, _name(request))
+    contract, decision = decided(services, request, feed_name(request))
     return await _answered(services, request, contract, decision, partial(make_state, services, contract, request))
-
-
-def _name(request: ApiRequest) -> str:
-    return f"{request.params['contract']}/v{request.params['major']}"
 
 
 async def _answered(

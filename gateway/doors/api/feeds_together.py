@@ -13,7 +13,7 @@ from gateway.doors.api.errors import API_INVALID
 from gateway.doors.api.feed_pages import FeedPage, Part, make_page
 from gateway.doors.api.feed_readings import decided, reading
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.encryption import demand_key
+from gateway.exchange.answer_keys import demand_key
 from gateway.feeds import cursor as cursors
 from gateway.feeds.places import offsets
 from gateway.journal import feed_log
