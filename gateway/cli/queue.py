@@ -34,14 +34,14 @@ Unsent = Annotated[
     bool,
     typer.Option("--provider-did-not-act", help="For an operation that is not idempotent: the provider was asked."),
 ]
-StateName = Annotated[str | None, typer.Option("--state", help="Only these: waiting, under-way, in-doubt, dead.")]
+StateName = Annotated[str | None, typer.Option("--state", help="Only these: waiting, held, under-way, in-doubt, dead.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
     """A list that is retried as a whole."""
 
-    state: Annotated[str, typer.Option("--state", help="Of these: waiting, in-doubt.")] = "waiting"
+    state: Annotated[str, typer.Option("--state", help="Of these: waiting, held, in-doubt.")] = "waiting"
     provider: Provider = None
     failure: FailureCode = None
 

@@ -37,7 +37,7 @@ _SILENT_SECONDS: Final = 15.0
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 METRICS: Final = "/metrics"
 _TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
-_QUEUE: Final = ("waiting", "leased", "done", "dead")
+_QUEUE: Final = ("waiting", "leased", "held", "done", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from contracts.compiled.contract import CompiledContract
 from contracts.wire import jsontext
 from gateway.exchange.answer_keys import demand_key
 from gateway.exchange.quotas import GrantQuery, Quotas, decide, refused, uses_of
-from gateway.feeds import cursor as cursors
 from gateway.feeds import read, read_raw
 from gateway.feeds.masks import Masks, masked, masks_of
+from gateway.feeds.places import cursor_at
 from gateway.feeds.sessions import Reader, Span
 from gateway.journal.schema import tables
 from gateway.journal.write import QuotaUse
@@ -111,7 +111,7 @@ class Reading:
         self, connection: Connection, subscription: Subscription, contract: CompiledContract, masks: Masks, limit: int
     ) -> tuple[list[bytes], int, Span]:
         name, position = subscription.contract, subscription.position
-        after = cursors.encode(name, position) if position else None
+        after = cursor_at(connection, name, position) if position else None
         page: Any
         if any(masks.values()):
             page = read(connection, name, after, limit, vault=self.vault)
@@ -121,7 +121,7 @@ class Reading:
         else:
             page = read_raw(connection, name, after, limit, vault=self.vault)
             texts = list(page.events)
-        return texts, cursors.decode(page.next, name), page.span
+        return texts, page.span.last if page.span is not None else position, page.span
 
 
 def _count(connection: Connection, subscription: Subscription) -> int:

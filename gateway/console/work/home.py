@@ -16,6 +16,7 @@ from gateway.console.accounts.records import Viewer
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
 from gateway.console.work import access, attention, draft_rows, pushes, waiting
+from gateway.console.work.months import Span, span_of
 from gateway.delivery import listing
 from gateway.journal.schema import tables
 
@@ -48,10 +49,11 @@ def mark(desk: Desk) -> object:
     return size, queue, registry.revision, sorted(registry.readiness(now).items()), desk.vitals.pulse_now().keepers > 0
 
 
-def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
-    """`days`: the span of the counted refusals."""
+def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS, month: str = "") -> Needs:
+    """`days` or, if it is given, `month` is the span of the counted refusals. Raises `console.form`."""
     may, scope, now = viewer.account.may, viewer.account.scope, desk.now()
     snapshot = desk.services.registry.snapshot
+    span = span_of(month) if month else Span(attention.first_of(now, days))
     queue = pushed = approvals = drafts = review = ending = refusals = denials = volumes = None
     with desk.reading() as connection:
         if May.QUEUE in may:
@@ -69,7 +71,7 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
         with reading(desk.services.engine) as connection:
             query = Query(outcome="refused", agency=scope, since=attention.first_of(now, attention.DAYS))
             refusals = search(connection, query, limit=_REFUSALS).hits
-            denials = attention.denials(connection, desk, scope, now, days)
+            denials = attention.denials(connection, desk, scope, now, span)
             volumes = attention.volumes(connection, desk, scope, now)
     return Needs(
         queue=queue,

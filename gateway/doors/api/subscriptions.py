@@ -17,8 +17,7 @@ from gateway.doors.api.errors import API_REPLAYED, FEED_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
 from gateway.exchange.quotas import GrantQuery, decide
-from gateway.feeds import cursor as cursors
-from gateway.feeds.places import Times, bounds, check, moment
+from gateway.feeds.places import Times, bounds, check, cursor_at, moment, offsets
 from gateway.journal.append import apply
 from gateway.journal.database import writing
 from gateway.journal.errors import JOURNAL_FENCED
@@ -156,8 +155,8 @@ def shown(connection: Connection, services: Services, subscription: Subscription
         "cause": subscription.cause or None,
         "verified": _time(subscription.verified),
         "created": rfc3339(subscription.created),
-        "position": cursors.encode(name, subscription.position),
-        "reached": cursors.encode(name, subscription.reached),
+        "position": cursor_at(connection, name, subscription.position),
+        "reached": cursor_at(connection, name, subscription.reached),
         "replays": subscription.replays,
         "waiting": waits.events,
         "lagSeconds": 0.0 if waits.oldest is None else round(max(0.0, now - waits.oldest), 3),
@@ -175,7 +174,7 @@ def _position(connection: Connection, contract: str, body: dict[str, Any]) -> in
     if len(given) > 1:
         raise SUBSCRIPTION_FROM(why=f"{', '.join(given)} are several places")
     if "after" in body:
-        offset = cursors.decode(body["after"], contract)
+        offset = offsets(connection, body["after"], (contract,))[contract]
         if offset:
             check(connection, contract, offset)
         return offset

@@ -101,6 +101,21 @@ def _feeds() -> Iterator[Column]:
         "queue", "why the last try failed, for people; the outcome's entry says how it ended", "last_failure"
     )
     yield from exempt("queue", "which keeper took it up; the lease decides who may end it", "epoch")
+    yield from exempt(
+        "queue",
+        "when and in which order a message goes, as `next_at`; what is sent is decided by the transfer alone",
+        "priority",
+        "order_key",
+        "place",
+    )
+    yield from exempt(
+        "queue",
+        "the note to the sender that its transfer ended, which `/transfers/{id}` tells too",
+        "callback",
+        "callback_tries",
+        "callback_at",
+        "callback_failure",
+    )
 
 
 def _vault() -> Iterator[Column]:
