@@ -56,8 +56,8 @@ class Counts(Pulse):
 
     transfers: Mapping[str, int]
     queue: Mapping[str, int]
-    pushes: store.Totals
     quarantined: int = 0
+    pushes: store.Totals = store.NOTHING
 
 
 @dataclass(slots=True)
