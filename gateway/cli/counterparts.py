@@ -38,7 +38,7 @@ class Counterpart(NamedTuple):
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload, keeper, files, door, desk, standin, traffic",
     AtHost.OWN_INSTANCE: "demo, bench",
-    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect",
+    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key",
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
@@ -48,8 +48,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.RETENTION: "vault expire",
     AtHost.AGENCY: """
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
-        client call, client soap, client token, client feed, client reconcile, client prove, client checkpoints
-        client accept-log, client keygen, client install
+        client call, client soap, client token, client feed, client feed-check, client transfers, client reconcile
+        client prove, client checkpoints, client accept-log, client keygen, client install
     """,
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
 }
@@ -79,6 +79,12 @@ _IN_CONSOLE: Final = """
     audit body | /transfers/{id}/message | openBody
     audit package | /transfers/{id}/package | makePackage
     feed read | /transfers/{id}/message | searchEntries, openBody
+    feed readers | /readers | listFeedReaders
+    feed subscriptions list | /subscriptions | listPushes
+    feed subscriptions show | /subscriptions/{subscription} | readPush
+    feed subscriptions pause | /subscriptions/{subscription}/{how} | decidePush
+    feed subscriptions resume | /subscriptions/{subscription}/{how} | decidePush
+    feed subscriptions end | /subscriptions/{subscription}/{how} | decidePush
     ca show | /keys | readKeys
     keys show | /keys | readKeys
     console user add | /people | addAccount

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -27,7 +28,15 @@ _AFTER_END: Final = frozenset({"lease", "stopping", "fault", "refused"})  # of t
 T = TypeVar("T")
 
 
-class FeedCalls:
+def stream_path(contract: str | Sequence[str], after: str | None, **filters: str) -> str:
+    """The address of a stream, with its query."""
+    query = {"form": "events", **filters} | ({"after": after} if after else {})
+    if isinstance(contract, str):
+        return f"/feeds/{contract}?{urlencode(query, safe=',')}"
+    return f"/feeds/events?{urlencode({'feeds': ','.join(contract), **query}, safe=',/')}"
+
+
+class FeedCalls(ABC):
     """What a client with these parts can do with feeds."""
 
     _transport: Transport
@@ -37,19 +46,19 @@ class FeedCalls:
     _clock: Callable[[], float]
     _seconds: float
 
-    async def _read(self, method: str, path: str, read: Callable[[Answer], T]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _read(self, method: str, path: str, read: Callable[[Answer], T]) -> T: ...
 
+    @abstractmethod
     async def _opened(self, path: str) -> rest.Prepared:
         """A signed request, valid once."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _proven(self, prepared: rest.Prepared, raw: RawAnswer) -> Answer:
         """The verified answer to it, its checkpoint checked. Raises `Refused` for a refusal."""
-        raise NotImplementedError
 
-    async def _judged(self, judge: Callable[[], T]) -> T:
-        raise NotImplementedError
+    @abstractmethod
+    async def _judged(self, judge: Callable[[], T]) -> T: ...
 
     async def feeds(self) -> list[dict[str, Any]]:
         """The feeds that this system may read: where each stands, who hands in (`Feeds` of openapi/feeds.yaml)."""
@@ -132,11 +141,12 @@ class FeedCalls:
         self, contract: str | Sequence[str], after: str | None = None, **filters: str
     ) -> AsyncGenerator[Sent]:
         """The proven batches of one connection, as `stream` reads them. Raises `NotProven` for any other."""
-        query = {"form": "events", **filters} | ({"after": after} if after else {})
-        if isinstance(contract, str):
-            path = f"/feeds/{contract}?{urlencode(query)}"
-        else:
-            path = f"/feeds/events?{urlencode({'feeds': ','.join(contract), **query}, safe=',/')}"
+        async with aclosing(self.stream_path(stream_path(contract, after, **filters), after)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def stream_path(self, path: str, after: str | None) -> AsyncGenerator[Sent]:
+        """The same of an address with its query, which names this cursor."""
         prepared = await self._opened(path)
         stream = SealedStream(prepared.headers, after or "", self._opener)
         if not isinstance(self._transport, StreamTransport):

@@ -26,6 +26,7 @@ class May(StrEnum):
 
     ENTER = "enter"  # pages that every signed-in person has
     SEARCH = "search"  # entries of the log, journeys, proofs
+    FEEDS = "feeds"  # events of the feeds that the agency may read
     EXPORT = "export"  # tables and packages of entries
     BODIES = "bodies"  # open the body of a message, with a reason
     LOG = "log"  # checkpoints, witnesses, verification
@@ -60,7 +61,7 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
-    Role.CENTRE: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),
+    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),
     Role.AGENCY: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT}),
 }
 _EVERYWHERE: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR})

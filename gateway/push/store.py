@@ -144,6 +144,29 @@ def _newest_act(connection: Connection, id: str) -> tuple[int, str] | None:
     return max(acts.items(), default=None)
 
 
+class Totals(NamedTuple):
+    """Subscriptions by state; of active ones, how many fail now, and for how many seconds the oldest event waits."""
+
+    states: dict[str, int]
+    failing: int
+    lag: float
+
+
+def totals(connection: Connection, now: float) -> Totals:
+    counted = connection.execute(select(_row.state, func.count()).group_by(_row.state)).all()
+    active = _row.state == State.ACTIVE
+    failing = connection.scalar(select(func.count()).where(active, _row.failing.is_not(None))) or 0
+    after = (_event.contract == _row.contract, _event.offset > _row.position)
+    first = select(func.min(_event.offset)).where(*after).correlate(push_subscription).scalar_subquery()
+    oldest = connection.scalar(
+        select(func.min(_event.sequenced))
+        .join_from(push_subscription, tables.feed_event, and_(_event.contract == _row.contract, _event.offset == first))
+        .where(active)
+    )
+    states = {state.value: 0 for state in State} | {str(state): int(number) for state, number in counted}
+    return Totals(states, failing, 0.0 if oldest is None else max(0.0, now - oldest))
+
+
 # --- acts -------------------------------------------------------------------------------------------------------------
 
 

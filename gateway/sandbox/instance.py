@@ -36,7 +36,8 @@ from gateway.registry.changes.document import Document, parse
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import agents, live, people
-from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
+from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings
+from gateway.settings.saving import save
 from security import algorithms
 from security.algorithms import PrivateKey
 from security.grants import approvals

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_type_hints
 
-import yaml
-
 from contracts.base.words import Words
 
 FILE: Final = "settings.yaml"
@@ -395,18 +393,3 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
 def load_reader() -> None:
     """Import the reader before forking, since the import takes longer than reading."""
     from gateway.settings import sources  # noqa: F401
-
-
-def save(settings: Settings) -> None:
-    """Write what differs from the defaults, with mode 600, since it may have a password."""
-    plain = Settings(settings.data)
-    changed = {
-        item.name: getattr(settings, item.name)
-        for item in fields(Settings)
-        if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
-    }
-    draft = settings.data / f".{FILE}.part"
-    draft.touch()
-    draft.chmod(0o600)
-    draft.write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
-    draft.replace(settings.data / FILE)

@@ -294,6 +294,7 @@ def test_a_path_that_the_apis_do_not_have(world: World, judge: Judge, path: str)
     [
         "/feeds/incident-alert/v1",
         "/feeds/incident-alert/v1/digests",
+        "/feeds/incident-alert/v1/export?form=csv",
         "/feeds/readers",
         "/subscriptions",
         "/transfers/x",

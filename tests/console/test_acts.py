@@ -33,8 +33,8 @@ HERE = "/console/registry/document"
 
 async def test_the_present_document_is_taken_changed_and_applied(people: Desk) -> None:
     minh = await people.signed_in("minh", Role.OPERATOR)
-    assert f"{HERE}/present" in Reader((await minh.get(HERE)).body).links
-    taken = await minh.get(f"{HERE}/present")
+    assert f"{HERE}/present" in Reader((await minh.get(HERE)).body).forms
+    taken = await minh.post(f"{HERE}/present")
     assert taken.status == 200 and taken.headers["content-type"] == "application/yaml"
     assert "registry.yaml" in taken.headers["content-disposition"]
     text = taken.body.decode()
@@ -48,7 +48,7 @@ async def test_the_present_document_is_taken_changed_and_applied(people: Desk) -
     assert by_page["facts"]["what"] == by_token["facts"]["what"] == "registry-document"  # type: ignore[index]
     assert str(by_page["actor"]).startswith("H14.0/minh: console")
     vendor = await people.signed_in("hoa", Role.VENDOR)
-    assert (await vendor.get(f"{HERE}/present")).status == 403
+    assert (await vendor.post(f"{HERE}/present")).status == 403
 
 
 async def test_an_operator_suspends_and_resumes_a_grant_and_proposes_none(people: Desk) -> None:

@@ -35,7 +35,8 @@ from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, accept, changing
 from gateway.registry.store import apply
 from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load, save
+from gateway.settings import Settings, load
+from gateway.settings.saving import save
 from security import algorithms
 from security.pki import authority
 from tests import commandline

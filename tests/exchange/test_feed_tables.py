@@ -32,9 +32,7 @@ def read(form: str, content: bytes) -> list[list[str | None]]:
             [each and str(each).replace("_x000D_", "\r") for each in row] for row in sheet.iter_rows(values_only=True)
         ]
         return [row + [None] * (len(rows[0]) - len(row)) for row in rows]
-    from pyarrow import parquet
-
-    table = parquet.read_table(io.BytesIO(content))
+    table = pytest.importorskip("pyarrow.parquet").read_table(io.BytesIO(content))
     return [list(table.column_names), *([row[name] for name in table.column_names] for row in table.to_pylist())]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from gateway.settings import Settings
 REPORT = "/field-report/v1/requests"
 
 
-class Background:
+class Background(ABC):
     """Something that goes on in a thread until the block ends. What it raises is raised there."""
 
     def __init__(self) -> None:
@@ -29,8 +30,9 @@ class Background:
         self._raised: list[BaseException] = []
         self._thread = threading.Thread(target=self._guarded, daemon=True)
 
+    @abstractmethod
     def run(self) -> None:
-        raise NotImplementedError
+        """Goes on until `stopping` is set."""
 
     def __enter__(self) -> Any:
         self._thread.start()

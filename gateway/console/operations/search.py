@@ -24,7 +24,7 @@ def search_entries(asked: Asked) -> Any:
 def export_entries(asked: Asked) -> Reply:
     form = asked.body["form"]
     query = Filter.of(asked.body["filter"]).query(asked.desk, asked.viewer)
-    table = exporting.export(asked.desk, asked.viewer, query, form, asked.reason(), asked.now)
+    table = exporting.export(asked.desk, asked.viewer, query, form, asked.reason())
     name = f'attachment; filename="log.{form}"'
     return Reply(200, {"content-type": table.media_type, "content-disposition": name}, table.content)
 

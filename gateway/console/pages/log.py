@@ -8,9 +8,9 @@ from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.work import integrity, log_acts
 from gateway.console.work.log_findings import groups
-from gateway.journal.jobs import RUNNING, Job
 
 HERE: Final = "/console/log"
+PAUSE: Final = 2.0  # seconds between two looks for a page that is open
 
 
 def log(ask: Ask) -> Shown:
@@ -21,16 +21,15 @@ def log(ask: Ask) -> Shown:
 
 
 def events(ask: Ask) -> Live:
-    def shown() -> list[Job]:
-        return [*integrity.integrity(ask.desk).checks[:1], *log_acts.newest(ask.desk).values()]
+    def look() -> object:
+        found = integrity.integrity(ask.desk)
+        checks = [(each.id, each.state, each.facts) for each in found.checks]
+        orders = [(each.id, each.state, each.facts) for each in log_acts.newest(ask.desk).values()]
+        witnesses = [(each["kind"], each["size"], each["ok"], each["trouble"]) for each in found.witnesses]
+        signed = (found.checkpoints, found.cosigned, found.stamps)
+        return found.size, found.pending, checks, orders, found.interrupted, witnesses, signed
 
-    def look() -> list[object]:
-        return [(each.id, each.state, each.facts) for each in shown()]
-
-    def going() -> bool:
-        return any(each.state == RUNNING for each in shown())
-
-    return Live(("log",), look, going=going)
+    return Live(("log",), look, PAUSE)
 
 
 def verify(ask: Ask) -> Moved:

@@ -21,6 +21,7 @@ def blank(ask: Ask) -> Shown:
 
 
 def present(ask: Ask) -> Sent:
+    """By POST, since the log says that it was taken."""
     return Sent(documents.present(ask.desk, ask.viewer), documents.MEDIA, "registry.yaml")
 
 
@@ -67,7 +68,7 @@ def _shown(ask: Ask, text: str, applied: Applied | None, failure: Failure | None
 _UPLOAD: Final = documents.MOST + _MORE
 PAGES = (
     Page("/registry/document", blank, May.REGISTRY, N_("Registry document"), Menu.OPERATION),
-    Page("/registry/document/present", present, May.REGISTRY),
+    Page("/registry/document/present", present, May.REGISTRY, method="POST", operation="readDocument"),
     Page(
         "/registry/document",
         preview,

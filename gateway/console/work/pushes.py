@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM
@@ -51,12 +51,10 @@ def act(desk: Desk, viewer: Viewer, id: str, what: str, reason: str) -> Subscrip
     return operating.act(desk.services.engine, id, what, by, _hashing(desk))
 
 
-def paused(desk: Desk) -> int:
+def paused(connection: Connection) -> int:
     """How many were paused because their receivers failed for too long."""
     row = push_subscription.c
-    with desk.reading() as connection:
-        query = select(func.count()).where(row.state == State.PAUSED, row.cause == Cause.DEAD)
-        return connection.scalar(query) or 0
+    return connection.scalar(select(func.count()).where(row.state == State.PAUSED, row.cause == Cause.DEAD)) or 0
 
 
 def _hashing(desk: Desk) -> HashId:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import Engine
 
 from contracts.base.errors import Finding
 from contracts.compiled.contract import CompiledContract
@@ -20,7 +22,8 @@ from gateway.feeds import cursor as cursors
 from gateway.feeds.masks import Masks, masked
 from gateway.feeds.places import Times, moment
 from gateway.feeds.sessions import Span
-from gateway.feeds.standing import standing
+from gateway.feeds.standing import at_time, standing
+from gateway.vault.vault import Vault
 
 JSON: Final = "application/json"
 
@@ -56,9 +59,8 @@ class Part(NamedTuple):
 Make = Callable[[Masks], FeedPage]
 
 
-def part_of(request: ApiRequest) -> Part:
+def part_of(params: Mapping[str, Any]) -> Part:
     """Raises `api.invalid` for a time that is none, or a filter that is none."""
-    params = request.params
     return Part(params["after"], params["limit"], times_of(params), filter_of(params))
 
 
@@ -68,16 +70,36 @@ def feed_name(request: ApiRequest) -> str:
 
 
 def times_of(params: Mapping[str, Any]) -> Times:
-    read = {name: moment(params[name]) if params[name] is not None else None for name in Times._fields}
-    wrong = [name for name, value in read.items() if params[name] is not None and value is None]
+    wrong = [name for name in Times._fields if params[name] is not None and moment(params[name]) is None]
     if wrong:
-        expected = "a time with its zone, as 2026-11-24T07:00:00Z or with +07:00 written %2B07:00"
-        findings = [Finding(f"query {name}", "", "text", "format", expected) for name in wrong]
-        raise API_INVALID(count=len(findings), findings=findings)
-    return Times(**read)
+        raise _no_time(wrong)
+    return Times(**{name: time_of(params, name) for name in Times._fields})
 
 
-def make_page(services: Services, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
+def time_of(params: Mapping[str, Any], name: str) -> float | None:
+    """Raises `api.invalid` for a text that is no time."""
+    time = moment(params[name]) if params[name] is not None else None
+    if params[name] is not None and time is None:
+        raise _no_time([name])
+    return time
+
+
+def _no_time(names: Sequence[str]) -> Exception:
+    expected = "a time with its zone, as 2026-11-24T07:00:00Z or with +07:00 written %2B07:00"
+    findings = [Finding(f"query {name}", "", "text", "format", expected) for name in names]
+    return API_INVALID(count=len(findings), findings=findings)
+
+
+class Store(Protocol):
+    """Where events and their bodies are."""
+
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def vault(self) -> Vault: ...
+
+
+def make_page(services: Store, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
     """Runs in a thread."""
     name, (after, limit, times, filter) = contract.contract.name, part
     if filter != ALL:
@@ -92,7 +114,7 @@ def make_page(services: Services, contract: CompiledContract, part: Part, masks:
     return FeedPage(events, page.next, page.more, page.span, _ends(times, page.complete), page.offsets)
 
 
-def _filtered(services: Services, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
+def _filtered(services: Store, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
     """Looks at pages until enough events pass the filter, or LOOKED_AT events were looked at."""
     name, after, events = contract.contract.name, part.after, list[bytes]()
     spans, offsets, looked_at = list[Span](), list[int](), 0
@@ -123,7 +145,10 @@ def _filtered(services: Services, contract: CompiledContract, part: Part, masks:
 def make_state(services: Services, contract: CompiledContract, request: ApiRequest, masks: Masks) -> FeedPage:
     """Runs in a thread."""
     after, limit, hash_id = request.params["after"], request.params["limit"], services.exchange.hash_id
+    time = time_of(request.params, "at")
     with services.engine.connect() as connection:
+        if time is not None and after is None:
+            after = at_time(connection, contract.contract, time)
         page = standing(connection, contract.contract, after, limit, services.vault, hash_id)
     return FeedPage(_shown(page.events, contract, masks), page.next, page.more, page.span, {"continue": page.place})
 

@@ -124,12 +124,13 @@ class FeedStream:
     async def _run(self, batch: _Batch) -> AsyncGenerator[bytes]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.services.settings.stream_seconds
-        yield self._taken(server_events.retry(RETRY_MILLISECONDS))
+        begin = server_events.retry(RETRY_MILLISECONDS)
         try:
             while True:
-                if batch.events:
-                    yield self._sealed(b"".join(batch.events))
+                if batch.events or begin:  # a seal at once: the reader knows that the stream is the gateway's
+                    yield self._sealed(b"".join((begin, *batch.events)))
                     self._adapt(sum(map(len, batch.events)))
+                    begin = b""
                 if batch.complete:
                     yield self._ended({"reason": "complete"})
                     return

@@ -77,7 +77,7 @@ def _listed(
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
     """A page of a feed, or a stream of its events."""
     name = feed_name(request)
-    part = part_of(request)
+    part = part_of(request.params)
     if feed_streams.is_asked_for(request):
         return await feed_streams.opened(services, request, (name,), part)
     contract, decision = decided(services, request, name)
@@ -120,7 +120,7 @@ async def sent(services: Services, request: ApiRequest, body: bytes, media: str,
 async def read_feeds(services: Services, request: ApiRequest) -> Reply:
     """A page of several feeds, or a stream of their events. Each is judged by its own grant, logged and counted."""
     names = several.names_of(request)
-    part = part_of(request)
+    part = part_of(request.params)
     if feed_streams.is_asked_for(request):
         return await feed_streams.opened(services, request, names, part)
     coding_of(request.params["coding"])

@@ -15,7 +15,8 @@ from gateway.journal import log_checks
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import restore_lock
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from tests import commandline
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_history import Copy

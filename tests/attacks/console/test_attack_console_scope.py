@@ -58,6 +58,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/queue": ("OPA", "P"),
     "/queue/bulk": ("P", "P"),
     "/queue/bulk/{job}": ("OPA", "P"),
+    "/readers": ("OPSACG", ""),
     "/reconciliation": ("OPACG", "OPACG"),
     "/registry": ("OPS", "OPS"),
     "/routes": ("OPSAVCG", ""),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+import zstandard
 
-from gateway.doors.api import feed_codings, feed_pages
+from gateway.doors.api import feed_pages
 from gateway.feeds import cursor
 from tests.doors.api.client import World
 from tests.doors.api.streams import streamed
@@ -100,15 +101,8 @@ async def test_the_work_of_a_filtered_page_is_bounded(world: World, monkeypatch:
     assert (end["events"], end["more"]) == ([], False)
 
 
-async def test_zstd_where_it_is_there(world: World) -> None:
+async def test_zstd(world: World) -> None:
     await filled(world, ONE)
     answer = await world.signed("dieu-hanh", f"{FEED}?coding=zstd")
-    if "zstd" not in feed_codings.codings():
-        assert answer.status == 400 and answer.json["findings"][0]["here"] == "query coding"
-        pytest.skip("neither compression.zstd nor zstandard is installed")
-    try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        import zstandard as zstd  # type: ignore[import-not-found, unused-ignore]
     assert answer.headers["content-encoding"] == "zstd"
-    assert ids(json.loads(zstd.decompress(answer.body))["events"]) == [ONE]
+    assert ids(json.loads(zstandard.decompress(answer.body))["events"]) == [ONE]

@@ -23,7 +23,7 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests listReaders "
+    "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests exportFeed listReaders "
     "listTransfers readTransfer readAnswer readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "

@@ -37,7 +37,7 @@ async def test_the_answer_is_given_to_its_sender_alone_and_logged(world: World) 
     assert f"<transfer>{transfer}</transfer><messageId>m-1</messageId>".encode() in answer.body
     assert answer.headers["lgsp-transfer"] == transfer and "outcome=" in answer.headers["lgsp-receipt"]
     (read,) = world.logged("repeat")
-    assert read["first"] == transfer and read["caller"]["system"] == "canh-bao"
+    assert read["of"] == transfer and read["caller"]["system"] == "canh-bao"
     nobody = await world.signed("dieu-hanh", "/transfers/01935b6e-0000-7000-8000-000000000009/answer")
     for other in ("dieu-hanh", "thuc-phan", "do-thi"):
         told = await world.signed(other, f"/transfers/{transfer}/answer")

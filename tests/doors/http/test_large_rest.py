@@ -18,6 +18,7 @@ import pytest
 from gateway.audit.evidence.reading import Reading, view_body
 from gateway.journal.database import open_engine
 from gateway.keys.keyring import Keyring
+from gateway.sandbox.standins.base import serving
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
 from tests.attacks import raw
@@ -119,6 +120,30 @@ def test_a_repeat_gets_the_first_answer_and_keeps_nothing(large: Town) -> None:
     refused = client.send(client.prepare("POST", PATH, other, message_id="large-1"))
     assert (refused.status, (refused.problem or {})["code"]) == (409, "message.other-body")
     nothing_stays(large)
+
+
+def test_what_waits_is_sent_as_it_came(large: Town) -> None:
+    client = large.client()
+    document = large.with_files([noise(size) for size in FILES]) | {"subject": "away"}
+    body = json.dumps(document).encode()
+    answer = client.send(client.prepare("POST", PATH, body))
+    assert answer.status == 202, answer.body
+    with serving(large.away):
+        until = time.monotonic() + 60
+        while not large.away.documents:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert large.away.documents == [document]
+        transfer = answer.headers["lgsp-transfer"]
+        while not rows(large, "select 1 from transfer where id = ? and state = 'answered'", transfer):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    forwarded = kept(large, transfer, "forwarded")
+    assert hashlib.sha256(forwarded.partition(b"\r\n\r\n")[2]).digest() == large.away.came[-1]
+    salt, request = unpack(kept(large, transfer, "request"))
+    assert request.endswith(body)
+    told = entry(large, transfer, "outcome")["sent"]
+    assert told == {"sha256": hashlib.sha256(salt + forwarded).hexdigest(), "size": len(forwarded)}
 
 
 def _late(body: bytes) -> bytes:

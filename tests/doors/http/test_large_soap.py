@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from gateway.sample_client.wssec import SOAP, SOAP12
 from tests.doors.http.test_large_rest import entry, kept, nothing_stays, rows
 from tests.doors.http.town import MIB, Town, forget_peak, memory, noise
+from tests.size import FULL
 
 pytestmark = pytest.mark.server
 CONTRACT, OPERATION = "official-document/v1", "sendDocument"
@@ -54,9 +54,9 @@ def inline(sent: dict[str, str], content: bytes) -> Sent:
 
 @pytest.mark.parametrize("subject", ["soap", "mtom", "by REST"])
 @pytest.mark.parametrize("how", [inline, packed])
-def test_fifty_megabytes_in_bounded_memory(large: Town, how: Callable[..., Sent], subject: str) -> None:
+def test_files_in_bounded_memory(large: Town, how: Callable[..., Sent], subject: str) -> None:
     whole = (how, subject) in ((inline, "soap"), (packed, "mtom"))
-    files = [noise(30 * MIB), noise(18 * MIB + 7)] if whole else [noise(2 * MIB), noise(MIB)]
+    files = [noise(30 * MIB), noise(18 * MIB + 7)] if whole and FULL else [noise(5 * MIB), noise(2 * MIB + 7)]
     client, document = large.soap_client(), large.with_files([noise(MIB)]) | {"subject": subject}
     assert client.call(CONTRACT, OPERATION, large.element(document), mutate=how).ok
     (door,) = large.doors()
@@ -64,13 +64,11 @@ def test_fifty_megabytes_in_bounded_memory(large: Town, how: Callable[..., Sent]
         CONTRACT, OPERATION, large.element(large.with_files(files) | {"subject": subject}), mutate=how
     )
     forget_peak(door)
-    began = time.time()
     before = memory(door, "VmRSS")
     raw = client.exchange(prepared)
-    print("seconds", time.time() - began, "grew", (memory(door, "VmHWM") - before) / MIB)
     answer = client.judge(prepared, raw)
     assert answer.ok, raw.body[:2000]
-    assert memory(door, "VmHWM") - before <= 64 * MIB
+    assert memory(door, "VmHWM") - before <= (64 * MIB if FULL else 32 * MIB)
     transfer = raw.headers["lgsp-transfer"]
     if subject == "by REST":
         came = large.records.came[-1]

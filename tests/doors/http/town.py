@@ -40,6 +40,7 @@ from gateway.settings import Settings
 PATH = "/official-document/v1/documents"
 SENDER = "phan-anh"
 MIB = 1 << 20
+_STANDINS = frozenset({"do-thi", "kinh-te", "mot-cua", "truong-ha", "traffic"})  # nobody calls them here
 _SYSTEMS = """
   - id: van-thu
     agency: H14.21
@@ -49,6 +50,10 @@ _SYSTEMS = """
     agency: H14.21
     title: {{vi: "Văn thư phường, SOAP", en: "Records office of the ward, SOAP"}}
     endpoint: {{kind: soap, url: "https://localhost:{soap}"}}
+  - id: van-thu-away
+    agency: H14.21
+    title: {{vi: "Văn thư phường, chưa chạy", en: "Records office of the ward, away"}}
+    endpoint: {{kind: rest, url: "https://localhost:{away}"}}
   - id: van-thu-mtom
     agency: H14.21
     title: {{vi: "Văn thư phường, MTOM", en: "Records office of the ward, MTOM"}}
@@ -63,6 +68,10 @@ _ROUTES = """
     operation: sendDocument
     when: {subject: [mtom]}
     system: van-thu-mtom
+  - contract: official-document/v1
+    operation: sendDocument
+    when: {subject: [away]}
+    system: van-thu-away
   - contract: official-document/v1
     operation: sendDocument
     system: van-thu
@@ -80,12 +89,12 @@ _GRANT = """
 """
 
 
-def province(ports: dict[str, int], fields: str) -> str:
+def province(ports: dict[str, int]) -> str:
     text = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
     text = text.replace("\nroutes:\n", _SYSTEMS.format(**ports) + "\nroutes:\n", 1)
     text = text.replace("\ngrants:\n", _ROUTES + "\ngrants:\n", 1)
     text += _GRANT.format(id="G-0101", agency="H14.5", receives="false", fields="")
-    return text + _GRANT.format(id="G-0102", agency="H14.21", receives="true", fields=f"fields: {fields}\n    ")
+    return text + _GRANT.format(id="G-0102", agency="H14.21", receives="true", fields='fields: ["*"]\n    ')
 
 
 @dataclass(slots=True)
@@ -168,6 +177,7 @@ def catalogue_samples() -> tuple[CompiledContract, dict[str, Any], dict[str, Any
 class Town:
     settings: Settings
     records: Records
+    away: Records  # does not listen
     soap: SoapRecords
     mtom: SoapRecords
     compiled: CompiledContract
@@ -223,25 +233,28 @@ def noise(size: int) -> bytes:
 
 
 @contextmanager
-def town(folder: Path, fields: str = '["*"]', **settings: Any) -> Iterator[Town]:
+def town(folder: Path, **settings: Any) -> Iterator[Town]:
     compiled, document, status = catalogue_samples()
-    ports = dict(zip(("rest", "soap", "mtom"), free_ports(3), strict=True))
+    ports = dict(zip(("rest", "soap", "mtom", "away"), free_ports(4), strict=True))
     answer = compiled.codec("canonical").write_xml("DocumentStatus", status, wrapper="sendDocumentResponse")
     made = replace(demo_settings(folder / "data"), **({"provider_seconds": 20.0, "doors": 1} | settings))
     file = folder / "province.yaml"
-    file.write_text(province(ports, fields), "utf-8")
+    file.write_text(province(ports), "utf-8")
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(instance, "PROVINCE", str(file))
         patch.setattr(base, "MAX_BODY", 200_000_000)
         patch.setattr(wssec, "parse", lambda raw, **_: _parsed(raw))  # it takes no text of more than 10 MB
         run.ensure_instance(made, say_progress=False)
-        ready = stack.enter_context(running(made))
-        records = Records(Identity.load(made.identities / "van-thu"), ports["rest"], status=status)
+        ready = stack.enter_context(running(made, _STANDINS))
+        records, away = (
+            Records(Identity.load(made.identities / name), ports[kind], status=status)
+            for name, kind in (("van-thu", "rest"), ("van-thu-away", "away"))
+        )
         soap, mtom = (
             SoapRecords(Identity.load(made.identities / name), ports[kind], status=answer)
             for name, kind in (("van-thu-xml", "soap"), ("van-thu-mtom", "mtom"))
         )
         for each in (records, soap, mtom):
             stack.enter_context(serving(each))
-        yield Town(ready, records, soap, mtom, compiled, document)
+        yield Town(ready, records, away, soap, mtom, compiled, document)
