@@ -93,8 +93,12 @@ class Client:
         *,
         action: str | None = None,
         version: str = "1.1",
+        respond_async: bool = False,
     ) -> Answer:
-        return self._done(self._client.soap(contract, content, message_id, action=action, version=version))
+        call = self._client.soap(
+            contract, content, message_id, action=action, version=version, respond_async=respond_async
+        )
+        return self._done(call)
 
     def token(self) -> str:
         return self._done(self._client.token())
