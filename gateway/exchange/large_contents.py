@@ -22,7 +22,7 @@ from gateway.exchange.terms import keep_of
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
-from gateway.transfer.stages import Decoded, Message, Received, Requested
+from gateway.transfer.stages import Decoded, Message, Requested
 from gateway.vault import attachments
 from gateway.vault.classes import OPEN
 from gateway.vault.vault import Vault
@@ -30,15 +30,9 @@ from gateway.vault.vault import Vault
 AT_ONCE: Final = 4  # pieces in memory
 
 
-def spool_of(received: Received) -> Spool | None:
-    """None also for a large body without large contents."""
-    spool = received.large.spool if received.large is not None else None
-    return spool if spool is not None and spool.attachments else None
-
-
 def check(requested: Requested, message: Message) -> None:
     """`message.invalid` where large contents are in a field that the contract does not declare as base64."""
-    spool = spool_of(requested.received)
+    spool = requested.received.spool
     if spool is not None:
         form = LargeForm(requested.contract, requested.format)
         check_lifted(form, requested.request, message, spool, declared=True)
@@ -54,7 +48,7 @@ class LargeContents:
     async def before(self, decoded: Decoded, now: float) -> AsyncIterator[list[bool]]:
         """The contents are kept within the block, and afterwards if it makes the list it gets true."""
         requested, committed = decoded.requested, list[bool]()
-        spool = spool_of(requested.received)
+        spool = requested.received.spool
         if spool is None:
             yield committed
             return

@@ -8,7 +8,10 @@ Invariant: the log's entries do not depend on what is kept.
 
 from __future__ import annotations
 
-from gateway.transfer.stages import Authenticated, Received, Requested
+from contracts.canonical.model import Pattern
+from gateway.transfer.stages import Authenticated, Decoded, Received, Requested
+from gateway.transfer.transfer_records import canonical
+from gateway.vault import attachments
 from gateway.vault.classes import SALT_PART
 from gateway.vault.salting import pack
 
@@ -40,6 +43,17 @@ def request_bytes(received: Received, authenticated: Authenticated | None = None
         ]
     head += [f"{name}: {received.headers[name]}" for name in _HEADERS if name in received.headers]
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + received.body
+
+
+def parts_of(decoded: Decoded, salt: bytes) -> list[tuple[str, bytes]]:
+    """What is kept of a call from its intent on: the request, the message unless it only asks, its large contents."""
+    requested = decoded.requested
+    parts, spool = request_parts(requested, salt), requested.received.spool
+    if requested.operation.pattern is not Pattern.QUERY:
+        parts.append(("canonical", canonical(requested, decoded.message)))
+    if spool is not None:
+        parts.append((attachments.PART, attachments.listed(spool)))
+    return parts
 
 
 def request_parts(requested: Requested, salt: bytes) -> list[tuple[str, bytes]]:
