@@ -8,6 +8,7 @@ Invariant: of a call that is no new transfer (a repeat, a refusal) nothing stays
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from gateway.vault import attachments
 from gateway.vault.classes import OPEN
 from gateway.vault.vault import Vault
 
+_log: Final = logging.getLogger("lgsp.exchange")
 AT_ONCE: Final = 4  # pieces in memory
 
 
@@ -57,8 +59,13 @@ class LargeContents:
             yield committed
         finally:
             if not committed:
-                of = (self.engine, None, requested.received.transfer)
-                await asyncio.shield(asyncio.to_thread(attachments.discard, *of))
+                await asyncio.shield(asyncio.to_thread(self._discard, requested.received.transfer))
+
+    def _discard(self, transfer: str) -> None:
+        try:
+            attachments.discard(self.engine, None, transfer)
+        except Exception:  # the database is away, which the caller is told by the first failure
+            _log.exception("transfer %s: its large contents stay until the keeper removes them", transfer)
 
     async def _keep(self, requested: Requested, spool: Spool, now: float) -> None:
         retention = keep_of(requested).of("canonical") or OPEN
