@@ -183,17 +183,18 @@ def sign_request(
 def sign_response(
     status: int,
     headers: Mapping[str, str],
-    body: bytes,
+    body: bytes | None,
     request: Mapping[str, str] | Verified,
     key: SigningKey,
     now: float,
 ) -> dict[str, str]:
-    """The headers to add to an answer: Content-Digest, Signature-Input, Signature.
+    """The headers to add to an answer: Content-Digest, Signature-Input, Signature. `body` is None for a streamed one,
+    which has no digest.
 
     The signature of the request, read from its headers unless it is verified already, is covered. So the answer cannot
     be used for another request.
     """
-    digest = headers.get("content-digest") or content_digest(body)
+    digest = headers.get("content-digest") or (content_digest(body) if body is not None else None)
     lines = [f'"@status": {status}']
     covered = '"@status"'
     for name in ANSWER_HEADERS:
@@ -211,7 +212,7 @@ def sign_response(
         lines.append(f"{name}: {value}")
         covered += f" {name}"
     params = f'({covered});created={int(now)};keyid={serialise_string(key.key_id)};tag="{ANSWER_TAG}"'
-    return _signed({"content-digest": digest}, lines, params, key, LABEL)
+    return _signed({"content-digest": digest} if digest is not None else {}, lines, params, key, LABEL)
 
 
 def verify_response(
@@ -325,6 +326,13 @@ def _signed(added: dict[str, str], lines: list[str], params: str, key: SigningKe
     added["signature-input"] = f"{label}={params}"
     added["signature"] = f"{label}={serialise_bytes(key.sign(_base(lines, params)))}"
     return added
+
+
+def signature_of(headers: Mapping[str, str]) -> str:
+    """The signature of a signed request, as a structured-field byte sequence."""
+    component = _request_signature(headers)
+    assert component is not None
+    return component[1]
 
 
 def _request_signature(headers: Mapping[str, str]) -> tuple[str, str] | None:

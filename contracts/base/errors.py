@@ -95,6 +95,7 @@ class Failure(Exception):
 
     branch: ClassVar[Branch]
     signature_base = ""  # sandbox only: what the caller's signature had to cover
+    resync: Mapping[str, object] | None = None  # where the reader of a feed goes on
 
     def __init__(
         self,

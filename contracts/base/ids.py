@@ -24,3 +24,8 @@ def part_id(whole: str, number: int) -> str:
     """The id of part `number` of `whole`: deterministic, unique to that part, with the same timestamp."""
     bits = int.from_bytes(hashlib.sha256(f"{whole}:{number}".encode("ascii")).digest()[:10], "big") >> 6
     return _text(int(whole.replace("-", "")[:12], 16), bits)
+
+
+def derived_id(text: str, ms: int) -> str:
+    """The id of what `text` names: deterministic, with the Unix milliseconds `ms` as its timestamp."""
+    return _text(ms, int.from_bytes(hashlib.sha256(text.encode()).digest()[:10], "big") >> 6)

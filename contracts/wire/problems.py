@@ -42,6 +42,8 @@ def problem(failure: Failure, *, transfer: str | None, language: Language) -> di
         document["transfer"] = transfer
     if failure.signature_base:
         document["signatureBase"] = failure.signature_base
+    if failure.resync is not None:
+        document["resync"] = dict(failure.resync)
     if failure.findings:
         document["findings"] = [
             {

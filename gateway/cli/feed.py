@@ -9,11 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from contracts.wire.jsontext import text_of
+from gateway.cli import subscriptions
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
 
 commands = typer.Typer(no_args_is_help=True, help="The centre's feeds.")
+commands.add_typer(subscriptions.commands, name="subscriptions")
+commands.command("rotate-key")(subscriptions.rotate_key)
 
 
 @commands.command("read")
@@ -54,3 +57,39 @@ def feed_read(
     if not as_json and page.events:
         print(f"next: --after {page.next}", file=sys.stderr)
     emit({"ok": True, "events": page.events, "next": page.next, "more": page.more}, as_json, text or "no events")
+
+
+@commands.command("readers")
+def feed_readers(
+    data: Data = None,
+    agency: Annotated[str | None, typer.Option("--agency", help="Only systems of this agency.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which systems read which feed, how far, and how far behind the newest event, by the readings in the log."""
+    from contracts.base.times import rfc3339
+    from gateway.exchange.feed_readers import readers
+    from gateway.journal.database import open_engine
+    from gateway.registry.snapshot import load_snapshot
+
+    settings = load_instance(data, as_json)
+    with open_engine(settings.database_url).connect() as connection:
+        found = readers(connection, load_snapshot(connection), time.time(), agency=agency)
+    rows = [
+        {
+            "contract": each.contract,
+            "agency": each.agency,
+            "system": each.system,
+            "offset": each.position,
+            "newest": each.head,
+            "read_at": None if each.read_at is None else rfc3339(each.read_at),
+            "behind": each.behind,
+            "behind_seconds": each.behind_seconds,
+        }
+        for each in found
+    ]
+    lines = [
+        f"{each['contract']}  {each['agency']}/{each['system']}  {each['offset']} of {each['newest']}"
+        f"  behind {each['behind']} ({each['behind_seconds']:.0f} s)  read {each['read_at'] or '–'}"
+        for each in rows
+    ]
+    emit({"ok": True, "readers": rows}, as_json, "\n".join(lines) or "nobody may read a feed")

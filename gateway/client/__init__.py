@@ -29,7 +29,8 @@ from gateway.client.errors import (
     RefusedPolicy,
     RefusedTheirs,
 )
-from gateway.client.feeds import FeedPage
+from gateway.client.feed_digests import Comparison, Digesting, SealedDigest
+from gateway.client.feeds import FeedEvent, FeedPage
 from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
 
@@ -41,6 +42,9 @@ __all__ = [
     "BadUsage",
     "Client",
     "ClientError",
+    "Comparison",
+    "Digesting",
+    "FeedEvent",
     "FeedPage",
     "Identity",
     "LogObjection",
@@ -53,4 +57,5 @@ __all__ = [
     "RefusedOurs",
     "RefusedPolicy",
     "RefusedTheirs",
+    "SealedDigest",
 ]

@@ -1,10 +1,10 @@
-"""A page of a feed (openapi/feeds.yaml): CloudEvents, oldest first, and the cursor of the next page."""
+"""Pages and events of feeds (openapi/feeds.yaml): CloudEvents, oldest first, with the cursors to go on from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from gateway.client.answers import Answer
@@ -35,16 +35,33 @@ class FeedPage:
             raise ValueError(f"{type(wrong).__name__}: {wrong}") from None
 
 
+class FeedEvent(NamedTuple):
+    """An event of a stream, and the cursor behind it: where a reader goes on that has stored the event."""
+
+    cursor: str
+    event: dict[str, Any]
+
+
 def page_query(
     after: str | None, limit: int, since: datetime | str | None, until: datetime | str | None, wait: int
 ) -> str:
     """The query of a page. A `datetime` has its zone; raises ValueError for one without."""
-    query = {"limit": str(limit)} | ({"after": after} if after else {})
+    query = {"limit": str(limit)} | ({"after": after} if after else {}) | _times(since, until)
+    return urlencode(query | ({"wait": str(wait)} if wait > 0 else {}))
+
+
+def digests_query(since: datetime | str | None, until: datetime | str | None) -> str:
+    """The query of digests."""
+    return urlencode({"limit": "500"} | _times(since, until))
+
+
+def _times(since: datetime | str | None, until: datetime | str | None) -> dict[str, str]:
+    times: dict[str, str] = {}
     for name, time in (("since", since), ("until", until)):
         if isinstance(time, datetime):
             if time.tzinfo is None:
                 raise ValueError(f"{name}: a time without its zone")
-            query[name] = time.isoformat()
+            times[name] = time.isoformat()
         elif time:
-            query[name] = time
-    return urlencode(query | ({"wait": str(wait)} if wait > 0 else {}))
+            times[name] = time
+    return times

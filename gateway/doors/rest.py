@@ -18,9 +18,8 @@ from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
 from contracts.wire.attachments import lift_json
-from contracts.wire.headers import media_type
+from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from gateway.doors import other_format
-from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
     BODY_UNEXPECTED,
@@ -33,6 +32,7 @@ from gateway.doors.http.errors import BODY_TOO_LARGE
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
 from gateway.doors.signature_hints import explained
+from gateway.exchange.answer_keys import answers_for, demand_key
 from gateway.journal.write import ReplayKey
 from gateway.transfer.large_body import LargeBody, NotLifted
 from gateway.transfer.stages import (
@@ -159,7 +159,8 @@ class RestDoor:
         signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
-        return Requested(opened, message_id, operation, operation.request, content)
+        later = prefers(received.headers, RESPOND_ASYNC)
+        return Requested(opened, message_id, operation, operation.request, content, respond_async=later)
 
     def _lifted(self, authenticated: Authenticated, large: LargeBody) -> Authenticated:
         """With the large contents beside the body. The signature is verified: nobody else's body is taken apart."""
@@ -241,13 +242,20 @@ class RestDoor:
                 "state": "queued",
                 "status": f"/transfers/{ended.receipt.transfer}",
             }
-            reply = Reply(202, {"content-type": JSON}, json.dumps(state).encode())
+            reply = Reply(202, {"content-type": JSON, "location": state["status"]}, json.dumps(state).encode())
+            if requested.respond_async and requested.later:
+                reply.headers["preference-applied"] = RESPOND_ASYNC
             return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
-        reply = Reply(200, {"content-type": JSON}, requested.codec.write_json(requested.operation.answer, ended.answer))
+        body = requested.codec.write_json(requested.operation.answer, ended.answer)
+        return self.rendered(ended, Reply(200, {"content-type": JSON}, body))
+
+    def rendered(self, ended: Answered, reply: Reply) -> Reply:
+        """The written answer, signed, and encrypted if the contract asks for it."""
         if ended.as_of is not None:
             reply.headers["lgsp-as-of"] = ended.as_of
-        return self.signed(reply, received, ended.receipt, proof, receiver)
+        authenticated = ended.requested.authenticated
+        return self.signed(reply, authenticated.received, ended.receipt, authenticated.proof, _receiver(authenticated))
 
     def _failure(
         self, failure: Failure, received: Received, receipt: Receipt, authenticated: Authenticated | None
@@ -271,7 +279,7 @@ class RestDoor:
         receiver: EncryptKey | None = None,
     ) -> Reply:
         """Signs the reply with receipt, newest checkpoint and the request's signature (`proof`, if known). Encrypts its
-        body for `receiver`.
+        body for `receiver`. A streamed body is not covered: its parts prove themselves.
         """
         headers, body = reply.headers, reply.body
         if receiver is not None:
@@ -285,7 +293,12 @@ class RestDoor:
             headers["lgsp-checkpoint"] = f":{note}:"
         headers.update(
             http_signatures.sign_response(
-                reply.status, headers, body, proof or received.headers, self.signing_key, self.clock()
+                reply.status,
+                headers,
+                body if reply.parts is None else None,
+                proof or received.headers,
+                self.signing_key,
+                self.clock(),
             )
         )
         return reply if body is reply.body else Reply(reply.status, headers, body)

@@ -21,9 +21,8 @@ from contracts.errors import SOAP_NOT_UNDERSTOOD
 from contracts.wire import faults, mtom
 from contracts.wire import soap as wire
 from contracts.wire.attachments import File, Spool, lift_xml
-from contracts.wire.headers import media_type
+from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from gateway.doors import other_format
-from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
     CHANNEL_MISMATCH,
@@ -36,6 +35,7 @@ from gateway.doors.errors import (
 from gateway.doors.http.errors import BODY_TOO_LARGE
 from gateway.doors.reply import Reply
 from gateway.doors.signature_hints import explained
+from gateway.exchange.answer_keys import answers_for, demand_key
 from gateway.journal.write import ReplayKey
 from gateway.transfer.large_body import LargeBody, NotLifted
 from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
@@ -139,11 +139,17 @@ class SoapDoor:
             raise SOAP_NOT_FOR_US(got=envelope.to, expected=received.target_uri)
         operation, request, content = self._operation(authenticated, envelope)
         _check_action(authenticated, envelope, operation, content.tag)
-        if received.large is not None and contract.operations[operation].pattern is not Pattern.DISPATCH:
-            raise BODY_TOO_LARGE(limit=self.body_limit)  # only what is sent on may have large contents
+        named = contract.operations[operation]
+        if received.large is not None and (named.pattern is not Pattern.DISPATCH or named.in_feed):
+            raise BODY_TOO_LARGE(
+                limit=self.body_limit
+            )  # only what is sent on, and stays out of feeds, has large contents
         if len(envelope.message_id) > ID_MAX:
             raise REQUEST_NO_MESSAGE_ID(operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
-        return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
+        later = prefers(received.headers, RESPOND_ASYNC)
+        return Requested(
+            authenticated, envelope.message_id, contract.operations[operation], request, content, respond_async=later
+        )
 
     def _operation(
         self, authenticated: Authenticated, envelope: verify.VerifiedEnvelope
@@ -190,7 +196,11 @@ class SoapDoor:
         action = requested.codec.soap_action(requested.operation.name)
         if ended.queued:
             body = faults.queued(ended.receipt.transfer)
-            return self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
+            reply = self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
+            reply.headers["location"] = f"/transfers/{ended.receipt.transfer}"
+            if requested.respond_async and requested.later:
+                reply.headers["preference-applied"] = RESPOND_ASYNC
+            return reply
         assert ended.answer is not None
         body = requested.codec.write_xml(
             requested.operation.answer, ended.answer, wrapper=f"{requested.operation.name}Response"

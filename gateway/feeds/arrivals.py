@@ -17,9 +17,9 @@ Look = Callable[[Collection[str]], Awaitable[Mapping[str, int]]]  # the newest o
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    contract: str
-    offset: int
+    offsets: Mapping[str, int]
     ended: Callable[[], bool]
+    found: bool = False
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -31,11 +31,11 @@ class Arrivals:
     _waiting: set[_Waiting] = field(default_factory=set)
     _looking: asyncio.Task[None] | None = None
 
-    async def after(self, contract: str, offset: int, seconds: float, ended: Callable[[], bool]) -> None:
-        """Returns once the feed has an event after the offset, or so many seconds later. `ended`: do not wait on, since
-        the process stops. Raises what the look raised.
+    async def after(self, offsets: Mapping[str, int], seconds: float, ended: Callable[[], bool]) -> bool:
+        """Returns once one of the feeds has an event after its offset, or so many seconds later; whether there is one.
+        `ended`: do not wait on, as when the process stops. Raises what the look raised.
         """
-        each = _Waiting(contract, offset, ended)
+        each = _Waiting(offsets, ended)
         self._waiting.add(each)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._run())
@@ -47,12 +47,14 @@ class Arrivals:
         finally:
             woken.cancel()
             self._waiting.discard(each)
+        return each.found
 
     async def _run(self) -> None:
         while self._waiting:
-            newest = await self.look({each.contract for each in self._waiting})
+            newest = await self.look({contract for each in self._waiting for contract in each.offsets})
             for each in tuple(self._waiting):
-                if newest.get(each.contract, 0) > each.offset or each.ended():
+                each.found = any(newest.get(name, 0) > offset for name, offset in each.offsets.items())
+                if each.found or each.ended():
                     each.arrived.set()
                     self._waiting.discard(each)
             await asyncio.sleep(LOOK)

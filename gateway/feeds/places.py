@@ -9,15 +9,16 @@ Theory of operation
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from contracts.base.errors import Finding
+from contracts.base.errors import Finding, Theirs
 from gateway.feeds import cursor as cursors
-from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_RESTORED
-from gateway.journal import epochs
+from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_OTHER_LOG, FEED_RESTORED
+from gateway.journal import epochs, feed_log
 from gateway.journal.schema import tables
 
 _event: Final = tables.feed_event.c
@@ -56,8 +57,10 @@ def head(connection: Connection, contract: str) -> int:
 
 
 def bounds(connection: Connection, contract: str, after: str | None, times: Times) -> Bounds:
-    """The offsets that a cursor and times leave. `feed.bad-cursor` for a cursor of another feed."""
-    low = cursors.decode(after, contract) if after else 0
+    """The offsets that a cursor and times leave. `feed.bad-cursor` for a cursor of another feed, `feed.other-log` for
+    one of another log.
+    """
+    low = offsets(connection, after, (contract,))[contract]
     if times == ALWAYS:
         return Bounds(low, None, False)
     newest = head(connection, contract)
@@ -69,6 +72,36 @@ def bounds(connection: Connection, contract: str, after: str | None, times: Time
     return Bounds(low, high, high < newest or _signed(connection) >= times.until)
 
 
+def cursor_at(connection: Connection, contract: str, offset: int) -> str:
+    """The cursor after the event of this offset."""
+    return cursors.encode(contract, offset, feed_log.name(connection))
+
+
+def offsets(connection: Connection, cursor: str | None, contracts: Collection[str]) -> dict[str, int]:
+    """Where a cursor of these feeds stands; without one at their beginning."""
+    if not cursor:
+        return dict.fromkeys(contracts, 0)
+    place = cursors.decode(cursor, contracts)
+    if place.log and place.log != feed_log.name(connection):
+        raise resynced(connection, FEED_OTHER_LOG(contract=", ".join(contracts)), contracts)
+    return {contract: place.offsets[contract] for contract in contracts}
+
+
+def resynced(connection: Connection, failure: Theirs, contracts: Collection[str], last: int = 0) -> Theirs:
+    """The failure with where to go on: addresses of the states, the cursor after the last event that still holds."""
+    log = feed_log.name(connection)
+    failure.resync = {
+        "states": [f"/feeds/{contract}/state" for contract in contracts],
+        "after": cursors.encode_all(dict.fromkeys(contracts, last), log),
+    }
+    return failure
+
+
+def before(connection: Connection, contract: str, time: float) -> int:
+    """The offset of the last event that was sequenced before a time; 0 if there is none."""
+    return _before(connection, contract, time, head(connection, contract))
+
+
 def check(connection: Connection, contract: str, offset: int) -> None:
     """Refuses a cursor whose event does not exist: it was lost in a restore, or never existed."""
     last = (
@@ -78,9 +111,10 @@ def check(connection: Connection, contract: str, offset: int) -> None:
     if last == offset:
         return
     if epochs.epoch(connection):
-        again = cursors.encode(contract, last)
+        again = cursor_at(connection, contract, last)
         finding = Finding("after", "", "a cursor of what the restore lost", "restored", again)
-        raise FEED_RESTORED(findings=[finding], contract=contract, last=last, cursor=again)
+        restored = FEED_RESTORED(findings=[finding], contract=contract, last=last, cursor=again)
+        raise resynced(connection, restored, (contract,), last)
     raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.beyond"))
 
 

@@ -24,7 +24,7 @@ from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.identities import declared
 from contracts.wire.jsontext import read_json
-from gateway.feeds import keys
+from gateway.feeds import history, keys
 from gateway.feeds.keys import Claim, Party
 from gateway.journal.append import append
 from gateway.journal.database import writing
@@ -96,6 +96,8 @@ class Rekeying:
             with writing(self.engine, self.lock) as connection:
                 check(connection)
                 new = self._write(connection, taken)
+                if taken:
+                    history.begin(connection, name, self.clock())
                 if new:
                     facts: dict[str, Json] = {"contract": name, "upto": rows[-1].offset, "keys": new}
                     append(connection, [entries.note(TAKEN_UP, facts, self.clock())])

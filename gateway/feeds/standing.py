@@ -6,6 +6,7 @@ Theory of operation
 2. The pages go by transfer. An event later than that place is left out: the feed after the place has it.
 3. What changes while the pages are read is an event after the place. So state and feed together always end at what
    stands, in whatever order pages and changes come.
+Invariant: the state at a past time is what the feed up to that time gives, event by event (`gateway.feeds.history`).
 Invariant: of a message with many items only those are given that stand.
 Invariant: a row of a key that was changed in the database is not believed: its event is a tombstone.
 """
@@ -25,11 +26,13 @@ from contracts.base.integers import whole_number
 from contracts.canonical.model import Contract
 from contracts.compiled.identity import keys_of, subject_of
 from gateway.feeds import cursor as cursors
-from gateway.feeds import keys
-from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_NO_STATE
-from gateway.feeds.places import head
+from gateway.feeds import history, keys
+from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_NO_STATE, FEED_OTHER_LOG
+from gateway.feeds.history import Stood
+from gateway.feeds.places import before, head, resynced
 from gateway.feeds.reading import COLUMNS, MOST, CloudEvent, FeedRow, events_of
 from gateway.feeds.sessions import Span
+from gateway.journal import feed_log
 from gateway.journal.schema import tables
 from gateway.journal.write import KeyRow
 from gateway.transfer.key_seals import HashId, is_sound
@@ -37,16 +40,20 @@ from gateway.transfer.transfer_records import operation_of
 from gateway.vault.vault import Vault
 
 _logger: Final = logging.getLogger("lgsp.feeds")
-_VERSION: Final = "state"
+_VERSION, _PAST = "state", "state-at"
 _LONGEST: Final = 400
 _key: Final = tables.feed_key.c
 
 
 class _Place(NamedTuple):
-    """`head`: the offset of the newest event when the first page was read. `after`: the last transfer of the pages."""
+    """`head`: the offset of the newest event when the first page was read. `after`: the last transfer of the pages.
+    `log`: as of a cursor. `past`: of the state at a past time, which was `head`.
+    """
 
     head: int
     after: str = ""
+    log: str = ""
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,52 +67,68 @@ class Standing:
     span: Span | None
 
 
+def at_time(connection: Connection, contract: Contract, time: float) -> str:
+    """The cursor with which the state before a time begins. `feed.no-state`, `feed.no-history`."""
+    _demand_state(contract)
+    history.check(connection, contract.name, time)
+    return _encode(
+        contract.name, _Place(before(connection, contract.name, time), log=feed_log.name(connection), past=True)
+    )
+
+
+def _demand_state(contract: Contract) -> None:
+    if not any(operation.identity is not None for operation in contract.fed):
+        raise FEED_NO_STATE(contract=contract.name)
+
+
 def standing(
     connection: Connection, contract: Contract, after: str | None, limit: int, vault: Vault, hash_id: HashId
 ) -> Standing:
     """A page of up to `limit` events. `feed.no-state` for a contract without business keys, `feed.bad-cursor`."""
-    if not any(operation.identity is not None for operation in contract.fed):
-        raise FEED_NO_STATE(contract=contract.name)
-    place = _decode(after, contract.name) if after else _Place(head(connection, contract.name))
+    _demand_state(contract)
+    log = feed_log.name(connection)
+    place = _decode(after, contract.name) if after else _Place(head(connection, contract.name), log=log)
+    if place.log and place.log != log:
+        raise resynced(connection, FEED_OTHER_LOG(contract=contract.name), (contract.name,))
     limit = max(1, min(limit, MOST))
-    live = (
-        select(_key.transfer)
-        .where(_key.contract == contract.name, _key.state == keys.LIVE, _key.transfer > place.after)
-        .distinct()
-        .order_by(_key.transfer)
-        .limit(limit + 1)
-    )
-    found = list(connection.scalars(live))
-    transfers, more = found[:limit], len(found) > limit
+    stood = (history.stood if place.past else _stands)(connection, contract.name, place.after, limit, place.head)
+    transfers = stood.transfers
     event = tables.feed_event.c
     query = (
         select(*COLUMNS)
-        .where(event.contract == contract.name, event.transfer.in_(transfers), event.offset <= place.head)
+        .where(event.contract == contract.name, event.transfer.in_([*stood.rows]), event.offset <= place.head)
         .order_by(event.transfer)
     )
     rows = [FeedRow.of(row) for row in connection.execute(query)]
     events, span = events_of(connection, contract.name, rows, vault)
-    stands = _keys(connection, contract.name, transfers)
     shown = [
-        _reduced(contract, each, stands.get(row.transfer, ()), hash_id) for row, each in zip(rows, events, strict=True)
+        _reduced(contract, each, stood.rows.get(row.transfer, ()), hash_id)
+        for row, each in zip(rows, events, strict=True)
     ]
     changed = [row.offset for row, each in zip(rows, shown, strict=True) if each.get("tombstonereason") == "tampered"]
     if span is not None:
         span = span._replace(tampered=tuple(sorted({*span.tampered, *changed})))
     next = _encode(contract.name, place._replace(after=transfers[-1] if transfers else place.after))
-    return Standing(tuple(shown), next, more, cursors.encode(contract.name, place.head), span)
+    return Standing(tuple(shown), next, stood.more, cursors.encode(contract.name, place.head, log), span)
 
 
-def _keys(connection: Connection, contract: str, transfers: Sequence[str]) -> dict[str, list[KeyRow]]:
-    """The rows of keys that stand, by the transfer that handed their content in."""
-    columns = [_key[name] for name in KeyRow._fields]
-    query = select(*columns).where(
-        _key.contract == contract, _key.state == keys.LIVE, _key.transfer.in_(list(transfers))
+def _stands(connection: Connection, contract: str, after: str, limit: int, head: int) -> Stood:
+    """What stands now: of up to `limit` transfers behind `after`."""
+    live = (
+        select(_key.transfer)
+        .where(_key.contract == contract, _key.state == keys.LIVE, _key.transfer > after)
+        .distinct()
+        .order_by(_key.transfer)
+        .limit(limit + 1)
     )
+    found = list(connection.scalars(live))
+    transfers = found[:limit]
+    columns = [_key[name] for name in KeyRow._fields]
+    query = select(*columns).where(_key.contract == contract, _key.state == keys.LIVE, _key.transfer.in_(transfers))
     by_transfer: dict[str, list[KeyRow]] = {}
     for row in connection.execute(query):
         by_transfer.setdefault(row.transfer, []).append(KeyRow(*row))
-    return by_transfer
+    return Stood(transfers, by_transfer, len(found) > limit)
 
 
 def _reduced(contract: Contract, event: CloudEvent, rows: Sequence[KeyRow], hash_id: HashId) -> CloudEvent:
@@ -139,7 +162,9 @@ def _with_items(value: Mapping[str, Any], path: Sequence[str], at: Collection[in
 
 
 def _encode(contract: str, place: _Place) -> str:
-    text = f"{_VERSION} {contract} {place.head} {place.after}"
+    text = f"{_PAST if place.past else _VERSION} {contract} {place.head} {place.after}" + (
+        f" {place.log}" if place.log else ""
+    )
     return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
 
 
@@ -148,12 +173,13 @@ def _decode(cursor: str, contract: str) -> _Place:
         if len(cursor) > _LONGEST:
             raise ValueError
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        version, feed, text, after = base64.urlsafe_b64decode(padded).decode("utf-8").split(" ")
+        version, feed, text, after, *logs = base64.urlsafe_b64decode(padded).decode("utf-8").split(" ")
         offset = whole_number(text)
-        if version != _VERSION or offset is None or _encode(feed, _Place(offset, after)) != cursor:
+        place = _Place(offset or 0, after, " ".join(logs), version == _PAST)
+        if version not in (_VERSION, _PAST) or offset is None or _encode(feed, place) != cursor:
             raise ValueError
     except (ValueError, binascii.Error):
         raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.not-ours")) from None
     if feed != contract:
         raise FEED_BAD_CURSOR(contract=contract, reason=cursors.words("cursor.other-feed", feed=feed))
-    return _Place(offset, after)
+    return place

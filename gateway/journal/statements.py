@@ -20,6 +20,7 @@ NARROW: Final = 16
 
 TRANSFER_COLUMNS: Final = tuple(column.name for column in tables.transfer.columns)
 _CHANGE_COLUMNS: Final = TransferChange._fields
+_STEP: Final = ("key", "previous", "changed")
 _CHANGE_TYPES: Final = ("text", "text", "text", "text", "double precision", "integer", "text", "text", "text", "text")
 
 
@@ -51,6 +52,7 @@ class Statements:
             " WHERE caller_system = ? AND contract = ? AND operation = ? AND message_id = ?"
         )
         self.existing_id: Final = self._marked(f"SELECT {names} FROM transfer WHERE id = ?")
+        self.place: Final = self._marked(PLACE)
         self.use_quota: Final = self._marked(
             "INSERT INTO quota_use (grant_id, agency, per, begins, used) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (grant_id, agency, per, begins) DO UPDATE SET used = quota_use.used + excluded.used"
@@ -96,7 +98,22 @@ class Statements:
         return self._run(cursor, head, columns, None, rows, f" ON CONFLICT DO NOTHING RETURNING {key}")
 
     def put_keys(self, cursor: Cursor, columns: tuple[str, ...], rows: Sequence[Row]) -> set[Any]:
-        """Writes rows of business keys; returns the keys whose row was new, or was as `previous` says."""
+        """Writes rows of business keys; returns the keys whose row was new, or was as `previous` says. What stood there
+        goes to `feed_key_past`.
+        """
+        at, before, changed = (columns.index(name) for name in ("key", "previous", "changed"))
+        steps = [(row[at], row[before], row[changed]) for row in rows if row[before] is not None]
+        names = ", ".join(columns)
+        self._run(
+            cursor,
+            "WITH step (key, previous, changed) AS (VALUES ",
+            _STEP,
+            None if self.sqlite else ("text",) * len(_STEP),
+            steps,
+            f") INSERT INTO feed_key_past ({names}, replaced)"
+            f" SELECT {', '.join(f'feed_key.{name}' for name in columns)}, step.changed FROM step"
+            " JOIN feed_key ON feed_key.key = step.key AND feed_key.changed = step.previous",
+        )
         sets = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "key")
         head = f"INSERT INTO feed_key ({', '.join(columns)}) VALUES "
         tail = f" ON CONFLICT (key) DO UPDATE SET {sets} WHERE feed_key.changed = excluded.previous RETURNING key"
@@ -174,5 +191,12 @@ _CHANGE_TAIL: Final = (
 QUEUE_TAIL: Final = (
     " ON CONFLICT (transfer) DO UPDATE SET provider = excluded.provider, body_ref = excluded.body_ref,"
     " state = excluded.state, tries = excluded.tries, next_at = excluded.next_at, epoch = NULL,"
-    " last_failure = excluded.last_failure"
+    " last_failure = excluded.last_failure, priority = excluded.priority, order_key = excluded.order_key,"
+    " callback = excluded.callback"
+)
+# The next place of its key, once. On PostgreSQL two messages that are committed at the same time may get one place;
+# neither was acknowledged before the other came.
+PLACE: Final = (
+    "UPDATE queue SET place = (SELECT COALESCE(MAX(other.place), 0) + 1 FROM queue other"
+    " WHERE other.order_key = queue.order_key) WHERE transfer = ? AND place = 0"
 )

@@ -26,7 +26,7 @@ from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.config import public_checkpoint
 from gateway.doors.api.apis import build_apis
-from gateway.doors.api.feeds import close_sessions
+from gateway.doors.api.feed_readings import close_sessions
 from gateway.doors.api.services import Services
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.health import Health, Vitals

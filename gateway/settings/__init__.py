@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_type_hints
 
-import yaml
-
 from contracts.base.words import Words
 
 FILE: Final = "settings.yaml"
@@ -171,6 +169,13 @@ class Settings:
         "are closed with 429",
         _COUNT,
     )
+    agency_streams: int = _setting(
+        64, "streams of feeds that one agency may have open at one door process; more get 429", _COUNT
+    )
+    door_streams: int = _setting(1024, "streams of feeds that one door process may have open; more get 503", _COUNT)
+    stream_seconds: float = _setting(
+        300.0, "how long a stream of a feed stays open before its reader has to connect again, in seconds", _SOME
+    )
     agency_processor: float = _setting(
         0.25,
         "processor seconds a second that the large bodies of one agency may cost one door process, saved "
@@ -179,6 +184,12 @@ class Settings:
     )
     provider_seconds: float = _setting(
         15.0, "time that a provider has to answer a call that somebody waits for, in seconds", _SOME
+    )
+    push_seconds: float = _setting(15.0, "seconds that a receiver of feeds has to answer a webhook", _SOME)
+    push_dead_seconds: float = _setting(86_400.0, "seconds that a receiver may fail before it is paused", _SOME)
+    push_networks: str = _setting("", "networks besides public addresses that feeds are pushed to; empty: none")
+    push_anchors: str = _setting(
+        "", "authorities of receivers besides the exchange's: a file (PEM), or `system` for the system's; empty: none"
     )
     token_seconds: int = _setting(600, "life of an access token, in seconds", _COUNT)
     status_seconds: float = _setting(
@@ -382,18 +393,3 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
 def load_reader() -> None:
     """Import the reader before forking, since the import takes longer than reading."""
     from gateway.settings import sources  # noqa: F401
-
-
-def save(settings: Settings) -> None:
-    """Write what differs from the defaults, with mode 600, since it may have a password."""
-    plain = Settings(settings.data)
-    changed = {
-        item.name: getattr(settings, item.name)
-        for item in fields(Settings)
-        if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
-    }
-    draft = settings.data / f".{FILE}.part"
-    draft.touch()
-    draft.chmod(0o600)
-    draft.write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
-    draft.replace(settings.data / FILE)

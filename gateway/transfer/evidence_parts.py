@@ -8,7 +8,6 @@ Invariant: the log's entries do not depend on what is kept.
 
 from __future__ import annotations
 
-from contracts.canonical.model import Pattern
 from gateway.transfer.stages import Authenticated, Decoded, Received, Requested
 from gateway.transfer.transfer_records import canonical
 from gateway.vault import attachments
@@ -45,11 +44,11 @@ def request_bytes(received: Received, authenticated: Authenticated | None = None
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + received.body
 
 
-def parts_of(decoded: Decoded, salt: bytes) -> list[tuple[str, bytes]]:
-    """What is kept of a call from its intent on: the request, the message unless it only asks, its large contents."""
+def parts_of(decoded: Decoded, salt: bytes, message: bool) -> list[tuple[str, bytes]]:
+    """What is kept of a call from its intent on: the request, its large contents, and with `message` its message."""
     requested = decoded.requested
     parts, spool = request_parts(requested, salt), requested.received.spool
-    if requested.operation.pattern is not Pattern.QUERY:
+    if message:
         parts.append(("canonical", canonical(requested, decoded.message)))
     if spool is not None:
         parts.append((attachments.PART, attachments.listed(spool)))

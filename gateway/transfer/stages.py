@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from contracts.base.errors import Failure
-from contracts.canonical.model import Operation
+from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import Codec, CompiledContract
 from contracts.wire.attachments import Spool
 from gateway.journal.write import ReplayKey
@@ -122,10 +122,20 @@ class Requested(NamedTuple):
     request: str  # the message's name in the contract
     content: Any  # the body's bytes, or the element of the SOAP Body
     named_format: str | None = None  # set if the door knows the format better than the caller's registration
+    respond_async: bool = False  # the caller asked for a receipt now and the answer later
 
     @property
     def received(self) -> Received:
         return self.authenticated.addressed.received
+
+    @property
+    def later(self) -> bool:
+        """Whether the call is answered by a receipt, and forwarded from the queue: the caller asked for it, or its
+        contract delivers in order. A contract that keeps no bodies could not give the answer later.
+        """
+        pattern = self.operation.pattern
+        asked = self.respond_async and self.contract.contract.evidence != "none"
+        return pattern is not Pattern.SUBMIT and (asked or bool(self.operation.order))
 
     @property
     def snapshot(self) -> Snapshot:

@@ -211,7 +211,7 @@ def agent_texts() -> Iterable[Try]:
 
 @reader("gateway.feeds.cursor:decode")
 def cursors() -> Iterable[Try]:
-    yield from [Try(name, lambda text: cursor.decode(text, "a/v1"), make) for name, make in TEXTS.items()]
+    yield from [Try(name, lambda text: cursor.decode(text, ("a/v1",)), make) for name, make in TEXTS.items()]
 
 
 @reader(

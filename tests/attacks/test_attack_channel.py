@@ -261,9 +261,10 @@ UNKNOWN = [
     "/openapi.json",
     "/openapi.yaml",
     "/registry",
+    "/subscriptions/",
+    "/subscriptions/x/y",
     "/swagger.json",
     "/tokens",
-    "/transfers",
     "/transfers/",
     "/ui",
     "/ui/",
@@ -289,7 +290,17 @@ def test_a_path_that_the_apis_do_not_have(world: World, judge: Judge, path: str)
 
 @pytest.mark.attack("an unknown path of the own APIs")
 @pytest.mark.parametrize(
-    "path", ["/feeds/incident-alert/v1", "/transfers/x", "/audit/proof/x", "/audit/tile/entries/000"]
+    "path",
+    [
+        "/feeds/incident-alert/v1",
+        "/feeds/incident-alert/v1/digests",
+        "/feeds/incident-alert/v1/export?form=csv",
+        "/feeds/readers",
+        "/subscriptions",
+        "/transfers/x",
+        "/audit/proof/x",
+        "/audit/tile/entries/000",
+    ],
 )
 def test_a_path_that_demands_a_proof(world: World, judge: Judge, path: str) -> None:
     identity = world.identity(WHO)

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 
 from contracts.base.errors import Theirs
-from gateway.audit.log.checkpoints import CheckpointFile
-from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.feeds import cursor, read
 from gateway.feeds.standing import Standing, standing
-from gateway.journal.database import lock_of, writing
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.transfer import lease as leases
 from gateway.transfer.stages import Answered
-from tests.exchange.house import Call, Gateway, house, sample
-from tests.registry.making import NOW, contracts
+from tests.exchange.house import Call, Gateway, sample
+from tests.registry.making import contracts
 
 ALERTS, VALUES = "incident-alert/v1", "indicator/v1"
 Held = dict[tuple[str, ...], Any]
@@ -64,16 +61,6 @@ class Place:
         self.sequence()
         with self.gateway.engine.connect() as connection:
             return read(connection, contract, after, 1000, vault=self.gateway.vault).events
-
-
-@pytest.fixture
-def place(database: Engine, tmp_path: Path) -> Iterator[Place]:
-    with house(database, tmp_path) as gateway:
-        with writing(database) as connection:
-            lease = leases.take(connection, "keeper-1", NOW, seconds=600)
-        assert lease is not None
-        key, checkpoint = LogKey.open(tmp_path / "log.key", "localhost/lgsp-test"), CheckpointFile(tmp_path / "point")
-        yield Place(gateway, Sequencer(database, lock_of(database), key, checkpoint, clock=lambda: NOW + 1), lease)
 
 
 def held(before: Held, events: Sequence[Mapping[str, Any]]) -> Held:

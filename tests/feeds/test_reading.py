@@ -108,12 +108,14 @@ def test_past_its_retention_an_event_is_a_tombstone(database: Engine, vault: Vau
     assert page.events[0]["tombstone"] is True and json.loads(raw.events[0])["tombstone"] is True
 
 
-@given(st.sampled_from([FEED, OTHER, "a/v9"]), st.integers(0, 10**15))
-def test_cursors_come_back(contract: str, offset: int) -> None:
-    text = cursor.encode(contract, offset)
-    assert cursor.decode(text, contract) == offset
+@given(st.sampled_from([FEED, OTHER, "a/v9"]), st.integers(0, 10**15), st.sampled_from(["", "m3Zk-_09AbCd"]))
+def test_cursors_come_back(contract: str, offset: int, log: str) -> None:
+    text = cursor.encode(contract, offset, log)
+    assert cursor.decode(text, (contract,)) == (log, {contract: offset})
+    both = cursor.encode_all({contract: offset, "b/v1": 7}, log)
+    assert cursor.decode(both, ("b/v1", contract)) == (log, {contract: offset, "b/v1": 7})
     with pytest.raises(Theirs) as caught:
-        cursor.decode(text, contract + "0")
+        cursor.decode(text, (contract + "0",))
     assert caught.value.code == "feed.bad-cursor"
 
 
@@ -122,14 +124,15 @@ def test_cursors_come_back(contract: str, offset: int) -> None:
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(Theirs) as caught:
-        cursor.decode(text, FEED)
+        cursor.decode(text, (FEED,))
     assert caught.value.code == "feed.bad-cursor"
 
 
 @given(st.text())
 def test_any_text_is_a_cursor_or_refused(text: str) -> None:
     try:
-        assert cursor.encode(FEED, cursor.decode(text, FEED)) == text
+        place = cursor.decode(text, (FEED,))
+        assert cursor.encode_all(place.offsets, place.log) == text
     except Theirs as failure:
         assert failure.code == "feed.bad-cursor"
 

@@ -126,7 +126,8 @@ def _imported(folders: tuple[str, ...]) -> set[str]:
 def test_what_the_code_imports_is_declared_and_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     run = _declared(project["dependencies"])
-    assert _imported(PACKAGES[:4]) <= run | _declared(project["optional-dependencies"]["pkcs11"])
+    optional = [each for name in ("pkcs11", "parquet") for each in project["optional-dependencies"][name]]
+    assert _imported(PACKAGES[:4]) <= run | _declared(optional)
     assert _imported(("tests", *PACKAGES[4:])) <= run | _declared(project["optional-dependencies"]["test"])
     assert run <= _lock_names("requirements.lock")
     locked = _lock_names("requirements.lock") | _lock_names("requirements-test.lock")

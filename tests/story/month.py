@@ -27,7 +27,8 @@ from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.search.index import Indexer
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.worker import Deliverer
-from gateway.doors.api.feeds import close_sessions, read_feed
+from gateway.doors.api.feed_readings import close_sessions
+from gateway.doors.api.feeds import read_feed
 from gateway.doors.api.services import ApiRequest, Caller, Services
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import lock_of, open_engine, snapshot, writing

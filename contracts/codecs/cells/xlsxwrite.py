@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import IO, Final
 from xml.sax.saxutils import escape, quoteattr
 
 from contracts.mapping.grid import Cell, Typed
@@ -30,17 +30,33 @@ def write(rows: Iterable[Sequence[Cell]], sheet: str, header_row: int) -> bytes:
     """The workbook with one sheet; the first row is row `header_row`."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as book:
-        for name, text in _frame(sheet).items():
-            book.writestr(zipfile.ZipInfo(name, _MOMENT), _HEAD + text, zipfile.ZIP_DEFLATED)
-        info = zipfile.ZipInfo("xl/worksheets/sheet1.xml", _MOMENT)
-        info.compress_type = zipfile.ZIP_DEFLATED
-        with book.open(info, "w", force_zip64=True) as part:
-            part.write(f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
-            for number, row in enumerate(rows, header_row):
-                cells = "".join(_cell(cell, f"{letters(at)}{number}") for at, cell in enumerate(row) if cell != "")
-                part.write(f'<row r="{number}">{cells}</row>'.encode())
-            part.write(b"</sheetData></worksheet>")
+        part = begin(book, sheet)
+        for number, row in enumerate(rows, header_row):
+            put_row(part, row, number)
+        end(part)
     return out.getvalue()
+
+
+def begin(book: zipfile.ZipFile, sheet: str) -> IO[bytes]:
+    """Writes all parts but the sheet; returns the sheet, whose rows `put_row` takes, for one after another."""
+    for name, text in _frame(sheet).items():
+        book.writestr(zipfile.ZipInfo(name, _MOMENT), _HEAD + text, zipfile.ZIP_DEFLATED)
+    info = zipfile.ZipInfo("xl/worksheets/sheet1.xml", _MOMENT)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    part = book.open(info, "w", force_zip64=True)
+    part.write(f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData>'.encode())
+    return part
+
+
+def put_row(part: IO[bytes], row: Sequence[Cell], number: int) -> None:
+    cells = "".join(_cell(cell, f"{letters(at)}{number}") for at, cell in enumerate(row) if cell != "")
+    part.write(f'<row r="{number}">{cells}</row>'.encode("utf-8", "replace"))
+
+
+def end(part: IO[bytes]) -> None:
+    """Ends the sheet."""
+    part.write(b"</sheetData></worksheet>")
+    part.close()
 
 
 def number_cell(text: str) -> Cell:

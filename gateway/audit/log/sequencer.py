@@ -27,7 +27,7 @@ from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import BrokenTile, root_at, root_of_edge, tile_reader
-from gateway.journal import epochs
+from gateway.journal import epochs, feed_log
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
@@ -233,6 +233,7 @@ class Sequencer:
 
     # --- what must hold before anything is signed ---------------------------------------------------------------------
     def _load(self, connection: Connection, epoch: int) -> _State:
+        feed_log.begin(connection)
         size = _size(connection)
         try:
             edge = Builder.load(size, tile_reader(connection))

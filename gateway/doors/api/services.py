@@ -18,6 +18,7 @@ from contracts.wire import problems
 from gateway.doors.api.errors import API_REPLAYED
 from gateway.doors.api.reading import Readers
 from gateway.doors.http.shell import Call
+from gateway.doors.http.stream_limits import Streams
 from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
@@ -120,8 +121,11 @@ class Services:
     readers: Readers = field(default_factory=Readers)
     sessions: Sessions = field(default_factory=Sessions)
     arrivals: Arrivals = field(init=False)
+    streams: Streams = field(init=False)
 
     def __post_init__(self) -> None:
+        self.streams = Streams(self.settings.agency_streams, self.settings.door_streams)
+
         def read(contracts: Collection[str]) -> Mapping[str, int]:
             with self.engine.connect() as connection:
                 return offsets(connection, contracts)

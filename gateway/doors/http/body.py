@@ -29,6 +29,7 @@ Admit = Callable[[int], Awaitable[None]]
 LATE: Final = 408  # status of `body.too-slow`; its answer ends the connection (RFC 9110 §15.5.9)
 
 TARGET: Final = "lgsp.target"  # in the scope: the request's target, byte for byte
+ABORT: Final = "lgsp.abort"  # in the scope: ends the connection without sending what is still to be sent
 
 # A second field of these could differ between the signature and the gateway.
 _ONCE: Final = frozenset(

@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from contracts.base.errors import Failure
 from contracts.wire import problems
-from gateway.doors.http.body import TARGET, Receive, Scope, Send
+from gateway.doors.http.body import ABORT, TARGET, Receive, Scope, Send
 from gateway.doors.http.framing import Framing, Malformed
 from gateway.doors.http.limits import Connections, Place
 
@@ -196,6 +196,7 @@ class PeerProtocol(HttpToolsProtocol):
         self._in_head = False
         self._stop_head_timer()
         self.scope[TARGET] = self.url  # type: ignore[typeddict-unknown-key]
+        self.scope[ABORT] = self._out.inner.abort  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def _refuse(self, trouble: Malformed) -> None:

@@ -14,7 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-LIMITS: Final = ("agency", "source", "certificate-connections", "agency-connections", "source-connections", "cost")
+LIMITS: Final = (
+    *("agency", "source", "certificate-connections", "agency-connections", "source-connections", "cost"),
+    *("streams", "door-streams"),
+)
 FOLDER: Final = "refused"  # in the folder `run`
 _ROW: Final = struct.Struct(f"={len(LIMITS)}Q")
 _log: Final = logging.getLogger(__name__)

@@ -39,6 +39,7 @@ from gateway.doors.http.channel import identify
 from gateway.doors.http.costs import Budgets, Turn, is_costly
 from gateway.doors.http.errors import LIMIT_COST
 from gateway.doors.http.limits import Limits
+from gateway.doors.http.streaming import send_stream
 from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
 from gateway.errors import GATEWAY_FAULT
@@ -181,7 +182,10 @@ class Shell:
             return
         finally:
             self.taken.leave(slot)
-        await send_reply(reply, scope, send, close=self.draining)
+        if reply.parts is None:
+            await send_reply(reply, scope, send, close=self.draining)
+        else:
+            await send_stream(reply, scope, receive, send)
 
     async def refusing(self, failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses malformed input in the protocol of its address, and logs it."""

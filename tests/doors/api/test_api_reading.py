@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from gateway.audit.search.search import Query, reading, search
-from gateway.doors.api.feeds import close_sessions
+from gateway.doors.api.feed_readings import close_sessions
 from gateway.journal import processes
 from gateway.journal.database import writing
 from gateway.journal.schema import tables

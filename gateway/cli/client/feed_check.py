@@ -1,0 +1,64 @@
+"""`lgsp client feed-check`: compares a feed, as the system reads it, with the digests that the gateway sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.client.kit import Kit, kit_failures
+from gateway.cli.common.options import AsJson, grouped
+from gateway.cli.common.output import emit
+
+if TYPE_CHECKING:
+    from gateway.client import Client, SealedDigest
+
+commands = typer.Typer()
+_PAGE = 1000
+
+
+@commands.command("feed-check")
+@grouped
+def client_feed_check(
+    contract: Annotated[str, typer.Argument(help="Such as incident-alert/v1.")],
+    kit: Kit,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Hours that end after this time: 2026-11-24T07:00:00+07:00.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Hours that end at this time or earlier.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the sealed hours of a feed, and compare them with the digests in the log: is anything missing, or put in?"""
+    with kit_failures(as_json), kit.client(as_json) as client:
+        digests = client.digests(contract, since=since, until=until)
+        result = _compared(client, contract, digests)
+        text = "\n".join(
+            [
+                f"{result['hours']} hours with {result['events']} events are as the log has them"
+                f" / {result['hours']} giờ với {result['events']} sự kiện khớp với nhật ký",
+                *(f"WRONG / SAI: {each}" for each in result["wrong"]),
+            ]
+        )
+        emit(result, as_json, text)
+
+
+def _compared(client: Client, contract: str, digests: tuple[SealedDigest, ...]) -> dict[str, Any]:
+    from gateway.client import Digesting
+
+    digesting = Digesting()
+    if digests:
+        after, more = None, True
+        while more:
+            page = client.feed(contract, after, _PAGE, since=digests[0].since, until=digests[-1].until)
+            for event in page.events:
+                digesting.add(event)
+            after, more = page.next, page.more
+    comparison = digesting.compare(digests)
+    return {
+        "ok": comparison.ok,
+        "hours": comparison.whole,
+        "events": comparison.events,
+        "until": digests[-1].until if digests else None,
+        "unproved": sum(not each.proved for each in digests),
+        "wrong": list(comparison.wrong),
+    }

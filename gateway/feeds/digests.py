@@ -1,0 +1,98 @@
+"""Finds the sealed digests of a feed in the log (`gateway.transfer.feed_digests`).
+
+An hour without an entry of a feed had no event of it, once the hour's own entry stands.
+Invariant: an entry has the id of its feed and hour, so it is found without reading the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from gateway.feeds.places import before
+from gateway.journal.logged import parse
+from gateway.journal.schema import tables
+from gateway.transfer.feed_digests import DIGEST, HOUR, HOUR_ENDED, SEALED, Digest, hour_of, id_of, seconds_of
+
+_IDS: Final = 500  # are looked up at once
+_NEWEST: Final = 10  # entries of hours: at most every second one only says that its hour ended
+_event: Final = tables.feed_event.c
+
+
+class SealedDigest(NamedTuple):
+    """A digest as its entry states it. `origin` is None in the present log."""
+
+    digest: Digest
+    id: str
+    at: int
+    entry: bytes
+    origin: str | None
+
+
+def sealed_until(connection: Connection) -> int | None:
+    """Until when the hours are sealed, by the newest entry of an hour; None before the first."""
+    pending, past = tables.log_pending.c, tables.past_entry.c
+    waiting = select(pending.entry).where(pending.phase == HOUR_ENDED).order_by(pending.id.desc())
+    ended = select(past.entry).where(past.phase == HOUR_ENDED).order_by(past.sequenced.desc(), past.idx.desc())
+    until = _newest(connection, waiting)
+    if until is None:
+        until = logged_until(connection)
+    return _newest(connection, ended) if until is None else until
+
+
+def logged_until(connection: Connection) -> int | None:
+    """The same of the present log alone."""
+    table = tables.log_entry.c
+    query = select(table.entry).where(tables.NOTES, table.phase == HOUR_ENDED).order_by(table.idx.desc())
+    return _newest(connection, query)
+
+
+def _newest(connection: Connection, query: Any) -> int | None:
+    for entry in connection.scalars(query.limit(_NEWEST)):
+        facts = parse(bytes(entry)).get("facts")
+        if isinstance(facts, dict) and facts.get("state") == SEALED:
+            return seconds_of(facts["until"])
+    return None
+
+
+def sealed(connection: Connection, contract: str, since: int, until: int, limit: int) -> list[SealedDigest]:
+    """Up to `limit` digests of the hours that end after `since`, up to `until`, oldest first. Both are full hours."""
+    found: list[SealedDigest] = []
+    while since < until and len(found) < limit:
+        ends = range(since + HOUR, min(until, since + _IDS * HOUR) + 1, HOUR)
+        found += _read(connection, contract, [id_of(contract, end) for end in ends])
+        since = ends[-1]
+    return found[:limit]
+
+
+def first_hour(connection: Connection, contract: str) -> int | None:
+    """The full hour before the first event."""
+    query = select(_event.sequenced).where(_event.contract == contract).order_by(_event.offset).limit(1)
+    first = connection.scalar(query)
+    return None if first is None else hour_of(first)
+
+
+def next_event(connection: Connection, contract: str, time: float) -> float | None:
+    """When the first event was sequenced at or after a time."""
+    after = before(connection, contract, time)
+    query = select(_event.sequenced).where(_event.contract == contract, _event.offset > after)
+    return connection.scalar(query.order_by(_event.offset).limit(1))
+
+
+def _read(connection: Connection, contract: str, ids: Sequence[str]) -> list[SealedDigest]:
+    found: dict[str, SealedDigest] = {}
+    present, past = tables.log_entry.c, tables.past_entry.c
+    for query in (
+        select(past.transfer, past.idx, past.entry, past.origin).where(past.transfer.in_(ids), past.phase == DIGEST),
+        select(present.transfer, present.idx, present.entry).where(present.transfer.in_(ids), present.phase == DIGEST),
+    ):
+        for id, index, entry, *ended in connection.execute(query):
+            try:
+                digest = Digest.of(parse(bytes(entry))["facts"])
+            except (KeyError, TypeError, ValueError):  # `audit verify` tells of it
+                continue
+            if digest.contract == contract and id == id_of(contract, digest.until):
+                found[id] = SealedDigest(digest, id, int(index), bytes(entry), ended[0] if ended else None)
+    return sorted(found.values(), key=lambda each: each.digest.until)

@@ -1,0 +1,147 @@
+"""Seals the hours of the feeds: computes the digests of each full hour and appends them to the log.
+
+Theory of operation
+1. An hour is over once something was sequenced in the log at its end or later. Sequencing times never go back, so no
+   event can come into it any more. If nothing is sequenced, an entry is appended that says that the hour ended.
+2. The events of an hour are read in pages, outside of any transaction that writes. The digests of all its feeds and the
+   entry of the hour are appended in one transaction, which checks the lease.
+3. Hours that were not sealed while no keeper ran follow one after another. Those without events share one entry.
+Invariant: an hour is sealed once. The newest entry of an hour says where to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Engine, select
+
+from contracts.base.times import rfc3339
+from gateway.feeds import digests
+from gateway.feeds.places import before
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
+from gateway.transfer.feed_digests import (
+    DIGEST,
+    HOUR,
+    HOUR_ENDED,
+    PAGE,
+    SEALED,
+    Digest,
+    contracts_with_events,
+    hour_of,
+    id_of,
+    page_of_leaves,
+)
+from gateway.transfer.lease import Lease
+from security.transparency.merkle import Frontier
+
+GRACE: Final = 5.0  # seconds after an hour in which something may be sequenced of itself
+
+
+@dataclass(slots=True)
+class Sealing:
+    """One per keeper process; not for several threads at once."""
+
+    engine: Engine
+    lock: FileLock | None
+    clock: Callable[[], float]
+    _epoch: int = -1
+    _at: int | None = None  # until when the hours are sealed
+    _ended: int = 0  # the newest hour whose end was appended
+    _work: Iterator[None] | None = None
+
+    def step(self, lease: Lease) -> bool:
+        """Does a page of work. False: there was nothing to do."""
+        if self._epoch != lease.epoch:
+            self._epoch, self._at, self._work = lease.epoch, None, None
+        try:
+            if self._work is None:
+                self._work = self._begin(lease)
+                if self._work is None:
+                    return False
+            if next(self._work, True) is True:
+                self._work = None
+            return True
+        except BaseException:
+            self._epoch = -1  # read again where the hours stand
+            raise
+
+    def _begin(self, lease: Lease) -> Iterator[None] | None:
+        with self.engine.connect() as connection:
+            table = tables.log_entry.c
+            newest = connection.scalar(select(table.sequenced).order_by(table.idx.desc()).limit(1))
+            if newest is None:
+                return None
+            if self._at is None:
+                self._at = digests.sealed_until(connection)
+            if self._at is None:
+                hours = [digests.first_hour(connection, each) for each in contracts_with_events(connection)]
+                self._at = min([hour for hour in hours if hour is not None], default=hour_of(newest))
+        now = self.clock()
+        over, ended = hour_of(newest), hour_of(now - GRACE)
+        if ended > max(over, self._ended):
+            facts = {"until": rfc3339(ended), "state": "ended"}
+            self._append(lease, [entries.note(HOUR_ENDED, facts, now, actor="keeper")])
+            self._ended = ended
+        return self._seal(self._at, over, lease) if over > self._at else None
+
+    def _seal(self, since: int, over: int, lease: Lease) -> Iterator[None]:
+        """Seals the next hour, or the hours without events before the next one that has some."""
+        with self.engine.connect() as connection:
+            names = list(contracts_with_events(connection))
+            times = [digests.next_event(connection, name, since) for name in names]
+        first = min([hour_of(time) for time in times if time is not None], default=over)
+        made: list[Digest] = []
+        if first > since:
+            until = min(first, over)
+        else:
+            until = since + HOUR
+            for name in names:
+                yield from self._digest(name, since, until, made)
+        now = self.clock()
+        rows = [
+            entries.note(DIGEST, each.facts(), now, actor="keeper", about=id_of(each.contract, until)) for each in made
+        ]
+        facts: dict[str, Any] = {"since": rfc3339(since), "until": rfc3339(until), "state": SEALED, "feeds": len(made)}
+        rows.append(entries.note(HOUR_ENDED, facts, now, actor="keeper", about=id_of("", until)))
+        self._append(lease, rows)
+        self._at = until
+
+    def _digest(self, contract: str, since: int, until: int, made: list[Digest]) -> Iterator[None]:
+        with self.engine.connect() as connection:
+            low, high = before(connection, contract, since), before(connection, contract, until)
+        tree, first, last = Frontier(), 0, low
+        while last < high:
+            with self.engine.connect() as connection:
+                page = page_of_leaves(connection, contract, last, high, PAGE)
+            if not page:
+                break
+            first = first or page[0][0]
+            tree.extend(leaf for _, _, leaf in page)
+            last = page[-1][0]
+            yield
+        if tree.size:
+            made.append(
+                Digest(
+                    contract=contract,
+                    since=since,
+                    until=until,
+                    after=low,
+                    first=first,
+                    last=last,
+                    events=tree.size,
+                    root=tree.root.hex(),
+                )
+            )
+
+    def _append(self, lease: Lease, rows: list[LogRow]) -> None:
+        with writing(self.engine, self.lock) as connection:
+            leases.check(connection, lease)
+            append(connection, rows)
