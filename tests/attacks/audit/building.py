@@ -324,10 +324,10 @@ def _late(used: Door) -> None:
     used.call("forwarding", *report, does="die")
     used.call("alert 4", "canh-bao", "incident-alert/v1", "submitAlert")
     used.call("alert 5", "canh-bao", "incident-alert/v1", "submitAlert")
-    used.call("alert 6", "canh-bao", "incident-alert/v1", "submitAlert")
+    used.call("first alert", "canh-bao", "incident-alert/v1", "submitAlert")
     alert = sample(used.registry.snapshot.contracts["incident-alert/v1"], "Alert")
-    corrects = {"msgType": "Update", "references": f"{alert['sender']},alert-6,{alert['sent']}"}
-    used.call("alert 7", "canh-bao", "incident-alert/v1", "submitAlert", fields=corrects)
+    corrects = {"msgType": "Update", "references": f"{alert['sender']},first-alert,{alert['sent']}"}
+    used.call("corrected alert", "canh-bao", "incident-alert/v1", "submitAlert", fields=corrects)
 
 
 def _pending(used: Door) -> None:

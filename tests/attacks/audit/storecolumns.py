@@ -72,7 +72,7 @@ def _feeds() -> Iterator[Column]:
             "seal": (key, like(of("alert 5"))),
         },
     )
-    past = of("alert 6")
+    past = of("first alert")
     yield from same(
         "feed_key_past",
         "rows",
