@@ -9,10 +9,12 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -32,11 +34,13 @@ from adapters.errors import (
     ProviderFailure,
 )
 from adapters.model import Incoming
+from contracts.wire.attachments import Spool
 from contracts.wire.headers import joined
 from security.http_signatures import HttpRequest
 from security.pki.tls import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
+SLOWEST: Final = 1_000_000  # bytes a second of a large body, after the seconds of any call
 _LARGE: Final = 65_536  # bytes; a larger answer is read off the event loop
 _THREADS: Final = ThreadPoolExecutor(2, "answers")
 KEEP_ALIVE: Final = 4.0  # common servers close after five seconds, and a call on a closing connection is in doubt
@@ -138,19 +142,76 @@ def _address(url: str) -> tuple[URL, str]:
     return parsed, host if parsed.is_default_port() else f"{host}:{parsed.port}"
 
 
-async def send(
-    session: aiohttp.ClientSession,
-    system: str,
-    request: HttpRequest,
-    timeout: float,
-    limit: int = ANSWER_LIMIT,
-) -> HttpAnswer:
+class Large(NamedTuple):
+    """A body that is sent in pieces: what is in memory has stand-ins for the contents of `spool`."""
+
+    spool: Spool
+    body: bytes
+    size: int
+    sha256: bytes
+
+    @property
+    def content_digest(self) -> str:
+        return f"sha-256=:{base64.b64encode(self.sha256).decode('ascii')}:"
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Each is read in a thread."""
+        loop, pieces = asyncio.get_running_loop(), self.spool.restore(self.body)
+        while (piece := await loop.run_in_executor(_THREADS, next, pieces, None)) is not None:
+            if piece:
+                yield piece
+
+
+async def large_of(spool: Spool | None, body: bytes) -> Large | None:
+    """Digests a body with large contents before anything is sent. None if it has none."""
+    if spool is None or (size := spool.size(body)) == len(body):
+        return None
+
+    return Large(spool, body, size, await beside(spool, lambda: large_digest(spool, body)))
+
+
+def large_digest(spool: Spool | None, body: bytes) -> bytes:
+    """SHA-256 of a body as it is sent."""
+    whole = hashlib.sha256()
+    for piece in (body,) if spool is None else spool.restore(body):
+        whole.update(piece)
+    return whole.digest()
+
+
+async def beside(spool: Spool | None, work: Callable[[], bytes]) -> bytes:
+    """Returns `work()`. It runs in a thread if it digests large contents."""
+    return work() if spool is None else await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+
+
+class Call(NamedTuple):
+    """`large` is the body if it is sent in pieces. Then it may take longer than `timeout` (seconds)."""
+
+    request: HttpRequest
+    timeout: float
+    limit: int = ANSWER_LIMIT
+    large: Large | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.request.body) if self.large is None else self.large.size
+
+    @property
+    def seconds(self) -> float:
+        return self.timeout if self.large is None else self.timeout + self.large.size / SLOWEST
+
+    @property
+    def data(self) -> bytes | AsyncIterator[bytes] | None:
+        return self.request.body or None if self.large is None else self.large.pieces()
+
+
+async def send(session: aiohttp.ClientSession, system: str, call: Call) -> HttpAnswer:
     """Sends, and reads the answer; `ProviderFailure` if there is none."""
+    request, limit, timeout = call.request, call.limit, call.seconds
     url, body = request.target_uri, request.body
     address, host = _address(url) if "?" not in url else _address.__wrapped__(url)
     fields = {"Host": host, **request.headers}
     if body:
-        fields["Content-Length"] = str(len(body))
+        fields["Content-Length"] = str(call.size)
     head = f"{request.method} {address.raw_path_qs} HTTP/1.1\r\n" + "".join(
         f"{name}: {value}\r\n" for name, value in fields.items()
     )
@@ -159,7 +220,7 @@ async def send(
     started = time.perf_counter()
     try:
         async with session.request(
-            request.method, address, headers=fields, data=body or None, allow_redirects=False, timeout=limits
+            request.method, address, headers=fields, data=call.data, allow_redirects=False, timeout=limits
         ) as response:
             content = await _read(response, limit)
             if content is None:

@@ -25,11 +25,18 @@ def _soap() -> MakeAdapter:
     return soap.make
 
 
+# Messages a second that the queue sends to the system at most.
+RATE: Final = Option("rate", ("100", "1", "2", "5", "10", "20", "50", "200", "500"))
 FILES: Final = AdapterKind("files", None)  # the system drops files into its folder
 _ALL: Final = (
-    AdapterKind("rest", _rest, query=True),
+    AdapterKind("rest", _rest, query=True, options=(RATE,)),
     AdapterKind(
-        "soap", _soap, options=(Option("version", tuple(each.number for each in envelopes.VERSIONS.values())),)
+        "soap",
+        _soap,
+        options=(
+            Option("version", tuple(each.number for each in envelopes.VERSIONS.values())),
+            Option("attachments", ("inline", "mtom")),  # how large contents are sent
+        ),
     ),
     FILES,
 )

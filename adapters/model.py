@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import Codec
+from contracts.wire.attachments import Spool
 from security.encryption_keys import DecryptKey, EncryptKey
 from security.keys import SigningKey, VerifyKey
 
@@ -66,6 +67,7 @@ class Outgoing(NamedTuple):
     message: Message
     timeout: float
     encrypted: bool = False  # the contract demands encrypted bodies, there and back
+    spool: Spool | None = None  # of large contents, for which the message holds stand-ins
 
 
 class Incoming(NamedTuple):

@@ -25,7 +25,7 @@ from adapters.errors import (
     ProviderFailure,
     ProviderMissing,
 )
-from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
+from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, large_of, off_loop, send
 from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
@@ -69,10 +69,14 @@ class RestAdapter:
                 body, opened = jose.seal(body, JSON, self.key, _receiver(endpoint, self.clock()))
             headers["content-type"] = media
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
+        large = await large_of(outgoing.spool, body)
+        if large is not None:
+            headers["content-digest"] = large.content_digest
         request = HttpRequest(at.method, url, headers, body)
         headers.update(sign_request(request, self.key, self.clock()))
+        call = Call(request, outgoing.timeout, self.answer_limit, large)
         try:
-            answer = await send(self.session, endpoint.system, request, outgoing.timeout, self.answer_limit)
+            answer = await send(self.session, endpoint.system, call)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -25,11 +26,12 @@ from adapters.errors import (
     Acted,
     ProviderFailure,
 )
-from adapters.http import ANSWER_LIMIT, HttpAnswer, off_loop, send
+from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, beside, large_digest, large_of, off_loop, send
 from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from contracts.wire.headers import media_type
+from contracts.wire.mtom import package_of
 from security.encryption_keys import EncryptKey, newest
 from security.errors import BODY_NOT_ENCRYPTED
 from security.http_signatures import HttpRequest
@@ -64,13 +66,15 @@ class SoapAdapter:
         agency, _, system = outgoing.caller.partition("/")
         now, version = self.clock(), _version(endpoint)
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
-        signed = sign_envelope(
-            content if receiver is None else blinded(content),
-            self.key,
-            now,
-            EnvelopeHeaders(action=action, message_id=message_id, to=endpoint.url),
-            blocks=[caller_block(agency, system)],
-            version=version,
+        addressed = EnvelopeHeaders(action=action, message_id=message_id, to=endpoint.url)
+        blocks = [caller_block(agency, system)]
+        content = content if receiver is None else blinded(content)
+        digest = partial(large_digest, outgoing.spool)
+        signed = await beside(
+            outgoing.spool,
+            lambda: sign_envelope(
+                content, self.key, now, addressed, blocks=blocks, version=version, digest_body=digest
+            ),
         )
         body, opened = (signed, b"") if receiver is None else (encrypt_envelope(signed, receiver, version), signed)
         if version is soap.V11:
@@ -78,9 +82,15 @@ class SoapAdapter:
         else:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
+        if outgoing.spool is not None and endpoint.options.get("attachments") == "mtom":
+            headers["content-type"], body = package_of(body, outgoing.spool, version)
+            if version is not soap.V11:
+                headers["content-type"] += f'; action="{action}"'
         request = HttpRequest("POST", endpoint.url, headers, body)
+        large = await large_of(outgoing.spool, body)
+        call = Call(request, outgoing.timeout, self.answer_limit, large)
         try:
-            answer = await send(self.session, endpoint.system, request, outgoing.timeout, self.answer_limit)
+            answer = await send(self.session, endpoint.system, call)
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise

@@ -11,7 +11,15 @@ from typing import Any
 
 def run(quick: bool, say: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """`{"ok": true, "rows": […]}`. A wrong answer in a measure raises."""
-    from bench import audit, console, encryption, search, secured, translation  # loaded only when something is measured
+    from bench import (  # loaded only when something is measured
+        audit,
+        console,
+        encryption,
+        feeds,
+        search,
+        secured,
+        translation,
+    )
 
     measured = (
         secured.measure(quick, say),
@@ -20,5 +28,6 @@ def run(quick: bool, say: Callable[[str], None] = lambda text: None) -> dict[str
         *audit.measure(quick, say),
         search.measure(quick, say),
         console.measure(quick, say),
+        feeds.measure(quick, say),
     )
     return {"ok": True, "rows": [row.to_json() for row in measured]}

@@ -10,7 +10,7 @@ import os
 import selectors
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -77,8 +77,17 @@ def _headers(head: bytes) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[GatewaySide]:
-    """`folder` becomes the instance. `provider` is the address of the one provider that is called."""
+def gateway_side(
+    folder: Path,
+    provider: str,
+    core: int | None,
+    *,
+    caller: str = CALLER,
+    fill: Callable[[Settings], None] = lambda _: None,
+) -> Iterator[GatewaySide]:
+    """`folder` becomes the instance. `provider` is the address of the one provider that is called. `fill` may write
+    into the database before a process has it open.
+    """
     settings = Settings(data=folder, exchange_port=free_port(), desk_port=free_port(), doors=1, live=False)
     nobody = f"https://localhost:{free_port()}/"
     make_instance(
@@ -87,6 +96,7 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
         time.time(),
         province=True,
     )
+    fill(settings)
     log = folder.with_name("gateway.log")
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))
@@ -94,7 +104,7 @@ def gateway_side(folder: Path, provider: str, core: int | None) -> Iterator[Gate
         start = time.monotonic()
         door = ["door", "--data", str(folder), "--socket", f"exchange={listener.fileno()}"]
         pid = stack.enter_context(_child(door, log, core, listener.fileno()))
-        identity = Identity.load(settings.identities / CALLER)
+        identity = Identity.load(settings.identities / caller)
         yield GatewaySide(
             settings, RestClient(identity), identity.client_context(), pid, keeper, time.monotonic() - start
         )

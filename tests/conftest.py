@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
+import pickle
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from connexion.spec import OpenAPISpecification
 
 from bench.demo import demo_settings, running, world_of
+from contracts.base import safeyaml
 from contracts.compiled import contract
 from contracts.compiled.contract import CompiledContract
 from examples.story import World
+from gateway.doors.api import apis
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
+from tests.suite import ROOT, server_files
 
 _MORE_FILES = 200
+_MORE_OBJECTS = 20_000
 _files = {"most": _MORE_FILES}  # a collection takes a second, so what is still open does not count again
 
 
@@ -31,6 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of few tests first: with servers those are the long ones, and what comes last should be short where two
     share the work. With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must
     hold in any."""
+    known = {ROOT / path for path in server_files()}
+    if lost := {item.path for item in items if item.get_closest_marker("server")} - known:
+        raise pytest.UsageError(f"tests/suite.py would not run these with the other servers: {sorted(lost)}")
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: tests[item.path])
     if seed := os.environ.get("LGSP_TEST_ORDER"):
@@ -45,6 +56,19 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What a collection of tests makes stays until the end: no collection of garbage has to go through it, neither now
+    nor later, here or in a forked child."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(_MORE_OBJECTS)  # by default 2,000: a tenth of the time went into it
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -73,6 +97,31 @@ def rsa_keys() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "rsa_keys", cache(sandbox.rsa_keys))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documents() -> Iterator[None]:
+    """The documents of our APIs are read and checked once a run. Hundreds of tests build the applications of them, and
+    each build read three and checked them against the schema of OpenAPI several times: half of what such a test
+    cost."""
+    read, checked = cache(_pickled), set[bytes]()
+    check = OpenAPISpecification._validate_spec.__func__
+
+    def once(kind: type[OpenAPISpecification], document: dict[str, object]) -> None:
+        name = hashlib.sha256(pickle.dumps(document)).digest()
+        if name not in checked:
+            check(kind, document)
+            checked.add(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apis, "safeyaml", SimpleNamespace(load=lambda text: pickle.loads(read(text))))
+        patch.setattr(OpenAPISpecification, "_validate_spec", classmethod(once))
+        yield
+
+
+def _pickled(text: str) -> bytes:
+    """So that each reader has objects of its own."""
+    return pickle.dumps(safeyaml.load(text))
 
 
 @pytest.fixture(scope="session")

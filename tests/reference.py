@@ -20,6 +20,7 @@ from contracts.base.errors import AnyErrorType, Branch
 from contracts.base.words import Language
 from contracts.diff.changes import CODES
 from gateway import errors
+from gateway.cli.counterparts import told
 from gateway.doctor.findings import kinds
 from gateway.settings import FILE, NOT_SETTINGS, PREFIX, Settings, expected
 from gateway.transfer import states
@@ -188,6 +189,11 @@ def commands_page() -> str:
             "then exit with 0."
         ),
         "",
+        _prose(
+            """Each command says by which page of the console people do the same, and by which operations of
+            `openapi/management.yaml`; or why it stays with the host ([console.md](console.md))."""
+        ),
+        "",
         "The same mistake has the same exit code in every command:",
         "",
         "| mistake | exit code |",
@@ -222,7 +228,7 @@ def _commands(command: Any, path: str) -> list[str]:
     arguments = [item for item in command.params if item.param_type_name == "argument"]
     options = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
     usage = " ".join([path, *(item.name.upper() if item.required else f"[{item.name.upper()}]" for item in arguments)])
-    lines = ["", f"## `{usage}`", "", _prose(str(command.help))]
+    lines = ["", f"## `{usage}`", "", _prose(str(command.help)), "", _prose(told(path.removeprefix("lgsp ")))]
     rows = [(item.name.upper(), item) for item in arguments if item.help] + [
         (", ".join(item.opts), item) for item in options
     ]

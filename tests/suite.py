@@ -29,6 +29,7 @@ CHECKS: dict[str, list[str]] = {
     "mypy --strict": [PYTHON, "-m", "mypy"],
 }
 LOCKS = ("requirements.lock", "requirements-test.lock")
+_MARKER = "pytest.mark." + "server"
 MEASURES = "tests/project/test_bench.py"  # alone on the machine, or what they measure is something else
 TESTS: dict[str, list[str]] = {
     "tests, pure": ["-m", "not server", "-n", "2", "--dist", "loadfile"],
@@ -40,10 +41,27 @@ TESTS: dict[str, list[str]] = {
         "--dist",
         "loadfile",
         "--no-loadscope-reorder",
-        f"--ignore={MEASURES}",
     ],
-    "tests, measures": ["-m", "server", MEASURES],
+    "tests, measures": ["-m", "server"],
 }
+
+
+def server_files() -> list[str]:
+    """The files whose tests may start real servers, relative to the project: those that name the marker, or have a
+    `conftest.py` beside them that does. The run of these tests collects no other file."""
+    found = set()
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if path.name == "conftest.py" or path.name.startswith("test_"):
+            if _MARKER in path.read_text("utf-8"):
+                found |= set(path.parent.glob("test_*.py") if path.name == "conftest.py" else [path])
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def files_of(name: str) -> list[str]:
+    """What a run of tests collects. The measures run apart."""
+    if name == "tests, measures":
+        return [MEASURES]
+    return [each for each in server_files() if each != MEASURES] if name == "tests, servers" else ["tests"]
 
 
 @dataclass(slots=True)
@@ -116,7 +134,7 @@ def run_tests(name: str, options: list[str], folder: Path) -> Step:
             PYTHON,
             "-m",
             "pytest",
-            *([] if MEASURES in options else ["tests"]),
+            *files_of(name),
             "-q",
             "--durations=5",
             f"--junitxml={report}",

@@ -18,6 +18,7 @@ REASONS: Final = ("unknown", "partial", "none", "not-permitted")
 SENSITIVITIES: Final = ("none", "basic", "sensitive")  # the marks of personal data, the weakest first
 
 Protection = Literal["signed", "encrypted"]  # what every body of the contract must be
+Priority = Literal["high", "normal", "low"]  # in which order waiting messages go
 Evidence = Literal["full", "metadata", "none"]  # what is kept of bodies after a transfer has ended
 
 
@@ -99,6 +100,8 @@ class Operation:
     identity: Identity | None = None
     feed: FeedAnswer | None = None
     in_feed: bool = False  # of a dispatch: whether its end, with both messages, is an event of the feed
+    order: tuple[str, ...] = ()  # of a dispatch: the fields in whose order its messages are delivered
+    priority: Priority = "normal"  # of its messages in the queue
 
     @property
     def fed(self) -> tuple[str, ...]:

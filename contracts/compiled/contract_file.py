@@ -6,7 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from contracts.canonical.model import CatalogueFacts, Contract, Evidence, Operation, Pattern, Protection, Scalar
+from contracts.canonical.model import (
+    CatalogueFacts,
+    Contract,
+    Evidence,
+    Operation,
+    Pattern,
+    Priority,
+    Protection,
+    Scalar,
+    Struct,
+)
 from contracts.canonical.places import places, scalar_at
 from contracts.compiled.identity_file import read_feed, read_identity
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
@@ -15,13 +25,14 @@ from contracts.folder.source_locations import Path, read_yaml
 from contracts.mapping.validity import codes_path
 
 RESERVED: Final = frozenset(
-    "soap contracts oauth transfers feeds audit api console sandbox healthz readyz metrics".split()
+    "soap contracts oauth transfers feeds subscriptions audit api console sandbox healthz readyz metrics".split()
 )
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _OPERATION: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 _PATH: Final = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*)+")
 _OPERATION_WORDS: Final = {
     "pattern", "method", "path", "request", "answer", "idempotent", "key", "identity", "feed", "partial", "title",
+    "order", "priority",
 }  # fmt: skip
 _DATE: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 # The codes that DCAT-AP 3 asks for: the EU's tables "frequency" and "data-theme".
@@ -209,7 +220,39 @@ def _operation(read: FieldReader, name: str, source: Source) -> Operation:
         title=read.words((*at, "title")),
         partial=_partial(read, (*at, "partial"), pattern),
         identity=identity,
+        order=_order(read, (*at, "order"), pattern, request),
+        priority=_priority(read, (*at, "priority"), pattern),
     )
+
+
+def _order(read: FieldReader, at: Path, pattern: str, request: Struct | None) -> tuple[str, ...]:
+    """The fields of the request whose values together are the key of the order."""
+    raw = read.get(at)
+    if raw is None:
+        return ()
+    paths = raw if isinstance(raw, list) else [raw]
+    if pattern != Pattern.DISPATCH or not paths:
+        read.bad(at, repr(raw)[:60], "fields of the request of a dispatch")
+        return ()
+    for path in paths if request is not None else ():
+        place = places(request).get(str(path)) if request is not None else None
+        if (
+            place is None
+            or scalar_at(place, str(path)) is None
+            or "[]" in str(path)
+            or not place.field.required
+            or place.field.absentable
+        ):
+            read.bad(at, repr(path)[:60], "a required single value of the request that cannot be absent")
+            return ()
+    return tuple(dict.fromkeys(map(str, paths)))
+
+
+def _priority(read: FieldReader, at: Path, pattern: str) -> Priority:
+    value = read.text(at, default="normal")
+    if value not in ("high", "normal", "low") or value != "normal" and pattern == Pattern.SUBMIT:
+        read.bad(at, repr(value), "high, normal or low, of an operation that is forwarded")
+    return "high" if value == "high" else "low" if value == "low" else "normal"
 
 
 def _partial(read: FieldReader, at: Path, pattern: str) -> bool:

@@ -83,6 +83,10 @@ def _operation(new: Version, old: Operation, other: Operation, changes: Changes)
         say("feed", Level.MINOR)
     if old.in_feed != other.in_feed:  # readers of the feed count on its events
         say("in_feed", Level.MINOR if other.in_feed else Level.MAJOR)
+    if old.order != other.order:  # who counts on an order would lose it; with one, the answer comes later
+        say("order", Level.MAJOR)
+    if old.priority != other.priority:
+        say("priority", Level.MINOR)
     if old.idempotent != other.idempotent:
         say(
             "idempotent", Level.MAJOR if other.idempotent else Level.MINOR

@@ -125,6 +125,8 @@ class _Writer:
         required: list[str] = []
         for part in group.parts:
             there = self._joined(here, part)
+            if part.constant is not None and "[]" in canonical:
+                part = part.as_field()
             if part.constant is not None:
                 self.rows.append(f"      - {{here: {_quoted(there)}, constant: {_quoted(part.constant)}}}")
                 continue

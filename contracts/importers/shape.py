@@ -7,7 +7,7 @@ Invariant: what an importer leaves out or changes is a `Note` with its place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from contracts.base.errors import Finding, Theirs
@@ -84,6 +84,13 @@ class Part:
         if self.least < 1 or self.nil or self.content is None or self.constant is not None:
             return False
         return self.many or not isinstance(self.content, Group) or any(each.carries for each in self.content.parts)
+
+    def as_field(self) -> Part:
+        """A constant as a field of one value: a row without a canonical field cannot stand within a list."""
+        content = self.content
+        if isinstance(content, Value) and content.schema.get("type") == "string":
+            content = replace(content, schema={"type": "string", "enum": [self.constant]})
+        return replace(self, content=content, constant=None)
 
 
 @dataclass(frozen=True, slots=True)

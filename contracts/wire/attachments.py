@@ -14,8 +14,8 @@ import binascii
 import hashlib
 import re
 import xml.parsers.expat as expat
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from contracts.base.randomness import random_bytes
 from contracts.errors import XML_DOCTYPE, XML_TOO_LARGE
@@ -25,10 +25,23 @@ CHUNK: Final = 262_144
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SPACE: Final = b" \t\r\n"
 _MARK: Final = b"lgsp-attachment"
+_RAW: Final = b"lgsp-attach-raw"
 _NONCE: Final = 18
 _START_TAG: Final = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*>""")
 # A JSON string up to its closing quote; a trailing backslash is not consumed.
 _STRING_REST: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+
+
+STAND_INS_BEGIN: Final = tuple(binascii.b2a_base64(mark, newline=False) for mark in (_MARK, _RAW))  # of every spool
+
+
+class File(Protocol):
+    """What a spool needs of a file."""
+
+    def read(self, length: int = -1, /) -> bytes: ...
+    def write(self, data: bytes, /) -> int: ...
+    def seek(self, at: int, whence: int = 0, /) -> int: ...
+    def truncate(self) -> int: ...
 
 
 class Attachment(NamedTuple):
@@ -42,24 +55,55 @@ class Attachment(NamedTuple):
 class Spool:
     """The attachments of one message, in an empty file opened for reading and writing."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: File, nonce: bytes | None = None, attachments: Sequence[Attachment] = ()) -> None:
+        """`nonce` and `attachments` are given for the file of an earlier spool."""
         self._file: Final = file
-        self._nonce: Final = random_bytes(_NONCE)
-        self.attachments: Final[list[Attachment]] = []
-        head = binascii.b2a_base64(_MARK + self._nonce, newline=False)
-        self._stand_ins: Final = re.compile(re.escape(head) + rb"([A-Za-z0-9+/]{4})")
+        self.nonce: Final = random_bytes(_NONCE) if nonce is None else nonce
+        self.attachments: Final[list[Attachment]] = list(attachments)
+        heads = [binascii.b2a_base64(mark + self.nonce, newline=False) for mark in (_MARK, _RAW)]
+        self._heads: Final = [head.decode("ascii") for head in heads]
+        coded, raw = (re.escape(head) for head in heads)
+        self._stand_in: Final = re.compile(coded + rb"([A-Za-z0-9+/]{4})")
+        self._stand_ins: Final = re.compile(rb"(?:(%b)|%b)([A-Za-z0-9+/]{4})" % (raw, coded))
 
     def stand_in(self, number: int) -> bytes:
-        return binascii.b2a_base64(_MARK + self._nonce + number.to_bytes(3, "big"), newline=False)
+        return binascii.b2a_base64(_MARK + self.nonce + number.to_bytes(3, "big"), newline=False)
+
+    def raw_stand_in(self, number: int) -> bytes:
+        """For contents that travel as they are, not in base64."""
+        return binascii.b2a_base64(_RAW + self.nonce + number.to_bytes(3, "big"), newline=False)
+
+    def replaced(self, message: bytes, by: Callable[[int], bytes]) -> bytes:
+        """The message with other bytes in the place of each stand-in for base64."""
+
+        def one(match: re.Match[bytes]) -> bytes:
+            known = self._numbered(match.group(1)) is not None
+            return by(int.from_bytes(binascii.a2b_base64(match.group(1)), "big")) if known else match.group()
+
+        return self._stand_in.sub(one, message)
 
     def attachment_of(self, text: str) -> Attachment | None:
         """The attachment that this stand-in text represents; None for any other text."""
-        match = self._stand_ins.fullmatch(text.encode("utf-8", "replace"))
+        match = self._stand_in.fullmatch(text.encode("utf-8", "replace"))
         return None if match is None else self._numbered(match.group(1))
 
     def _numbered(self, digits: bytes) -> Attachment | None:
         number = int.from_bytes(binascii.a2b_base64(digits), "big")
         return self.attachments[number] if number < len(self.attachments) else None
+
+    def mentions(self, text: str) -> bool:
+        """Whether a stand-in is anywhere in this text."""
+        return any(head in text for head in self._heads)
+
+    def size(self, message: bytes) -> int:
+        """The length of `restore(message)` in bytes."""
+        size = len(message)
+        for match in self._stand_ins.finditer(message):
+            attachment = self._numbered(match.group(2))
+            if attachment is not None:
+                size -= match.end() - match.start()
+                size += attachment.size if match.group(1) else -(-attachment.size // 3) * 4
+        return size
 
     def contents(self, attachment: Attachment) -> Iterator[bytes]:
         at, end = attachment.start, attachment.start + attachment.size
@@ -71,19 +115,29 @@ class Spool:
             at += len(part)
             yield part
 
+    def add(self, pieces: Iterable[bytes]) -> int:
+        """Puts contents into the spool as they are; returns their number."""
+        start, size, sha256 = self._file.seek(0, 2), 0, hashlib.sha256()
+        for piece in pieces:
+            self._file.write(piece)
+            sha256.update(piece)
+            size += len(piece)
+        self.attachments.append(Attachment(start, size, sha256.digest()))
+        return len(self.attachments) - 1
+
     def writer(self) -> _Writer:
         return _Writer(self._file)
 
     def restore(self, message: bytes) -> Iterator[bytes]:
-        """The message to send: each stand-in replaced by its contents in base64."""
+        """The message to send: each stand-in replaced by its contents, in base64 unless it is a raw one."""
         at = 0
         for match in self._stand_ins.finditer(message):
-            attachment = self._numbered(match.group(1))
+            attachment = self._numbered(match.group(2))
             if attachment is None:
                 continue
             yield message[at : match.start()]
             for part in self.contents(attachment):  # a multiple of three bytes, except the last
-                yield binascii.b2a_base64(part, newline=False)
+                yield part if match.group(1) else binascii.b2a_base64(part, newline=False)
             at = match.end()
         yield message[at:]
 
@@ -91,7 +145,7 @@ class Spool:
 class _Writer:
     """Decodes base64 in pieces; `done` returns None if it was incomplete."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: File) -> None:
         self._file = file
         self._start = file.seek(0, 2)
         self._left = b""
@@ -113,6 +167,8 @@ class _Writer:
             data = binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
             return False
+        if padded and binascii.b2a_base64(binascii.a2b_base64(text[-4:]), newline=False) != text[-4:]:
+            return False  # bits after the last octet: `restore` would not give this text
         self._ended = padded
         self._file.write(data)
         self._hash.update(data)
@@ -180,7 +236,7 @@ class _Text:
         return len(self._spool.attachments) - 1
 
 
-def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
+def lift_xml(source: File, spool: Spool, limit: int) -> bytes:
     """The document with stand-ins for its large base64 texts.
 
     A document that is not well-formed, or not in UTF-8, is returned unchanged for the parser to judge.
@@ -236,7 +292,7 @@ def lift_xml(source: BinaryIO, spool: Spool, limit: int) -> bytes:
     return _rest(source, [inside for lift in lifts if (inside := _inside(source, lift)) is not None], spool, limit)
 
 
-def _inside(source: BinaryIO, lift: _Lift) -> _Lift | None:
+def _inside(source: File, lift: _Lift) -> _Lift | None:
     """The lift without the element's start tag.
 
     None for a tag of more than `CHUNK` bytes: its contents stay in the message.
@@ -246,7 +302,7 @@ def _inside(source: BinaryIO, lift: _Lift) -> _Lift | None:
     return None if tag is None else lift._replace(start=lift.start + tag.end())
 
 
-def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
+def lift_json(source: File, spool: Spool, limit: int) -> bytes:
     """As `lift_xml`, for JSON strings without an escape. Faults in the text are left to its parser."""
     lifts: list[_Lift] = []
     text: _Text | None = None
@@ -294,7 +350,7 @@ def lift_json(source: BinaryIO, spool: Spool, limit: int) -> bytes:
     return _rest(source, lifts, spool, limit)
 
 
-def _rest(source: BinaryIO, lifts: list[_Lift], spool: Spool, limit: int) -> bytes:
+def _rest(source: File, lifts: list[_Lift], spool: Spool, limit: int) -> bytes:
     size = source.seek(0, 2) - sum(lift.end - lift.start for lift in lifts)
     if size > limit:
         raise XML_TOO_LARGE(size=size, limit=limit)
@@ -312,11 +368,16 @@ def _rest(source: BinaryIO, lifts: list[_Lift], spool: Spool, limit: int) -> byt
 Place = tuple[str | int, ...]
 
 
-def stand_ins_in(message: object, spool: Spool, seen: Callable[[Place, Attachment], None], at: Place = ()) -> None:
-    """Calls `seen` with the path and attachment of each stand-in in a canonical message."""
+def stand_ins_in(
+    message: object, spool: Spool, seen: Callable[[Place, Attachment | None], None], at: Place = ()
+) -> None:
+    """Calls `seen` with the path and attachment of each stand-in in a canonical message.
+
+    The attachment is None for a text that holds more than one stand-in alone.
+    """
     if isinstance(message, str):
         attachment = spool.attachment_of(message)
-        if attachment is not None:
+        if attachment is not None or spool.mentions(message):
             seen(at, attachment)
     elif isinstance(message, dict):
         for name, value in message.items():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
+
+RESPOND_ASYNC: Final = "respond-async"  # RFC 7240 §4.1
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -12,6 +15,14 @@ def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1").strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def prefers(headers: Mapping[str, str], preference: str) -> bool:
+    """Whether `Prefer` names this preference (RFC 7240 §2). Its value and parameters are ignored."""
+    return any(
+        each.partition(";")[0].partition("=")[0].strip().lower() == preference
+        for each in headers.get("prefer", "").split(",")
+    )
 
 
 def media_type(headers: Mapping[str, str]) -> str:

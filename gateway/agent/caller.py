@@ -2,7 +2,7 @@
 
     GET|POST /<contract>/v<n>/…           REST, as in the contract's OpenAPI, without token and signature
     POST     /soap/<contract>/v<n>        SOAP 1.1 or 1.2, unsigned; ?wsdl and ?xsd give its documents
-    GET      /transfers/<id>, /feeds/…    the state of a transfer; what the system may read of a feed
+    GET      /transfers/<id>, /feeds/…    the state of a transfer; what the system may read of feeds, also as a stream
     GET      /contracts/<contract>/v<n>…  the gateway's documents of the contract, with this address in them
 
 Order of checks: address and secret from the head, then the body.
@@ -25,8 +25,9 @@ from contracts.base.ids import new_id
 from contracts.wire import faults, problems, soap
 from contracts.wire.headers import media_type
 from contracts.wire.jsontext import text_of
+from contracts.wire.server_events import MEDIA_TYPE
 from contracts.wire.xmltext import escape_text
-from gateway.agent import documents
+from gateway.agent import documents, streams
 from gateway.agent.config import CallerSide
 from gateway.agent.directory import Directory, Operation
 from gateway.agent.errors import (
@@ -37,7 +38,7 @@ from gateway.agent.errors import (
     AGENT_SECRET,
     AGENT_UNREACHABLE,
 )
-from gateway.agent.link import Away, Link, Passed
+from gateway.agent.link import Away, Link, Passed, Streamed
 from gateway.agent.listener import Head, Reply
 from gateway.agent.queue import Queue
 from gateway.agent.secret import LocalSecret
@@ -73,6 +74,12 @@ class Caller:
             if name is None or head.method != "POST" or head.query:
                 raise self._astray(head)
             return await self._soap(head, name, await read())
+        if head.path == streams.TOGETHER and head.method == "GET":
+            if not set(streams.feeds_of(head)) <= set(self.side.contracts):
+                raise self._astray(head)
+            name = streams.TOGETHER
+        if name is not None and streams.is_stream(head):
+            return await self._stream(head)
         if name is None and not (head.method == "GET" and re.fullmatch(r"/transfers/[0-9a-f-]{36}", head.path)):
             raise self._astray(head)
         return await self._rest(head, await read())
@@ -115,6 +122,12 @@ class Caller:
             raise AGENT_UNREACHABLE(reason=target[:120], retry_after=30)
         host = head.headers.get("host", "")
         return documents.local(document, self.base, f"http://{host if _HOST.fullmatch(host) else self.side.listen}")
+
+    async def _stream(self, head: Head) -> Reply:
+        result = await self.link.stream(*streams.asked(head))
+        if not isinstance(result, Streamed):
+            return self._answer(result, None)
+        return Reply(200, {"content-type": MEDIA_TYPE, "cache-control": "no-store"}, b"", streams.passed_on(result))
 
     async def _rest(self, head: Head, body: bytes) -> Reply:
         language = problems.language_of(head.headers.get("accept-language"))

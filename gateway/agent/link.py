@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,6 +29,7 @@ from gateway.client import (
     NotProven,
     Refused,
 )
+from gateway.client.streams import Sent
 from gateway.client.transport import HttpTransport
 
 log = logging.getLogger("lgsp.agent")
@@ -50,6 +51,13 @@ class Passed(NamedTuple):
     @property
     def refused(self) -> bool:
         return bool(self.code)
+
+
+class Streamed(NamedTuple):
+    """A stream: its first batch, and those to come."""
+
+    first: Sent
+    batches: AsyncGenerator[Sent]
 
 
 class Away(NamedTuple):
@@ -123,6 +131,18 @@ class Link:
         if call["face"] == "soap":
             return await self.soap(call["contract"], body, message_id, call["action"], call["version"])
         return await self.rest("POST", call["target"], body, message_id, call["content_type"], call["language"])
+
+    async def stream(self, path: str, after: str) -> Streamed | Passed | Away:
+        """The stream at an address, once the gateway has proved its beginning."""
+        batches = self.client.stream_path(path, after)
+        first: list[Sent] = []
+
+        async def begin() -> Answer:
+            first.append(await anext(batches))
+            return Answer(200, {}, b"", b"", True)
+
+        result = await self._result(begin())
+        return Streamed(first[0], batches) if first else result
 
     async def _result(self, answer: Awaitable[Answer]) -> Passed | Away:
         try:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
 from aiohttp import web
@@ -26,6 +27,7 @@ _quoting = logging.getLogger("lgsp.agent.http")
 _quoting.addHandler(logging.NullHandler())
 _quoting.propagate = False
 HEAD_SECONDS: Final = 20.0
+STALLED: Final = 30.0  # seconds
 _LINGER: Final = 2.0
 
 
@@ -47,9 +49,12 @@ class Head(NamedTuple):
 
 
 class Reply(NamedTuple):
+    """`parts` follow the body one by one, where the answer is a stream."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
+    parts: AsyncGenerator[bytes] | None = None
 
 
 class Handler(Protocol):
@@ -106,11 +111,32 @@ class Listener:
         except Exception:  # a bug: the caller gets a code, the log the trace, neither gets the message
             log.exception("%s: unforeseen fault", head.method)
             reply = self._handler.refuse(head, AGENT_FAULT())
+        else:
+            if reply.parts is not None:
+                return await self._streamed(request, reply, reply.parts)
         finally:
             self._active -= 1
         answer = web.Response(status=reply.status, headers={"server": "lgsp-agent", **reply.headers}, body=reply.body)
         if not request.content.is_eof():
             answer.force_close()  # do not wait for the rest of the body
+        return answer
+
+    async def _streamed(
+        self, request: web.BaseRequest, reply: Reply, parts: AsyncGenerator[bytes]
+    ) -> web.StreamResponse:
+        """Sends each part as it comes. A reader that takes nothing for `STALLED` seconds loses its connection."""
+        answer = web.StreamResponse(status=reply.status, headers={"server": "lgsp-agent", **reply.headers})
+        answer.force_close()
+        async with aclosing(parts):
+            try:
+                await answer.prepare(request)
+                await answer.write(reply.body)
+                async for part in parts:
+                    async with asyncio.timeout(STALLED):
+                        await answer.write(part)
+            except TimeoutError:
+                if request.transport is not None:
+                    request.transport.abort()
         return answer
 
     async def _body(self, request: web.BaseRequest, head: Head) -> bytes:

@@ -45,6 +45,7 @@ from gateway.registry.seals.rows import HOLD
 from gateway.registry.seals.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
 from gateway.settings.running import is_running
+from gateway.settings.saving import save
 from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
@@ -166,7 +167,7 @@ class _Build:
                 if checkpoint is not None:
                     settings.checkpoint_file.unlink(missing_ok=True)
                     manifest.put(settings.checkpoint_file, checkpoint.encode())
-                settings_module.save(settings)
+                save(settings)
                 mark = new_id()
                 remember(connection, _KEY, mark)
                 manifest.put(draft / MARK, json.dumps({"id": mark, "done": asdict(done)}, ensure_ascii=False).encode())

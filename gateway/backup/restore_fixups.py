@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from contracts.canonical.model import Pattern
 from gateway.journal import epochs, jobs
 from gateway.journal.append import apply
 from gateway.journal.schema import tables
@@ -56,11 +57,18 @@ def bring_back(connection: Connection, now: float) -> dict[str, Any]:
 def _doubt(connection: Connection, now: float) -> list[str]:
     """Mark queued messages that are not idempotent as in-doubt; returns their ids."""
     transfer, queue = tables.transfer, tables.queue
-    queued = queue.c.provider.label("queued_for"), queue.c.body_ref, queue.c.next_at, queue.c.tries
+    queued = (
+        *(queue.c[name] for name in ("body_ref", "next_at", "tries", "priority", "order_key", "callback")),
+        queue.c.provider.label("queued_for"),
+    )
     rows = connection.execute(
         select(transfer.c.id, transfer.c.provider, *queued)
         .select_from(transfer.outerjoin(queue, queue.c.transfer == transfer.c.id))
-        .where(transfer.c.state == State.QUEUED.value, transfer.c.idempotent.is_(False))
+        .where(
+            transfer.c.state == State.QUEUED.value,
+            transfer.c.idempotent.is_(False),
+            transfer.c.pattern != Pattern.QUERY,
+        )
     ).all()
     units = []
     for row in rows:
@@ -71,9 +79,12 @@ def _doubt(connection: Connection, now: float) -> list[str]:
             provider=row.queued_for,
             body_ref=row.body_ref,
             next_at=row.next_at,
-            state="dead",
+            state="dead" if row.order_key is None else "held",
             tries=row.tries,
             last_failure=outcome.UNKNOWN,
+            priority=row.priority,
+            order_key=row.order_key,
+            callback=row.callback,
         )
         units.append(outcome.abandoned(opened, why, Event.TAKEN_UP, Event.OUTCOME_UNKNOWN)._replace(queue=dead))
     apply(connection, units)
@@ -102,7 +113,7 @@ def _gone_back(connection: Connection) -> dict[str, Any]:
         "systems_suspended": names(tables.system.c.id, tables.system.c.state, SUSPENDED),
         "officers_active": names(tables.officer.c.id, tables.officer.c.state, ACTIVE),
         "contracts": count(tables.contract_in_force),
-        "queued": count(tables.queue, tables.queue.c.state.in_(("waiting", "leased"))),
+        "queued": count(tables.queue, tables.queue.c.state.in_(("waiting", "leased", "held"))),
         "forwarding": count(tables.transfer, tables.transfer.c.state == State.FORWARDING.value),
         "quotas": count(tables.quota_use),
     }

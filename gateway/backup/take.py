@@ -35,7 +35,8 @@ from gateway.keys.key_encryption import is_protected
 from gateway.keys.keyring import Keyring
 from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.revisions import revision as registry_revision
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey

@@ -40,13 +40,14 @@ _OF: Final[Mapping[Duty, str]] = {
         backup check, restore from
         client call, client soap, client token, client feed, client feed-check,
         client reconcile, client prove, client checkpoints
-        client accept-log, client keygen, client install
+        client transfers, client accept-log, client keygen, client install
         contract import-wsdl, contract import-openapi, contract new, contract try, contract check
         witness key, witness add-log, witness status, witness run
     """,
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
     Duty.READS: """
-        doctor, feed readers, queue list, queue show, queue bulk preview, queue bulk show
+        feed subscriptions list, feed subscriptions show, feed readers, doctor
+        queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
@@ -60,6 +61,7 @@ _OF: Final[Mapping[Duty, str]] = {
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair
+        feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         keys rotate, keys protect, restore confirm --by
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel

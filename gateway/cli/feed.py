@@ -9,11 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from contracts.wire.jsontext import text_of
+from gateway.cli import subscriptions
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
 
 commands = typer.Typer(no_args_is_help=True, help="The centre's feeds.")
+commands.add_typer(subscriptions.commands, name="subscriptions")
+commands.command("rotate-key")(subscriptions.rotate_key)
 
 
 @commands.command("read")

@@ -134,7 +134,7 @@ def keys_protect(
     from gateway.doctor.files import key_files
     from gateway.durable import write_new
     from gateway.keys.key_encryption import AtRest
-    from gateway.settings import save
+    from gateway.settings.saving import save
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
     settings = load_instance(data, as_json)

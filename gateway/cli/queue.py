@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 commands = typer.Typer(no_args_is_help=True, help="Messages that wait for their provider, and transfers in doubt.")
 bulk = typer.Typer(no_args_is_help=True, help="Retries of a whole list of messages.")
 commands.add_typer(bulk, name="bulk")
-LEAST_REASON: Final = 10
 Reason = Annotated[
     str,
     typer.Option("--reason", help="Why, 10 characters or more; it stays in the log, so no personal data."),
@@ -35,14 +34,14 @@ Unsent = Annotated[
     bool,
     typer.Option("--provider-did-not-act", help="For an operation that is not idempotent: the provider was asked."),
 ]
-StateName = Annotated[str | None, typer.Option("--state", help="Only these: waiting, under-way, in-doubt, dead.")]
+StateName = Annotated[str | None, typer.Option("--state", help="Only these: waiting, held, under-way, in-doubt, dead.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered:
     """A list that is retried as a whole."""
 
-    state: Annotated[str, typer.Option("--state", help="Of these: waiting, in-doubt.")] = "waiting"
+    state: Annotated[str, typer.Option("--state", help="Of these: waiting, held, in-doubt.")] = "waiting"
     provider: Provider = None
     failure: FailureCode = None
 
@@ -227,20 +226,12 @@ def _decide(transfer: str, act: Act, reason: str, data: Data, as_json: bool, *, 
 
     settings = load_instance(data, as_json)
     id = arguments.transfer_id(transfer, as_json)
-    why = _reason(reason, as_json)
+    why = arguments.reason_of(reason, as_json)
     vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
     decision = Decision(transfer=id, act=act, reason=why, actor=actor(), at=time.time(), unsent=unsent)
     state = decide(open_engine(settings.database_url), vault, decision)
     text = "\n".join([*spoken(words("transfer", id=id)), *spoken(words(f"state.{state.value}"))])
     emit({"ok": True, "transfer": id, "act": act.value, "state": state.value}, as_json, text)
-
-
-def _reason(reason: str, as_json: bool) -> str:
-    if len(reason.strip()) < LEAST_REASON:
-        then = "Say why: the log keeps it. / Nêu lý do: nhật ký lưu lại."
-        what = f"the reason has fewer than {LEAST_REASON} characters / lý do quá ngắn"
-        fail(Exit.USAGE, "no-reason", what, then, as_json)
-    return reason.strip()
 
 
 def _unknown_state(state: str, as_json: bool) -> None:
@@ -287,11 +278,12 @@ def bulk_start(
     as_json: AsJson = False,
 ) -> None:
     """Retry a previewed list: one message first, the others after its answer. A running keeper does it."""
+    from gateway.cli.common import arguments
     from gateway.delivery import bulk as bulk_retries
     from gateway.journal.database import open_engine, writing
 
     settings, wanted = load_instance(data, as_json), filtered.wanted(as_json)
-    by = actor(), _reason(reason, as_json)
+    by = actor(), arguments.reason_of(reason, as_json)
     transfers = None if preview is None else _transfers(preview, as_json)
     with writing(open_engine(settings.database_url)) as connection:
         seen = bulk_retries.previewed(connection, wanted, digest.strip(), transfers)
@@ -343,10 +335,11 @@ def _transfers(preview: Path, as_json: bool) -> list[str]:
 
 
 def _move(job: str, how: Callable[..., Job], reason: str, data: Data, as_json: bool) -> None:
+    from gateway.cli.common import arguments
     from gateway.journal.database import open_engine, writing
 
     settings = load_instance(data, as_json)
-    by = actor(), _reason(reason, as_json)
+    by = actor(), arguments.reason_of(reason, as_json)
     with writing(open_engine(settings.database_url)) as connection:
         moved = how(connection, job, by, time.time())
     emit({"ok": True, "job": job, "state": moved.state}, as_json, moved.state)

@@ -30,7 +30,7 @@ from gateway.client.errors import (
     RefusedTheirs,
 )
 from gateway.client.feed_digests import Comparison, Digesting, SealedDigest
-from gateway.client.feeds import FeedPage
+from gateway.client.feeds import FeedEvent, FeedPage
 from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
 
@@ -44,6 +44,7 @@ __all__ = [
     "ClientError",
     "Comparison",
     "Digesting",
+    "FeedEvent",
     "FeedPage",
     "Identity",
     "LogObjection",

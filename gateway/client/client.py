@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,11 +37,13 @@ from gateway.client.errors import (
     Refused,
     refused,
 )
+from gateway.client.feed_calls import FeedCalls
 from gateway.client.feed_digests import SealedDigest
-from gateway.client.feeds import FeedPage, page_query
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
-from gateway.client.transport import HttpTransport, Transport
+from gateway.client.rest import Prepared
+from gateway.client.transfers import Transfers
+from gateway.client.transport import HttpTransport, RawAnswer, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
 from security.errors import BODY_DECRYPTION, BODY_NOT_ENCRYPTED
@@ -54,7 +56,7 @@ _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(FeedCalls, Transfers):
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
     `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first
@@ -115,10 +117,12 @@ class AsyncClient:
         *,
         content_type: str = rest.JSON,
         language: Language | None = None,
+        respond_async: bool = False,
     ) -> Answer:
         """Call a REST operation. Raises `ClientError`.
 
-        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`).
+        `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`). `respond_async`: the
+        gateway may answer 202 with a receipt; `answer(transfer)` fetches the answer then.
         """
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
         message = rest.Message(
@@ -128,6 +132,7 @@ class AsyncClient:
             message_id=message_id or (rest.new_message_id() if method == "POST" else None),
             content_type=content_type,
             language=language or self._language,
+            respond_async=respond_async,
         )
         named = _CONTRACT.match(path)
         contract = named[1] if named is not None and content is not None else None
@@ -140,12 +145,9 @@ class AsyncClient:
                 self._clock(),
                 await self._encrypt_for(contract),
             )
-            raw = await self._transport.send(method, url, prepared.headers, prepared.body)
-            answer = await self._judged(
-                lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock(), self._opener)
+            return await self._proven(
+                prepared, await self._transport.send(method, url, prepared.headers, prepared.body)
             )
-            failed = None if 200 <= answer.status < 300 else Problem.from_rest(raw.status, raw.headers, answer.body)
-            return await self._checked(answer, failed)
 
         return await retries.repeated(lambda: self._adapted(once, contract), self._tries)
 
@@ -187,49 +189,6 @@ class AsyncClient:
         """The access token, renewed before it ends (RFC 7523, bound to our client certificate by RFC 8705)."""
         return await self._token.get()
 
-    async def feeds(self) -> list[dict[str, Any]]:
-        """The feeds that this system may read: where each stands, who hands in (`Feeds` of openapi/feeds.yaml)."""
-        listed: list[dict[str, Any]] = await self._read("GET", "/feeds", lambda answer: answer.json()["feeds"])
-        return listed
-
-    async def feed(
-        self,
-        contract: str,
-        after: str | None = None,
-        limit: int = 100,
-        *,
-        since: datetime | str | None = None,
-        until: datetime | str | None = None,
-        wait: int = 0,
-    ) -> FeedPage:
-        """One page of a contract's feed, after a cursor, of events sequenced from `since` to before `until`. For an
-        empty page the gateway waits up to `wait` seconds (30 at most, and less than the limit of a request).
-        """
-        query = page_query(after, limit, since, until, min(wait, int(self._seconds) - 5))
-        return await self._read("GET", f"/feeds/{contract}?{query}", FeedPage.read)
-
-    async def pages(
-        self, contract: str, after: str | None = None, limit: int = 100, *, wait: int = 0
-    ) -> AsyncIterator[FeedPage]:
-        """All pages up to now; with `wait` it goes on without an end, and gives a page whenever events came. To miss
-        no event, store the events of a page first, then its `next`.
-        """
-        more = True
-        while more or wait:
-            page = await self.feed(contract, after, limit, wait=wait)
-            if page.events or not wait:
-                yield page
-            after, more = page.next, page.more
-
-    async def state(self, contract: str, limit: int = 1000) -> AsyncIterator[FeedPage]:
-        """What stands now, by business key. Go on with `pages(contract, after=…)`, from `goes_on` of the first page."""
-        after, more = "", True
-        while more:
-            query = page_query(after, limit, None, None, 0)
-            page = await self._read("GET", f"/feeds/{contract}/state?{query}", FeedPage.read)
-            yield page
-            after, more = page.next, page.more
-
     async def digests(
         self, contract: str, *, since: datetime | str | None = None, until: datetime | str | None = None
     ) -> tuple[SealedDigest, ...]:
@@ -240,13 +199,6 @@ class AsyncClient:
                 await self.witness.see(page.note, self._consistency)
             found += page.digests
         return tuple(found)
-
-    async def transfer(self, transfer: str) -> dict[str, Any]:
-        """The state of a transfer of this system."""
-        content: dict[str, Any] = await self._read(
-            "GET", f"/transfers/{quote(transfer, safe='')}", lambda answer: answer.json()
-        )
-        return content
 
     async def reconcile(self, statement: Statement) -> dict[str, Any]:
         """Compare the agency's own counts of a day with the gateway's log (openapi/audit.yaml)."""
@@ -303,6 +255,15 @@ class AsyncClient:
         note = await self.document("/audit/checkpoint")
         await self.witness.see(note.decode("utf-8", "replace"), self._consistency)
         return self.witness.kept
+
+    async def _opened(self, path: str) -> Prepared:
+        message = rest.Message("GET", rest.url_of(self.identity.gateway, path), None, None, language=self._language)
+        return rest.prepare(message, await self.token(), self.identity.sign_key, self._clock())
+
+    async def _proven(self, prepared: Prepared, raw: RawAnswer) -> Answer:
+        answer = await self._judged(lambda: rest.judge(prepared, raw, self._trusted.by_id, self._clock(), self._opener))
+        failed = None if 200 <= answer.status < 300 else Problem.from_rest(raw.status, raw.headers, answer.body)
+        return await self._checked(answer, failed)
 
     async def _consistency(self, older: int, newer: int) -> Sequence[bytes] | None:
         """The hashes between two sizes; None if there was no answer. The answer proves itself."""

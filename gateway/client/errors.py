@@ -74,6 +74,7 @@ CLIENT_NOT_PROVEN = _errors.of(NotProven, "client.not-proven", 502)
 CLIENT_STATE = _errors.of(BadState, "client.state", 500)
 CLIENT_TAKEN = _errors.of(BadIdentity, "client.taken", 409)
 CLIENT_USAGE = _errors.of(BadUsage, "client.usage", 400)
+CLIENT_WEBHOOK = _errors.of(NotProven, "client.webhook", 401)
 
 
 def wrongly_used(failure: Failure) -> BadUsage:

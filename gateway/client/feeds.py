@@ -1,10 +1,10 @@
-"""A page of a feed (openapi/feeds.yaml): CloudEvents, oldest first, and the cursor of the next page."""
+"""Pages and events of feeds (openapi/feeds.yaml): CloudEvents, oldest first, with the cursors to go on from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from gateway.client.answers import Answer
@@ -33,6 +33,13 @@ class FeedPage:
             return cls(events, next, more, answer, content.get("complete") is True, content.get("continue"))
         except (KeyError, TypeError) as wrong:
             raise ValueError(f"{type(wrong).__name__}: {wrong}") from None
+
+
+class FeedEvent(NamedTuple):
+    """An event of a stream, and the cursor behind it: where a reader goes on that has stored the event."""
+
+    cursor: str
+    event: dict[str, Any]
 
 
 def page_query(

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language, Words, WordsFile
+from contracts.wire.headers import RESPOND_ASYNC
 from contracts.wire.jsontext import write_json
 from gateway.client.answers import Answer, Problem, Receipt, note_of
 from gateway.client.errors import CLIENT_IDENTITY, CLIENT_NOT_PROVEN, CLIENT_USAGE, NotProven, refused
@@ -43,6 +44,7 @@ class Message(NamedTuple):
     message_id: str | None
     content_type: str = JSON
     language: Language = "vi"
+    respond_async: bool = False  # the answer may come later (RFC 7240)
 
 
 class Prepared(NamedTuple):
@@ -81,7 +83,7 @@ def prepare(
     message: Message, token: str, key: SigningKey, now: float, encrypt_for: EncryptKey | None = None
 ) -> Prepared:
     """Sign a request, after encrypting its body for `encrypt_for`. `now` is in Unix seconds."""
-    method, url, content, message_id, content_type, language = message
+    method, url, content, message_id, content_type, language, respond_async = message
     if content is not None and encrypt_for is not None:
         content, content_type = jose.seal(content, content_type, key, encrypt_for)[0], jose.MEDIA_TYPE
     headers = {
@@ -90,6 +92,8 @@ def prepare(
         "accept-language": language,
         "authorization": f"Bearer {token}",
     }
+    if respond_async:
+        headers["prefer"] = RESPOND_ASYNC
     if content is not None:
         headers["content-type"] = content_type
     if message_id is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from types import TracebackType
@@ -23,8 +23,9 @@ from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
 from gateway.client.feed_digests import SealedDigest
-from gateway.client.feeds import FeedPage
+from gateway.client.feeds import FeedEvent, FeedPage
 from gateway.client.identities.identity import Identity
+from gateway.client.transfers import EVERY, Wanted
 from security.transparency.checkpoint import Checkpoint
 
 T = TypeVar("T")
@@ -71,10 +72,18 @@ class Client:
         *,
         content_type: str = rest.JSON,
         language: Language | None = None,
+        respond_async: bool = False,
     ) -> Answer:
-        return self._done(
-            self._client.rest(method, path, body, message_id, content_type=content_type, language=language)
+        call = self._client.rest(
+            method,
+            path,
+            body,
+            message_id,
+            content_type=content_type,
+            language=language,
+            respond_async=respond_async,
         )
+        return self._done(call)
 
     def soap(
         self,
@@ -117,15 +126,24 @@ class Client:
     ) -> tuple[SealedDigest, ...]:
         return self._done(self._client.digests(contract, since=since, until=until))
 
-    def _each(self, pages: AsyncIterator[FeedPage]) -> Iterator[FeedPage]:
-        async def next_page() -> FeedPage | None:
-            return await anext(pages, None)
+    def stream(self, contract: str | Sequence[str], after: str | None = None, **filters: str) -> Iterator[FeedEvent]:
+        yield from self._each(self._client.stream(contract, after, **filters))
 
-        while (page := self._done(next_page())) is not None:
-            yield page
+    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        async def next_item() -> T | None:
+            return await anext(items, None)
+
+        while (item := self._done(next_item())) is not None:
+            yield item
 
     def transfer(self, transfer: str) -> dict[str, Any]:
         return self._done(self._client.transfer(transfer))
+
+    def answer(self, transfer: str, *, seconds: float = 0.0) -> Answer:
+        return self._done(self._client.answer(transfer, seconds=seconds))
+
+    def transfers(self, wanted: Wanted = EVERY, limit: int = 100) -> Iterator[dict[str, Any]]:
+        yield from self._each(self._client.transfers(wanted, limit))
 
     def reconcile(self, statement: Statement) -> dict[str, Any]:
         return self._done(self._client.reconcile(statement))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -20,6 +21,7 @@ from gateway.client.errors import CLIENT_NO_CONNECTION
 _SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _KEEP_ALIVE: Final = 4.0  # seconds, shorter than the gateway's: a call on a closing connection may or may not arrive
 _LIMIT: Final = 20_000_000
+SILENT: Final = 60.0  # seconds: a stream has a heartbeat more often
 
 
 class RawAnswer(NamedTuple):
@@ -30,12 +32,64 @@ class RawAnswer(NamedTuple):
     body: bytes
 
 
+class OpenAnswer(Protocol):
+    """An answer whose body is still coming."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def parts(self) -> AsyncIterator[bytes]:
+        """Raises `NoConnection` if the body breaks off, or nothing came for SILENT seconds."""
+        ...
+
+    async def whole(self) -> RawAnswer: ...
+
+
 class Transport(Protocol):
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
         """Raises `NoConnection` if no complete answer came."""
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class StreamTransport(Transport, Protocol):
+    def stream(self, method: str, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[OpenAnswer]:
+        """Raises `NoConnection` if no head of an answer came."""
+        ...
+
+
+class _Open:
+    def __init__(self, response: aiohttp.ClientResponse, method: str, url: str) -> None:
+        self.status: Final = response.status
+        self.headers: Final = joined(response.raw_headers)
+        self._response, self._of = response, (method, url)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        async with _told(*self._of):
+            async for part in self._response.content.iter_any():
+                yield part
+
+    async def whole(self) -> RawAnswer:
+        content = bytearray()
+        async for part in self.parts():
+            content += part
+            if len(content) > _LIMIT:
+                raise CLIENT_NO_CONNECTION(sent=True, method=self._of[0], url=self._of[1], reason=f"> {_LIMIT} bytes")
+        return RawAnswer(self.status, self.headers, bytes(content))
+
+
+@asynccontextmanager
+async def _told(method: str, url: str) -> AsyncIterator[None]:
+    """Turns what aiohttp raises into `NoConnection`."""
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
+        raise CLIENT_NO_CONNECTION(sent=False, method=method, url=url, reason=_reason(trouble)) from trouble
+    except (aiohttp.ClientError, TimeoutError, OSError, asyncio.IncompleteReadError) as trouble:
+        raise CLIENT_NO_CONNECTION(sent=True, method=method, url=url, reason=_reason(trouble)) from trouble
 
 
 class HttpTransport:
@@ -52,20 +106,24 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
-        try:
+        async with _told(method, url):
             async with self._open().request(
                 method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, timeout=self._timeout
             ) as response:
-                content = bytearray()
-                async for part in response.content.iter_any():
-                    content += part
-                    if len(content) > _LIMIT:
-                        raise CLIENT_NO_CONNECTION(sent=True, method=method, url=url, reason=f"> {_LIMIT} bytes")
-                return RawAnswer(response.status, joined(response.raw_headers), bytes(content))
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
-            raise CLIENT_NO_CONNECTION(sent=False, method=method, url=url, reason=_reason(trouble)) from trouble
-        except (aiohttp.ClientError, TimeoutError, OSError, asyncio.IncompleteReadError) as trouble:
-            raise CLIENT_NO_CONNECTION(sent=True, method=method, url=url, reason=_reason(trouble)) from trouble
+                return await _Open(response, method, url).whole()
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def stream(self, method: str, url: str, headers: Mapping[str, str]) -> AsyncIterator[OpenAnswer]:
+        seconds = aiohttp.ClientTimeout(total=None, connect=self._timeout.connect, sock_read=SILENT)
+        async with AsyncExitStack() as stack:
+            async with _told(method, url):
+                response = await stack.enter_async_context(
+                    self._open().request(
+                        method, URL(url, encoded=True), headers=headers, allow_redirects=False, timeout=seconds
+                    )
+                )
+            yield _Open(response, method, url)
 
     async def close(self) -> None:
         if self._session is not None:

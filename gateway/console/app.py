@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -34,6 +34,8 @@ from gateway.doors.http import refusals
 from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.shell import Shell, send_reply
 from gateway.doors.reply import Reply
+
+_FEEDS: Final = "/console/feeds/"  # for browsers: the operation of the API, by the session of the pages
 
 
 def build_desk(services: DeskServices) -> Any:
@@ -64,7 +66,11 @@ def build_desk(services: DeskServices) -> Any:
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path == "/" or path == "/console" or path.startswith("/console/"):
+        if path.startswith(_FEEDS) and scope["method"] == "GET" and guard.is_own(Request(scope)):
+            session = guard.token_of(Request(scope))
+            named = {"path": path.replace("/console", "/api", 1), operation.SESSION: session}
+            await apis({**scope, **named}, receive, send)
+        elif path == "/" or path == "/console" or path.startswith("/console/"):
             await pages(scope, receive, send)
         elif documents.is_document(path):
             reply = documents.document(services.registry.snapshot, scope, settings.base, "")

@@ -26,11 +26,13 @@ class May(StrEnum):
 
     ENTER = "enter"  # pages that every signed-in person has
     SEARCH = "search"  # entries of the log, journeys, proofs
+    FEEDS = "feeds"  # events of the feeds that the agency may read
     EXPORT = "export"  # tables and packages of entries
     BODIES = "bodies"  # open the body of a message, with a reason
     LOG = "log"  # checkpoints, witnesses, verification
     ACCESS = "access"  # grants, the matrix, who receives what
     PROPOSE = "propose"  # proposals for two officers
+    RESTRICT = "restrict"  # suspend, resume and revoke grants; each restricts, or lets hold what officers signed
     SYSTEMS = "systems"  # the board of systems
     QUEUE = "queue"  # what waits or is in doubt
     SETTLE = "settle"  # settle, retry, discard
@@ -44,18 +46,23 @@ class May(StrEnum):
 
 _READS: Final = {May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS}
 ROLES: Final[Mapping[Role, frozenset[May]]] = {
-    Role.OFFICER: frozenset(_READS | {May.EXPORT, May.BODIES, May.PROPOSE, May.OPERATE, May.CONFIRM, May.REGISTRY}),
-    Role.OPERATOR: frozenset(_READS | {May.BODIES, May.SETTLE, May.OPERATE, May.ACCOUNTS, May.REGISTRY}),
+    Role.OFFICER: frozenset(
+        {
+            *(*_READS, May.EXPORT, May.BODIES, May.PROPOSE, May.RESTRICT, May.OPERATE),
+            *(May.CONFIRM, May.REGISTRY),
+        }
+    ),
+    Role.OPERATOR: frozenset(_READS | {May.BODIES, May.SETTLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY}),
     Role.STEWARD: frozenset(
         {
             *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE),
-            *(May.CONFIRM, May.REGISTRY),
+            *(May.RESTRICT, May.CONFIRM, May.REGISTRY),
         }
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
-    Role.CENTRE: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),
-    Role.AGENCY: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE}),
+    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),
+    Role.AGENCY: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT}),
 }
 _EVERYWHERE: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR})
 

@@ -57,7 +57,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "only-calls": "chỉ gọi",
         "sign-in-for-names": "Tên hệ thống và bên bị từ chối chỉ hiển thị cho người đã đăng nhập và được xem mọi hệ "
         "thống.",
-        "ready.ready": "hoạt động",
+        "ready.ready": "được gọi",
         "ready.suspended": "tạm dừng",
         "ready.no-keys": "không gọi được: chưa có khóa",
         "ready.revoked": "không gọi được: khóa đã thu hồi",
@@ -130,7 +130,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "only-calls": "only calls",
         "sign-in-for-names": "Names of systems, and who was refused, are shown to people who signed in and see all "
         "systems.",
-        "ready.ready": "active",
+        "ready.ready": "may call",
         "ready.suspended": "suspended",
         "ready.no-keys": "cannot call: no keys yet",
         "ready.revoked": "cannot call: keys revoked",
@@ -151,6 +151,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "state.dead": "given up",
         "queue.waiting": "waiting",
         "queue.leased": "being sent",
+        "queue.held": "held",
         "queue.done": "done",
         "queue.dead": "given up",
     },

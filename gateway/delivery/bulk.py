@@ -41,7 +41,7 @@ from gateway.transfer.states import FINAL, State
 
 KIND: Final = "bulk-retry"
 CAP: Final = 500
-REPEATABLE: Final = (listing.WAITS, listing.IN_DOUBT)  # the lists that a bulk retry takes
+REPEATABLE: Final = (listing.WAITS, listing.HOLDS, listing.IN_DOUBT)  # the lists that a bulk retry takes
 AT_ONCE: Final = 25  # ordered in one step
 _WAITING, _ORDERED, _SKIPPED = "waiting", "ordered", "skipped"
 

@@ -36,7 +36,7 @@ from gateway.delivery.errors import (
     QUEUE_UNDER_WAY,
     QUEUE_UNKNOWN,
 )
-from gateway.delivery.queue import DEAD, DONE, WAITING
+from gateway.delivery.queue import DEAD, DONE, HELD, WAITING
 from gateway.journal.append import apply
 from gateway.journal.database import writing
 from gateway.journal.logged import Logged, entry_of, free_phase
@@ -134,7 +134,9 @@ def retry(connection: Connection, decision: Decision) -> State:
     row, place = _locked(connection, decision)
     note = _note(connection, decision, row)
     if row.state == State.QUEUED:
-        again = Write(log=(note,), queue=place._replace(next_at=decision.at) if place is not None else None)
+        again = Write(
+            log=(note,), queue=place._replace(state=WAITING, next_at=decision.at) if place is not None else None
+        )
         return _applied(connection, decision, again, State.QUEUED)
     _check_repeatable(connection, decision, row)
     state = after(State.IN_DOUBT, Event.SAFE_TO_REPEAT)
@@ -180,7 +182,7 @@ def _locked(connection: Connection, decision: Decision) -> tuple[Row[Any], Queue
         raise QUEUE_ENDED(transfer=id, state=state)
     if state not in _OF[decision.act]:
         raise QUEUE_OTHER_STATE(transfer=id, state=state, act=decision.act.value)
-    if state == State.QUEUED and (waits is None or waits.state != WAITING):
+    if state == State.QUEUED and (waits is None or waits.state not in (WAITING, HELD)):
         raise tampered(id, "queue.state")
     return row, None if waits is None else QueueRow(*waits)
 

@@ -18,6 +18,7 @@ import aiohttp
 from adapters.errors import PROVIDER_DOWN, PROVIDER_DROPPED, SOUND, Acted, ProviderFailure, ProviderMissing
 from adapters.kinds import KINDS
 from adapters.model import Adapter, AdapterServices, Incoming, Message, Outgoing
+from adapters.posting import SignedPosts
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
@@ -71,12 +72,14 @@ class Forwarder:
         breakers: Breakers | None = None,
         policy: RetryPolicy = STANDARD,
         rng: Random | None = None,
+        posts: SignedPosts | None = None,
     ) -> None:
         self._adapters = adapters
         self._clock = clock
         self._rng = rng or Random()
         self.breakers: Final = breakers or Breakers()
         self.policy: Final = policy
+        self.posts: Final = posts  # None: systems are not called back
 
     async def forward(self, what: Forwardable, seconds: float) -> Incoming:
         """The verified answer within `seconds`, or a failure that says whether the provider may have acted."""
@@ -112,6 +115,7 @@ class Forwarder:
             message=what.receiving.shown(what.message),
             timeout=seconds,
             encrypted=contract.contract.protection == "encrypted",
+            spool=what.open.spool,
         )
         adapter = self._adapters[endpoint.kind]
         try:
@@ -171,4 +175,9 @@ def forwarder_over(
 ) -> Forwarder:
     """A forwarder with one adapter of each kind over one session and the gateway's keys."""
     services = AdapterServices(session, key, decrypt, clock)
-    return Forwarder({name: make(services) for name, make in _MAKES.items()}, clock, breakers=Breakers(rules))
+    return Forwarder(
+        {name: make(services) for name, make in _MAKES.items()},
+        clock,
+        breakers=Breakers(rules),
+        posts=SignedPosts(session, key, clock),
+    )

@@ -14,14 +14,15 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, or_, select
 
 from gateway.delivery.decisions import Act, possible
-from gateway.delivery.queue import DEAD, LEASED, WAITING
+from gateway.delivery.queue import DEAD, HELD, LEASED, OPEN, WAITING
 from gateway.journal.schema import tables
 from gateway.transfer.states import FINAL, State
 
-WAITS, UNDER_WAY, IN_DOUBT, GIVEN_UP = "waiting", "under-way", "in-doubt", "dead"
+WAITS, HOLDS, UNDER_WAY, IN_DOUBT, GIVEN_UP = "waiting", "held", "under-way", "in-doubt", "dead"
 # What a list is called -> state of the transfer, state of its message in the queue.
 STATES: Final[Mapping[str, tuple[State, str | None]]] = {
     WAITS: (State.QUEUED, WAITING),
+    HOLDS: (State.QUEUED, HELD),
     UNDER_WAY: (State.FORWARDING, LEASED),
     IN_DOUBT: (State.IN_DOUBT, None),
     GIVEN_UP: (State.DEAD, DEAD),
@@ -104,8 +105,10 @@ def members(connection: Connection, wanted: Wanted, transfers: Collection[str]) 
 
 
 def count(connection: Connection, state: str, most: int = COUNTED) -> int:
-    """Of a whole list, at most `most`. A message that waits, or was given up, has the state of its transfer."""
-    some = _keys(Wanted(state), None) if state == UNDER_WAY else select(_transfer.c.id).where(_in(state))
+    """Of a whole list, at most `most`. A message that was given up has the state of its transfer."""
+    some = (
+        _keys(Wanted(state), None) if state in (WAITS, HOLDS, UNDER_WAY) else select(_transfer.c.id).where(_in(state))
+    )
     return int(connection.execute(select(func.count()).select_from(some.limit(most).subquery())).scalar_one())
 
 
@@ -129,6 +132,42 @@ def one(connection: Connection, transfer: str) -> Message | None:
     """Any transfer that was to be forwarded, whatever its state."""
     row = connection.execute(_all().where(_transfer.c.id == transfer)).first()
     return None if row is None else _message(row)
+
+
+class Standing(NamedTuple):
+    """Where a message of the queue stands beside its tries. `behind` is the open transfer of its key that goes first.
+
+    `callback` is `wanted`, `done` or `dead`; None if its sender is not called back.
+    """
+
+    held: bool
+    behind: str | None
+    callback: str | None
+    callback_tries: int
+    callback_at: float
+    callback_failure: str | None
+
+
+def standing(connection: Connection, transfer: str) -> Standing | None:
+    """None if it is in no queue."""
+    row = connection.execute(select(_queue).where(_queue.c.transfer == transfer)).first()
+    if row is None:
+        return None
+    behind = None
+    if row.order_key is not None and row.state in OPEN:
+        earlier = select(_queue.c.transfer, _queue.c.place).where(
+            _queue.c.order_key == row.order_key, _queue.c.state.in_(OPEN), _queue.c.place <= row.place
+        )
+        head = connection.execute(earlier.order_by(_queue.c.place, _queue.c.transfer).limit(1)).first()
+        behind = head.transfer if head is not None and head.transfer != transfer else None
+    return Standing(
+        held=row.state == HELD,
+        behind=behind,
+        callback=row.callback,
+        callback_tries=row.callback_tries,
+        callback_at=row.callback_at,
+        callback_failure=row.callback_failure,
+    )
 
 
 def _messages(wanted: Wanted) -> Select[Any]:

@@ -40,3 +40,4 @@ class RetryPolicy:
 
 
 STANDARD: Final = RetryPolicy()
+ASKED: Final = 3600.0  # seconds after which an unanswered query is given up: nobody waits for its answer any more

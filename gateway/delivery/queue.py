@@ -4,17 +4,36 @@ Invariant: one transaction leases a row, assigns its transfer to this process, a
   message is out with two keepers, and the transfer's row names the keeper.
 Invariant: the transfer and its sealed body decide what is sent, and to whom. A row of the queue only says when.
 Invariant: on PostgreSQL, rows locked by another transaction are skipped.
+Invariant: of the messages with one order key only the first open one is taken up. One that was given up or is in doubt
+  stays open (`held`) until a person settles it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, Row, Select, case, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    Table,
+    and_,
+    exists,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from adapters.errors import PROVIDER_DOWN
+from contracts.canonical.model import Pattern, Priority
+from contracts.wire.attachments import Spool
 from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
@@ -25,11 +44,28 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import OpenTransfer
 from gateway.transfer.states import Event, State, after
+from gateway.vault import attachments
 from gateway.vault.integrity import check_bound, intent_of, request_of, tampered
 from gateway.vault.vault import Vault
 
-WAITING, LEASED, DONE, DEAD = "waiting", "leased", "done", "dead"
+WAITING, LEASED, HELD, DONE, DEAD = "waiting", "leased", "held", "done", "dead"
+OPEN: Final = (WAITING, LEASED, HELD)  # a message in one of these states holds up the later ones of its key
+PRIORITIES: Final[Mapping[Priority, int]] = {"high": 0, "normal": 5, "low": 9}
+URGENT: Final = PRIORITIES["high"]
+WANTED, CALLED, UNCALLED = "wanted", "done", "dead"  # a callback
 AWAY: Final = (PROVIDER_DOWN.code, PROVIDER_RESTING.code)  # last failures of messages whose provider is away
+# A step of the index for each provider: DISTINCT would read all that waits.
+_PROVIDERS: Final = text(
+    """
+    WITH RECURSIVE waiting (name) AS (
+        SELECT MIN(provider) FROM queue WHERE state = 'waiting'
+        UNION ALL
+        SELECT (SELECT MIN(provider) FROM queue WHERE state = 'waiting' AND provider > waiting.name)
+        FROM waiting WHERE waiting.name IS NOT NULL
+    )
+    SELECT name FROM waiting WHERE name IS NOT NULL
+    """
+)
 _DONE: Final = frozenset({State.ANSWERED, State.ACCEPTED, State.FAILED})  # of a transfer that ended another way
 
 
@@ -40,10 +76,25 @@ class Job:
     """
 
     row: Row[Any]
-    provider: str
-    body_ref: str
-    tries: int
+    place: QueueRow
     process: str
+
+    @property
+    def provider(self) -> str:
+        return self.place.provider
+
+    @property
+    def body_ref(self) -> str:
+        return self.place.body_ref
+
+    @property
+    def tries(self) -> int:
+        return self.place.tries
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it holds up later messages of its key."""
+        return self.place.order_key is not None
 
     @property
     def transfer(self) -> str:
@@ -58,8 +109,9 @@ class Job:
         return str(self.row.bundle)
 
     @property
-    def idempotent(self) -> bool:
-        return bool(self.row.idempotent)
+    def repeatable(self) -> bool:
+        """Whether it may be sent again although its receiver may have acted on it. A query changes nothing."""
+        return bool(self.row.idempotent) or self.row.pattern == Pattern.QUERY
 
     @property
     def open(self) -> OpenTransfer:
@@ -68,15 +120,7 @@ class Job:
 
     def queued(self, state: str, at: float, tries: int, last_failure: str | None) -> QueueRow:
         """The new row of the queue."""
-        return QueueRow(
-            transfer=self.transfer,
-            provider=self.provider,
-            body_ref=self.body_ref,
-            next_at=at,
-            state=state,
-            tries=tries,
-            last_failure=last_failure,
-        )
+        return self.place._replace(next_at=at, state=state, tries=tries, last_failure=last_failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +130,15 @@ class Contents:
     body: bytes
     salt: bytes
     intent_leaf: bytes
+    spool: Spool | None = None  # of its large contents
 
 
 class Taking(NamedTuple):
     """The limits of one round: at most `limit` messages in all and `each` for a provider.
 
-    Messages of `resting` providers are left out. One message goes to each provider in `tried`.
+    Messages of `resting` providers are left out. One message goes to each provider in `tried`. Those in `busy`
+    get so many urgent ones only; urgent ones may exceed `limit` by `beyond`. `room`
+    limits single providers.
     """
 
     process: str  # the new owner of the transfers
@@ -100,36 +147,45 @@ class Taking(NamedTuple):
     resting: Collection[str] = ()
     tried: Collection[str] = ()
     each: int = 8
+    busy: Mapping[str, int] = MappingProxyType({})
+    beyond: int = 0
+    room: Callable[[str], int] | None = None
+
+    def most(self, provider: str) -> int:
+        """How many messages of any priority this provider may get."""
+        if provider in self.resting or provider in self.busy:
+            return 0
+        return min(1 if provider in self.tried else self.each, self._room(provider))
+
+    def most_urgent(self, provider: str) -> int:
+        """The same of the urgent ones alone."""
+        if provider in self.resting:
+            return 0
+        if provider in self.busy:
+            return 0 if provider in self.tried else min(self.busy[provider], self._room(provider))
+        return self.most(provider)
+
+    def _room(self, provider: str) -> int:
+        return self.each if self.room is None else max(0, self.room(provider))
 
 
 def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking) -> list[Job]:
-    """Takes up messages that are due, the longest waiting first."""
+    """Takes up messages that are due: urgent ones first, then the longest waiting."""
     queue, transfer = tables.queue, tables.transfer
-    due = [queue.c.state == WAITING, queue.c.next_at <= taking.now]
-    if taking.resting:
-        due.append(queue.c.provider.not_in(list(taking.resting)))
-    rank = (
-        func.row_number()
-        .over(partition_by=queue.c.provider, order_by=(queue.c.next_at, queue.c.transfer))
-        .label("rank")
-    )
-    ranked = select(queue.c.transfer, queue.c.next_at, queue.c.provider, rank).where(*due).subquery()
-    most = case((ranked.c.provider.in_(list(taking.tried)), 1), else_=taking.each) if taking.tried else taking.each
     with engine.connect() as connection:  # usually nothing is due: no write lock is taken
-        first = connection.execute(
-            select(ranked.c.transfer)
-            .where(ranked.c.rank <= most)
-            .order_by(ranked.c.next_at, ranked.c.transfer)
-            .limit(taking.limit)
-        )
-        wanted = [row.transfer for row in first]
+        due = [each for provider in _providers(connection) for each in _due(connection, provider, taking)]
+    due.sort()
+    urgent = [each for each in due if each[0] == URGENT][: max(0, taking.limit) + taking.beyond]
+    ordinary = [each for each in due if each[0] != URGENT][: max(0, taking.limit - len(urgent))]
+    wanted = [each[2] for each in (*urgent, *ordinary)]
     if not wanted:
         return []
+    own = [queue.c[name].label(f"queue_{name}") for name in QueueRow._fields]
     rows = (
-        select(queue.c.provider.label("queue_provider"), queue.c.body_ref, queue.c.tries, transfer)
+        select(*own, transfer)
         .select_from(queue.join(transfer, transfer.c.id == queue.c.transfer))
-        .where(queue.c.transfer.in_(wanted), queue.c.state == WAITING)
-        .order_by(queue.c.next_at, queue.c.transfer)
+        .where(queue.c.transfer.in_(wanted), queue.c.state == WAITING, _is_first(queue))
+        .order_by(queue.c.priority, queue.c.next_at, queue.c.transfer)
     )
     taken = after(State.QUEUED, Event.TAKEN_UP).value
     jobs: list[Job] = []
@@ -143,8 +199,54 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
                 connection.execute(leased.values(state=DONE if row.state in _DONE else DEAD, epoch=None))
                 continue
             connection.execute(leased.values(state=LEASED, epoch=lease.epoch))
-            jobs.append(Job(row, row.queue_provider, row.body_ref, int(row.tries), taking.process))
+            place = QueueRow(*(getattr(row, f"queue_{name}") for name in QueueRow._fields))
+            jobs.append(Job(row, place, taking.process))
     return jobs
+
+
+def _providers(connection: Connection) -> list[str]:
+    """Those that messages wait for; one step of an index for each."""
+    return list(connection.scalars(_PROVIDERS))
+
+
+def _due(connection: Connection, provider: str, taking: Taking) -> list[tuple[int, float, str]]:
+    """(priority, time, id) of the due messages that this provider may get now, the first of each key only."""
+    queue, parts = tables.queue, []
+    for priority in sorted(PRIORITIES.values()):
+        most = taking.most_urgent(provider) if priority == URGENT else taking.most(provider)
+        if most > 0:
+            part = (
+                select(queue.c.priority, queue.c.next_at, queue.c.transfer)
+                .where(
+                    queue.c.state == WAITING,
+                    queue.c.provider == provider,
+                    queue.c.priority == priority,
+                    queue.c.next_at <= taking.now,
+                    _is_first(queue),
+                )
+                .order_by(queue.c.next_at, queue.c.transfer)
+                .limit(most)
+            )
+            parts.append(select(part.subquery()))
+    if not parts:
+        return []
+    rows = [(int(row[0]), float(row[1]), str(row[2])) for row in connection.execute(union_all(*parts))]
+    rows.sort()
+    most = max(taking.most(provider), taking.most_urgent(provider))
+    return rows[:most]
+
+
+def _is_first(queue: Table) -> ColumnElement[bool]:
+    """Whether no earlier message of its key is open, whatever it waits for."""
+    earlier = queue.alias("earlier")
+    before = or_(
+        earlier.c.place < queue.c.place,
+        and_(earlier.c.place == queue.c.place, earlier.c.transfer < queue.c.transfer),
+    )
+    return or_(
+        queue.c.order_key.is_(None),
+        ~exists().where(earlier.c.order_key == queue.c.order_key, earlier.c.state.in_(OPEN), before),
+    )
 
 
 def _locking(due: Select[tuple[object, ...]]) -> Select[tuple[object, ...]]:
@@ -196,4 +298,9 @@ def read_contents(engine: Engine, vault: Vault, job: Job) -> Contents:
         body = vault.open_bound(connection, body_ref)
         check_bound(body, job.row, intent)
         salt, _ = request_of(connection, vault, job.row, intent)
-    return Contents(body.plain, salt, intent.leaf)
+    spool = None
+    if attachments.mentions(body.plain):
+        spool = attachments.stored(
+            attachments.opener(engine, vault), id, lambda opened: check_bound(opened, job.row, intent)
+        )
+    return Contents(body.plain, salt, intent.leaf, spool)

@@ -6,11 +6,12 @@
 3. An answer ends it. So does a refusal signed by the provider, or a message that its format cannot express. What surely
    did not arrive is retried by the policy. What may have been acted on is retried only if the operation is idempotent,
    else it is in doubt, and a person decides.
-4. Before sending, queue, transfer, log and sealed body are checked against each other (`queue.read_contents`). On a
+4. A message that has an order key, and was given up or is in doubt, is `held`: later ones of its key wait for it.
+5. Before sending, queue, transfer, log and sealed body are checked against each other (`queue.read_contents`). On a
    difference nothing is sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
-5. What no grant lets the provider receive any more is not sent (`gateway.registry.receiving`). It waits, and ends under
+6. What no grant lets the provider receive any more is not sent (`gateway.registry.receiving`). It waits, and ends under
    that code.
-6. A unit that cannot be written is written again. If the process dies meanwhile, the next keeper finds the transfer
+7. A unit that cannot be written is written again. If the process dies meanwhile, the next keeper finds the transfer
    `forwarding` under its name.
 
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
@@ -22,13 +23,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
 from adapters.errors import Acted, ProviderFailure, ProviderMissing
+from adapters.kinds import RATE
 from adapters.model import Incoming, Message
 from contracts.base.errors import Failure, Ours, Theirs
 from contracts.canonical.model import Contract, Operation, Pattern
@@ -36,7 +38,9 @@ from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Position
 from gateway.delivery.errors import DELIVERY_FAULT, DELIVERY_GIVEN_UP, PROVIDER_NO_ENDPOINT, PROVIDER_RESTING
 from gateway.delivery.forwarder import SOONEST, Forwarder
-from gateway.delivery.queue import DEAD, DONE, WAITING, Job, Taking, read_contents, take_due
+from gateway.delivery.pace import Paces
+from gateway.delivery.policy import ASKED, RetryPolicy
+from gateway.delivery.queue import DEAD, DONE, HELD, WAITING, Job, Taking, read_contents, take_due
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import Logged, entry_of, free_phase
 from gateway.journal.write import Verdict, Write
@@ -47,6 +51,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries, outcome
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
 from gateway.transfer.states import Event
@@ -59,6 +64,8 @@ from security.transparency.entry import Json
 
 AT_ONCE: Final = 32
 A_PROVIDER: Final = 8
+URGENT_BESIDE: Final = 2  # urgent messages that a provider gets beside those that are out
+URGENT_BEYOND: Final = 8  # of all providers, beyond AT_ONCE
 MOMENT: Final = 1.0  # seconds that one run waits for its deliveries
 TIMEOUT: Final = 30.0
 NOT_TO_BE_RECEIVED: Final = frozenset({ROUTE_NOT_GRANTED.code, ROUTE_MASK_UNSHOWN.code})
@@ -94,30 +101,59 @@ class Deliverer:
     at_once: int = AT_ONCE
     timeout: float = TIMEOUT
     rng: Random = field(default_factory=Random)
+    paces: Paces = field(init=False)
+    _away: set[str] = field(default_factory=set)  # providers whose breaker was not closed at the last round
     _out: Counter[str] = field(default_factory=Counter)  # running deliveries by provider
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.paces = Paces(full_of=self._rate_of)
+
+    def _rate_of(self, name: str) -> float | None:
+        """Messages a second that the system's registration allows."""
+        system = self.registry.snapshot.system(name)
+        rate = None if system is None or system.endpoint is None else system.endpoint.options.get(RATE.name)
+        return None if rate is None else float(rate)
 
     async def run_once(self, lease: Lease) -> int:
         """Takes up what is due. Returns the number of messages."""
         free = self.at_once - len(self._tasks)
         jobs: list[Job] = []
-        if free > 0 and self.registry.snapshot.held_until <= self.clock():
-            positions = self.forwarder.positions()
-            busy = {name for name in positions if self.forwarder.is_open(name)}
-            busy.update(name for name, number in self._out.items() if number > 0)
-            tried = {name for name, position in positions.items() if position is Position.HALF_OPEN}
-            taking = Taking(
-                process=self.process, now=self.clock(), limit=free, resting=busy, tried=tried, each=A_PROVIDER
-            )
-            jobs = await asyncio.to_thread(take_due, self.engine, self.lock, lease, taking)
+        if free > -URGENT_BEYOND and self.registry.snapshot.held_until <= self.clock():
+            jobs = await asyncio.to_thread(take_due, self.engine, self.lock, lease, self._taking(free))
         for job in jobs:
             self._out[job.provider] += 1
+            self.paces.took(job.provider, 1, self.clock())
             task = asyncio.create_task(self._deliver(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=MOMENT)
         return len(jobs)
+
+    def _taking(self, free: int) -> Taking:
+        """What may be taken up now. `free` is below zero while urgent messages are out beyond the usual number."""
+        now, positions = self.clock(), self.forwarder.positions()
+        away = {name for name, position in positions.items() if position is not Position.CLOSED}
+        for name in self._away - away:
+            self.paces.back(name, now)
+        self._away = away
+        self.paces.forget(now)
+        return Taking(
+            process=self.process,
+            now=now,
+            limit=free,
+            resting={name for name in positions if self.forwarder.is_open(name)},
+            tried={name for name, position in positions.items() if position is Position.HALF_OPEN},
+            each=A_PROVIDER,
+            busy={
+                name: max(0, min(URGENT_BESIDE, A_PROVIDER + URGENT_BESIDE - number))
+                for name, number in self._out.items()
+                if number > 0
+            },
+            beyond=max(0, URGENT_BEYOND + min(0, free)),
+            room=lambda name: self.paces.room(name, now),
+        )
 
     async def finish(self, seconds: float = 10.0) -> None:
         """Waits for running deliveries. Call it before the session and the journal end."""
@@ -134,10 +170,11 @@ class Deliverer:
         transfer, contract = job.open, None
         try:
             contents = await asyncio.to_thread(read_contents, self.engine, self.vault, job)
-            transfer = transfer._replace(salt=contents.salt, intent=contents.intent_leaf)
+            transfer = transfer._replace(salt=contents.salt, intent=contents.intent_leaf, spool=contents.spool)
             delivery = await self._prepared(job, transfer, contents.body)
             transfer, contract = delivery.open, delivery.contract
-            write = self._answered(job, delivery, await self.forwarder.forward(delivery, self.timeout))
+            incoming = await self.forwarder.forward(delivery, self.timeout)
+            write = await off_loop(transfer.spool, self._answered, job, delivery, incoming)
         except Failure as failure:
             write = await self._failed(job, await self._told(job, transfer), failure, contract)
         except Exception:
@@ -156,7 +193,7 @@ class Deliverer:
         if contract.digest != job.bundle:
             raise tampered(job.transfer, "bundle.content")
         operation = contract.contract.operations[str(job.row.operation)]
-        if job.idempotent and not operation.idempotent:
+        if job.row.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")
         return Delivery(
             open=_with_terms(transfer, contract.contract, operation, job),
@@ -204,24 +241,30 @@ class Deliverer:
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
             how = Ending(event=Event.PROVIDER_REFUSED, at=now, status=failure.status, failure=code, call=failure)
-            return self._ended(job, transfer, how, code)
-        if acted is not Acted.NO and not job.idempotent:
+            return await off_loop(transfer.spool, self._ended, job, transfer, how, code)
+        if acted is not Acted.NO and not job.repeatable:
             phase = await asyncio.to_thread(self._free_phase, job.transfer, "in-doubt")
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
-            return write._replace(queue=job.queued(DEAD, now, tries, code))
+            return write._replace(queue=job.queued(HELD if job.ordered else DEAD, now, tries, code))
         if code == PROVIDER_RESTING.code:  # its breaker opened meanwhile: this message was not tried
             return outcome.put_aside(transfer, job.queued(WAITING, now + SOONEST, job.tries, code))
         lost = code.startswith("vault.")  # a retry cannot open it either
-        again = self.forwarder.policy.next_try(tries, job.first_at, now, self.rng, retry_after=failure.retry_after)
+        again = self._policy(job).next_try(tries, job.first_at, now, self.rng, retry_after=failure.retry_after)
         if again is not None and not lost:
             return outcome.put_aside(transfer, job.queued(WAITING, again, tries, code))
         say = _logger.critical if lost else _logger.warning
         say("transfer %s to %s is given up after %d tries: %s", job.transfer, job.provider, tries, code)
+        if job.ordered:  # the later messages of its key wait until a person has settled it
+            return outcome.put_aside(transfer, job.queued(HELD, now, tries, code))
         named = lost or code in NOT_TO_BE_RECEIVED
         how = Ending(
             event=Event.GIVEN_UP, at=now, status=502, failure=code if named else DELIVERY_GIVEN_UP.code, call=failure
         )
-        return self._ended(job, transfer, how, code)
+        return await off_loop(transfer.spool, self._ended, job, transfer, how, code)
+
+    def _policy(self, job: Job) -> RetryPolicy:
+        policy = self.forwarder.policy
+        return policy if job.row.pattern != Pattern.QUERY else replace(policy, seconds=min(policy.seconds, ASKED))
 
     async def _tampered(self, job: Job, transfer: OpenTransfer, failure: Failure) -> Write:
         """Nothing was sent: rows or entries differ from the sealed ones. Gives the transfer up, unless its outcome is
@@ -277,5 +320,5 @@ class Deliverer:
 
 def _with_terms(transfer: OpenTransfer, contract: Contract, operation: Operation, job: Job) -> OpenTransfer:
     """With what its contract keeps of its bodies, and shows in the feed."""
-    keep = keeping(contract.evidence, contract.retention_months, Pattern.DISPATCH)
+    keep = keeping(contract.evidence, contract.retention_months, Pattern(job.row.pattern))
     return transfer._replace(keep=keep, fed=fed(operation, job.row))

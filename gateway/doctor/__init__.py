@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from contracts.base.errors import Failure
-from gateway.doctor import certificates, network, store
+from gateway.doctor import certificates, network, push, store
 from gateway.doctor.access import access
 from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
@@ -110,6 +110,7 @@ def _examine(
             yield from permitted(backups(settings, connection, now))
         with snapshot(engine) as connection:
             yield from permitted(store.registry(settings, connection))
+            yield from permitted(push.subscriptions(settings, connection, now))
         yield from permitted(store.accounts(settings, engine))
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(

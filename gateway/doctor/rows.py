@@ -20,7 +20,7 @@ def rows(connection: Connection) -> Iterator[Finding]:
     waiting = (
         select(queue.transfer)
         .join(tables.transfer, transfer.id == queue.transfer)
-        .where(queue.state.in_(("waiting", "leased")), other)
+        .where(queue.state.in_(("waiting", "leased", "held")), other)
     )
     given_up = select(transfer.id).where(transfer.state == "dead", transfer.failure == TRANSFER_TAMPERED.code)
     named: set[str] = set()

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from contracts.base.words import Language, Words, WordsFile
 from contracts.compiled.contract import CompiledContract
 from contracts.faces import dcat
+from contracts.faces.asyncapi import asyncapi
 from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.openapi import openapi
 from contracts.faces.pages.page import page
@@ -130,6 +131,8 @@ def _of_contract(
         return _page(_contract_page(contract, language, base)) if as_page else _json(_summary(contract, base, links))
     if leaf == "openapi.json":
         return Reply(200, {"content-type": _JSON, **_SAFE}, _openapi(contract, base))
+    if leaf == "asyncapi.json" and contract.contract.fed:
+        return Reply(200, {"content-type": _JSON, **_SAFE}, _asyncapi(contract, base))
     if leaf == "schema.json":
         return Reply(200, {"content-type": "application/schema+json", **_SAFE}, schema_json(contract))
     if leaf == "samples":
@@ -181,6 +184,11 @@ def _openapi(contract: CompiledContract, base: str, format_name: str = "canonica
     return json.dumps(openapi(contract, base, format_name), ensure_ascii=False).encode()
 
 
+@lru_cache(maxsize=512)
+def _asyncapi(contract: CompiledContract, base: str) -> bytes:
+    return json.dumps(asyncapi(contract, base), ensure_ascii=False).encode()
+
+
 def _summary(each: CompiledContract, base: str, links: str) -> dict[str, Any]:
     contract = each.contract
     at = f"{links}{ROOT}/{contract.name}"
@@ -203,6 +211,7 @@ def _summary(each: CompiledContract, base: str, links: str) -> dict[str, Any]:
         "formats": sorted(each.formats),
         "foreign": {name: f"{at}/formats/{name}/{leaf}" for name, leaf in sorted(foreign_faces(each).items())},
         "openapi": f"{at}/openapi.json",
+        **({"asyncapi": f"{at}/asyncapi.json"} if contract.fed else {}),
         "schema": f"{at}/schema.json",
         "samples": f"{at}/samples",
         "dcat": f"{at}/dcat.jsonld",

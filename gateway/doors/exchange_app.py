@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 from contracts.base.errors import Failure
-from contracts.canonical.model import Operation
+from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
+from contracts.compiled.streaming import carries_files
 from contracts.wire import problems
 from gateway.doors import documents
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
-from gateway.doors.http.body import Scope
+from gateway.doors.http.body import Scope, Spooling
 from gateway.doors.http.costly import Reading, Readings
 from gateway.doors.http.shell import Application, Call
 from gateway.doors.reply import Reply
@@ -54,6 +55,7 @@ class ExchangeApp:
     body_limit: int
     clock: Callable[[], float]
     readings: Readings | None = None  # None: costly bodies are read on the event loop
+    spooling: Spooling | None = None  # None: no body may be over the limit
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def answer(self, call: Call) -> Reply:
@@ -95,7 +97,7 @@ class ExchangeApp:
         if target is None or target.operation is None and (face is Face.REST or call.method != "POST"):
             raise self._misaddressed(call)
         call.channel()
-        await call.read(self.body_limit)
+        await call.read(self.body_limit, self.spooling if _takes_files(target) else None)
         if call.snapshot is not snapshot:
             target = _target(call)
             if target is None:
@@ -141,6 +143,15 @@ class ExchangeApp:
 
 def _face(path: str) -> Face:
     return Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
+
+
+def _takes_files(target: _Target) -> bool:
+    """Whether bodies may hold large files: signed, and sent on to a provider."""
+    contract = target.contract.contract
+    operations = contract.operations.values() if target.operation is None else (target.operation,)
+    return contract.protection == "signed" and any(
+        each.pattern is Pattern.DISPATCH and carries_files(target.contract, each.request) for each in operations
+    )
 
 
 def _target(call: Call) -> _Target | None:

@@ -27,6 +27,7 @@ from gateway.doors.http import refusals
 from gateway.doors.http.body import Scope
 from gateway.doors.reply import Reply
 from gateway.journal.schema import tables
+from gateway.push import store
 from gateway.registry.registry import Registry
 from gateway.transfer.states import State
 
@@ -36,7 +37,7 @@ _SILENT_SECONDS: Final = 15.0
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 METRICS: Final = "/metrics"
 _TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
-_QUEUE: Final = ("waiting", "leased", "done", "dead")
+_QUEUE: Final = ("waiting", "leased", "held", "done", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Counts(Pulse):
 
     transfers: Mapping[str, int]
     queue: Mapping[str, int]
+    pushes: store.Totals
     quarantined: int = 0
 
 
@@ -130,6 +132,7 @@ def count(connection: Connection, now: float) -> Counts:
     return Counts(
         transfers={state.value: 0 for state in State} | {str(state): int(number) for state, number in by_state},
         queue=dict.fromkeys(_QUEUE, 0) | {str(state): int(number) for state, number in queued},
+        pushes=store.totals(connection, now),
         log_size=now_is.log_size,
         log_pending=now_is.log_pending,
         checkpoint_age=now_is.checkpoint_age,
@@ -170,6 +173,10 @@ def metrics(
 
     gauge("lgsp_transfers", "Transfers by state.", counts.transfers, "state")
     gauge("lgsp_queue", "Messages of the queue by state.", counts.queue, "state")
+    pushes = counts.pushes
+    gauge("lgsp_push_subscriptions", "Subscriptions to feeds by state.", pushes.states, "state")
+    gauge("lgsp_push_failing", "Active subscriptions whose receivers fail.", {"": pushes.failing})
+    gauge("lgsp_push_lag_seconds", "Age of the oldest event that an active one waits for.", {"": round(pushes.lag, 3)})
     gauge("lgsp_log_entries", "Entries of the audit log under the newest checkpoint.", {"": counts.log_size})
     gauge("lgsp_log_pending", "Entries that wait to be sequenced.", {"": counts.log_pending})
     if counts.checkpoint_age is not None:

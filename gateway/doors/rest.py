@@ -17,9 +17,9 @@ from typing import Final
 from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
-from contracts.wire.headers import media_type
+from contracts.wire.attachments import lift_json
+from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from gateway.doors import other_format
-from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
     BODY_UNEXPECTED,
@@ -28,10 +28,13 @@ from gateway.doors.errors import (
     REQUEST_NO_MESSAGE_ID,
     REQUEST_NO_TOKEN,
 )
+from gateway.doors.http.errors import BODY_TOO_LARGE
 from gateway.doors.http.reader import Job
 from gateway.doors.reply import Reply
 from gateway.doors.signature_hints import explained
+from gateway.exchange.answer_keys import answers_for, demand_key
 from gateway.journal.write import ReplayKey
+from gateway.transfer.large_body import LargeBody, NotLifted
 from gateway.transfer.stages import (
     Addressed,
     Answered,
@@ -100,6 +103,7 @@ class RestDoor:
     checkpoint: Callable[[], str]  # base64 of the newest signed note
     clock: Callable[[], float]
     explains: bool = False  # a sandbox tells why a signature is wrong
+    body_limit: int = 5_000_000  # bytes of a large body without its contents
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
@@ -108,7 +112,10 @@ class RestDoor:
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=token.system, other_kind="token")
-        request = http_signatures.HttpRequest(received.method, received.target_uri, received.headers, received.body)
+        digests = None if received.large is None else received.large.digests
+        request = http_signatures.HttpRequest(
+            received.method, received.target_uri, received.headers, received.body, digests
+        )
         try:
             signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
         except Theirs as failure:
@@ -143,6 +150,8 @@ class RestDoor:
     def request(self, authenticated: Authenticated) -> Requested:
         received, operation = authenticated.received, authenticated.addressed.operation
         assert operation is not None  # a REST address names its operation
+        if received.large is not None:
+            authenticated = self._lifted(authenticated, received.large)
         if operation.method == "GET" and received.body:
             raise BODY_UNEXPECTED(method=received.method, path=received.path)
         if operation.method == "POST" and received.query:  # it would be signed, but not read
@@ -150,7 +159,19 @@ class RestDoor:
         signature: http_signatures.Verified = authenticated.proof
         message_id = _message_id(received, operation.pattern, operation.name) or signature.nonce or received.transfer
         opened, content = self._opened(authenticated)
-        return Requested(opened, message_id, operation, operation.request, content)
+        later = prefers(received.headers, RESPOND_ASYNC)
+        return Requested(opened, message_id, operation, operation.request, content, respond_async=later)
+
+    def _lifted(self, authenticated: Authenticated, large: LargeBody) -> Authenticated:
+        """With the large contents beside the body. The signature is verified: nobody else's body is taken apart."""
+        addressed = authenticated.addressed
+        self._check_media(addressed.received)
+        try:
+            body = large.lift(lift_json, self.body_limit)
+        except NotLifted:
+            raise BODY_TOO_LARGE(limit=self.body_limit) from None
+        received = addressed.received._replace(body=body)
+        return authenticated._replace(addressed=addressed._replace(received=received))
 
     def _opened(self, authenticated: Authenticated) -> tuple[Authenticated, bytes]:
         """The decrypted body. It must be encrypted exactly if the contract says so, and signed by the caller."""
@@ -180,7 +201,7 @@ class RestDoor:
         requested = authorised.requested
         if requested.operation.method == "GET":
             return None
-        self._check_media(requested)
+        self._check_media(requested.received, opened=bool(requested.authenticated.opened))
         contract, codec = requested.contract, requested.codec
         if codec.contract is not contract.contract:  # the codec of an older minor version
             contract = next(
@@ -194,16 +215,15 @@ class RestDoor:
         requested = authorised.requested
         if requested.operation.method == "GET":
             return requested.codec.read_query(requested.request, requested.received.query, requested.received.at)
-        self._check_media(requested)
+        self._check_media(requested.received, opened=bool(requested.authenticated.opened))
         message, content, at = requested.request, requested.content, requested.received.at
         return other_format.read(requested, lambda codec: codec.read_json(message, content, at))
 
     def here(self, requested: Requested, paths: Sequence[str]) -> str:
         return requested.codec.here(requested.request, paths)
 
-    def _check_media(self, requested: Requested) -> None:
-        received = requested.received
-        if not requested.authenticated.opened and media_type(received.headers) != JSON:
+    def _check_media(self, received: Received, *, opened: bool = False) -> None:
+        if not opened and media_type(received.headers) != JSON:
             raise BODY_MEDIA_TYPE(got=media_type(received.headers) or "—", expected=JSON)
 
     # --- out ----------------------------------------------------------------------------------------------------------
@@ -222,13 +242,20 @@ class RestDoor:
                 "state": "queued",
                 "status": f"/transfers/{ended.receipt.transfer}",
             }
-            reply = Reply(202, {"content-type": JSON}, json.dumps(state).encode())
+            reply = Reply(202, {"content-type": JSON, "location": state["status"]}, json.dumps(state).encode())
+            if requested.respond_async and requested.later:
+                reply.headers["preference-applied"] = RESPOND_ASYNC
             return self.signed(reply, received, ended.receipt, proof, receiver)
         assert ended.answer is not None
-        reply = Reply(200, {"content-type": JSON}, requested.codec.write_json(requested.operation.answer, ended.answer))
+        body = requested.codec.write_json(requested.operation.answer, ended.answer)
+        return self.rendered(ended, Reply(200, {"content-type": JSON}, body))
+
+    def rendered(self, ended: Answered, reply: Reply) -> Reply:
+        """The written answer, signed, and encrypted if the contract asks for it."""
         if ended.as_of is not None:
             reply.headers["lgsp-as-of"] = ended.as_of
-        return self.signed(reply, received, ended.receipt, proof, receiver)
+        authenticated = ended.requested.authenticated
+        return self.signed(reply, authenticated.received, ended.receipt, authenticated.proof, _receiver(authenticated))
 
     def _failure(
         self, failure: Failure, received: Received, receipt: Receipt, authenticated: Authenticated | None

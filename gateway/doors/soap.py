@@ -16,13 +16,13 @@ from lxml import etree
 
 from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
-from contracts.canonical.model import Contract
+from contracts.canonical.model import Contract, Pattern
 from contracts.errors import SOAP_NOT_UNDERSTOOD
-from contracts.wire import faults
+from contracts.wire import faults, mtom
 from contracts.wire import soap as wire
-from contracts.wire.headers import media_type
+from contracts.wire.attachments import File, Spool, lift_xml
+from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from gateway.doors import other_format
-from gateway.doors.encryption import answers_for, demand_key
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
     CHANNEL_MISMATCH,
@@ -32,9 +32,12 @@ from gateway.doors.errors import (
     SOAP_REPLY_ELSEWHERE,
     SOAP_UNKNOWN_BODY,
 )
+from gateway.doors.http.errors import BODY_TOO_LARGE
 from gateway.doors.reply import Reply
 from gateway.doors.signature_hints import explained
+from gateway.exchange.answer_keys import answers_for, demand_key
 from gateway.journal.write import ReplayKey
+from gateway.transfer.large_body import LargeBody, NotLifted
 from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED
 from security.keys import SigningKey
@@ -57,18 +60,17 @@ class SoapDoor:
     checkpoint: Callable[[], str]
     clock: Callable[[], float]
     explains: bool = False  # a sandbox tells why a signature is wrong
+    body_limit: int = 5_000_000  # bytes of a large body without its contents
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
+        addressed, root, spool = self._parsed(addressed)
         received, system = addressed.received, addressed.channel.system
-        media = media_type(received.headers)
-        version = _VERSIONS.get(media)
-        if version is None:
-            raise BODY_MEDIA_TYPE(got=media or "—", expected=f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8")
-        opened = self._opened(addressed.contract.contract, wire.parse_envelope(received.body, version))
+        opened = self._opened(addressed.contract.contract, root)
+        whole = None if spool is None else spool.restore
         try:
-            envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at)
+            envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at, whole)
         except Theirs as failure:
             if not self.explains:
                 raise
@@ -86,6 +88,34 @@ class SoapDoor:
             reply_to=envelope.message_id,
             opened=opened.raw,
         )
+
+    def _parsed(self, addressed: Addressed) -> tuple[Addressed, etree._Element, Spool | None]:
+        """The envelope. Large contents, and those of a package, are beside it; stand-ins are in their places."""
+        received = addressed.received
+        media, large = media_type(received.headers), received.large
+        if media == mtom.PACKAGE and large is not None:
+            content_type, package = received.headers["content-type"], list[mtom.Package]()
+
+            def lift(source: File, spool: Spool, limit: int) -> bytes:
+                package.append(mtom.lift_package(source, spool, limit, content_type))
+                return package[0].rest
+
+            received = received._replace(body=self._lifted(large, lift))
+            root = wire.parse_envelope(package[0].envelope, _version(package[0].media_type.lower()))
+            assert large.spool is not None
+            mtom.put_in(root, package[0], large.spool)
+        else:
+            version = _version(media)
+            if large is not None:
+                received = received._replace(body=self._lifted(large, lift_xml))
+            root = wire.parse_envelope(received.body, version)
+        return addressed._replace(received=received), root, large.spool if large is not None else None
+
+    def _lifted(self, large: LargeBody, lift: Callable[[File, Spool, int], bytes]) -> bytes:
+        try:
+            return large.lift(lift, self.body_limit)
+        except NotLifted:
+            raise BODY_TOO_LARGE(limit=self.body_limit) from None
 
     def _opened(self, contract: Contract, root: etree._Element) -> Opened:
         """The signed envelope. It must be encrypted exactly if the contract says so."""
@@ -109,9 +139,14 @@ class SoapDoor:
             raise SOAP_NOT_FOR_US(got=envelope.to, expected=received.target_uri)
         operation, request, content = self._operation(authenticated, envelope)
         _check_action(authenticated, envelope, operation, content.tag)
+        if received.large is not None and contract.operations[operation].pattern is not Pattern.DISPATCH:
+            raise BODY_TOO_LARGE(limit=self.body_limit)  # only what is sent on may have large contents
         if len(envelope.message_id) > ID_MAX:
             raise REQUEST_NO_MESSAGE_ID(operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
-        return Requested(authenticated, envelope.message_id, contract.operations[operation], request, content)
+        later = prefers(received.headers, RESPOND_ASYNC)
+        return Requested(
+            authenticated, envelope.message_id, contract.operations[operation], request, content, respond_async=later
+        )
 
     def _operation(
         self, authenticated: Authenticated, envelope: verify.VerifiedEnvelope
@@ -158,7 +193,11 @@ class SoapDoor:
         action = requested.codec.soap_action(requested.operation.name)
         if ended.queued:
             body = faults.queued(ended.receipt.transfer)
-            return self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
+            reply = self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
+            reply.headers["location"] = f"/transfers/{ended.receipt.transfer}"
+            if requested.respond_async and requested.later:
+                reply.headers["preference-applied"] = RESPOND_ASYNC
+            return reply
         assert ended.answer is not None
         body = requested.codec.write_xml(
             requested.operation.answer, ended.answer, wrapper=f"{requested.operation.name}Response"
@@ -200,6 +239,14 @@ class SoapDoor:
             envelope = encrypt_envelope(envelope, receiver, version)
         media = MEDIA_TYPE if version is wire.V11 else f'{version.media_type}; charset=utf-8; action="{action}"'
         return Reply(status, {"content-type": media, "lgsp-transfer": receipt.transfer}, envelope)
+
+
+def _version(media: str) -> wire.Version:
+    version = _VERSIONS.get(media)
+    if version is None:
+        expected = f"{MEDIA_TYPE}, {wire.V12.media_type}; charset=utf-8"
+        raise BODY_MEDIA_TYPE(got=media[:80] or "—", expected=expected)
+    return version
 
 
 def _action(headers: Mapping[str, str], version: wire.Version) -> str:

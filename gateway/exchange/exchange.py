@@ -21,13 +21,15 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from contracts.base.errors import Branch, Failure, Ours
+from contracts.base.errors import Branch, Failure
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.queue import PRIORITIES
 from gateway.errors import GATEWAY_FAULT
+from gateway.exchange import large_contents
 from gateway.exchange.business_keys import TRIES, BusinessKeys, KeysChanged
 from gateway.exchange.doors import Door, Reading
 from gateway.exchange.errors import (
@@ -41,19 +43,21 @@ from gateway.exchange.errors import (
 )
 from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
 from gateway.exchange.placing import placed
-from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, refused, uses_of
+from gateway.exchange.queueing import Backlog, first_place
+from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, uses_of
 from gateway.exchange.refusal_log import BUSY_SECONDS, RefusalLog
-from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, message_id, recorded_end, repeat_answer
+from gateway.exchange.repeats import Repeats
+from gateway.exchange.terms import keep_of, masked
 from gateway.feeds.keys import Settled
-from gateway.journal.database import snapshot
 from gateway.journal.errors import JOURNAL_BUSY, JOURNAL_FENCED
-from gateway.journal.write import FeedRow, LogRow, QueueRow, VaultRow, Verdict, Write
+from gateway.journal.write import FeedRow, LogRow, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.receiving import receive
 from gateway.registry.records import System
 from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import request_parts
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.shown_findings import shown, told
 from gateway.transfer.stages import (
     Addressed,
@@ -72,9 +76,8 @@ from gateway.transfer.stages import (
 )
 from gateway.transfer.states import Event, State
 from gateway.transfer.transfer_records import canonical, canonical_answer, event, fed, receipt_of, row_of
-from gateway.vault import binding
-from gateway.vault.classes import Keeping, Parts, keeping
-from gateway.vault.errors import TRANSFER_TAMPERED
+from gateway.vault import attachments, binding
+from gateway.vault.classes import Parts
 from gateway.vault.vault import Vault
 from security.transparency.entry import SALT
 
@@ -97,11 +100,15 @@ class Exchange:
     quotas: Quotas = field(init=False)
     refusals: RefusalLog = field(init=False)
     keys: BusinessKeys = field(init=False)
+    repeats: Repeats = field(init=False)
+    backlog: Backlog = field(init=False)
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
         self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
         self.keys = BusinessKeys(self.engine, self.hash_id)
+        self.backlog = Backlog(self.engine, self.clock)
+        self.repeats = Repeats(self.engine, self.vault, self.quotas, self.refusals, self.hash_id, self.clock)
 
     async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
         """Carries one call. `reading` reads a costly body; without it the body is read on the event loop."""
@@ -121,6 +128,7 @@ class Exchange:
             else:
                 message = await reading.decode(authorised)
                 reading.end()
+            large_contents.check(requested, message)
             decoded = Decoded(authorised, message)
             while True:
                 try:
@@ -146,24 +154,28 @@ class Exchange:
             return await self._from_feed(decoded)
         provider = self._provider(decoded)
         dispatch = requested.operation.pattern is Pattern.DISPATCH
-        put_aside = dispatch and self.forwarder.is_open(provider.id)
+        put_aside = requested.later or dispatch and self.forwarder.is_open(provider.id)
+        if put_aside:
+            await self.backlog.check(provider.id)
         now = self.clock()
         receiving = receive(requested.snapshot, provider, requested.contract, requested.operation, now)
         salt = random_bytes(SALT)
-        intent = entries.intent(decoded, (provider, receiving), salt, now, self.hash_id)
+        spool = large_contents.spool_of(requested.received)
+        of = (decoded, (provider, receiving), salt, now, self.hash_id)
+        intent = await off_loop(spool, entries.intent, *of)
         row = row_of(decoded, provider, now, self.process, Event.PUT_ASIDE if put_aside else Event.SENT_NOW)
         parts = request_parts(requested, salt)
-        if dispatch:
+        if dispatch or put_aside:
             parts.append(("canonical", canonical(requested, decoded.message)))
+        if spool is not None:
+            parts.append((attachments.PART, attachments.listed(spool)))
         bound = binding.of_transfer(intent.leaf, row)
         write = Write(
             replay=requested.authenticated.replay,
             transfer=row,
             log=(intent,),
-            vault=self._sealed(requested, parts, now, {"request": bound, "canonical": bound}),
-            queue=QueueRow(transfer=row.id, provider=provider.id, body_ref=f"{row.id}/canonical", next_at=now)
-            if put_aside
-            else None,
+            vault=self._sealed(requested, parts, now, {"request": bound, "canonical": bound, attachments.PART: bound}),
+            queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
         )
         done = await self._write_new(decoded, write)
@@ -173,7 +185,9 @@ class Exchange:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
         keep = keep_of(requested)
         told = fed(requested.operation, row)
-        transfer = OpenTransfer(row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf, fed=told)
+        transfer = OpenTransfer(
+            row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf, fed=told, spool=spool
+        )
         return await self._forward(Committed(decoded, provider, receiving, transfer))
 
     def _provider(self, decoded: Decoded) -> System:
@@ -256,9 +270,13 @@ class Exchange:
 
     async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
         """Commits a new transfer. None if it was new, else the answer to the repeat."""
-        written = await self.journal.commit(write)
-        if written.verdict is Verdict.COMMITTED:
-            return None
+        async with large_contents.LargeContents(self.journal, self.vault, self.engine).before(
+            decoded, self.clock()
+        ) as committed:
+            written = await self.journal.commit(write)
+            if written.verdict is Verdict.COMMITTED:
+                committed.append(True)
+                return None
         requested = decoded.requested
         if written.verdict is Verdict.REPLAYED:
             raise MESSAGE_REPLAYED()
@@ -297,6 +315,7 @@ class Exchange:
         waits = requested.operation.pattern is Pattern.DISPATCH and not refused
         if waits and (requested.operation.idempotent or not may_have_acted):
             queue = self.forwarder.queue_row(transfer, failure, now)
+            queue = queue._replace(priority=PRIORITIES[requested.operation.priority])
             note = entries.put_aside(transfer, failure, now, committed.contract)
             await self._record(outcome.put_aside(transfer, queue, note))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
@@ -314,7 +333,7 @@ class Exchange:
         return Answered(requested, receipt, failure=told(failure, sees))
 
     async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
-        write, receipt = outcome.end(transfer, how, self.vault)
+        write, receipt = await off_loop(transfer.spool, outcome.end, transfer, how, self.vault)
         await self._record(outcome.with_notes(write, notes))
         return receipt
 
@@ -328,29 +347,16 @@ class Exchange:
 
     async def _repeat(self, requested: Requested, row: Mapping[str, Any]) -> Answered:
         first = str(row["id"])
-        end = await asyncio.to_thread(self._recorded, requested, first)
+        end = await self.repeats.recorded(requested, first)
         if end.payload_digest != requested.authenticated.payload_digest:
             raise MESSAGE_OTHER_BODY(message=requested.message_id)
-        state = end.state
-        if state is State.FORWARDING:
+        if end.state is State.FORWARDING and not requested.later:
             raise MESSAGE_IN_PROGRESS(retry_after=BUSY_SECONDS, transfer=first)
-        status = 202 if state is State.QUEUED else end.status or 502
-        now = self.clock()
-        authorised, uses = await self.quotas.decide_repeat(requested, first, now)
-        if await self.refusals.log(entries.repeat(requested, first, status, now), uses) is Verdict.FULL:
-            raise refused(grant_query(requested))
-        receipt = receipt_of(first, end.receipt)
-        if state is State.QUEUED:
-            return Answered(requested, receipt, queued=True)
-        if state in ANSWERED:
-            if end.answer is None:  # past its retention, or never kept
-                raise MESSAGE_ANSWER_GONE(transfer=first)
-            return Answered(requested, receipt, answer=masked(authorised, read_json(end.answer)))
-        return Answered(requested, receipt, failure=repeat_answer(end.failure or outcome.UNKNOWN, first))
+        return await self.repeats.again(requested, first, end)
 
     async def _repeat_of_content(self, requested: Requested, first: str) -> Answered:
         """Answers a message whose business keys and content are those of the transfer `first`, as `first` was."""
-        end = await asyncio.to_thread(self._recorded, requested, first, by_key=True)
+        end = await self.repeats.recorded(requested, first, by_key=True)
         entry = entries.repeat(requested, first, end.status or 200, self.clock())
         written = await self.journal.commit(Write(replay=requested.authenticated.replay, log=(entry,)))
         if written.verdict is Verdict.REPLAYED:
@@ -361,40 +367,7 @@ class Exchange:
             raise MESSAGE_ANSWER_GONE(transfer=first)
         return Answered(requested, receipt_of(first, end.receipt), answer=read_json(end.answer))
 
-    def _recorded(self, requested: Requested, first: str, *, by_key: bool = False) -> RecordedEnd:
-        """The recorded end of the transfer, checked against log and vault in one snapshot. Runs in a thread.
-
-        `by_key`: the transfer has the content of this message, and a message id of its own.
-        """
-        try:
-            with snapshot(self.engine) as connection:
-                message = message_id(connection, first) if by_key else requested.message_id
-                return recorded_end(connection, self.vault, first, self.hash_id(message))
-        except Ours as failure:
-            if failure.code == TRANSFER_TAMPERED.code:
-                log.critical(
-                    "transfer %s: %s was changed in the database; a repeat is not answered",
-                    first,
-                    failure.facts["what"],
-                )
-            raise
-
     def _sealed(
         self, requested: Requested, parts: Parts, now: float, bound: Mapping[str, bytes] = binding.NONE
     ) -> tuple[VaultRow, ...]:
         return self.vault.seal_kept(keep_of(requested), requested.received.transfer, parts, now, bound)
-
-
-def keep_of(requested: Requested) -> Keeping:
-    """What the contract keeps of such a call."""
-    contract = requested.contract.contract
-    return keeping(contract.evidence, contract.retention_months, requested.operation.pattern)
-
-
-def masked(authorised: Authorised, answer: Message) -> Message:
-    """The answer as the grant shows it. The answer to a submitted message is the gateway's own and is not masked."""
-    requested = authorised.requested
-    if requested.operation.pattern is Pattern.SUBMIT:
-        return answer
-    mask = requested.snapshot.mask(requested.contract, requested.operation.answer, authorised.decision.views)
-    return answer if mask is None else mask(answer)

@@ -15,7 +15,7 @@ from typing import Final
 from contracts.base.errors import Failure, Ours
 from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.journal.errors import JOURNAL_FENCED
-from gateway.journal.write import LogRow, QuotaUse, Verdict, Write
+from gateway.journal.write import LogRow, QuotaUse, ReplayKey, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.transfer import entries
 from gateway.transfer.stages import Reached, Receipt, Refused, authenticated_of, received_of
@@ -69,9 +69,11 @@ class RefusalLog:
         if not task.cancelled() and task.exception() is not None:
             _logger.error("refusals that were summed up could not be logged: %s", task.exception())
 
-    async def log(self, entry: LogRow, uses: tuple[QuotaUse, ...] = ()) -> Verdict:
-        """Commits one entry, or returns FULL if its quota is used up. A fenced process writes and returns nothing."""
-        written = await self.journal.commit(Write(log=(entry,), quota=uses))
-        if written.verdict not in (Verdict.COMMITTED, Verdict.FULL):
+    async def log(self, entry: LogRow, uses: tuple[QuotaUse, ...] = (), replay: ReplayKey | None = None) -> Verdict:
+        """Commits one entry. Returns FULL if its quota is used up, REPLAYED if the same signed bytes came before. A
+        fenced process writes and returns nothing.
+        """
+        written = await self.journal.commit(Write(replay=replay, log=(entry,), quota=uses))
+        if written.verdict not in (Verdict.COMMITTED, Verdict.FULL, Verdict.REPLAYED):
             raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
         return written.verdict

@@ -35,6 +35,7 @@ class RecordedEnd(NamedTuple):
     failure: str | None
     receipt: str | None
     answer: bytes | None
+    intent: bytes  # the leaf of its entry
 
 
 def message_id(connection: Connection, transfer: str) -> str:
@@ -65,6 +66,7 @@ def recorded_end(connection: Connection, vault: Vault, transfer: str, message: s
         failure=row.failure,
         receipt=row.receipt,
         answer=answer,
+        intent=intent.leaf,
     )
 
 
@@ -122,7 +124,7 @@ def _answer(connection: Connection, vault: Vault, transfer: str, outcome: Logged
         return None
     if opened.binding is not None and opened.binding != outcome.leaf:
         raise tampered(transfer, "log: outcome")
-    if salt is not None and not matches(outcome.value.get("out"), salt, opened.plain):
+    if salt is not None and not matches(outcome.value.get("out"), salt, (opened.plain,)):
         raise tampered(transfer, "log: outcome")
     return opened.plain
 

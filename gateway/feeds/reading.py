@@ -26,11 +26,9 @@ from sqlalchemy import Connection, select
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import read_json
-from gateway.feeds import cursor as cursors
 from gateway.feeds import places
 from gateway.feeds.places import ALWAYS, Times
 from gateway.feeds.sessions import Span
-from gateway.journal import feed_log
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
@@ -40,6 +38,7 @@ from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
+_END_MARKS: Final = tuple(f':{end}"' for end in ENDS.values())
 _logger: Final = logging.getLogger("lgsp.feeds")
 COLUMNS: Final = tuple(tables.feed_event.c[name] for name in ("offset", "transfer", "event", "body_ref", "sequenced"))
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
@@ -98,6 +97,11 @@ class FeedRow:
             return {"": self.body}
         request = {"request": self.body}
         return request | {"answer": f"{self.transfer}/answer"} if self.end == HANDLED else request
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all bodies that this event needs."""
+        return (self.body,) if self.end is None else (*self.parts.values(), self.sealed)
 
     @property
     def sealed(self) -> str:
@@ -171,7 +175,7 @@ def _span(connection: Connection, rows: Sequence[FeedRow], tampered: tuple[int, 
     """What of the feed a page holds. The agency of a changed row may be a false one: it is named all the same."""
     if not rows:
         return None
-    senders = {str(json.loads(row.event).get("lgspagency", "")) for row in rows}
+    senders = {_sender(row.event) for row in rows}
     answered = [row.transfer for row in rows if row.end == HANDLED]
     answering = provider_agencies(connection, answered).values() if answered else ()
     offsets = [row.offset for row in rows]
@@ -189,25 +193,24 @@ class _Bodies:
     def tombstone(self, row: FeedRow) -> dict[str, Any]:
         if row.offset in self.tampered:
             return {"tombstone": True, "tombstonereason": "tampered"}
-        for id in (*row.parts.values(), row.sealed):
+        for id in row.ids:
             if id in self.ended:
                 return {"tombstone": True, "tombstonereason": "retention", "tombstonetime": self.ended[id]}
         return {"tombstone": True, "tombstonereason": "lost"}
 
 
 def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault) -> _Bodies:
-    ids = {row.offset: (*row.parts.values(), row.sealed) for row in rows}
+    ids = {row.offset: row.ids for row in rows}
     opened = vault.open_many(connection, [*{id for each in ids.values() for id in each}])
     plain: dict[int, bytes | None] = {}
     tampered: list[int] = []
     for row in rows:
-        bodies = {id: opened.get(id) for id in ids[row.offset]}
-        plain[row.offset] = _data(row, bodies)
-        sealed = bodies[row.sealed]
+        plain[row.offset] = _data(row, opened)
+        sealed = opened.get(row.sealed)
         bound = sealed.binding if isinstance(sealed, Opened) else None
         if (
             row.body_ref != row.body
-            or any(isinstance(body, Ours) for body in bodies.values())
+            or any(isinstance(opened.get(id), Ours) for id in ids[row.offset])
             or bound is not None
             and bound != binding.of_event(contract, row.event)
         ):
@@ -223,14 +226,18 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vaul
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
-def _data(row: FeedRow, bodies: Mapping[str, Opened | Ours | None]) -> bytes | None:
+def _data(row: FeedRow, opened: Mapping[str, Opened | Ours | None]) -> bytes | None:
     """The event's data as JSON text; None if one of its bodies is gone."""
-    texts = {id: body.plain for id, body in bodies.items() if isinstance(body, Opened)}
-    if len(texts) < len(bodies):
-        return None
     if row.end is None:
-        return texts[row.body]
-    return b"{" + b",".join(f'"{name}":'.encode() + texts[id] for name, id in row.parts.items()) + b"}"
+        body = opened.get(row.body)
+        return body.plain if isinstance(body, Opened) else None
+    texts = {}
+    for name, id in {**row.parts, "": row.sealed}.items():
+        body = opened.get(id)
+        if not isinstance(body, Opened):
+            return None
+        texts[name] = body.plain
+    return b"{" + b",".join(f'"{name}":'.encode() + text for name, text in texts.items() if name) + b"}"
 
 
 def _bare(row: FeedRow) -> str:
@@ -258,11 +265,19 @@ def _rows(
 
 
 def _cursor(connection: Connection, contract: str, rows: Sequence[FeedRow], low: int) -> str:
-    return cursors.encode(contract, rows[-1].offset if rows else low, feed_log.name(connection))
+    return places.cursor_at(connection, contract, rows[-1].offset if rows else low)
+
+
+def _sender(event: str) -> str:
+    # As `transfer_records.event` writes it. Within a value the quotation marks would be escaped. Parsing costs more.
+    _, found, rest = event.partition(',"lgspagency":"')
+    sender = rest.partition('"')[0]
+    return sender if found and "\\" not in sender else str(json.loads(event).get("lgspagency", ""))
 
 
 def _end(event: str) -> str | None:
-    # As `transfer_records.event` writes it; quotation marks within other values are escaped.
-    if not any(f':{end}"' in event for end in ENDS.values()):  # most events need not be parsed
-        return None
-    return end_of(str(json.loads(event).get("type")))
+    # In the same way: most events need not be parsed.
+    for mark in _END_MARKS:
+        if mark in event:
+            return end_of(str(json.loads(event).get("type")))
+    return None

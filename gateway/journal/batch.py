@@ -101,6 +101,9 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
     if queue:
         sql.insert(cursor, "queue", _QUEUE, queue, QUEUE_TAIL)
         promised.queue.update({row.transfer: row for row in queue})
+        for row in queue:
+            if row.order_key is not None:
+                cursor.execute(sql.place, (row.transfer,))
     return results
 
 

@@ -1,4 +1,4 @@
-"""What the last verification of the log found, as far as one was asked for at the console or over the API.
+"""What the last verification of the log found: one asked for at the console or over the API, or run on the host.
 
 Invariant: a verification that runs or was interrupted leaves the verdict of the one before it.
 """

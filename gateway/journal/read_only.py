@@ -19,5 +19,15 @@ def read_only() -> Iterator[None]:
         _active.reset(before)
 
 
+@contextmanager
+def writable() -> Iterator[None]:
+    """Within `read_only`: what a reading command leaves behind on purpose, such as its own verdict."""
+    before = _active.set(False)
+    try:
+        yield
+    finally:
+        _active.reset(before)
+
+
 def is_read_only() -> bool:
     return _active.get()

@@ -52,6 +52,7 @@ class Statements:
             " WHERE caller_system = ? AND contract = ? AND operation = ? AND message_id = ?"
         )
         self.existing_id: Final = self._marked(f"SELECT {names} FROM transfer WHERE id = ?")
+        self.place: Final = self._marked(PLACE)
         self.use_quota: Final = self._marked(
             "INSERT INTO quota_use (grant_id, agency, per, begins, used) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (grant_id, agency, per, begins) DO UPDATE SET used = quota_use.used + excluded.used"
@@ -190,5 +191,12 @@ _CHANGE_TAIL: Final = (
 QUEUE_TAIL: Final = (
     " ON CONFLICT (transfer) DO UPDATE SET provider = excluded.provider, body_ref = excluded.body_ref,"
     " state = excluded.state, tries = excluded.tries, next_at = excluded.next_at, epoch = NULL,"
-    " last_failure = excluded.last_failure"
+    " last_failure = excluded.last_failure, priority = excluded.priority, order_key = excluded.order_key,"
+    " callback = excluded.callback"
+)
+# The next place of its key, once. On PostgreSQL two messages that are committed at the same time may get one place;
+# neither was acknowledged before the other came.
+PLACE: Final = (
+    "UPDATE queue SET place = (SELECT COALESCE(MAX(other.place), 0) + 1 FROM queue other"
+    " WHERE other.order_key = queue.order_key) WHERE transfer = ? AND place = 0"
 )

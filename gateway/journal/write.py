@@ -65,15 +65,20 @@ class KeyRow(NamedTuple):
 
 
 class QueueRow(NamedTuple):
-    """A transfer in the queue. An existing row gets these values, and its lease ends."""
+    """A transfer in the queue. An existing row gets these values, and its lease ends. Its place in the order of its key
+    stays as it was.
+    """
 
     transfer: str
     provider: str
     body_ref: str
     next_at: float
-    state: str = "waiting"  # waiting | done | dead
+    state: str = "waiting"  # waiting | held | done | dead
     tries: int = 0
     last_failure: str | None = None
+    priority: int = 5  # those with a lower one go first
+    order_key: str | None = None  # messages with one key go one after the other
+    callback: str | None = None  # wanted | done | dead
 
 
 class TransferRow(NamedTuple):

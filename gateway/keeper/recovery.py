@@ -7,8 +7,8 @@
 3. Calls that a dead process had in hand and that have no entry are in its register (`gateway.journal.taken_up`). Each
    keeper logs those of its own machine, without the lease: the register's lock and the ids of the calls keep it to one
    entry a call.
-4. `forwarding` becomes `in-doubt`, with an entry in the log. If the operation is declared idempotent and the message is
-   in the vault, it goes back to the queue. The rest waits for a person or for the provider's status.
+4. `forwarding` becomes `in-doubt`, with an entry in the log. If the operation is declared idempotent, or is a query,
+   and the message is in the vault, it goes back to the queue. The rest waits for a person or for the provider's status.
 Invariant: every step is one of the table of states.
 """
 
@@ -24,6 +24,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, func, or_, select, update
 
 from contracts.base.times import rfc3339
+from contracts.canonical.model import Pattern
 from gateway.errors import PROCESS_DIED, PROCESS_SILENT
 from gateway.journal import processes
 from gateway.journal.append import append, apply
@@ -141,12 +142,16 @@ def close_open(connection: Connection, now: float) -> Closed:
             table.c.provider,
             table.c.process,
             table.c.idempotent,
+            table.c.pattern,
             process.c.state.label("owner"),
             vault.c.id.label("body"),
             waits.c.provider.label("queued_for"),
             waits.c.body_ref,
             waits.c.next_at,
             waits.c.tries,
+            waits.c.priority,
+            waits.c.order_key,
+            waits.c.callback,
         )
         .select_from(
             table.outerjoin(process, process.c.id == table.c.process)
@@ -162,10 +167,19 @@ def close_open(connection: Connection, now: float) -> Closed:
         transfer = OpenTransfer(row.id, None, row.provider)
         why = Doubt(now, row.process, f"process {row.owner or 'unknown'}", free_phase(connection, row.id, "in-doubt"))
         queue = row.queued_for and QueueRow(
-            row.id, row.queued_for, row.body_ref, row.next_at, "dead", row.tries, outcome.UNKNOWN
+            transfer=row.id,
+            provider=row.queued_for,
+            body_ref=row.body_ref,
+            next_at=row.next_at,
+            state="dead" if row.order_key is None else "held",
+            tries=row.tries,
+            last_failure=outcome.UNKNOWN,
+            priority=row.priority,
+            order_key=row.order_key,
+            callback=row.callback,
         )
         events = [Event.PROCESS_DIED]
-        if row.idempotent and row.body and row.provider:
+        if (row.idempotent or row.pattern == Pattern.QUERY) and row.body and row.provider:
             events.append(Event.SAFE_TO_REPEAT)
             again.append(row.id)
             waiting = queue or QueueRow(row.id, row.provider, f"{row.id}/canonical", now, last_failure=outcome.UNKNOWN)

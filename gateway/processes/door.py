@@ -33,6 +33,7 @@ from gateway.doors.health import Health, Vitals
 from gateway.doors.http import refusals
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.anchors import Anchors
+from gateway.doors.http.body import Spooling
 from gateway.doors.http.channel import mark_of
 from gateway.doors.http.costly import Reader, Readings
 from gateway.doors.http.costs import Budgets
@@ -55,6 +56,7 @@ from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.versions import load
 from gateway.settings import Settings
+from gateway.vault.scratch import Room
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.jose import Opener
 from security.wssec.decrypt import BodyKeys
@@ -86,8 +88,9 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         newest.base64,
         clock,
         settings.kind == "sandbox",
+        settings.body_limit,
     )
-    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock, settings.kind == "sandbox")
+    soap = SoapDoor(signing, BodyKeys(decrypt), newest.note, clock, settings.kind == "sandbox", settings.body_limit)
     services = Services(
         engine=engine,
         registry=registry,
@@ -111,6 +114,9 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         body_limit=settings.body_limit,
         clock=clock,
         readings=readings,
+        spooling=Spooling(
+            Room(settings.run / "bodies", settings.large_bodies), settings.large_body_limit, readings.threads
+        ),
     )
     shell = Shell(
         app=app,

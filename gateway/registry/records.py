@@ -57,6 +57,7 @@ class System:
         default_factory=dict
     )  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
     contact: Mapping[str, str] = field(default_factory=dict)  # if it differs from the agency's
+    callback: str | None = None  # https address that is told when an asynchronous transfer has ended
 
     @property
     def name(self) -> str:

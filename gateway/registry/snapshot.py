@@ -22,7 +22,7 @@ from contracts.canonical.model import Contract, Operation
 from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
 from contracts.compiled.pinned import PinnedCodec, pinned
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import PROPOSED
+from gateway.registry.changes.content import CALLBACK, PROPOSED
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
@@ -335,9 +335,9 @@ def _system(
 ) -> System:
     # Nobody signed the address of a proposed system: it is not called, and its folder is not opened.
     text = row["endpoint"] if row["state"] != PROPOSED else None
-    endpoint, drop = None, drop_of(text)
-    if text is not None and drop is None:
-        at = json.loads(text)
+    endpoint, drop, at = None, drop_of(text), json.loads(text or "{}")
+    callback = at.pop(CALLBACK, None)
+    if at and drop is None:
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
         kind, url = at.pop("kind"), at.pop("url")
         endpoint = Endpoint(
@@ -361,6 +361,7 @@ def _system(
         drop=drop,
         versions=json.loads(row["versions"] or "{}"),
         contact=json.loads(row["contact"] or "{}"),
+        callback=callback,
     )
 
 

@@ -23,7 +23,7 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.registry.changes import proposals
-from gateway.registry.changes.content import PROPOSED, declared, endpoint_text, text
+from gateway.registry.changes.content import CALLBACK, PROPOSED, declared, endpoint_text, text
 from gateway.registry.changes.document import Document
 from gateway.registry.changes.granting import apply_grants
 from gateway.registry.changes.keys import add_key, apply_authorities, apply_keys, revoke_key
@@ -134,6 +134,7 @@ def systems(connection: Connection) -> list[System]:
             endpoint=None,
             state=row.state,
             drop=drop_of(row.endpoint),
+            callback=callback_of(row.endpoint),
             versions=json.loads(row.versions or "{}"),
             contact=json.loads(row.contact or "{}"),
         )
@@ -149,6 +150,12 @@ def drop_of(endpoint: str | None) -> DropFolder | None:
         if at.get("kind") == FILES.name
         else None
     )
+
+
+def callback_of(endpoint: str | None) -> str | None:
+    """The callback address of a system, from its row's endpoint."""
+    address: str | None = json.loads(endpoint).get(CALLBACK) if endpoint is not None else None
+    return address
 
 
 def _system_row(system: System, versions: Mapping[str, str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -36,7 +36,8 @@ from gateway.registry.changes.document import Document, parse
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import agents, live, people
-from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings, save
+from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings
+from gateway.settings.saving import save
 from security import algorithms
 from security.algorithms import PrivateKey
 from security.grants import approvals
@@ -45,6 +46,15 @@ from security.pki import authority
 PROVINCE: Final = "province.yaml"
 UNREGISTERED: Final = "chua-dang-ky"
 OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
+
+
+Certificates = Mapping[str, bytes]  # in PEM, by tls, sign, sign-rsa, encrypt
+_USES: Final[Mapping[str, Literal["tls", "sign", "encrypt"]]] = {
+    "tls": "tls",
+    "sign": "sign",
+    "sign-rsa": "sign",
+    "encrypt": "encrypt",
+}
 
 
 class FolderTaken(FileExistsError):
@@ -178,59 +188,68 @@ def rsa_keys(count: int) -> list[PrivateKey]:
 def _enrol(connection: Connection, settings: Settings, base: str, document: Document, now: float) -> list[Change]:
     """Make keys, certificates and an identity folder for each system of the province."""
     keyring = Keyring(settings)
-    tls, sign = keyring.issuer("tls"), keyring.issuer("sign")
-    changes: list[Change] = []
     title = Words("Hệ thống chưa đăng ký", "A system that is not registered")
     unregistered = System(UNREGISTERED, "H14.99", title, {}, None)
     everyone = (*document.systems, unregistered)
     rsa = iter(rsa_keys(2 * len(everyone)))
+    changes: list[Change] = []
     for system in everyone:
-        folder = settings.identities / system.id
-        folder.mkdir(parents=True, mode=0o700)
-        encrypt_key, rsa_key = next(rsa), next(rsa)
-        tls_key, sign_key = algorithms.new_private(), algorithms.new_private()
-        hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
-        tls_certificate = authority.issue_tls(
-            tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=system.agency
-        )
-        sign_certificate = authority.issue_signing(sign, system.id, sign_key.public_key(), now, agency=system.agency)
-        encrypt_certificate = authority.issue_encryption(
-            sign, system.id, encrypt_key.public_key(), now, agency=system.agency
-        )
-        rsa_certificate = authority.issue_signing(sign, system.id, rsa_key.public_key(), now, agency=system.agency)
-        write_new(folder / "tls.key", authority.private_pem(tls_key))
-        write_new(folder / "sign.key", authority.private_pem(sign_key))
-        write_new(folder / "sign-rsa.key", authority.private_pem(rsa_key))
-        write_new(folder / "encrypt.key", authority.private_pem(encrypt_key))
-        (folder / "tls.crt").write_bytes(tls_certificate + tls.pem)
-        (folder / "sign.crt").write_bytes(sign_certificate)
-        (folder / "sign-rsa.crt").write_bytes(rsa_certificate)
-        (folder / "encrypt.crt").write_bytes(encrypt_certificate)
-        shutil.copyfile(keyring.trust_anchors, folder / "ca.crt")
-        shutil.copyfile(keyring.sign_certificate, folder / "gateway-sign.crt")
-        shutil.copyfile(keyring.encrypt_certificate, folder / "gateway-encrypt.crt")
-        shutil.copyfile(keyring.log_vkey, folder / "log.vkey")
-        about = {
-            "system": system.id,
-            "agency": system.agency,
-            "sign_key_id": f"{system.id}.sign-1",
-            "sign_rsa_key_id": f"{system.id}.sign-rsa-1",
-            "tls_key_id": f"{system.id}.tls-1",
-            "encrypt_key_id": f"{system.id}.encrypt-1",
-            "gateway": base,
-            "gateway_key_id": SIGN_KEY_ID,
-            "gateway_encrypt_key_id": DECRYPT_KEY_ID,
-        }
-        (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
-        for file in folder.iterdir():  # whoever can write these chooses whom the system trusts
-            file.chmod(0o600)
-        if system is unregistered:  # its certificate is valid, but it is not registered: for tests of refusals
-            continue
-        changes += store.add_key(connection, about["tls_key_id"], system.id, "tls", tls_certificate)
-        changes += store.add_key(connection, about["sign_key_id"], system.id, "sign", sign_certificate)
-        changes += store.add_key(connection, about["sign_rsa_key_id"], system.id, "sign", rsa_certificate)
-        changes += store.add_key(connection, about["encrypt_key_id"], system.id, "encrypt", encrypt_certificate)
+        certificates = make_identity(keyring, base, system, (next(rsa), next(rsa)), now)
+        if system is not unregistered:  # its certificate is valid, but it is not registered: for tests of refusals
+            changes += register_keys(connection, system, certificates)
     return changes
+
+
+def register_keys(connection: Connection, system: System, certificates: Certificates) -> list[Change]:
+    """Register the keys of a system's identity."""
+    return [
+        change
+        for name, use in _USES.items()
+        for change in store.add_key(connection, f"{system.id}.{name}-1", system.id, use, certificates[name])
+    ]
+
+
+def make_identity(
+    keyring: Keyring, base: str, system: System, rsa: tuple[PrivateKey, PrivateKey], now: float
+) -> Certificates:
+    """The folder of a system's keys and certificates, by the embedded authority. `rsa`: to encrypt, and to sign for
+    stacks without P-256.
+    """
+    tls, sign, settings = keyring.issuer("tls"), keyring.issuer("sign"), keyring.settings
+    folder = settings.identities / system.id
+    folder.mkdir(parents=True, mode=0o700)
+    encrypt_key, rsa_key = rsa
+    tls_key, sign_key = algorithms.new_private(), algorithms.new_private()
+    hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
+    agency = system.agency
+    certificates = {
+        "tls": authority.issue_tls(tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=agency),
+        "sign": authority.issue_signing(sign, system.id, sign_key.public_key(), now, agency=agency),
+        "encrypt": authority.issue_encryption(sign, system.id, encrypt_key.public_key(), now, agency=agency),
+        "sign-rsa": authority.issue_signing(sign, system.id, rsa_key.public_key(), now, agency=agency),
+    }
+    for name, key in (("tls", tls_key), ("sign", sign_key), ("sign-rsa", rsa_key), ("encrypt", encrypt_key)):
+        write_new(folder / f"{name}.key", authority.private_pem(key))
+        (folder / f"{name}.crt").write_bytes(certificates[name] + (tls.pem if name == "tls" else b""))
+    shutil.copyfile(keyring.trust_anchors, folder / "ca.crt")
+    shutil.copyfile(keyring.sign_certificate, folder / "gateway-sign.crt")
+    shutil.copyfile(keyring.encrypt_certificate, folder / "gateway-encrypt.crt")
+    shutil.copyfile(keyring.log_vkey, folder / "log.vkey")
+    about = {
+        "system": system.id,
+        "agency": system.agency,
+        "sign_key_id": f"{system.id}.sign-1",
+        "sign_rsa_key_id": f"{system.id}.sign-rsa-1",
+        "tls_key_id": f"{system.id}.tls-1",
+        "encrypt_key_id": f"{system.id}.encrypt-1",
+        "gateway": base,
+        "gateway_key_id": SIGN_KEY_ID,
+        "gateway_encrypt_key_id": DECRYPT_KEY_ID,
+    }
+    (folder / "system.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+    for file in folder.iterdir():  # whoever can write these chooses whom the system trusts
+        file.chmod(0o600)
+    return certificates
 
 
 def _hosts(settings: Settings) -> tuple[str, ...]:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_type_hints
 
-import yaml
-
 from contracts.base.words import Words
 
 FILE: Final = "settings.yaml"
@@ -138,6 +136,12 @@ class Settings:
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
+    large_body_limit: int = _setting(
+        100_000_000, "largest body of a request with attached files, in bytes; it goes to disk, sealed", _COUNT
+    )
+    large_bodies: int = _setting(
+        1_000_000_000, "disk that large bodies under way may use in one door process, in bytes", _COUNT
+    )
     body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds", _SOME)
     agency_calls: int = _setting(
         48, "calls that one agency may have under way at once in one door process; more get 429", _COUNT
@@ -180,6 +184,12 @@ class Settings:
     )
     provider_seconds: float = _setting(
         15.0, "time that a provider has to answer a call that somebody waits for, in seconds", _SOME
+    )
+    push_seconds: float = _setting(15.0, "seconds that a receiver of feeds has to answer a webhook", _SOME)
+    push_dead_seconds: float = _setting(86_400.0, "seconds that a receiver may fail before it is paused", _SOME)
+    push_networks: str = _setting("", "networks besides public addresses that feeds are pushed to; empty: none")
+    push_anchors: str = _setting(
+        "", "authorities of receivers besides the exchange's: a file (PEM), or `system` for the system's; empty: none"
     )
     token_seconds: int = _setting(600, "life of an access token, in seconds", _COUNT)
     status_seconds: float = _setting(
@@ -383,18 +393,3 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
 def load_reader() -> None:
     """Import the reader before forking, since the import takes longer than reading."""
     from gateway.settings import sources  # noqa: F401
-
-
-def save(settings: Settings) -> None:
-    """Write what differs from the defaults, with mode 600, since it may have a password."""
-    plain = Settings(settings.data)
-    changed = {
-        item.name: getattr(settings, item.name)
-        for item in fields(Settings)
-        if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
-    }
-    draft = settings.data / f".{FILE}.part"
-    draft.touch()
-    draft.chmod(0o600)
-    draft.write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
-    draft.replace(settings.data / FILE)

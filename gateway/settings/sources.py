@@ -7,6 +7,7 @@ Invariant: types, bounds and defaults are those of `Settings`; an undeclared nam
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -67,6 +68,7 @@ def read(data: Path, environment: Mapping[str, str]) -> Settings:
         ) from None
     settings = Settings(data, **values)
     _check_places(settings)
+    _check_networks(settings)
     return settings
 
 
@@ -145,3 +147,17 @@ def _check_places(settings: Settings) -> None:
                 "vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere",
             )
         )
+
+
+def _check_networks(settings: Settings) -> None:
+    for text in settings.push_networks.split():
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as wrong:
+            raise BadSetting(
+                Words(
+                    f"push_networks có {text[:60]!r}; cần các mạng như 10.20.0.0/16, cách nhau bằng dấu cách",
+                    f"push_networks has {text[:60]!r} ({wrong}); it must be networks such as 10.20.0.0/16, with blanks "
+                    "between",
+                )
+            ) from None

@@ -55,7 +55,7 @@ def intent(
             message=hash_id(requested.message_id),
             grant=decision.grant.id,
             provider=receiver.id if receiver is not None else None,
-            came_in=form.salted(salt, received.body or received.query.encode()),
+            came_in=_came_in(received, salt),
             also=tuple(each.id for each in decision.through[1:]),
             receiving=receiving.grants if receiving is not None else (),
             overdue=receiving.overdue if receiving is not None else (),
@@ -66,10 +66,12 @@ def intent(
 
 
 def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
-    salt, call = transfer.salt, how.call
+    salt, call, spool = transfer.salt, how.call, transfer.spool
 
     def digest(data: bytes | None) -> form.Digest | None:
-        return form.salted(salt, data) if salt is not None and data else None
+        if salt is None or not data:
+            return None
+        return form.salted(salt, data) if spool is None else form.salted_pieces(salt, spool.restore(data))
 
     return _row(
         form.Outcome(
@@ -103,6 +105,13 @@ def only_try(transfer: OpenTransfer, failure: Failure, now: float, contract: Com
     """The note of a failed try after which nothing waits, if it says more than the code: other entries have that."""
     note = try_failed(transfer, failure, now, contract)
     return (note,) if failure.findings or kept_reason(failure) else ()
+
+
+def _came_in(received: Received, salt: bytes) -> form.Digest:
+    """Of what the caller sent, also where its large contents are beside the body."""
+    if received.large is not None and received.large.spool is not None:
+        return form.salted_pieces(salt, received.large.spool.restore(received.body))
+    return form.salted(salt, received.body or received.query.encode())
 
 
 def _try(transfer: OpenTransfer, failure: Failure, contract: CompiledContract | None) -> dict[str, form.Json]:

@@ -15,12 +15,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from contracts.base.errors import Failure
-from contracts.canonical.model import Operation
+from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import Codec, CompiledContract
+from contracts.wire.attachments import Spool
 from gateway.journal.write import ReplayKey
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.large_body import LargeBody
 from gateway.transfer.states import Event, State
 from gateway.vault.classes import Keeping
 from security.grants.grants import Decision
@@ -50,6 +52,7 @@ class Received(NamedTuple):
     certificate: bytes | None
     source: str
     snapshot: Snapshot
+    large: LargeBody | None = None  # then `body` is empty, or what is left without large contents
 
 
 class Channel(NamedTuple):
@@ -108,10 +111,20 @@ class Requested(NamedTuple):
     request: str  # the message's name in the contract
     content: Any  # the body's bytes, or the element of the SOAP Body
     named_format: str | None = None  # set if the door knows the format better than the caller's registration
+    respond_async: bool = False  # the caller asked for a receipt now and the answer later
 
     @property
     def received(self) -> Received:
         return self.authenticated.addressed.received
+
+    @property
+    def later(self) -> bool:
+        """Whether the call is answered by a receipt, and forwarded from the queue: the caller asked for it, or its
+        contract delivers in order. A contract that keeps no bodies could not give the answer later.
+        """
+        pattern = self.operation.pattern
+        asked = self.respond_async and self.contract.contract.evidence != "none"
+        return pattern is not Pattern.SUBMIT and (asked or bool(self.operation.order))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -190,6 +203,7 @@ class OpenTransfer(NamedTuple):
     salt: bytes | None = None  # of the log's digests; None: its request was not opened
     intent: bytes | None = None  # the leaf of its entry; None: its request was not opened
     fed: Fed | None = None  # None: its end is no event of a feed
+    spool: Spool | None = None  # of its large contents, for which its bodies hold stand-ins
 
 
 class Committed(NamedTuple):

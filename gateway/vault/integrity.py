@@ -8,17 +8,18 @@ Invariant: `transfer.tampered` names the row or entry that differs, and nothing 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import Connection
 
 from contracts.base.errors import Ours
 from gateway.journal.logged import Logged, entry_of, intent_columns
-from gateway.vault import binding
+from gateway.vault import attachments, binding
 from gateway.vault.errors import TRANSFER_TAMPERED, VAULT_BROKEN
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Opened, Vault
-from security.transparency.entry import salted
+from security.transparency.entry import salted_pieces
 
 _GAP: Final = b"\r\n\r\n"  # between the head of the request and its body
 
@@ -49,7 +50,8 @@ def request_of(connection: Connection, vault: Vault, row: object, intent: Logged
     except ValueError:
         raise VAULT_BROKEN(id=f"{id}/request", key_id="-") from None
     body = request.partition(_GAP)[2]
-    if body and not matches(intent.value.get("in"), salt, body):
+    pieces = attachments.restored(attachments.of_connection(connection, vault), id, body)
+    if body and not matches(intent.value.get("in"), salt, pieces):
         raise tampered(id, "log: intent")
     return salt, request
 
@@ -60,7 +62,7 @@ def check_bound(opened: Opened, row: object, intent: Logged) -> None:
         raise tampered(row.id, "transfer, or log: intent")  # type: ignore[attr-defined]
 
 
-def matches(told: object, salt: bytes, data: bytes) -> bool:
+def matches(told: object, salt: bytes, pieces: Iterable[bytes]) -> bool:
     """Whether an entry's digest is that of these bytes."""
-    digest = salted(salt, data)
+    digest = salted_pieces(salt, pieces)
     return told == {"sha256": digest.sha256.hex(), "size": digest.size}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -41,6 +41,17 @@ def salted(salt: bytes, data: bytes) -> Digest:
     if len(salt) != SALT:
         raise ValueError(f"a salt has {SALT} bytes")
     return Digest(hashlib.sha256(salt + data).digest(), len(data))
+
+
+def salted_pieces(salt: bytes, pieces: Iterable[bytes]) -> Digest:
+    """The same of bytes that come in pieces."""
+    if len(salt) != SALT:
+        raise ValueError(f"a salt has {SALT} bytes")
+    digest, size = hashlib.sha256(salt), 0
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+    return Digest(digest.digest(), size)
 
 
 def keyed(key: bytes, text: str) -> str:

@@ -12,7 +12,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -92,7 +92,15 @@ def info_open(method: str) -> bytes:
 
 def reference(ident: bytes, canonical: bytes) -> bytes:
     """The Reference to a part, with its digest."""
-    return _REFERENCE % (ident, binascii.b2a_base64(hashlib.sha256(canonical).digest(), newline=False))
+    return _REFERENCE % (ident, _base64(_sha256(canonical)))
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _base64(data: bytes) -> bytes:
+    return binascii.b2a_base64(data, newline=False)
 
 
 @lru_cache(maxsize=2)
@@ -133,11 +141,13 @@ def sign_envelope(
     *,
     blocks: Sequence[tuple[str, bytes]] = (),
     version: Version = V11,
+    digest_body: Callable[[bytes], bytes] = _sha256,
 ) -> bytes:
     """The whole envelope. `body` is the Body's content in exclusive canonical form.
 
     `blocks` are further signed headers, (wsu:Id, element in exclusive canonical form with that Id), as from
     `caller_block` and `receipt_block`. `now` in Unix seconds.
+    `digest_body` gives the SHA-256 of the Body as it is sent, for a Body with stand-ins for large contents.
     """
     token, token_reference, info = _prepared(key.certificate_der, key.xml_method)
     envelope_open, body_open = frame(version)
@@ -154,7 +164,12 @@ def sign_envelope(
         headers.append(_header(WSA, "wsa", "RelatesTo", "relates-to", addressed.relates_to))
     headers.extend(blocks)
     written = [envelope_open]
-    signed = [info, reference(b"body", signed_body), reference(b"timestamp", stamp), token_reference]
+    signed = [
+        info,
+        _REFERENCE % (b"body", _base64(digest_body(signed_body))),
+        reference(b"timestamp", stamp),
+        token_reference,
+    ]
     for ident, element in headers:
         written.append(element)
         signed.append(reference(ident.encode(), element))

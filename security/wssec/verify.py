@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple, cast
 
@@ -80,6 +80,7 @@ _WHITE: Final = re.compile(rb"[ \t\n]*")
 _START_TAG: Final = re.compile(rb'<[^\s>]+(?: [^=]+="[^"]*")*>')
 
 FindKey = Callable[[str], VerifyKey | None]
+Whole = Callable[[bytes], Iterable[bytes]]
 
 
 class VerifiedEnvelope(NamedTuple):
@@ -118,15 +119,20 @@ class _Parts(NamedTuple):
     needed: list[str]
 
 
-def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) -> VerifiedEnvelope:
-    """The verified envelope. A `SIGNATURE_…` error otherwise. `root` comes from the hardened parser."""
+def verify_envelope(
+    root: Element, find_key_by_thumbprint: FindKey, now: float, whole: Whole | None = None
+) -> VerifiedEnvelope:
+    """The verified envelope. A `SIGNATURE_…` error otherwise. `root` comes from the hardened parser.
+
+    `whole` gives the canonical bytes in pieces, with large contents in the place of what stands for them in the tree.
+    """
     parts = _take_apart(root)
     _check_document(root)
     info, value, key_info = _signature_parts(parts.signature)
     key = _find_key(parts, key_info, find_key_by_thumbprint)
     key.check_time(now)
     prefixes, canonical, references = read_signed_info(info, key)
-    covered, body = _check_digests(root, parts, references)
+    covered, body = _check_digests(root, parts, references, whole)
     missing = [name for name in parts.needed if name not in covered]
     if missing:
         raise SIGNATURE_NOT_COVERING(missing=", ".join(missing))
@@ -153,7 +159,7 @@ def verify_envelope(root: Element, find_key_by_thumbprint: FindKey, now: float) 
         created=created,
         expires=expires,
         replay_key=hashlib.sha256(key.key_id.encode() + b"\n" + canonical).digest(),
-        payload_digest=_payload_digest(body),
+        payload_digest=_payload_digest(body, whole),
         headers=headers,
     )
 
@@ -262,7 +268,9 @@ def _find_key(parts: _Parts, key_info: Element, find: FindKey) -> VerifyKey:
     return key
 
 
-def _check_digests(root: Element, parts: _Parts, references: list[Reference]) -> tuple[set[str], bytes]:
+def _check_digests(
+    root: Element, parts: _Parts, references: list[Reference], whole: Whole | None
+) -> tuple[set[str], bytes]:
     """The names of the covered parts, and the canonical Body."""
     covered: set[str] = set()
     used: set[str] = set()
@@ -277,7 +285,7 @@ def _check_digests(root: Element, parts: _Parts, references: list[Reference]) ->
         used.add(reference.id)
         # The Signature is never inside a part that may be signed, so `enveloped-signature` removes nothing.
         canonical = c14n(element, reference.prefixes)
-        if binascii.b2a_base64(hashlib.sha256(canonical).digest(), newline=False) != reference.digest:
+        if binascii.b2a_base64(_digest(canonical, whole), newline=False) != reference.digest:
             raise SIGNATURE_DIGEST_MISMATCH(part=name)
         covered.add(name)
         if element is parts.body:
@@ -311,7 +319,16 @@ def _check_namespaces(parts: _Parts, value: Element, key_info: Element) -> None:
                 raise malformed(short(str(element.tag)), "Exclusive C14N 1.0")
 
 
-def _payload_digest(canonical_body: bytes) -> bytes:
+def _digest(canonical: bytes, whole: Whole | None) -> bytes:
+    if whole is None:
+        return hashlib.sha256(canonical).digest()
+    digest = hashlib.sha256()
+    for piece in whole(canonical):
+        digest.update(piece)
+    return digest.digest()
+
+
+def _payload_digest(canonical_body: bytes, whole: Whole | None = None) -> bytes:
     start = _START_TAG.match(canonical_body)
     assert start is not None  # canonical XML begins with a start tag
     end = canonical_body.rindex(b"<")
@@ -320,7 +337,8 @@ def _payload_digest(canonical_body: bytes) -> bytes:
     begins = white.end()
     ends = end if canonical_body[end - 1 : end] == b">" else max(begins, len(canonical_body[:end].rstrip(b" \t\n")))
     digest = hashlib.sha256(_ID_ATTRIBUTE.sub(b"", start.group()))
-    digest.update(memoryview(canonical_body)[begins:ends])
+    for piece in (memoryview(canonical_body)[begins:ends],) if whole is None else whole(canonical_body[begins:ends]):
+        digest.update(piece)
     digest.update(memoryview(canonical_body)[end:])
     return digest.digest()
 

@@ -3,10 +3,12 @@ wrong is told in its own protocol."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import socket
 import subprocess
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from decimal import Decimal
 from typing import Any
 
@@ -167,6 +169,43 @@ def test_zeep_as_a_plain_client_of_the_wsdl_that_the_agent_serves(centre: Agent)
     with pytest.raises(zeep.exceptions.Fault) as refused:
         client.service.getValue(**QUESTION | {"period": "2026-Q9"})
     assert "message.invalid" in etree.tostring(refused.value.detail).decode()
+
+
+@pytest.mark.parametrize("path", ["/feeds/incident-alert/v1", "/feeds/events?feeds=incident-alert/v1"])
+def test_events_of_a_feed_come_through_the_agent_as_they_come(
+    centre: Agent, stations: Agent, sample: dict[str, Any], path: str
+) -> None:
+    head = {"lgsp-agent-secret": centre.secret, "accept": "text/event-stream"}
+    page = centre.call("GET", path + ("&" if "?" in path else "?") + "limit=1").json()
+    names = [f"QT-{uuid.uuid4()}" for _ in range(2)]
+    assert stations.call("POST", ALERTS, sample | {"identifier": names[0]}).status == 200
+
+    def events(after: str) -> Generator[tuple[str, dict[str, Any]]]:
+        session = requests.Session()
+        session.trust_env = False
+        with session.get(
+            centre.base + path, headers=head | {"last-event-id": after}, stream=True, timeout=60
+        ) as answer:
+            assert answer.status_code == 200 and answer.headers["content-type"] == "text/event-stream"
+            cursor = ""
+            for line in answer.iter_lines(chunk_size=1):
+                if line.startswith(b"id: "):
+                    cursor = line[4:].decode()
+                elif line.startswith(b"data: "):
+                    yield cursor, json.loads(line[6:])
+
+    stream = events(page["next"])
+    cursor = next(at for at, event in stream if event["data"]["identifier"] == names[0])
+    assert stations.call("POST", ALERTS, sample | {"identifier": names[1]}).status == 200
+    assert any(event["data"]["identifier"] == names[1] for _, event in stream)  # in the same stream
+    stream.close()
+    again = events(cursor)
+    assert all(event["data"]["identifier"] != names[0] for _, event in itertools.islice(again, 1))
+    again.close()
+    other = centre.call("GET", path.replace("incident-alert", "field-report"), accept="text/event-stream")
+    assert other.json()["code"] == "agent.address"  # the agent is not configured for it
+    bad = centre.call("GET", path, **{"accept": "text/event-stream", "last-event-id": "x"})
+    assert bad.json()["code"] in ("feed.bad-cursor", "api.invalid")
 
 
 def test_a_question_by_rest_and_the_documents_with_the_agents_own_address(centre: Agent, instance: Settings) -> None:

@@ -7,7 +7,6 @@ import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,9 +41,8 @@ class Site:
         return re.compile(self.literal, eval(self.flags, {"re": re}))
 
 
-@cache
 def trees() -> dict[str, ast.Module]:
-    """The sources by the names of their modules."""
+    """The sources by the names of their modules; not kept, since they are two million objects."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -55,11 +53,12 @@ def trees() -> dict[str, ast.Module]:
 
 def sites() -> list[Site]:
     found: list[Site] = []
-    for module, tree in trees().items():
+    sources = trees()
+    for module, tree in sources.items():
         for statement in tree.body:
             found += _in(module, statement)
     kept = {(site.module, site.constant): site for site in found if site.constant}
-    for module, tree in trees().items():
+    for module, tree in sources.items():
         here = {name: site for (where, name), site in kept.items() if where == module and name is not None}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:

@@ -16,7 +16,7 @@ from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import LargeForm, read_large
 from contracts.proof import tryout
-from contracts.wire import attachments, headers, jsontext, problems, soap
+from contracts.wire import attachments, headers, jsontext, mtom, problems, soap
 from tests.attacks.reading import Try, reader
 
 Bytes = Callable[[int], bytes]
@@ -146,6 +146,40 @@ def lifted_xml() -> Iterable[Try]:
     yield Try("in lines", lift, again(b"QUJD\r\n", b"<r>", b"</r>"))
     yield Try("behind a long tag", lift, lambda n: b'<r a="' + b"a" * n + b'">' + b"QUJD" * 20_000 + b"</r>")
     yield Try("behind spaces in a tag", lift, lambda n: b"<r" + b" " * n + b">" + b"QUJD" * 20_000 + b"</r>")
+
+
+_BOUNDARY = 'multipart/related; type="application/xop+xml"; boundary=b'
+_ROOT = b"--b\r\nContent-Type: application/xop+xml\r\nContent-ID: <r>\r\n\r\n"
+
+
+def _package(raw: bytes) -> object:
+    spool = attachments.Spool(io.BytesIO())
+    package = mtom.lift_package(io.BytesIO(raw), spool, len(raw) + 100, _BOUNDARY)
+    mtom.put_in(soap.parse_xml(package.envelope), package, spool)
+    return list(spool.restore(package.rest))
+
+
+@reader("contracts.wire.mtom:lift_package")
+def packages() -> Iterable[Try]:
+    part = b"\r\n--b\r\nContent-ID: <pN>\r\n\r\nx"
+    link = b'<a><i:Include xmlns:i="%b" href="cid:pN"/></a>' % mtom.XOP.encode()
+
+    def many(number: int) -> bytes:
+        root = numbered(link, _ROOT + b"<r>", b"</r>")(number)
+        return root + numbered(part, after=b"\r\n--b--")(number)
+
+    yield Try("many parts", _package, many, 900)
+    yield Try("one part", _package, again(b"x\r\n-", _ROOT + b"<a/>\r\n--b\r\nContent-ID: <p>\r\n\r\n", b"\r\n--b--"))
+    yield Try("a boundary that does not come", _package, again(b"\r\n--", _ROOT))
+    yield Try("a root of near boundaries", _package, again(b"\r\n--c", _ROOT + b"<a>", b"</a>\r\n--b--"))
+    yield Try("a head that does not end", _package, again(b"A: b\r\n", b"--b\r\n"))
+    yield Try("text before", _package, again(b"x", b"", _ROOT))
+
+
+@reader("contracts.wire.mtom:parameters")
+def package_types() -> Iterable[Try]:
+    yield Try("parameters", mtom.parameters, lambda n: "a/b" + "".join(f"; p{at}=x" for at in range(n)))
+    yield Try("spaces", mtom.parameters, lambda n: "a/b;" + " " * n)
 
 
 @reader("contracts.compiled.streaming:read_large")

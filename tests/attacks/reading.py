@@ -30,7 +30,7 @@ _NAMED: Final = re.compile(
     r"(from|parse|read|split|decode|decoded|decrypt|open|import|verify|lift|load|unseal|unbase64|unb64|form_c|joined|answered|quorum|cosignatures)"
     r"(_.*)?"
 )
-_BYTES: Final = re.compile(r"\bbytes\b|BinaryIO")
+_BYTES: Final = re.compile(r"\bbytes\b|BinaryIO|\bFile\b")
 
 
 @dataclass(frozen=True)

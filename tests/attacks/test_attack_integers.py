@@ -120,6 +120,10 @@ def targets() -> list[tuple[str, str]]:
         ("GET", "/audit/tile/entries/000.p/{}"),
         ("GET", "/audit/proof/{}"),
         ("GET", "/transfers/{}"),
+        ("GET", "/transfers/{}/answer"),
+        ("GET", "/transfers?limit={}"),
+        ("GET", "/transfers?after={}"),
+        ("GET", "/transfers?since={}"),
         ("GET", "/audit/origin?origin={}"),
         ("GET", "/audit/consistency?from=0&origin={}"),
     ]

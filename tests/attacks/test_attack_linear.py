@@ -13,7 +13,6 @@ import importlib
 import random
 import re
 import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 import jsonschema_rs
@@ -65,11 +64,9 @@ KEYS: Final = sorted({site.key for site in SITES})
 
 
 @pytest.fixture(autouse=True, scope="module")
-def collected() -> Iterator[None]:
+def collected() -> None:
     gc.collect()
     gc.freeze()  # the objects of other tests are not gone through again
-    yield
-    gc.unfreeze()
 
 
 # --- the measure itself -----------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from gateway.registry.restore_lock import WINDOW, confirm, hold, newest_restore
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import live
 from gateway.sandbox.standins import messages
-from gateway.settings import Settings, load, save
+from gateway.settings import Settings, load
+from gateway.settings.saving import save
 from tests.journal import databases
 from tests.size import FULL
 

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 EVERY = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR)
 PATHS = ["/sign-in", *(page.path for page in pages() if page.method == "GET" and page.title)]
 # Pages of things that only an act of several steps makes: they are looked at as not there.
-NOT_MADE = ("/systems/{system}/enrolments/{job}", "/contracts/drafts/{draft}", "/transfers/{id}/opened")
+NOT_MADE = (
+    "/systems/{system}/enrolments/{job}",
+    "/contracts/drafts/{draft}",
+    "/transfers/{id}/opened",
+    "/subscriptions/{subscription}",
+)
 CONTRACT = {"{id}": "field-report", "{major}": "1", "{format}": "do-thi-xml"}
 QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
 OVER = """[...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().right > innerWidth

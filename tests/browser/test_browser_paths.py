@@ -91,7 +91,7 @@ def test_an_officers_path_without_scripts(console: Console, world: World) -> Non
     rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"))))
     numbers = page.locator("main tbody tr td:first-child").all_inner_texts()
     shown_rows = sorted(each for text in numbers for each in text.replace("\u2060", "").split("–"))
-    assert sorted(each["index"] for each in rows) == shown_rows and len(rows) > 1  # a call and its end are one row
+    assert sorted(each["Entry"] for each in rows) == shown_rows and len(rows) > 1  # a call and its end are one row
     page.goto(f"/console/access/grants/{grant}")
     form = page.locator(f"form[action='/console/access/grants/{grant}/revoke']")
     page.locator("details", has=form).locator("summary").click()

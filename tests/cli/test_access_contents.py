@@ -14,7 +14,7 @@ from sqlalchemy import select
 from gateway.audit.search.facts import facts_of
 from gateway.journal.schema import tables
 from gateway.registry.snapshot import load_snapshot
-from gateway.settings import save
+from gateway.settings.saving import save
 from security.pki.authority import private_pem
 from tests import commandline
 from tests.attacks.audit import instances

@@ -23,7 +23,8 @@ from gateway.cli.audit.search import audit_search
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from gateway.transfer import lease as leases
 from gateway.vault.vault import Vault
 from security.grants.windows import moment

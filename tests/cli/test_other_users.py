@@ -28,7 +28,8 @@ from gateway.journal.database import open_engine, writing
 from gateway.journal.read_only import read_only
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from tests import commandline

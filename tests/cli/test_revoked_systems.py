@@ -14,6 +14,7 @@ import pytest
 
 from gateway.doors.health import Counts, metrics
 from gateway.journal.database import open_engine
+from gateway.push.store import Totals
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
 from tests import commandline
@@ -70,6 +71,7 @@ def test_every_view_says_that_it_cannot_call(sandbox: Settings) -> None:
 
 
 def test_metrics_count_them() -> None:
-    counts = Counts(transfers={}, queue={}, log_size=0, log_pending=0, checkpoint_age=None, keepers=1)
+    pushes = Totals({}, 0, 0.0)
+    counts = Counts(transfers={}, queue={}, log_size=0, log_pending=0, checkpoint_age=None, keepers=1, pushes=pushes)
     text = metrics(counts, 1, systems={"ready": 3, "revoked": 1})
     assert '\nlgsp_systems{state="revoked"} 1\n' in text

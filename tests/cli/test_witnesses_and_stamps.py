@@ -28,7 +28,8 @@ from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.witnessing.coverage import keep
 from gateway.keys.keyring import Keyring
 from gateway.sandbox.instance import make_instance
-from gateway.settings import BadSetting, Settings, load, save
+from gateway.settings import BadSetting, Settings, load
+from gateway.settings.saving import save
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from security.transparency.cosignature import CosignerKey

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
-from gateway.client.transport import HttpTransport, RawAnswer
+from gateway.client.transport import HttpTransport, OpenAnswer, RawAnswer
 
 Lie = Callable[[RawAnswer], RawAnswer]
 
@@ -32,6 +33,9 @@ class Relay:
 
     def lie(self, part: str, lie: Lie) -> None:
         self.lies[part] = lambda answer, _: lie(answer)
+
+    def stream(self, method: str, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[OpenAnswer]:
+        return self.true.stream(method, url, headers)
 
     async def close(self) -> None:
         await self.true.close()

@@ -27,6 +27,7 @@ from gateway.client import (
     RefusedTheirs,
 )
 from gateway.client.errors import BadUsage
+from gateway.client.transfers import Wanted
 from gateway.sandbox.standins import messages
 
 pytestmark = pytest.mark.server
@@ -95,6 +96,52 @@ def test_soap_in_the_systems_own_format_and_in_the_canonical_wrapper(
     assert value.xml().findtext("{*}value") == "612.450"
     other = world.soap("dieu-hanh").call("indicator/v1", "getValue", body)
     assert other.body is not None and other.body.findtext("{*}value") == "612.450"
+
+
+def test_a_system_lists_what_it_sent_and_received(client: Clients) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=1)
+    sent = client("phan-anh").rest("POST", "/field-report/v1/requests", messages.field_report(area="01273")).transfer
+    with pytest.raises(Refused) as no:
+        client("phan-anh").rest("POST", "/field-report/v1/requests", {"nothing": 1})
+    for system, role in (("phan-anh", "sender"), ("do-thi", "receiver")):
+        wanted = Wanted(role=role, contract="field-report/v1", since=began)
+        found = {each["transfer"]: each for each in client(system).transfers(wanted, limit=2)}
+        assert found[sent]["role"] == role and found[sent]["state"] == "answered"
+    refused = no.value.transfer
+    assert sent is not None
+    client("phan-anh").prove(sent)  # sequenced by now
+    listed = [each["transfer"] for each in client("phan-anh").transfers(Wanted(state="refused", since=began))]
+    assert refused in listed
+    with pytest.raises(ValueError, match="zone"):
+        next(client("y-te").transfers(Wanted(since=datetime(2026, 1, 1))))
+
+
+@pytest.mark.parametrize("pattern", ["query", "dispatch"])
+def test_a_call_that_is_answered_later(client: Clients, pattern: str) -> None:
+    """A receipt at once; the answer for its sender alone, as the call itself would have given it."""
+    if pattern == "query":
+        kit, call = client("y-te"), ("GET", QUESTION)
+        taken, now = kit.rest(*call, respond_async=True), kit.rest(*call).json()
+    else:
+        kit, known_as = client("phan-anh"), str(uuid.uuid4())
+        message = ("POST", "/field-report/v1/requests", messages.field_report(area="01273"), known_as)
+        taken = kit.rest(*message, respond_async=True)
+        now = None
+    assert (taken.status, taken.headers["preference-applied"]) == (202, "respond-async")
+    transfer = taken.transfer
+    assert transfer is not None and taken.headers["location"] == f"/transfers/{transfer}"
+    assert taken.receipt is not None and set(taken.receipt.leaves) == {"intent"}
+    answer = kit.answer(transfer, seconds=60)
+    assert answer.status == 200 and answer.proven and answer.receipt is not None
+    assert now is None or answer.json() == now
+    assert kit.transfer(transfer)["state"] == "answered"
+    if now is None:
+        repeated = kit.rest(*message, respond_async=True)
+        assert (repeated.status, repeated.transfer, repeated.body) == (200, transfer, answer.body)
+    for other in ("kinh-te", "do-thi", "dieu-hanh"):
+        with pytest.raises(Refused) as no:
+            client(other).answer(transfer)
+        assert no.value.code == "transfer.unknown"
 
 
 def test_the_feed_page_by_page(client: Clients) -> None:

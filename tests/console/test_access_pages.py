@@ -5,23 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import update
 
+from gateway.audit.search.details import detail_of
 from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.reviews import check_reviews
 from gateway.console.roles import Role
 from gateway.doctor.access import access as examine
+from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import reviews
 from gateway.registry.changes.matrix import matrix, receipts
+from gateway.transfer import entries
 from security import jws
 from security.grants.approvals import TYPE, approve
 from security.grants.passkeys import challenge
+from security.grants.windows import VIETNAM
 from security.pki.authority import private_pem
 from tests.console.officers import ONE, PROPOSALS, TWO, by_key, proposed, signer
 from tests.console.people import Desk, Person, Reader
@@ -35,7 +40,9 @@ REVIEWS = "/console/access/reviews"
 async def test_who_receives_phone_numbers_on_the_page_and_as_a_table(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     page = Reader((await lan.get("/console/access/who?field=phone")).body)
-    table = list(csv.DictReader(io.StringIO((await lan.get("/console/access/who.csv?field=phone")).body.decode())))
+    table = list(
+        csv.DictReader(io.StringIO((await lan.get("/console/access/who.csv?field=phone&header=codes")).body.decode()))
+    )
     snapshot = people.world.services.registry.snapshot
     paths = ("phone", "info[].contact")  # the contract describes a contact by its telephone
     wanted = [each for each in receipts(snapshot, matrix(snapshot, people.now())) if each.path.endswith(paths)]
@@ -55,7 +62,7 @@ async def test_who_receives_phone_numbers_on_the_page_and_as_a_table(people: Des
     assert "Only this agency was looked at" in own and "H14.7" in own and "may open stored messages" not in own
     others = {each.agency for each in wanted} - {"H14.7"}
     assert not [code for code in others if f" {code} " in own]
-    assert (await ward.get("/console/access/who.csv?field=phone")).status == 403
+    assert (await ward.get("/console/access/who.csv?field=phone&header=codes")).status == 403
 
 
 @pytest.mark.parametrize("asked", ["Điện thoại", "so dien thoai", "Số điện thoại"])
@@ -93,6 +100,17 @@ async def test_grants_their_history_and_what_changed(people: Desk) -> None:
     people.world.sequence()
     changed = Reader((await lan.get("/console/access/changes?since=2026-01-01")).body).text
     assert name in changed and "binh" in changed and ONE in changed
+    with writing(people.world.engine) as connection:
+        facts: dict[str, Any] = {
+            "changed": [{"name": "stamp_url", "from": "", "to": "https://tsa.example"}],
+            "seen": "0",
+        }
+        append(connection, [entries.note("settings", facts, people.now(), actor="vm")])
+    people.world.sequence()
+    month = f"{datetime.fromtimestamp(people.now(), VIETNAM):%Y-%m}"
+    for query, there in ((month, True), ("2020-01", False)):
+        page = Reader((await lan.get(f"/console/access/changes?month={query}")).body).text
+        assert (name in page) is there and ("https://tsa.example" in page) is there
     ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
     assert (await ward.get("/console/access/changes")).status == 403
     assert (await lan.get("/console/access/changes?since=never")).status == 400
@@ -109,6 +127,12 @@ def found(desk: Desk) -> tuple[list[str], int]:
     with desk.world.engine.connect() as connection:
         check_reviews(connection, wrong)
     return wrong.wrong, wrong.checked["reviews of access"]
+
+
+def test_the_first_entries_of_a_log_are_told() -> None:
+    sealed = {"changes": 115, "registry": {"revision": 48, "rows": {"agency": {"H14.0": "x", "H14.2": "y"}}}}
+    assert detail_of("registry", sealed) == "sealed as it stood, revision 48: 2 rows"
+    assert detail_of("settings", {"changed": [], "seen": "0"}) == "the settings of the first start"
 
 
 async def reviewed(person: Person, text: str, **changes: Any) -> Any:

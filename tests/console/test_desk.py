@@ -29,6 +29,7 @@ from gateway.doors.http import refusals
 from gateway.journal.database import writing
 from gateway.journal.errors import JOURNAL_SCHEMA_ALTERED
 from gateway.journal.schema import tables
+from gateway.push.store import Totals
 from gateway.registry.changes import granting
 from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.restore_lock import confirm, hold
@@ -257,6 +258,8 @@ async def test_metrics_are_never_on_the_exchange_listener(world: World, desk: De
         'lgsp_transfers{state="accepted"} 1',
         "lgsp_log_entries 1",
         'lgsp_queue{state="waiting"} 0',
+        'lgsp_push_subscriptions{state="active"} 0',
+        "lgsp_push_lag_seconds 0",
         'lgsp_limit_refusals_total{limit="agency"} 4',
         'lgsp_limit_refusals_total{limit="cost"} 2',
     ):
@@ -324,7 +327,10 @@ async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: D
 
 def test_metrics_before_the_first_checkpoint() -> None:
     transfers, queue = {"accepted": 0}, {"waiting": 0}
-    none = Counts(transfers=transfers, queue=queue, log_size=0, log_pending=0, checkpoint_age=None, keepers=0)
+    pushes = Totals({}, 0, 0.0)
+    none = Counts(
+        transfers=transfers, queue=queue, log_size=0, log_pending=0, checkpoint_age=None, keepers=0, pushes=pushes
+    )
     text = metrics(none, 3)
     assert "checkpoint_age" not in text and "lgsp_registry_revision 3" in text
 

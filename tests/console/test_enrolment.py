@@ -256,3 +256,20 @@ async def test_a_program_orders_and_reads_certificates(desk: Desk, post: Post) -
     await minh.get("keepKeys", {"reason": REASON}, system="truong-ha", job=keys["truong-ha.sign-1"]["ends"]["order"])
     assert zipfile.ZipFile(io.BytesIO(await minh.get("readHandout"))).namelist()
     assert minh.done == {"enrolSystem", "readEnrolment", "keepKeys", "readHandout", "readSystem"}
+
+
+async def test_a_key_gets_the_id_that_was_chosen(desk: Desk, post: Post) -> None:
+    minh, script = await desk.signed_in("minh", Role.OPERATOR), Script(desk, "binh", Role.OFFICER)
+    for wrong in ({"sign-id": "no blanks"}, {"sign-id": "a" * 129}, {"sign-id": "TH-2026", "tls-id": "TH-2026"}):
+        assert (await minh.post(f"{HERE}/enrol/look", sign=request(), tls=request(), **wrong)).status == 400, wrong
+    taken = Reader((await minh.post(f"{HERE}/enrol/look", sign=request(), **{"sign-id": "truong-ha.sign-1"})).body)
+    assert f"{HERE}/enrol" not in taken.forms and "truong-ha.sign-1" in taken.text
+    given = {"sign": request(), "sign-id": "TH-2026"}
+    assert "TH-2026" in Reader((await minh.post(f"{HERE}/enrol/look", **given)).body).text
+    await ordered(desk, minh, post, **given)
+    body = {"requests": {"encrypt": request(kind="RSA-3072")}, "ids": {"encrypt": "TH.enc"}, "older": "keep"}
+    await script.get("enrolSystem", {**body, "reason": REASON}, system="truong-ha")
+    await keeper(desk, post).run_once(post.lease)
+    assert {"TH-2026", "TH.enc"} <= set(states(post))
+    again = await script.ask("enrolSystem", {**body, "reason": REASON}, system="truong-ha")
+    assert again.json["code"] == "registry.key-taken"

@@ -6,11 +6,13 @@ import json
 import re
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 
+from gateway.console.pages import log as pages
 from gateway.console.roles import Role
 from gateway.console.work import integrity, upkeep
 from gateway.console.work.log_findings import groups
@@ -164,3 +166,26 @@ async def test_the_doctor_says_what_is_normal_in_a_sandbox_only(people: Desk, mo
         text = Reader((await minh.get("/console/doctor")).body).text
         assert ("The doctor finds nothing." in text) is not bool(usual)
         assert ("backup.never" in text) is bool(usual) is ("witness.none" in text)
+
+
+async def test_all_of_the_integrity_page_is_renewed_when_any_of_it_changes(people: Desk) -> None:
+    hoa = await people.signed_in("hoa", Role.AUDITOR)
+    page = (await hoa.get("/console/log")).body.decode()
+    assert '<div id="integrity" data-live="/console/log/events">' in page and "</div>" in page
+    assert (
+        '<div id="signed" data-with="integrity">' in page and '<div id="log-alarm" data-with="live integrity">' in page
+    )
+    ask: Any = SimpleNamespace(desk=people.desk())
+    look, marks = pages.events(ask).probe, list[str]()
+    people.world.sequence()
+    marks.append(repr(look()))
+    await people.signed_in("minh", Role.AUDITOR)  # an entry of the log
+    people.world.sequence()
+    marks.append(repr(look()))
+    with writing(people.world.engine) as connection:
+        job = jobs.add(connection, log_checks.KIND, "", ("H14.0/hoa: x", ""), people.now())
+    marks.append(repr(look()))
+    with writing(people.world.engine) as connection:
+        jobs.change(connection, job, people.now(), jobs.DONE, ok=False, size=1, wrong=["entry 0: altered"], more=0)
+    marks.append(repr(look()))
+    assert len(set(marks)) == len(marks) and repr(look()) == marks[-1]

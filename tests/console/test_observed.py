@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select, update
 
 from contracts.base.ids import new_id
 from gateway.audit.search.index import Indexer
@@ -16,6 +17,7 @@ from gateway.console.work.observed import LAST
 from gateway.journal import jobs
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.tasks.connection_tests import KIND as TEST
 from gateway.transfer import entries
@@ -88,6 +90,32 @@ def state(people: Desk, system: str) -> tuple[str, str | None]:
     return found.get(system, ("ready", None))
 
 
+async def test_a_system_that_nobody_saw_work_is_not_called_ready(people: Desk) -> None:
+    log, engine = Log(people), people.world.engine
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    log.indexed()
+    assert state(people, TO) == state(people, FROM.system) == ("unseen", None)
+    assert "never seen to work" in await row_of(minh, TO)
+    assert f"/console/systems/{TO}" in Reader((await minh.get("/console")).body).links
+    log.called()
+    log.indexed()
+    assert state(people, TO) == state(people, FROM.system) == ("ready", None)
+    table = tables.system_key
+    with writing(engine) as connection:  # one key of several: it may call by the others
+        row = connection.execute(select(table).where(table.c.system == TO).limit(1)).one()._asdict()
+        more = {"key_id": f"{TO}.more", "thumbprint": "m" * 43, "state": "revoked", "revoked": people.now()}
+        connection.execute(insert(table), {**row, **more, "reason": "superseded"})
+    assert state(people, TO) == ("ready", None)  # that is how a key is replaced
+    with writing(engine) as connection:
+        connection.execute(update(table).where(table.c.key_id == f"{TO}.more").values(reason="keyCompromise"))
+    assert state(people, TO) == ("key-revoked", None)
+    page = Reader((await minh.get(f"/console/systems/{TO}")).body).text
+    assert "key revoked, not seen since" in page and "A key of it was revoked." in page
+    log.called()
+    log.indexed()
+    assert state(people, TO) == ("ready", None)
+
+
 async def row_of(person: Person, system: str) -> str:
     page = (await person.get("/console/systems")).body.decode()
     return Reader(page.partition(f'href="/console/systems/{system}"')[2].partition("</tr>")[0].encode()).text
@@ -128,7 +156,7 @@ async def test_a_system_that_is_refused_is_not_ready(people: Desk) -> None:
     for _ in range(LAST):
         log.story.refused(code, caller=FROM, ago=0.0)
     log.indexed()
-    assert state(people, FROM.system) == ("refused", code) and state(people, TO) == ("ready", None)
+    assert state(people, FROM.system) == ("refused", code) and state(people, TO) == ("unseen", None)
     text = await row_of(minh, FROM.system)
     assert "last requests refused" in text and time.strftime("%Y-%m-%d", time.gmtime(people.now() + 7 * 3600)) in text
     log.called()

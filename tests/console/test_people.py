@@ -46,7 +46,7 @@ async def test_nobody_changes_his_own_account(people: Desk) -> None:
 
 async def test_the_role_officer_needs_an_officer_of_the_registry(people: Desk) -> None:
     minh = await people.signed_in("minh", Role.OPERATOR)
-    new = {"agency": "H14.0", "name": "X", "roles": "officer"}
+    new = {"agency": "H14.0", "name": "X", "roles": "officer", "reason": REASON}
     refused = await minh.post("/console/people", id="stranger", **new)
     assert refused.status == 409 and b"account.not-officer" in refused.body
     people.add("lan", Role.AUDITOR)
@@ -104,15 +104,23 @@ async def test_an_account_is_of_an_agency_of_the_registry(people: Desk) -> None:
     minh = await people.signed_in("minh", Role.OPERATOR)
     agencies = people.world.services.registry.snapshot.agencies
     for number, agency in enumerate(("H14.2", agencies["H14.2"].name.vi.upper())):
-        page = await minh.post("/console/people", id=f"new-{number}", agency=agency, name="A", roles="auditor")
+        page = await minh.post(
+            "/console/people", id=f"new-{number}", agency=agency, name="A", roles="auditor", reason=REASON
+        )
         text = Reader(page.body).text
         assert page.status == 200 and "://" in text.partition("/console/link/")[0].rpartition(" ")[2], text
         with people.rows() as rows:
             assert store.find(rows, f"new-{number}").agency == "H14.2"
-    refused = await minh.post("/console/people", id="new-2", agency="H14.22222", name="A", roles="auditor")
+    refused = await minh.post(
+        "/console/people", id="new-2", agency="H14.22222", name="A", roles="auditor", reason=REASON
+    )
     assert refused.status == 400 and b"console.unknown-name" in refused.body
+    unreasoned = await minh.post("/console/people", id="new-2", agency="H14.2", name="A", roles="auditor")
+    assert unreasoned.status == 400 and b"console.reason" in unreasoned.body
     with people.rows() as rows:
         assert store.row_of(rows, "new-2") is None
+    (added, _other) = [each for each in changes(people) if b'"added"' in each.entry and b"new-" in each.entry]
+    assert REASON.encode() in added.entry
 
 
 async def test_an_address_without_a_page_leaves_nobody_without_the_menu(people: Desk) -> None:

@@ -184,3 +184,20 @@ async def test_a_decision_needs_a_post_of_this_site(office: Desk, post: Post) ->
     assert (await minh.send(target, fields)).status == 403  # without the form's token
     assert (await minh.send(target, fields, origin="https://elsewhere.example")).status == 403
     assert post.row(transfer)["state"] == "in-doubt"
+
+
+async def test_a_held_message_and_what_waits_behind_it_are_shown(office: Desk, post: Post) -> None:
+    place = {"order_key": "k1"}
+    head, behind = await post.put_aside(place=place), await post.put_aside(place=place)
+    post.set_queue(head, state="held", tries=60, last_failure="provider.fault", callback="dead", callback_tries=3)
+    minh = await office.signed_in("minh", Role.OPERATOR)
+    listed = Reader((await minh.get("/console/queue?state=held")).body)
+    assert head[-12:] in listed.text and behind[-12:] not in listed.text and "Retry this whole list" in listed.text
+    one = Reader((await minh.get(f"/console/queue/{head}")).body)
+    assert "asks for an order" in one.text and "Callback to the sender" in one.text and "calls: 3" in one.text
+    assert {f"/console/queue/{head}/{act}" for act in ("retry", "discard", "cancel")} <= set(one.forms)
+    waits = Reader((await minh.get(f"/console/queue/{behind}")).body)
+    assert "It waits for an earlier message of its key" in waits.text and head in waits.text
+    assert (await minh.post(f"/console/queue/{head}/discard", reason=REASON)).status == 303
+    after = Reader((await minh.get(f"/console/queue/{behind}")).body)
+    assert "earlier message of its key" not in after.text and post.row(head)["state"] == "dead"

@@ -174,12 +174,12 @@ async def test_a_table_has_exactly_the_filtered_set(
     for wrong in ({**given, "form": "pdf"}, {**given, "form": "csv", "reason": "x"}, given):
         assert (await lan.post("/console/search/export", **wrong)).status == 400
     assert notes(people, table.NOTE) == []
-    answer = await lan.post("/console/search/export", **given, form="csv")
+    answer = await lan.post("/console/search/export", **given, form="csv", header="codes")
     assert answer.status == 200 and "log.csv" in answer.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"))))
     assert [row["transfer"] for row in rows] == refused and tuple(rows[0]) == table.COLUMNS
-    book = await lan.post("/console/search/export", **given, form="xlsx")
-    assert [row["transfer"] for row in sheet_of(book.body)] == refused
+    book = await lan.post("/console/search/export", **given, form="xlsx")  # in words, as the page shows it
+    assert [row["Id in the entry"] for row in sheet_of(book.body)] == refused
     first, second = notes(people, table.NOTE)
     expected = {"outcome": "refused", "agency": "H14.7"}
     assert first["facts"] == {"search": expected, "entries": 5, "reason": REASON, "form": "csv"}
@@ -201,6 +201,24 @@ async def test_too_many_entries_are_refused_and_nothing_is_logged(
     assert answer.status == 400 and b"console.export-large" in answer.body and notes(people, table.NOTE) == []
 
 
+async def test_refused_attempts_on_the_data_of_an_agency_are_offered(people: Desk, story: Story) -> None:
+    """A refusal has no owner in the log: nothing was called."""
+    id = story.refused("access.no-operation", contract="field-report/v1", operation="createRequest")
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    snapshot = people.world.services.registry.snapshot
+    code = snapshot.routed("field-report/v1", "createRequest")[0].agency
+    name = snapshot.agencies[code].name.vi
+    page = Reader((await lan.get(f"/console/search?{urlencode({'agency': name})}")).body)
+    assert (
+        "Only as the caller" in page.text and "Only as the owner of the data" in page.text and id[-12:] not in page.text
+    )
+    (offered,) = [each for each in page.links if "contract=field-report" in each and "outcome=refused" in each]
+    assert id[-12:] in Reader((await lan.get(offered)).body).text
+    own = await people.signed_in("huong", Role.AGENCY, agency=code)
+    assert "Refused attempts" not in Reader((await own.get(f"/console/search?agency={code}")).body).text
+
+
 @pytest.mark.attack("formulas in a spreadsheet")
 async def test_no_cell_is_a_formula(people: Desk, story: Story) -> None:
     for number, bad in enumerate(("=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1")):
@@ -208,13 +226,14 @@ async def test_no_cell_is_a_formula(people: Desk, story: Story) -> None:
     story.settle()
     lan = await people.signed_in("lan", Role.OFFICER)
     given: dict[str, Any] = {"outcome": "refused", "reason": REASON}
+    lan.language = "vi"
     answer = await lan.post("/console/search/export", **given, form="csv")
-    sources = [row["source"] for row in csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig")))]
+    sources = [row["Địa chỉ nguồn"] for row in csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig")))]
     assert len(sources) == 5 and all(each.startswith("'") for each in sources)
     book = await lan.post("/console/search/export", **given, form="xlsx")
     for row in openpyxl.load_workbook(io.BytesIO(book.body)).active.iter_rows():
         assert all(cell.data_type != "f" and cell.hyperlink is None for cell in row)
-    assert {row["source"] for row in sheet_of(book.body)} == {each[1:] for each in sources}
+    assert {row["Địa chỉ nguồn"] for row in sheet_of(book.body)} == {each[1:] for each in sources}
 
 
 # --- means ------------------------------------------------------------------------------------------------------------

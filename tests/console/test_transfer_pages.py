@@ -61,7 +61,7 @@ async def test_a_journey_tells_each_step_in_a_sentence(people: Desk, story: Stor
         "bao-chay.sign-1",
         "request",
         "canonical",
-        "Receipt, intent",
+        "Receipt, Request accepted intent",
     ):
         assert part in english, part
     lan.language = "vi"
@@ -106,7 +106,9 @@ async def test_notes_of_others_about_a_transfer_are_not_for_its_agency(people: D
     assert "Dieu tra noi bo" not in seen and REASON in seen
     assert "Dieu tra noi bo" in await page_of(lan, f"/console/transfers/{id}")
     archive = zipfile.ZipFile(io.BytesIO((await own.get(f"/console/transfers/{id}/proof")).body))
-    assert {name.split("/")[1] for name in archive.namelist()} == {"by-hand.sh", "entries", "log", "proof.json"}
+    assert {name.split("/")[1] for name in archive.namelist()} == {
+        *("by-hand.sh", "entries", "log", "proof.json", "README.md", "README.vi.md"),
+    }
     assert not any("body-view" in name for name in archive.namelist())
 
 

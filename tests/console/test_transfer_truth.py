@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from markupsafe import Markup
+from sqlalchemy import delete, insert
 
 from gateway.audit.search.journey import of_transfer
 from gateway.console.accounts import store
@@ -14,6 +15,7 @@ from gateway.console.roles import Role
 from gateway.console.site.render import coded
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.entry import Json
@@ -60,7 +62,7 @@ async def test_what_the_grant_withheld_is_not_shown_as_sent(people: Desk, story:
     lan = await people.signed_in("lan", Role.OFFICER)
     target = f"/console/transfers/{id}/message"
     closed = (await lan.get(target)).body.decode()
-    assert "What the caller got" in closed and "The caller was not shown these fields" in closed and "G-0006" in closed
+    assert "For the caller" in closed and "The caller was not shown these fields" in closed and "G-0006" in closed
     struck = re.findall(r"<del><code>(.*?)</code></del>", closed.replace("<wbr>", ""))
     assert struck == ["responsible.name", "responsible.phone"]
     opened = (await lan.post(target, reason=REASON, parts="answer")).headers["location"]
@@ -83,7 +85,8 @@ async def test_the_proof_names_the_entries_that_it_has(people: Desk, story: Stor
     story.settle()
     with people.world.engine.connect() as connection:
         steps = [(each.index, each.facts.kind) for each in of_transfer(connection, id).steps]
-    own = ", ".join(f"#{index}" for index, kind in steps if kind in ("intent", "outcome"))
+    words = {"intent": "Request accepted", "outcome": "Transfer ended"}
+    own = ", ".join(f"#{index} {words[kind]}" for index, kind in steps if kind in words)
     beside = next(f"#{index}" for index, kind in steps if kind == "package")
     text = (await page_of(lan, f"/console/transfers/{id}")).replace(" ,", ",").replace(" .", ".")
     assert f"The proof is of 2 entries, which the log's newest checkpoint covers: {own}." in text
@@ -135,3 +138,28 @@ async def test_what_is_no_transfer_is_told_in_words(people: Desk, story: Story) 
         text = await page_of(lan, address)
         assert expected in text and '{"' not in text and "An entry of the log" in text, text
         assert "Journey of a transfer" not in text and "Package for a stranger" not in text
+
+
+async def test_nobody_is_told_that_the_caller_received_the_answer(people: Desk, story: Story) -> None:
+    id = story.value()
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    page = await page_of(lan, f"/console/transfers/{id}")
+    assert "does not prove that the caller received it" in page and "got its answer" not in page
+    assert "Nothing here proves that the caller received the answer." in page
+    lan.language = "vi"
+    assert "nhận được câu trả lời" not in await page_of(lan, f"/console/transfers/{id}")
+
+
+@pytest.mark.parametrize(("ago", "said"), [(86_400.0, "Make it again after"), (-60.0, "after this transfer ended")])
+async def test_the_page_says_whether_a_package_leaves_revocation_open(
+    people: Desk, story: Story, ago: float, said: str
+) -> None:
+    id = story.value()
+    story.settle()
+    row = {"issuer": "sign", "number": 1, "this_update": people.now() - ago, "next_update": people.now() + 9e5}
+    with writing(people.world.engine) as connection:
+        connection.execute(delete(tables.revocation_list))
+        connection.execute(insert(tables.revocation_list), {**row, "crl": b""})
+    lan = await people.signed_in("lan", Role.OFFICER)
+    assert said in await page_of(lan, f"/console/transfers/{id}")

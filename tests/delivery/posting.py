@@ -6,10 +6,11 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 import pytest_asyncio
@@ -62,8 +63,18 @@ class Post:
     number: int = 0
     made: list[str] = field(default_factory=list)
 
-    async def put_aside(self, *, idempotent: bool = True, tries: int = 1, old: bool = False, **changes: Any) -> str:
-        """A transfer that a door put aside; `old` as one did before bodies were sealed with what decides them."""
+    async def put_aside(
+        self,
+        *,
+        idempotent: bool = True,
+        tries: int = 1,
+        old: bool = False,
+        place: Mapping[str, Any] = MappingProxyType({}),
+        **changes: Any,
+    ) -> str:
+        """A transfer that a door put aside; `old` as one did before bodies were sealed with what decides them. `place`
+        are columns of its row in the queue.
+        """
         self.number += 1
         transfer = f"01935b6e-0000-7000-8000-{self.number:012d}"
         now = self.clock[0]
@@ -108,7 +119,7 @@ class Post:
             transfer=row,
             log=(LogRow(entry.transfer, entry.phase, entry.entry, entry.leaf),),
             vault=(request, body),
-            queue=QueueRow(transfer, row.provider or "", body.id, now, tries=tries),
+            queue=QueueRow(transfer, row.provider or "", body.id, now, tries=tries)._replace(**place),
         )
         await self.journal.commit(write)
         return transfer

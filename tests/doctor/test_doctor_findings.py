@@ -35,7 +35,8 @@ from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, accept, changing
 from gateway.registry.store import apply
 from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, load, save
+from gateway.settings import Settings, load
+from gateway.settings.saving import save
 from security import algorithms
 from security.pki import authority
 from tests import commandline
@@ -261,6 +262,7 @@ APART |= {
 }  # test_doctor_vault.py
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
 APART |= {"stamp.overdue", "stamp.trouble"}  # the same
+APART |= {"push.altered", "push.paused"}  # tests/push/test_push_operating.py
 
 
 @pytest.mark.parametrize("code", CASES)

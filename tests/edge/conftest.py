@@ -24,7 +24,8 @@ from gateway.keys.keyring import Keyring
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sample_client.transport import Transport
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from security import algorithms
 from security.keys import load_certificate
 from security.pki import authority

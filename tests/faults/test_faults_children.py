@@ -3,14 +3,17 @@ all of it goes on."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -21,9 +24,10 @@ import pytest
 import yaml
 
 from bench.demo import demo_settings, world_of
-from examples.story.exchange import QUESTION
+from examples.story.exchange import ALERTS, QUESTION, read_feed
 from examples.story.world import World
 from gateway.cli.run import ensure_instance
+from gateway.client import AsyncClient, Identity
 from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
@@ -68,7 +72,10 @@ class Instance:
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     settings = replace(
-        demo_settings(tmp_path_factory.mktemp("faults") / "data"), body_seconds=1.0, provider_seconds=1.0
+        demo_settings(tmp_path_factory.mktemp("faults") / "data"),
+        body_seconds=1.0,
+        provider_seconds=1.0,
+        stream_seconds=2.0,
     )
     ensure_instance(settings, say_progress=False)
     made = Instance(settings)
@@ -95,6 +102,34 @@ def test_a_door_is_killed(one: Instance) -> None:
     counts = all_in_feed(one.world, load.acknowledged)
     assert set(counts.values()) == {1}
     assert set(load.others) <= {"journal.unavailable", "journal.fenced", "journal.busy"}
+
+
+def test_a_stream_goes_on_when_its_door_is_killed(one: Instance) -> None:
+    seen: list[str] = []
+    stop = threading.Event()
+
+    async def follow() -> None:
+        client = AsyncClient(Identity.load(one.settings.identities / "dieu-hanh"), state=one.settings.data / "follower")
+        async with client, aclosing(client.stream("incident-alert/v1")) as events:
+            async for _, event in events:
+                seen.append(event["data"]["identifier"])
+                if stop.is_set():
+                    return
+
+    reader = threading.Thread(target=lambda: asyncio.run(follow()), daemon=True)
+    reader.start()
+    with Load(one.settings) as load:
+        for _ in range(2):
+            load.wait(SOME)
+            os.kill(child(one.pid, "door"), signal.SIGKILL)
+        load.wait(SOME)
+    until("all that was acknowledged in the stream", lambda: set(load.acknowledged) <= set(seen))
+    stop.set()
+    with Load(one.settings) as last:
+        last.wait(1)
+        reader.join(60)
+    stood = [event["data"]["identifier"] for event in read_feed(one.world, ALERTS)]
+    assert seen == stood[: len(seen)], "nothing is missing, nothing comes twice, in the order of the feed"
 
 
 def test_the_keeper_is_killed(one: Instance) -> None:

@@ -24,7 +24,8 @@ from gateway.keys import hardware
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox.standins import messages
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from security.algorithms import RSA_PKCS1, RSA_PSS
 from security.keys import SigningKey
 from security.pki import authority

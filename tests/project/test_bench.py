@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import bench
-from bench import door, rows
+from bench import door, rows, soak
 from tests.size import FULL
 
 
@@ -102,3 +102,22 @@ def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows:
 def test_page_one_of_the_console_costs_what_it_does_over_a_short_log(measured_rows: dict[str, Any]) -> None:
     (ratio,) = measured_rows["console-pages-million"]["against"].values()
     assert ratio >= 1 / 1.5
+
+
+@pytest.mark.server
+def test_page_one_of_a_long_feed_costs_what_it_does_of_a_short_one(measured_rows: dict[str, Any]) -> None:
+    """Of ten times as many events. Every event that a round read was the next one."""
+    row = measured_rows["feed-million"]
+    (ratio,) = row["against"].values()
+    assert ratio >= 0.5 and row["median"] > 0 and row["details"]["keys_of_the_state_per_second"] > 0
+
+
+@pytest.mark.server
+def test_twelve_agencies_for_a_while() -> None:
+    """All of them are served; what was acknowledged stands in the feed once, and the queue ends empty (`ok`)."""
+    result = soak.soak(600.0 if FULL else 5.0, lambda text: print(text))
+    assert result["ok"], result
+    assert result["agencies"] == 12 and all(each["answers"] for each in result["calls"].values())
+    assert {"door", "keeper"} <= result["memory_mib"].keys()
+    if FULL:  # MiB an hour, over the second half
+        assert all(each["per_hour"] <= 60 for each in result["memory_mib"].values()), result["memory_mib"]

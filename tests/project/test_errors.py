@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +24,18 @@ TYPES: Final = errors.every()
 FILES: Final = [path for package in PACKAGES for path in (ROOT / package).rglob("errors.yaml")]
 WORDS: Final[dict[str, Any]] = {code: words for path in FILES for code, words in read(path).items()}
 CONSTANTS: Final = {re.sub("[^A-Z0-9]", "_", code.upper()): error for code, error in TYPES.items()}
-MODULES: Final = {
-    path: ast.parse(path.read_text("utf-8")) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))
-}
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    """One after the other: the trees of all at once are two million objects."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path, ast.parse(path.read_text("utf-8"))
+
+
+def module_of(words: Path) -> ast.Module:
+    """The module beside a file of words."""
+    return ast.parse(words.with_name("errors.py").read_text("utf-8"))
 
 
 def facts(*texts: str) -> set[str]:
@@ -40,7 +50,7 @@ def facts(*texts: str) -> set[str]:
 def test_each_code_has_one_constant_and_words_beside_it() -> None:
     assert set(TYPES) == set(WORDS) and len(WORDS) == sum(len(read(path)) for path in FILES)
     for path in FILES:
-        module = MODULES[path.with_name("errors.py")]
+        module = module_of(path)
         made = [
             node
             for node in module.body
@@ -74,7 +84,7 @@ def test_each_error_is_raised_and_no_fact_is_missing() -> None:
     """A call names the facts that the words tell. One that hands on `**facts` is tried by the tests of its own
     package."""
     used: set[str] = set()
-    for path, module in MODULES.items():
+    for path, module in modules():
         for node in ast.walk(module):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 used.add(node.id)
@@ -91,9 +101,7 @@ def test_modules_of_errors_import_no_others() -> None:
     """`lgsp audit search` and the pages made from code import them all."""
     allowed = {"contracts.base.errors", "contracts.base.words", "adapters.errors"}
     for path in FILES:
-        imported = {
-            str(node.module) for node in MODULES[path.with_name("errors.py")].body if isinstance(node, ast.ImportFrom)
-        }
+        imported = {str(node.module) for node in module_of(path).body if isinstance(node, ast.ImportFrom)}
         assert {name for name in imported if name.startswith(PACKAGES)} <= allowed, path
 
 

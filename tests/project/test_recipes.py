@@ -82,7 +82,7 @@ def both(first: Edit, second: Edit) -> Edit:
 def tree(tmp_path: Path) -> Path:
     copy = tmp_path / "tree"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, copy / package)  # with what is compiled already
     (copy / "tests").symlink_to(ROOT / "tests")
     return copy
 

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from contracts.base.errors import Theirs
+from gateway.registry.changes.content import endpoint_text
 from gateway.registry.changes.document import parse
+from gateway.registry.store import callback_of, drop_of
 from tests.registry.making import ENDPOINTS, PROVINCE, contracts, province
 
 
@@ -190,6 +192,23 @@ def test_a_drop_folder_says_what_its_files_are() -> None:
     raw["systems"].append(other | {"endpoint": {"kind": "files", "folder": "so-lieu", "rules": [rule]}})
     assert findings(yaml.safe_dump(raw)) == {f"systems[{len(raw['systems']) - 1}].endpoint.folder": "unique"}
     assert findings(changed(routes__0__system="so-lieu")) == {"routes[0].system": "reference"}, "it cannot be called"
+
+
+def test_a_system_may_have_an_address_for_callbacks() -> None:
+    """With an endpoint, and without one. The address is approved with the endpoint, and makes nobody called."""
+    for name in ("phan-anh", "truong-ha"):
+        path = at(name)
+        number = path.partition("[")[2].partition("]")[0]
+        told = "https://his.tinh.vn/lgsp/callback"
+        systems = {each.id: each for each in province(changed(**{f"systems__{number}__callback": told})).systems}
+        assert systems[name].callback == told and (systems[name].endpoint is not None) is (name == "truong-ha")
+        text = endpoint_text(systems[name])
+        assert text is not None and callback_of(text) == told and drop_of(text) is None
+        for wrong in ("http://his.tinh.vn/x", "https://his.tinh.vn/x?to=y", "https://a@his.tinh.vn/", "his", 7):
+            assert set(findings(changed(**{f"systems__{number}__callback": wrong}))) == {f"{path}.callback"}, wrong
+    raw = yaml.safe_load(changed(**{f"systems__{at('phan-anh').partition('[')[2].partition(']')[0]}__callback": told}))
+    raw["routes"][0]["system"] = "phan-anh"
+    assert findings(yaml.safe_dump(raw)) == {"routes[0].system": "reference"}, "it cannot be called"
 
 
 def test_an_operation_has_one_fallback() -> None:

@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import Connection, Engine, event
 
 from contracts.base.errors import Failure, Ours, Policy, Theirs
 from gateway.journal.database import writing
 from gateway.registry import store, versions
+from gateway.registry.changes import proposals
+from gateway.registry.changes.document import Document
 from gateway.registry.records import Change
 from gateway.registry.registry import POLL_SECONDS, Registry
 from gateway.registry.snapshot import Snapshot, load_snapshot
@@ -351,3 +354,26 @@ def test_loading_does_not_ask_more_often_for_more_systems(engine: Engine) -> Non
     event.listen(engine, "before_cursor_execute", lambda conn, cursor, statement, *rest: statements.append(statement))
     snapshot_of(engine, before)
     assert len([text for text in statements if text.startswith("SELECT")]) <= 15
+
+
+def test_an_address_for_callbacks_is_in_force_as_it_was_approved(engine: Engine) -> None:
+    """A system that only calls gets no endpoint by it; a later change of it waits for officers."""
+
+    def document(address: str) -> Document:
+        raw = yaml.safe_load(PROVINCE)
+        for each in raw["systems"]:
+            if each["id"] in ("phan-anh", "truong-ha"):
+                each["callback"] = address
+        return province(yaml.safe_dump(raw, allow_unicode=True))
+
+    filled(engine, document("https://a.example/back"), [])
+    systems = Registry(engine).snapshot.systems
+    assert {systems[each].callback for each in ("phan-anh", "truong-ha")} == {"https://a.example/back"}
+    assert systems["phan-anh"].endpoint is None and systems["phan-anh"].kind is None
+    endpoint = systems["truong-ha"].endpoint
+    assert endpoint is not None and "callback" not in endpoint.options and systems["do-thi"].callback is None
+    with engine.begin() as connection:
+        store.apply(document("https://b.example/back"), connection, NOW + 10)
+        waiting = {str(each) for each in proposals.proposals(connection, "waiting")}
+    assert {"system phan-anh", "system truong-ha"} <= waiting
+    assert Registry(engine).snapshot.systems["phan-anh"].callback == "https://a.example/back"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ from security.pki.authority import (
     make_root,
     private_pem,
 )
+from tests.nodepackages import installed
 from tests.security.identities import NOW, House, Pair
 
 
@@ -93,36 +90,12 @@ def ec_crypt(house: House) -> DecryptKey:
 
 
 NODE = Path(__file__).parent / "node"
-UNREACHED = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "E403", "E503")
 
 
 @pytest.fixture(scope="session")
 def modules() -> Path:
     """Where the packages of the lock are installed."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node is not installed: npm soap, xml-crypto, xml-encryption and jose are not asked")
-    lock = (NODE / "package-lock.json").read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lgsp-tests"
-    place = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if place.is_dir():
-        return place
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as made:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(NODE / name, Path(made) / name)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
-        done = subprocess.run(command, cwd=made, capture_output=True, text=True, check=False)
-        if done.returncode and any(word in done.stderr for word in UNREACHED):
-            pytest.skip("no npm registry was reached: npm soap, xml-crypto, xml-encryption and jose are not asked")
-        assert done.returncode == 0, done.stderr[-2000:]
-        try:
-            os.rename(Path(made), place)
-        except OSError:  # another run was first
-            assert place.is_dir()
-        else:
-            Path(made).mkdir()  # for the temporary folder to remove
-    return place
+    return installed(NODE, "npm soap, xml-crypto, xml-encryption and jose are")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, expected, load, save
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, expected, load
+from gateway.settings.saving import save
 
 ROOT = Path(__file__).parents[2]
 NAMES = [each.name for each in fields(Settings) if each.name != "data"]
@@ -133,3 +134,8 @@ def test_what_is_saved_is_read_back(
     save(settings)
     assert load(folder, {}) == settings
     assert set(yaml.safe_load((folder / FILE).read_text("utf-8")) or {}) <= set(NAMES)
+
+
+def test_networks_that_are_none_are_named(tmp_path: Path) -> None:
+    assert "10.20.0.1/16" in str(refused(tmp_path, {"LGSP_PUSH_NETWORKS": "10.0.0.0/8 10.20.0.1/16"}))
+    assert load(tmp_path, {"LGSP_PUSH_NETWORKS": "10.0.0.0/8 ::1/128"}).push_networks == "10.0.0.0/8 ::1/128"

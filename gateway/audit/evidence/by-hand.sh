@@ -1,4 +1,4 @@
-# by-hand.sh: bash by-hand.sh log.vkey OUT/proofs/ID-intent.json OUT/proofs/ID-intent.tlog-proof
+# by-hand.sh: bash by-hand.sh log.vkey ENTRY.json ENTRY.tlog-proof
 set -eu
 vkey=$1 entry=$2 proof=$3 tmp=$(mktemp -d); trap 'rm -r "$tmp"' EXIT
 hex() { base64 -d | od -An -v -tx1 | tr -d ' \n'; }

@@ -39,6 +39,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.transfer import entries
+from gateway.vault import attachments
 from gateway.vault.binding import EVENT_PART
 from gateway.vault.classes import SALT_PART
 from gateway.vault.errors import VAULT_NO_REASON
@@ -213,14 +214,16 @@ def _messages(connection: Connection, vault: Vault, transfer: str) -> tuple[dict
         .scalars()
         .all()
     )
+    opened = attachments.of_connection(connection, vault)
     files: dict[str, bytes] = {}
     missing: dict[str, str] = {}
     for id in ids:
         part = id.removeprefix(prefix)
-        if part == EVENT_PART:  # what the feed tells of the transfer is no evidence of it
+        # What the feed tells of the transfer is no evidence of it; its large contents are put back where they were.
+        if part == EVENT_PART or part.partition(".")[0] == attachments.PART:
             continue
         try:
-            data = vault.open(connection, id)
+            data = b"".join(attachments.restored(opened, transfer, vault.open(connection, id)))
         except Ours as failure:
             if failure.code not in GONE:
                 raise

@@ -19,6 +19,7 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.vault import attachments
 from gateway.vault.binding import EVENT_PART
 from gateway.vault.errors import VAULT_NO_PART, VAULT_NO_REASON, VAULT_NOT_FOUND
 from gateway.vault.vault import Meta, Vault
@@ -64,7 +65,7 @@ def view_body(
         raise VAULT_NO_REASON(length=length, least=LEAST_REASON)
     transfer, part = reading.transfer, reading.part
     with engine.connect() as connection:
-        meta = vault.meta(connection, f"{transfer}/{part}")
+        meta = attachments.meta(vault, connection, f"{transfer}/{part}")
         if meta is None:
             raise _no_part(connection, transfer, part)
     stop = meta.size if reading.stop is None else min(reading.stop, meta.size)
@@ -74,10 +75,10 @@ def view_body(
     with writing(engine) as connection:
         append(connection, [row])
     with engine.connect() as connection:
-        after = vault.meta(connection, meta.id)  # a hold may have changed its key meanwhile
+        after = attachments.meta(vault, connection, meta.id)  # a hold may have changed its key meanwhile
         if after is None:
             raise VAULT_NOT_FOUND(id=meta.id)
-        pieces = vault.pieces(connection, after, start, stop)
+        pieces = attachments.view(vault, connection, after, start, stop)
         yield View(transfer=transfer, part=part, size=meta.size, start=start, stop=stop, note=row.phase, pieces=pieces)
 
 

@@ -104,7 +104,14 @@ def _content(facts: Mapping[str, Any], say: Say) -> str | None:
 
 
 def _registered(facts: Mapping[str, Any], say: Say) -> str | None:
-    return "; ".join(filter(None, (_content(facts, say), _changes(facts, say)))) or None
+    return "; ".join(filter(None, (_content(facts, say), _changes(facts, say)))) or _begun(facts, say)
+
+
+def _begun(facts: Mapping[str, Any], say: Say) -> str | None:
+    """Rows of the registry that the log sealed as they stood, such as all of them in its first entry."""
+    registry = part(facts, "registry")
+    rows = sum(len(each) for each in part(registry, "rows").values() if isinstance(each, dict))
+    return say("begun", revision=registry.get("revision"), rows=rows) if rows else None
 
 
 def _by(facts: Mapping[str, Any], say: Say, name: str, phrase: str) -> str:
@@ -192,9 +199,11 @@ def _suspended(facts: Mapping[str, Any], say: Say) -> str | None:
     return "; ".join(filter(None, parts)) or None
 
 
-def _settings(facts: Mapping[str, Any], _say: Say) -> str | None:
+def _settings(facts: Mapping[str, Any], say: Say) -> str | None:
     """Each setting with its old and new value; of one that may open something only the name."""
     changed = facts.get("changed")
+    if changed == []:
+        return say("settings.begun")
     return (
         "; ".join(
             f"{each.get('name')} {_value(each['from'])} → {_value(each.get('to'))}"
@@ -267,7 +276,7 @@ def _account(facts: Mapping[str, Any], say: Say) -> str:
 
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any], Say], str | None]]] = {
     "intent": _received,
-    **dict.fromkeys(("access", "registry"), _registered),
+    **dict.fromkeys(("access", "receiving-adopted", "registry", "registry-adopted"), _registered),
     **dict.fromkeys(("suspended", "resumed"), _suspended),
     "body-view": _reading,
     "console-account": _account,

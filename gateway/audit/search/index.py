@@ -36,6 +36,7 @@ from gateway.transfer.lease import Lease
 
 LIMIT: Final = 400  # entries per transaction: delays other writers by some ten milliseconds
 NAME: Final = "search"
+REINDEX: Final = "reindex"  # a job of the desk, and the note of whoever had the index made anew
 _ALL: Final = ("idx", *tables.LOG_INDEXED)
 _PARTY: Final = ("party", "idx")
 
@@ -70,25 +71,31 @@ def watermark(connection: Connection) -> Watermark:
     return Watermark(int(row[0]), bytes(row[1])) if leaf is not None and row[1] == leaf else Watermark(0, None)
 
 
+def reached(connection: Connection) -> tuple[int, int]:
+    """How many entries are indexed, and how many there are."""
+    top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+    return watermark(connection).upto, 0 if top is None else int(top) + 1
+
+
 class Indexer:
     """Fills the index; one per process."""
 
     def __init__(self, engine: Engine, lock: FileLock | None, *, limit: int = LIMIT) -> None:
-        self._engine: Final = engine
-        self._lock: Final = lock
+        self.engine: Final = engine
+        self.lock: Final = lock
         self._limit: Final = limit
         self._sql: Final = Statements(engine.dialect.name)
 
     def waiting(self) -> int:
         """Number of entries without a row."""
-        with self._engine.connect() as connection:
-            top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
-            return 0 if top is None else int(top) + 1 - watermark(connection).upto
+        with self.engine.connect() as connection:
+            upto, size = reached(connection)
+            return size - upto
 
     def step(self, keeper_lease: Lease | None) -> int:
         """Indexes the next entries; returns their number. `keeper_lease` is None for a command."""
         table, state = tables.log_entry.c, tables.log_indexed
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             stored = connection.scalar(select(state.c.upto).where(state.c.name == NAME))
             at = watermark(connection)
             if stored != at.upto:
@@ -107,7 +114,7 @@ class Indexer:
             return 0
         values = [(each.idx, *keys_of(each.facts).values()) for each in logged]
         parties = [(party, each.idx) for each in logged for party in sorted(parties_of(each.facts))]
-        with writing(self._engine, self._lock) as connection:
+        with writing(self.engine, self.lock) as connection:
             moved = connection.execute(
                 update(state)
                 .where(state.c.name == NAME, state.c.upto == start)
@@ -125,8 +132,8 @@ class Indexer:
     def empty(self, keeper_lease: Lease | None = None) -> None:
         """Empties the index."""
         state = tables.log_indexed
-        put: Any = insert_sqlite if self._engine.dialect.name == "sqlite" else insert_postgresql
-        with writing(self._engine, self._lock) as connection:
+        put: Any = insert_sqlite if self.engine.dialect.name == "sqlite" else insert_postgresql
+        with writing(self.engine, self.lock) as connection:
             start = {"upto": 0, "leaf": None}
             connection.execute(
                 put(state).values(name=NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start)
@@ -139,11 +146,11 @@ class Indexer:
     def remake(self) -> Iterator[int]:
         """Creates the index again up to the present end of the log; yields the number of entries indexed so far."""
         self.empty()
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
         while top is not None:
             self.step(None)
-            with self._engine.connect() as connection:
+            with self.engine.connect() as connection:
                 upto = watermark(connection).upto
             yield upto
             if upto > top:

@@ -61,14 +61,14 @@ def resolved(
             continue
         known = names(connection, field)
         if field == "kind":
-            unknown += [_near(field, each, known) for each in kinds_in(name) if each not in known]
+            unknown += [nearest(field, each, known) for each in kinds_in(name) if each not in known]
             continue
         meant = meaning(known, name)
         if len(meant) == 1:
             found[field] = meant[0]
         elif not _logged(connection, field, name, scope):
-            several = tuple(_shown(each, known) for each in meant[:MOST])
-            unknown.append(Unknown(field, name, several, True) if meant else _near(field, name, known))
+            several = tuple(titled(each, known) for each in meant[:MOST])
+            unknown.append(Unknown(field, name, several, True) if meant else nearest(field, name, known))
     return found, tuple(unknown)
 
 
@@ -80,9 +80,9 @@ def meaning(known: Mapping[str, Collection[str]], name: str) -> list[str]:
     spoken = plain(name)
     if alike or not spoken:
         return alike
-    titled = {each: [plain(title) for title in titles] for each, titles in known.items()}
-    same = [each for each, titles in titled.items() if spoken in titles]
-    return same or [each for each, titles in titled.items() if any(has_words(title, spoken) for title in titles)]
+    spoken_titles = {each: [plain(title) for title in titles] for each, titles in known.items()}
+    same = [each for each, titles in spoken_titles.items() if spoken in titles]
+    return same or [each for each, titles in spoken_titles.items() if any(has_words(title, spoken) for title in titles)]
 
 
 def _logged(connection: Connection, field: str, name: str, scope: str | None) -> bool:
@@ -92,11 +92,12 @@ def _logged(connection: Connection, field: str, name: str, scope: str | None) ->
     return bool(page.hits) or page.next is not None
 
 
-def _near(field: str, name: str, known: Mapping[str, Collection[str]]) -> Unknown:
+def nearest(field: str, name: str, known: Mapping[str, Collection[str]]) -> Unknown:
+    """What may be meant by a name that means nothing."""
     written = dict(_written(known))
     close = get_close_matches(plain(name), written, n=MOST, cutoff=0.7)
     ids = dict.fromkeys(written[each] for each in close)
-    return Unknown(field, name, tuple(_shown(each, known) for each in [*ids][:3]))
+    return Unknown(field, name, tuple(titled(each, known) for each in [*ids][:3]))
 
 
 def _written(known: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
@@ -106,6 +107,7 @@ def _written(known: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
         yield plain(each), each
 
 
-def _shown(id: str, known: Mapping[str, Collection[str]]) -> str:
+def titled(id: str, known: Mapping[str, Collection[str]]) -> str:
+    """An id with its title, as somebody is told of it."""
     title = next(iter(known[id]), "")
     return f"{id} ({title})" if title else id

@@ -185,6 +185,11 @@ def search(
         at = at._replace(place=place)
 
 
+def before(query: Query, idx: int) -> str:
+    """The cursor of a page, newest first, that begins before entry `idx`."""
+    return _cursor(query, _At(idx, idx))
+
+
 def neighbours(connection: Connection, query: Query, idx: int, about: str) -> tuple[Logged | None, Logged | None]:
     """The matching entries before and after entry `idx` in the order of the query, of other transfers than `about`.
 

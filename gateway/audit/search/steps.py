@@ -13,7 +13,7 @@ from security.grants.windows import civil
 words: Final = WordsFile(__file__, "steps.yaml")
 kinds: Final = WordsFile(__file__, "kinds.yaml")
 _LONGEST: Final = 300  # characters of a note's facts
-_BY_FACTS: Final = frozenset({"file", "quarantine", "taken-up", "note"})
+_BY_FACTS: Final = frozenset({"callback", "file", "quarantine", "taken-up", "note"})
 _HOW: Final = {"feed-read": "state", "console-account": "how"}  # the fact of a note that tells its sentence
 
 

@@ -33,15 +33,16 @@ def row(hit: Logged) -> Row:
     return [cells[name] for name in COLUMNS]
 
 
-def as_csv(rows: Iterable[Row]) -> str:
+def as_csv(rows: Iterable[Row], header: Sequence[str] = COLUMNS) -> str:
+    """`header` names the columns; by default by their codes."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(header)
     writer.writerows([cell(value) for value in each] for each in rows)
     return out.getvalue()
 
 
-def as_xlsx(rows: Iterable[Row]) -> bytes:
+def as_xlsx(rows: Iterable[Row], header: Sequence[str] = COLUMNS) -> bytes:
     """Rows go to a file as they come; texts are texts, whatever they begin with."""
     import xlsxwriter
 
@@ -50,7 +51,7 @@ def as_xlsx(rows: Iterable[Row]) -> bytes:
     with xlsxwriter.Workbook(out, options) as book:
         sheet, bold = book.add_worksheet("log"), book.add_format({"bold": True})
         sheet.freeze_panes(1, 0)
-        for column, name in enumerate(COLUMNS):
+        for column, name in enumerate(header):
             sheet.write_string(0, column, name, bold)
         for number, each in enumerate(rows, 1):
             for column, value in enumerate(each):

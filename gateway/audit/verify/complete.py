@@ -41,7 +41,7 @@ from gateway.transfer import transfer_records
 _BATCH: Final = 1000
 _ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 # State of a transfer -> states of its message in the queue, which are written in the same transaction.
-_QUEUE_STATES: Final = {"queued": {"waiting"}, "forwarding": {"leased"}, "in-doubt": {"dead"}}
+_QUEUE_STATES: Final = {"queued": {"waiting", "held"}, "forwarding": {"leased"}, "in-doubt": {"dead", "held"}}
 _OVER: Final = frozenset({"done", "dead"})
 _APART: Final = 3600.0  # seconds by which sequencing of an event may precede that of its intent, or follow it
 _OF_TRANSFERS: Final = frozenset({"intent", "outcome", "in-doubt", "queued"})

@@ -194,13 +194,17 @@ def _stamped(row: Any, anchors: Sequence[x509.Certificate], clock_notes: list[st
     return None
 
 
-def write_stamp(folder: Path, row: Any) -> dict[str, Path]:
-    """Writes one stamp as files for `openssl ts -verify`: the note, the request, the response."""
-    files = {
+def stamp_files(row: Any) -> dict[str, bytes]:
+    """One stamp as files for `openssl ts -verify`: the note, the request, the response."""
+    return {
         "checkpoint": row.note.encode(),
         "checkpoint.tsq": bytes(row.question),
         "checkpoint.tsr": bytes(row.answer),
     }
+
+
+def write_stamp(folder: Path, row: Any) -> dict[str, Path]:
+    files = stamp_files(row)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return {name: folder / name for name in files}

@@ -119,14 +119,18 @@ def audit_reindex(data: Data = None, as_json: AsJson = False) -> None:
     """Throw the search's index away and make it anew from the log. The gateway may run meanwhile."""
     from sqlalchemy import func, select
 
-    from gateway.audit.search.index import Indexer
-    from gateway.journal.database import lock_of, open_engine
+    from gateway.audit.search.index import REINDEX, Indexer
+    from gateway.journal.append import append
+    from gateway.journal.database import lock_of, open_engine, writing
     from gateway.journal.schema import tables
+    from gateway.transfer import entries
 
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
         top = connection.scalar(select(func.max(tables.log_entry.c.idx)))
+    with writing(engine) as written:
+        append(written, [entries.note(REINDEX, {}, time.time(), actor=actor())])
     done = 0
     with drawn(as_json) as progress:
         task = progress.add_task("entries", total=0 if top is None else int(top) + 1)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from gateway.keeper.witnessing.stamps import Stamped
     from gateway.settings import Settings
-    from security.transparency.entry import Json
 
 commands = typer.Typer()
 
@@ -185,14 +184,12 @@ def _keep(engine: Engine, stamped: Stamped) -> None:
     from gateway.journal.append import append
     from gateway.journal.database import lock_of, writing
     from gateway.keeper.witnessing.coverage import keep
-    from gateway.keeper.witnessing.stamps import clock_trouble, store
-    from gateway.transfer import entries
+    from gateway.keeper.witnessing.stamps import clock_trouble, noted, store
 
     with writing(engine, lock_of(engine)) as connection:
         held = standing(connection, STAMPS)
         store(connection, stamped)
-        facts: dict[str, Json] = {"size": stamped.size, "digest": stamped.digest.hex()}
-        append(connection, [entries.note("stamp", facts, time.time(), actor=actor())])
+        append(connection, [noted(stamped, actor(), time.time())])
         if stamped.counts and stamped.size >= held.size:
             keep(
                 connection,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from gateway.cli.audit import readable
 from gateway.cli.audit.entries import Origin, past_log
 from gateway.cli.audit.outside import Others, check_outside, trusted_of
 from gateway.cli.audit.remote import Place, remote, remote_failures
+from gateway.cli.audit.verdict import Verdict, leave
 from gateway.cli.common import arguments
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -62,6 +64,9 @@ class Scope:
     last: Annotated[
         int | None, typer.Option("--to-index", min=0, help="Check only up to this entry, itself included.")
     ] = None
+    no_record: Annotated[
+        bool, typer.Option("--no-record", help="Write nothing: else the instance keeps the verdict, for the console.")
+    ] = False
 
 
 @commands.command("verify")
@@ -111,6 +116,7 @@ class Asked:
         ]
         self.first = first
         self.last = last
+        self.record = not scope.no_record
         self.as_json = as_json
 
     @property
@@ -140,6 +146,7 @@ class Beside:
     outside: Outside | None = None
     missing: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -169,7 +176,7 @@ class Beside:
                 "wrong": outside.wrong,
                 "notes": outside.notes,
             }
-        return facts
+        return facts | (self.verdict.facts() if self.verdict is not None else {})
 
     def lines(self) -> list[str]:
         lines = [
@@ -184,7 +191,8 @@ class Beside:
                 for kind, count in self.outside.checked.items()
             ]
             lines += [f"  {text}" for text in self.outside.notes]
-        return lines + [f"  NOT CHECKED / CHƯA KIỂM TRA: {text}" for text in self.unseen]
+        lines += [f"  NOT CHECKED / CHƯA KIỂM TRA: {text}" for text in self.unseen]
+        return lines + (self.verdict.lines() if self.verdict is not None else [])
 
 
 def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Trusted) -> None:
@@ -200,7 +208,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     from gateway.journal.schema import comparison
     from gateway.keys.keyring import Keyring
 
-    engine = open_engine(settings.database_url)
+    engine, began = open_engine(settings.database_url), time.time()
     past = past_log(engine, settings, asked.origin)
     own = past.vkey if past is not None else str(Keyring(settings).log_vkey)
     key = arguments.log_key(vkey if vkey is not None else own, asked.as_json)
@@ -246,7 +254,12 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
                 unseen=unseen,
             )
     with origins.within(engine, past.origin if past is not None else None) as connection:
-        _check(DatabaseSource(connection), key, asked, "instance" if vkey is None else None, beside)
+        report = _checked(DatabaseSource(connection), key, asked, beside)
+    wrong = (*report.wrong, *beside.wrong)
+    # A range that agrees says nothing of the rest, and a key of another log nothing of this one.
+    if past is None and asked.record and key.name == asked.origin and (asked.whole or wrong):
+        beside = replace(beside, verdict=leave(settings, report.size, wrong, began))
+    _say(report, beside, DatabaseSource.what, asked, "instance" if vkey is None else None)
 
 
 def _beside(settings: Settings, origin: str, unreadable: list[str]) -> Iterator[tuple[str, str]]:
@@ -308,10 +321,14 @@ def over_http(place: Place, asked: Asked) -> None:
         _check(RemoteSource(found), key, asked, None)
 
 
-def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: Beside | None = None) -> None:
+def _check(source: Source, key: NoteKey, asked: Asked, own: str | None) -> None:
+    _say(_checked(source, key, asked, Beside()), Beside(), source.what, asked, own)
+
+
+def _checked(source: Source, key: NoteKey, asked: Asked, beside: Beside) -> Report:
     from gateway.audit.verify.verify import Only, verify
 
-    origin = asked.origin or key.name
+    origin = asked.origin = asked.origin or key.name
     with shown(asked.as_json) as progress:
         task = progress.add_task(source.what, total=None)
         report = verify(
@@ -325,7 +342,7 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: 
     if key.name != origin:  # else each checkpoint would only lack its signature
         other = f"the key that was given is of the log {key.name}, and this is the log {origin}"
         report = replace(report, ok=False, wrong=(other, *report.wrong))
-    if asked.beyond(report) and not (beside or Beside()).wrong:
+    if asked.beyond(report) and not beside.wrong:
         what = (
             f"the signed log has {report.size} entries, 0 to {report.size - 1}: the range goes beyond it"
             " / vượt quá nhật ký đã ký"
@@ -337,14 +354,14 @@ def _check(source: Source, key: NoteKey, asked: Asked, own: str | None, beside: 
             f"Name entries up to {report.size - 1}. / Chọn đến mục {report.size - 1}.",
             asked.as_json,
         )
-    _say(report, beside or Beside(), source.what, origin, own, asked.as_json)
+    return report
 
 
-def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None, as_json: bool) -> None:
+def _say(report: Report, beside: Beside, what: str, asked: Asked, own: str | None) -> None:
     wrong = [*report.wrong, *beside.wrong]
     result: dict[str, Any] = {
         "ok": not wrong,
-        "origin": origin,
+        "origin": asked.origin,
         "size": report.size,
         "root": report.root,
         "checked": report.checked,
@@ -361,7 +378,7 @@ def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None
         else "all agree with the signed checkpoint / khớp với điểm kiểm tra đã ký"
     )
     lines = [
-        f"{what}: log of {origin}, {report.size} entries, root {report.root}",
+        f"{what}: log of {asked.origin}, {report.size} entries, root {report.root}",
         *(f"  {name}: {count}" for name, count in report.checked.items()),
         *(f"  {text}" for text in report.notes),
         *beside.lines(),
@@ -375,4 +392,4 @@ def _say(report: Report, beside: Beside, what: str, origin: str, own: str | None
         )
     if own is not None:
         lines.append(_OWN[own])
-    emit(result, as_json, "\n".join(lines))
+    emit(result, asked.as_json, "\n".join(lines))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -20,7 +21,7 @@ from gateway.cli.common.options import AsJson, Day, grouped
 from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
-    from gateway.client import Answer
+    from gateway.client import Answer, Client
 
 commands = typer.Typer()
 MessageId = Annotated[str | None, typer.Option("--id", help="Id of the message; give it again to repeat the message.")]
@@ -98,10 +99,21 @@ def client_token(options: IdentityOptions, as_json: AsJson = False) -> None:
         emit({"ok": True, "token": token}, as_json, token)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Waiting:
+    """Whether the command ends with what there is."""
+
+    wait: Annotated[
+        int, typer.Option("--wait", min=0, max=30, help="Seconds to wait for an event if there is none.")
+    ] = 0
+    follow: Annotated[bool, typer.Option("--follow", help="Go on without an end: each event as it comes.")] = False
+
+
 @commands.command("feed")
 @grouped
 def client_feed(
     kit: Kit,
+    waiting: Waiting,
     contract: Annotated[
         str | None, typer.Argument(help="Such as incident-alert/v1; without one the feeds are listed.")
     ] = None,
@@ -111,9 +123,6 @@ def client_feed(
         str | None, typer.Option("--since", help="Events sequenced at or after this time: 2026-11-24T07:00:00+07:00.")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="Events sequenced before this time.")] = None,
-    wait: Annotated[
-        int, typer.Option("--wait", min=0, max=30, help="Seconds to wait for an event if there is none.")
-    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """One page of a feed, an event a line; the cursor to go on with is told on standard error."""
@@ -121,7 +130,10 @@ def client_feed(
         if contract is None:
             feeds = client.feeds()
             emit({"ok": True, "feeds": feeds}, as_json, "\n".join(map(_feed_line, feeds)) or "no feeds")
-        page = client.feed(contract, after, limit, since=since, until=until, wait=wait)
+        if waiting.follow:
+            _follow(client, contract, after, {"since": since, "until": until}, as_json)
+            return
+        page = client.feed(contract, after, limit, since=since, until=until, wait=waiting.wait)
         if not as_json:
             print(
                 f"next: --after {page.next}{'' if page.more else '  (no more for now / chưa có tin mới hơn)'}",
@@ -131,6 +143,17 @@ def client_feed(
         if until is not None:
             result["complete"] = page.complete
         emit(result, as_json, "\n".join(map(text_of, page.events)))
+
+
+def _follow(client: Client, contract: str, after: str | None, times: Mapping[str, str | None], as_json: bool) -> None:
+    """Prints each event on a line as it comes; with `--json` an object with its cursor."""
+    cursor = after
+    try:
+        for cursor, event in client.stream(contract, after, **{name: time for name, time in times.items() if time}):
+            print(text_of({"cursor": cursor, "event": event} if as_json else event), flush=True)
+    finally:
+        if cursor and not as_json:
+            print(f"next: --after {cursor}", file=sys.stderr)
 
 
 def _feed_line(feed: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ _NOTE = (
     "Name a file that holds a checkpoint as /audit/checkpoint gives it."
     " / Chỉ tệp chứa điểm kiểm tra như /audit/checkpoint trả về."
 )
+LEAST_REASON: Final = 10  # characters
 _TRANSFER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -133,3 +134,12 @@ def transfer_id(text: str, as_json: bool, *, at_system: bool = False) -> str:
             )
         fail(Exit.USAGE, "no-transfer-id", f"{text} is no id of a transfer / không phải mã giao dịch", then, as_json)
     return id
+
+
+def reason_of(reason: str, as_json: bool) -> str:
+    """The reason of an act, long enough for whoever reads the log."""
+    if len(reason.strip()) < LEAST_REASON:
+        then = "Say why: the log keeps it. / Nêu lý do: nhật ký lưu lại."
+        what = f"the reason has fewer than {LEAST_REASON} characters / lý do quá ngắn"
+        fail(Exit.USAGE, "no-reason", what, then, as_json)
+    return reason.strip()

@@ -108,13 +108,26 @@ def registry_accept(
 
 
 @commands.command("show")
-def registry_show(at: At = None, data: Data = None, as_json: AsJson = False) -> None:
-    """Agencies and systems with their state."""
+def registry_show(
+    at: At = None,
+    document: Annotated[
+        bool,
+        typer.Option("--document", help="Print the registry document to begin a change from, which `apply` takes."),
+    ] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Agencies and systems with their state; or the whole as a registry document."""
     from gateway.cli.access import past
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
     with past.moment(settings, at, as_json) as stands:
+        if document:
+            from gateway.registry.changes.stating import document_text
+
+            text = document_text(stands.registry)
+            emit({"ok": True, "document": text}, as_json, text.rstrip())
         snapshot = load_snapshot(stands.registry)
         ready = snapshot.readiness(stands.at)
     agencies = [

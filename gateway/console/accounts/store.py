@@ -66,7 +66,7 @@ def _row(rows: SealedRows, id: str) -> Any:
     return row
 
 
-def add(change: Change, account: Account) -> None:
+def add(change: Change, account: Account, *, reason: str = "") -> None:
     """Raises `account.taken`, `console.form`."""
     if not may_be_id(account.id):
         raise CONSOLE_FORM(field="id", why="a-z, 0-9, dot, hyphen; 63 characters at most")
@@ -87,7 +87,7 @@ def add(change: Change, account: Account) -> None:
     }
     change.add(_table, values)
     facts = {"account": account.id, "how": "added", "agency": account.agency, "roles": list(account.roles)}
-    change.note(ACCOUNT, facts)
+    change.note(ACCOUNT, {**facts, **_why(reason)})
 
 
 def set_roles(change: Change, id: str, roles: tuple[Role, ...], *, reason: str = "") -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.base.times import rfc3339
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.operation import Asked, both, when
-from gateway.console.work import access, approving, searching
+from gateway.console.work import access, approving, months, searching
 from gateway.console.work.access import Standing
 from gateway.console.work.noticing import notice_of
 from gateway.registry.changes.called import Asked as Fields
@@ -77,8 +77,9 @@ def resume(asked: Asked) -> None:
 
 
 def changes(asked: Asked) -> Any:
-    since = searching.moment(asked.params["since"], "since")
-    found = access.changes(asked.desk, asked.viewer, since, asked.params["cursor"])
+    month = asked.params["month"]
+    span = months.span_of(month) if month else (searching.moment(asked.params["since"], "since"), None)
+    found = access.changes(asked.desk, asked.viewer, span, asked.params["cursor"])
     return {"changes": [_change(each) for each in found.rows], "next": found.next}
 
 

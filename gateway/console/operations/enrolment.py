@@ -14,6 +14,7 @@ _ZIP = {"content-type": "application/zip"}
 def enrol(asked: Asked) -> Any:
     given = enrolments.pieces(asked.body.get("requests", {}))
     how = {name: str(asked.body[name]) for name in ("older", "until") if asked.body.get(name) is not None}
+    how |= {f"{use}-id": str(key) for use, key in asked.body.get("ids", {}).items()}
     job = enrolments.ask(asked.desk, asked.viewer, asked.params["system"], given, how, asked.reason())
     return {"enrolment": enrolments.shown(job)}
 

@@ -14,10 +14,11 @@ from gateway.delivery import listing
 
 def attend(asked: Asked) -> Any:
     """A part that the person's roles do not see is null."""
-    found = needs(asked.desk, asked.viewer, asked.params["days"])
+    found = needs(asked.desk, asked.viewer, asked.params["days"], asked.params["month"] or "")
     return {
         "queue": None if found.queue is None else dict(found.queue),
         "counted": listing.COUNTED,
+        "subscriptions": found.pushes,
         "approvals": found.approvals,
         "drafts": found.drafts,
         "review": None if found.review is None else {"due": when(found.review.at), "late": found.review.late},
@@ -71,6 +72,7 @@ def _volumes(found: Needs) -> Any:
                 "today": each.today,
                 "usual": each.usual,
                 "unusual": each.unusual or None,
+                "refused": each.refused,
             }
             for each in volumes.rows
         ],

@@ -31,8 +31,9 @@ def add_account(asked: Asked) -> Any:
     agency = people.agency_of(asked.desk, body["agency"])
     account = Account(body["id"], agency, body["name"], store.roles_of(body["roles"]), True)
     people.check_roles(asked.desk, account.id, account.roles)
+    reason = asked.reason() if "reason" in body else ""
     with asked.desk.changing(asked.viewer) as change:
-        store.add(change, account)
+        store.add(change, account, reason=reason)
         token = store.make_link(change, account.id)
     return {"account": _shown(account), "link": _address(asked, token)}
 

@@ -8,6 +8,8 @@ from contracts.base.times import rfc3339
 from gateway.console.site.operation import Asked, both
 from gateway.console.work import approving, drafting, previewing, waiting
 from gateway.console.work.waiting import Waiting
+from gateway.registry.changes import passkeys
+from gateway.registry.changes.officers import acting
 from security.grants.grants import OFFICERS
 
 _CHANGE: Final = ("what", "agency", "operation", "fields", "count", "transfer", "at")
@@ -76,7 +78,33 @@ def _row(each: Waiting) -> dict[str, Any]:
     }
 
 
+def officers(asked: Asked) -> Any:
+    with asked.desk.reading() as connection:
+        known = acting(connection)
+    return {
+        "officers": [
+            {
+                "id": each.id,
+                "role": each.role,
+                "agency": each.agency,
+                "name": both(each.name),
+                "state": each.state,
+                "since": rfc3339(each.since),
+                "key": each.thumbprint,
+                "passkeys": [passkeys.described(key, each) for key in each.passkeys],
+            }
+            for each in known.values()
+        ]
+    }
+
+
+def revoke_passkey(asked: Asked) -> None:
+    approving.revoke_passkey(asked.desk, asked.viewer, asked.params["passkey"], asked.reason())
+
+
 OPERATIONS = {
+    "listOfficers": officers,
+    "revokePasskey": revoke_passkey,
     "listProposals": list_proposals,
     "readProposal": read_proposal,
     "previewGrant": preview_grant,

@@ -25,7 +25,15 @@ def read_message(asked: Asked) -> Any:
     seen = queueing.message(asked.desk, asked.params["transfer"])
     tries = [dict(each) for each in seen.failed.tries]
     decided = [each._asdict() for each in seen.decided]
-    return {"message": _message(seen.message), "failed": tries, "earlier": seen.failed.earlier, "decided": decided}
+    told = {"message": _message(seen.message), "failed": tries, "earlier": seen.failed.earlier, "decided": decided}
+    if seen.stands is not None:
+        told["held"], told["behind"] = seen.stands.held, seen.stands.behind
+        told["callback"] = {
+            "state": seen.stands.callback,
+            "tries": seen.stands.callback_tries,
+            "failure": seen.stands.callback_failure,
+        }
+    return told
 
 
 def settle(asked: Asked) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.console.site.operation import Asked, both
 from gateway.console.work import documents, routes
+from gateway.doors.reply import Reply
 from gateway.registry.changes import deciding
 from gateway.registry.changes.applying import Applied
 from security.grants.grants import Decision
@@ -27,6 +28,10 @@ def where(asked: Asked) -> Any:
         "receives": None if found.receives is None else _decision(found.receives),
         "conditions": list(routes.conditions(asked.desk, body["contract"], body["operation"])),
     }
+
+
+def present(asked: Asked) -> Reply:
+    return Reply(200, {"content-type": documents.MEDIA}, documents.present(asked.desk, asked.viewer))
 
 
 def preview(asked: Asked) -> Any:
@@ -78,4 +83,10 @@ def _applied(applied: Applied) -> dict[str, Any]:
     }
 
 
-OPERATIONS = {"listRoutes": listed, "findRoute": where, "previewDocument": preview, "applyDocument": apply}
+OPERATIONS = {
+    "listRoutes": listed,
+    "findRoute": where,
+    "readDocument": present,
+    "previewDocument": preview,
+    "applyDocument": apply,
+}

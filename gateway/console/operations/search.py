@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from gateway.audit.search.shown import shown
 from gateway.console.site.operation import Asked
-from gateway.console.work import exporting, saved, searching
+from gateway.console.work import exporting, reconciling, saved, searching
 from gateway.console.work.searching import Filter
 from gateway.doors.reply import Reply
 
@@ -24,7 +24,7 @@ def search_entries(asked: Asked) -> Any:
 def export_entries(asked: Asked) -> Reply:
     form = asked.body["form"]
     query = Filter.of(asked.body["filter"]).query(asked.desk, asked.viewer)
-    table = exporting.export(asked.desk, asked.viewer, query, form, asked.reason(), asked.now)
+    table = exporting.export(asked.desk, asked.viewer, query, form, asked.reason())
     name = f'attachment; filename="log.{form}"'
     return Reply(200, {"content-type": table.media_type, "content-disposition": name}, table.content)
 
@@ -47,7 +47,14 @@ def delete_filter(asked: Asked) -> None:
         saved.forget(connection, asked.viewer.account.id, _PAGE, asked.params["name"])
 
 
+def compare(asked: Asked) -> Any:
+    body = asked.body
+    given = (body["agency"], body.get("day", ""), body["counts"].encode())
+    return reconciling.compared(asked.desk, asked.viewer, *given).to_json()
+
+
 OPERATIONS = {
+    "compareCounts": compare,
     "searchEntries": search_entries,
     "exportEntries": export_entries,
     "listFilters": list_filters,

@@ -7,8 +7,9 @@ from typing import Any
 from contracts.base.times import rfc3339
 from gateway.audit.search.shown import shown
 from gateway.console.site.operation import Asked, when
-from gateway.console.work import backups, instance_keys, integrity, retention, upkeep
+from gateway.console.work import backups, instance_keys, integrity, log_acts, retention, upkeep
 from gateway.console.work.backups import Made
+from gateway.doors.reply import Reply
 from gateway.journal.jobs import Job
 
 
@@ -23,6 +24,18 @@ def read_log(asked: Asked) -> Any:
         "checkpoints": [
             {"size": each.size, "signed": rfc3339(each.signed), "root": each.root.hex()} for each in found.checkpoints
         ],
+        "logs": [
+            *(
+                {"origin": each.origin, "vkey": each.vkey, "size": each.size, "ended": rfc3339(each.ended)}
+                for each in found.ended
+            ),
+            {"origin": found.origin, "vkey": found.vkey, "size": None, "ended": None},
+        ],
+        "stamps": [
+            {"id": each.id, "size": each.size, "authority": each.authority, "time": rfc3339(each.time)}
+            for each in found.stamps
+        ],
+        "orders": {kind: _order(each) for kind, each in log_acts.newest(asked.desk).items()},
         "checks": [_check(each) for each in found.checks],
         "interrupted": found.interrupted,
     }
@@ -30,6 +43,18 @@ def read_log(asked: Asked) -> Any:
 
 def verify_log(asked: Asked) -> Any:
     return {"check": _check(integrity.verify(asked.desk, asked.viewer))}
+
+
+def stamp_log(asked: Asked) -> Any:
+    return {"job": log_acts.ask_stamp(asked.desk, asked.viewer).shown()}
+
+
+def reindex_log(asked: Asked) -> Any:
+    return {"job": log_acts.ask_reindex(asked.desk, asked.viewer).shown()}
+
+
+def read_stamp(asked: Asked) -> Reply:
+    return Reply(200, {"content-type": "application/zip"}, log_acts.stamp(asked.desk, asked.params["stamp"]))
 
 
 def read_doctor(asked: Asked) -> Any:
@@ -115,6 +140,10 @@ def ask_authorities(asked: Asked) -> Any:
     return {"job": instance_keys.ask_outside(asked.desk, asked.viewer).shown()}
 
 
+def _order(each: Job) -> dict[str, Any]:
+    return {**each.shown(), **{name: each.facts[name] for name in ("size", "done", "trouble") if name in each.facts}}
+
+
 def _check(each: Job) -> dict[str, Any]:
     names = ("ok", "size", "wrong", "more", "done")
     return {**each.shown(), **{name: each.facts[name] for name in names if name in each.facts}}
@@ -127,6 +156,9 @@ def _made(each: Made) -> dict[str, Any]:
 OPERATIONS = {
     "readLog": read_log,
     "verifyLog": verify_log,
+    "stampLog": stamp_log,
+    "readStamp": read_stamp,
+    "reindexLog": reindex_log,
     "readDoctor": read_doctor,
     "readBackups": read_backups,
     "recordDrill": record_drill,

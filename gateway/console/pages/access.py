@@ -13,15 +13,17 @@ from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
-from gateway.console.work import access, approving, previewing, searching, waiting
+from gateway.console.work import access, approving, months, previewing, searching, waiting
+from gateway.console.work.exporting import BOM
+from gateway.console.work.headers import CODES, header
+from gateway.console.work.months import span_of
 from gateway.console.work.noticing import notice_of
 from gateway.registry.changes.called import Asked
 from gateway.registry.changes.officers import officers
-from gateway.registry.changes.receivers import csv_text, given_by
+from gateway.registry.changes.receivers import COLUMNS, csv_text, given_by
 from gateway.registry.reviews import MOST_BYTES
 from security.grants.approvals import TYPE
 from security.grants.passkeys import challenge, signature_text
-from security.grants.windows import last_day
 
 _HERE: Final = "/console/access"
 _MARKS: Final = ("personal", "sensitive")
@@ -39,7 +41,6 @@ def who(ask: Ask) -> Shown:
         "given": given,
         "at": when,
         "address": urlencode(given),
-        "last_day": last_day,
         "scope": scope,
         "names": {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()},
         "contracts": len(snapshot.contracts),
@@ -57,7 +58,9 @@ def who_csv(ask: Ask) -> Sent:
     with ask.desk.writing() as connection:
         facts = {"what": "access-who", "field": ask.query.get("field", "")[:200] or "*", "rows": len(found.rows)}
         store.note(connection, "export", facts, ask.now, ask.viewer.actor)
-    return Sent(csv_text(found).encode(), "text/csv; charset=utf-8", "who.csv")
+    named = None if ask.query.get("header") == CODES else ask.language
+    content = csv_text(found, header("who", COLUMNS, named)).encode()
+    return Sent(content if named is None else BOM + content, "text/csv; charset=utf-8", "who.csv")
 
 
 def _asked(ask: Ask) -> Asked | None:
@@ -94,7 +97,8 @@ def grants(ask: Ask) -> Shown:
         ended = access.ended(connection) if scope is None else []
     wanted = ask.query.get("agency", "")
     rows = [each for each in rows if wanted in ("", each.grant.agency, f"role {each.grant.role}")]
-    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted, "last_day": last_day})
+    names = {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()}
+    return Shown("grants.html", {"rows": rows, "ended": ended, "wanted": wanted, "names": names})
 
 
 def grant(ask: Ask) -> Shown:
@@ -134,12 +138,17 @@ def resume(ask: Ask) -> Moved:
 
 
 def changes(ask: Ask) -> Shown:
-    since, cursor = ask.query.get("since", ""), ask.query.get("cursor") or None
-    found = access.changes(ask.desk, ask.viewer, searching.moment(since or None, "since"), cursor)
-    here = f"{_HERE}/changes"
-    following = f"{here}?{urlencode({'since': since, 'cursor': found.next})}" if found.next else None
-    first = f"{here}?{urlencode({'since': since})}" if cursor else None
-    return Shown("changes.html", {"rows": found.rows, "since": since, "next": following, "first": first})
+    since, month = ask.query.get("since", ""), ask.query.get("month", "")
+    cursor, here = ask.query.get("cursor") or None, f"{_HERE}/changes"
+    span = span_of(month) if month else (searching.moment(since or None, "since"), None)
+    found = access.changes(ask.desk, ask.viewer, span, cursor)
+    given = {"month": month} if month else {"since": since}
+    following = f"{here}?{urlencode({**given, 'cursor': found.next})}" if found.next else None
+    first = f"{here}?{urlencode(given)}" if cursor else None
+    with ask.desk.reading() as connection:
+        offered = months.known(connection, ask.now)
+    values = {"rows": found.rows, "since": since, "month": month, "months": offered, "next": following, "first": first}
+    return Shown("changes.html", values)
 
 
 def reviews(ask: Ask) -> Shown:
@@ -190,9 +199,9 @@ PAGES = (
     Page("/access/grants", grants, May.ACCESS, N_("Grants"), Menu.ACCESS),
     Page("/access/grants/{id}", grant, May.ACCESS, N_("A grant")),
     Page("/access/grants/{id}/preview", preview, May.SEARCH, N_("Preview on real traffic")),
-    Page("/access/grants/{id}/revoke", revoke, May.PROPOSE, method="POST", operation="revokeGrant"),
-    Page("/access/grants/{id}/suspend", suspend, May.PROPOSE, method="POST", operation="suspendGrant"),
-    Page("/access/grants/{id}/resume", resume, May.PROPOSE, method="POST", operation="resumeGrant"),
+    Page("/access/grants/{id}/revoke", revoke, May.RESTRICT, method="POST", operation="revokeGrant"),
+    Page("/access/grants/{id}/suspend", suspend, May.RESTRICT, method="POST", operation="suspendGrant"),
+    Page("/access/grants/{id}/resume", resume, May.RESTRICT, method="POST", operation="resumeGrant"),
     Page("/access/changes", changes, May.LOG, N_("What changed"), Menu.ACCESS),
     Page("/access/reviews", reviews, May.ACCESS, N_("Reviews"), Menu.ACCESS),
     Page("/access/reviews", review, May.PROPOSE, method="POST", operation="recordReview"),

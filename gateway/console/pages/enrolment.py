@@ -25,6 +25,7 @@ def _form(ask: Ask, failure: Failure | None) -> Shown:
         "system": system,
         "uses": enrolments.USES,
         "given": {use: ask.form.get(use, "")[:MOST] for use in enrolments.USES},
+        "ids": {use: ask.form.get(f"{use}-id", "")[:200] for use in enrolments.USES},
         "failure": None if failure is None else failure_values(failure, ask.language),
     }
     return Shown("enrol.html", values, 200 if failure is None else failure.status)
@@ -33,11 +34,13 @@ def _form(ask: Ask, failure: Failure | None) -> Shown:
 def look(ask: Ask) -> Shown:
     system = board.system_of(ask.desk, ask.viewer, ask.path["system"])
     try:
-        found = enrolments.look(ask.desk, ask.viewer, system.id, enrolments.pieces(ask.form))
+        given, ids = enrolments.pieces(ask.form), enrolments.named(ask.form)
+        found = enrolments.look(ask.desk, ask.viewer, system.id, given, ids)
     except Failure as failure:
         return _form(ask, failure)
     failures = {each.piece.use: failure_values(each.failure, ask.language) for each in found if each.failure}
-    return Shown("enrol-look.html", {"system": system, "found": found, "failures": failures, "ways": list(Older)})
+    values = {"system": system, "found": found, "failures": failures, "ways": list(Older), "ids": ids}
+    return Shown("enrol-look.html", values)
 
 
 def order(ask: Ask) -> Answer:

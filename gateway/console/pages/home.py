@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from contracts.base.errors import Failure
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Page, Shown
-from gateway.console.work import attention, board
+from gateway.console.work import attention, board, months
 from gateway.console.work.home import mark, needs
 from gateway.delivery import listing
 from gateway.doors.api import status
@@ -24,17 +24,27 @@ def home(ask: Ask) -> Shown:
     services, scope = ask.desk.services, ask.viewer.account.scope
     days = MONTH if ask.query.get("days") == str(MONTH) else attention.DAYS
     values: dict[str, Any] = {"status": None, "trouble": None, "unready": (), "scope": scope}
-    values |= {"days": days, "spans": (attention.DAYS, MONTH), "counted": listing.COUNTED}
+    month = ask.query.get("month", "")
+    values |= {
+        "today": months.Span(attention.first_of(ask.now, 1)).first,
+        "month": month,
+        "days": days,
+        "spans": (attention.DAYS, MONTH),
+        "counted": listing.COUNTED,
+    }
     values["verified_since"] = ask.now - log_checks.FRESH
     agencies = services.registry.snapshot.agencies
+    systems = services.registry.snapshot.systems
+    values["titles"] = {id: each.title.of(ask.language) for id, each in systems.items()}
     values["names"] = {code: each.name.of(ask.language) for code, each in agencies.items()}
     try:
         values["status"] = status.pulse_now(services, ask.desk.vitals, services.registry.snapshot)
     except Failure as failure:  # a registry that was altered is what the page has to say
         values["trouble"] = failure
-    found = needs(ask.desk, ask.viewer, days)
+    found = needs(ask.desk, ask.viewer, days, month)
     values |= {**found._asdict(), "refusals": found.refusals or (), "ending": found.ending or ()}
     with ask.desk.reading() as connection:
+        values["months"] = months.known(connection, ask.now)
         values["verdict"] = log_checks.verdict(connection)
         values["only_link"] = ask.viewer.how == "link" and not _can_return(connection, ask.viewer.account.id)
     if May.SYSTEMS in ask.viewer.account.may and values["trouble"] is None:

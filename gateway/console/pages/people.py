@@ -14,7 +14,13 @@ _HERE = "/console/people"
 def people(ask: Ask) -> Shown:
     with ask.desk.accounts() as rows:
         accounts = store.listed(rows)
-    return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": None})
+    return Shown("people.html", {"accounts": accounts, "roles": list(Role), "link": None, "names": _names(ask)})
+
+
+def _names(ask: Ask) -> dict[str, str]:
+    """Of agencies, by their codes."""
+    agencies = ask.desk.services.registry.snapshot.agencies
+    return {code: each.name.of(ask.language) for code, each in agencies.items()}
 
 
 def add(ask: Ask) -> Shown:
@@ -23,11 +29,13 @@ def add(ask: Ask) -> Shown:
     agency = work.agency_of(ask.desk, ask.field("agency", 200))
     account = Account(ask.field("id", 63), agency, ask.field("name"), roles, True)
     work.check_roles(ask.desk, account.id, roles)
+    reason = ask.reason()
     with ask.desk.changing(ask.viewer) as change:
-        store.add(change, account)
+        store.add(change, account, reason=reason)
         token = store.make_link(change, account.id)
         accounts = store.listed(change)
     values = {"accounts": accounts, "roles": list(Role), "link": (account.id, token), "origin": ask.origin}
+    values["names"] = _names(ask)
     return Shown("people.html", values)
 
 
@@ -40,7 +48,7 @@ def _person(ask: Ask, token: str | None) -> Shown:
         account = store.find(rows, ask.path["id"])
     registered = account.id in work.officer_ids(ask.desk)
     values = {"account": account, "roles": list(Role), "token": token, "registered": registered}
-    values["origin"] = ask.origin
+    values |= {"origin": ask.origin, "names": _names(ask)}
     return Shown("person.html", {**values, "own": account.id == ask.viewer.account.id})
 
 

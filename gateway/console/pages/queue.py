@@ -19,6 +19,7 @@ QUEUE_PAUSE = 3.0  # seconds between two looks for a page that is open
 NAMES: Final = {
     "in-doubt": N_("In doubt"),
     "waiting": N_("Waiting"),
+    "held": N_("Held"),
     "under-way": N_("Under way"),
     "dead": N_("Given up"),
 }
@@ -46,7 +47,7 @@ def queue(ask: Ask) -> Shown:
 
 def message(ask: Ask) -> Shown:
     seen = queueing.message(ask.desk, ask.path["transfer"])
-    return Shown("queue-message.html", {"message": seen.message, "failed": seen.failed, "decided": seen.decided})
+    return Shown("queue-message.html", seen._asdict())
 
 
 def decide(ask: Ask) -> Moved:

@@ -1,4 +1,4 @@
-"""A registry document: the upload, what it would change, and applying it."""
+"""A registry document: the present one as a file, the upload, what it would change, and applying it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from contracts.base.errors import Failure
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
-from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Shown
+from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
 from gateway.console.work import documents
 from gateway.registry.changes.applying import Applied
@@ -18,6 +18,11 @@ _MORE: Final = 10_000  # bytes of the form around the document
 
 def blank(ask: Ask) -> Shown:
     return _shown(ask, "", None, None)
+
+
+def present(ask: Ask) -> Sent:
+    """By POST, since the log says that it was taken."""
+    return Sent(documents.present(ask.desk, ask.viewer), documents.MEDIA, "registry.yaml")
 
 
 def preview(ask: Ask) -> Shown:
@@ -63,6 +68,7 @@ def _shown(ask: Ask, text: str, applied: Applied | None, failure: Failure | None
 _UPLOAD: Final = documents.MOST + _MORE
 PAGES = (
     Page("/registry/document", blank, May.REGISTRY, N_("Registry document"), Menu.OPERATION),
+    Page("/registry/document/present", present, May.REGISTRY, method="POST", operation="readDocument"),
     Page(
         "/registry/document",
         preview,

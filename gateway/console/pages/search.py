@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
 from contracts.base.errors import Failure
 from gateway.audit.search.fields import KINDS, OUTCOMES
 from gateway.audit.search.search import Page as Found
+from gateway.audit.search.search import Query
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
 from gateway.console.work import exporting, finding, saved, searching
+from gateway.console.work.headers import CODES
 from gateway.console.work.searching import Filter
+from gateway.registry.snapshot import Snapshot
 
 HERE: Final = "/console/search"
 LABELS: Final = {
@@ -49,8 +53,10 @@ def search(ask: Ask) -> Shown:
     unended = None  # the same search with what has no end of that kind: readings, acts of people
     if query is not None and query.agency and query.outcome == "ok" and query.role in (None, "owner", "reader"):
         unended = f"{HERE}?{urlencode({**given.given, 'outcome': '', 'kind': _UNENDED})}"
-    known, scope = ask.desk.services.registry.snapshot.agencies, ask.viewer.account.scope
+    snapshot, scope = ask.desk.services.registry.snapshot, ask.viewer.account.scope
+    known = snapshot.agencies
     values = {
+        "sides": _sides(given.given, snapshot, query) if query is not None and query.agency in known else (),
         "given": given.given,
         "address": urlencode(given.given),
         "rows": searching.rows(found.hits),
@@ -73,6 +79,20 @@ def search(ask: Ask) -> Shown:
     return Shown("search.html", values, 200 if failure is None else failure.status)
 
 
+def _sides(given: Mapping[str, str], snapshot: Snapshot, query: Query) -> list[tuple[str, str, str]]:
+    """Other questions about the agency of a search: what it did, its data, and refused attempts on its data.
+
+    A refusal names no owner, since nothing was called. So the attempts are those on contracts that the agency provides.
+    """
+    same = {name: text for name, text in given.items() if name in ("agency", "from", "to", "outcome", "order")}
+    found = [(role, "", {**same, "role": role}) for role in ("caller", "owner") if query.role != role]
+    when = {name: text for name, text in same.items() if name in ("from", "to")}
+    if query.agency is not None:
+        names = searching.provided(snapshot, query.agency)
+        found += [("refused", name, {**when, "outcome": "refused", "contract": name}) for name in names]
+    return [(what, name, f"{HERE}?{urlencode(asked)}") for what, name, asked in found]
+
+
 def go(ask: Ask) -> Moved:
     """The search box: takes any id to where it belongs."""
     return Moved(finding.find(ask.desk, ask.viewer, ask.query.get("q", "").strip()[:200]).address)
@@ -81,7 +101,8 @@ def go(ask: Ask) -> Moved:
 def export(ask: Ask) -> Sent:
     form, given = ask.field("form", 10), Filter.of(ask.form)
     query = given.query(ask.desk, ask.viewer)
-    table = exporting.export(ask.desk, ask.viewer, query, form, ask.reason(), ask.now)
+    named = None if ask.form.get("header") == CODES else ask.language
+    table = exporting.export(ask.desk, ask.viewer, query, form, ask.reason(), named)
     return Sent(table.content, table.media_type, f"log.{form}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ from gateway.console.work.searching import Filter
 _HERE = "/console/transfers"
 _KINDS = {"ok": "good", "repeated": "good", "queued": "warn", "in-doubt": "warn", "failed": "bad", "refused": "bad"}
 _ZIP = "application/zip"
+_SIGNED = ("intent", "outcome")  # entries whose messages somebody signed
 
 
 def transfer(ask: Ask) -> Shown:
@@ -36,6 +38,8 @@ def transfer(ask: Ask) -> Shown:
         "why": why,
         "proofs": found,
         "beside": [each.index for each in steps if each.index is not None and each.index not in covered],
+        "lists": proofs.lists(ask.desk),
+        "last": max((_seconds(each.facts.at) for each in steps if each.facts.kind in _SIGNED), default=0.0),
         "queue": told.queue_words(seen.journey.queue) if seen.journey.queue is not None else None,
         "state": told.words(f"state.{seen.journey.row['state']}") if seen.journey.row is not None else None,
         "earlier": None,
@@ -146,6 +150,13 @@ def _step(step: Step) -> dict[str, Any]:
         "faults": refusals.faults_of(kept),
         "more": kept.get("more"),
     }
+
+
+def _seconds(at: str) -> float:
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _neighbour(found: tuple[str, int] | None, given: Filter) -> str | None:

@@ -17,6 +17,7 @@ from gateway.console.accounts.provider import Provider
 from gateway.console.accounts.records import Viewer
 from gateway.console.accounts.signing_in import SignIn
 from gateway.console.site.live import Hub
+from gateway.console.work.feeds import Following
 from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
@@ -46,6 +47,14 @@ class Desk:
     @cached_property
     def sealer(self) -> secrets.Sealer:
         return secrets.Sealer(self.hash_key)
+
+    @cached_property
+    def feeds(self) -> Following:
+        """The readings of feeds by people."""
+        services = self.services
+        return Following(
+            services.engine, services.registry, services.readers, services.settings, lambda: services.clock()
+        )
 
     @cached_property
     def seal(self) -> Seal:

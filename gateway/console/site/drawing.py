@@ -28,7 +28,7 @@ def bars(rows: Sequence[tuple[str, float]], label: str, width: int = 640) -> Mar
     """Horizontal bars with their names and values."""
     if not rows:
         return Markup("")
-    line, left, right = 26, 190, 64
+    line, left, right = 26, 230, 64
     top = max(value for _, value in rows) or 1.0
     drawn = Markup("").join(
         Markup(

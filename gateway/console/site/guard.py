@@ -66,6 +66,11 @@ def check_origin(request: Request, base: str = "") -> None:
         raise CONSOLE_ORIGIN()
 
 
+def is_own(request: Request) -> bool:
+    """Whether a page of this site asks, or the person himself."""
+    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+
+
 def check_token(form: Mapping[str, str], csrf: str) -> None:
     """Raises `console.origin`."""
     if not csrf or not hmac.compare_digest(form.get("csrf", "").encode(), csrf.encode()):

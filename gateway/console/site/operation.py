@@ -7,7 +7,9 @@ A person calls it with a token of his account. The token has his roles of this m
 Invariant: the token and the permission are checked in `prover`, before parameters and body are looked at.
 Invariant: a token never approves, and makes no token. An approval needs the officer's own key or passkey, and tokens
   are made by a session or at the host.
-Invariant: no cookie is looked at, so no page of another site can use somebody's session here.
+Invariant: no cookie is looked at, so no page of another site can use somebody's session here. The one exception is a
+  feed, which a browser follows at an address of the pages: the application hands its session over (SESSION), for
+  requests of this site that only read.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from contracts.base.times import rfc3339
@@ -33,6 +36,7 @@ from gateway.transfer.stages import Received
 
 SCHEME: Final = "person"
 MAY: Final = "x-lgsp-may"
+SESSION: Final = "lgsp.session"  # in the scope: the token of a session at the pages
 _LONGEST: Final = 200  # characters of `authorization`
 _JSON: Final = {"content-type": "application/json"}
 
@@ -47,6 +51,7 @@ class Asked:
     body: Any
     source: str
     now: float
+    still: Callable[[], Viewer | None] = lambda: None  # who has the same token or session now; it runs in a thread
 
     def reason(self) -> str:
         """The reason of an act, the body's `reason`. Raises `console.reason`."""
@@ -80,17 +85,11 @@ def prover(desk: Desk, document: Mapping[str, Any]) -> Prove:
     """Says who calls, by his token. Raises `login.needed`, `console.forbidden`."""
     needed = permissions(document)
 
-    def find(token: str) -> Viewer | None:
-        with desk.accounts() as rows:
-            return sessions.of_token(rows, token, desk.now())
-
     async def prove(call: Call, received: Received, operation: str) -> Viewer:
-        given = received.headers.get("authorization", "")
-        scheme, _, token = given.partition(" ")
         viewer = None
-        if scheme.lower() == "bearer" and len(given) <= _LONGEST:
+        if SESSION in call.scope or "authorization" in received.headers:
             owner = ApiRequest(call, received).owner
-            viewer = await desk.services.readers.run(owner, find, token.strip())
+            viewer = await desk.services.readers.run(owner, _find, desk, call.scope.get(SESSION), received)
         if viewer is None:
             raise LOGIN_NEEDED()
         if (may := needed[operation]) not in viewer.account.may:
@@ -98,6 +97,18 @@ def prover(desk: Desk, document: Mapping[str, Any]) -> Prove:
         return viewer
 
     return prove
+
+
+def _find(desk: Desk, session: str | None, received: Received) -> Viewer | None:
+    """Who has this session, or the token of the request. It runs in a thread."""
+    if session is not None:
+        return desk.viewer(session, touch=False)
+    given = received.headers.get("authorization", "")
+    scheme, _, token = given.partition(" ")
+    if scheme.lower() != "bearer" or len(given) > _LONGEST:
+        return None
+    with desk.accounts() as rows:
+        return sessions.of_token(rows, token.strip(), desk.now())
 
 
 def handlers(desk: Desk, document: Mapping[str, Any], operations: Mapping[str, Operation]) -> dict[str, Handler]:
@@ -117,6 +128,7 @@ def _handler(desk: Desk, function: Operation, status: int) -> Handler:
             body=request.json,
             source=request.received.source,
             now=desk.now(),
+            still=partial(_find, desk, request.call.scope.get(SESSION), request.received),
         )
         value = await services.readers.run(request.owner, function, asked)
         if isinstance(value, Reply):

@@ -24,7 +24,7 @@ from contracts.base.phrases import vietnamese
 from contracts.base.words import Language
 from gateway.audit.search.steps import kind_words
 from gateway.console.site import drawing
-from security.grants.windows import civil
+from security.grants.windows import civil, first_day, last_day
 
 DOMAIN: Final = "console"
 LOCALE: Final = Path(__file__).resolve().parents[2] / "locale"
@@ -42,6 +42,8 @@ HEADERS: Final = {
     "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
     "cache-control": "no-store",
 }
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d(T|\Z)")
+_DAY_LENGTH: Final = len("2026-11-27")
 _CODED: Final = re.compile(r"`([^`]+)`")
 STATIC: Final = {
     "console.css": "text/css",
@@ -64,6 +66,9 @@ def environment(language: Language) -> Environment:
     translations = gettext.translation(DOMAIN, LOCALE, [language], fallback=True)
     made.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     made.filters["local"] = partial(local, language)
+    made.filters["day"] = partial(day, language)
+    made.filters["first_day"] = lambda since: day(language, first_day(since))
+    made.filters["last_day"] = lambda until: day(language, last_day(until))
     made.filters["number"] = partial(number, language)
     made.filters["breakable"] = breakable
     made.filters["coded"] = coded
@@ -94,6 +99,19 @@ def local(language: Language, at: float | str) -> str:
     except ValueError:
         return text
     return f"{day:%d/%m/%Y %H:%M:%S}" if language == "vi" else f"{day:%Y-%m-%d %H:%M:%S}"
+
+
+def day(language: Language, text: str) -> str:
+    """A day as `2026-11-27`, or a moment, as people write it; another text as it is."""
+    if _DAY.match(text) is None:
+        return text
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if len(text) > _DAY_LENGTH:
+        return local(language, text)
+    return f"{at:%d/%m/%Y}" if language == "vi" else f"{at:%Y-%m-%d}"
 
 
 def number(language: Language, value: float) -> str:

@@ -30,6 +30,7 @@ from gateway.console.site import guard, live
 from gateway.console.site.desk import Desk
 from gateway.console.site.page import Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import HEADERS, STATIC, asset, failure_values, render
+from gateway.console.site.returning import given_back
 
 HOME = "/console"
 _LANGUAGE = "lgsp-language"
@@ -86,10 +87,22 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         origin=guard.origin_of(request),
         files=files,
     )
-    answer = await asyncio.to_thread(page.view, ask)
+    try:
+        answer = await asyncio.to_thread(page.view, ask)
+    except Failure as failure:
+        if page.method == "POST" and (given := await asyncio.to_thread(_given_back, ask, failure, request)) is not None:
+            return given
+        raise
     if isinstance(answer, Live):
         return _stream(desk, answer, request, token)
     return await asyncio.to_thread(_response, answer, ask, page)
+
+
+def _given_back(ask: Ask, failure: Failure, request: Request) -> Response | None:
+    """The page of a refused form, with what was typed."""
+    referer, values = request.headers.get("referer", ""), frame(ask.desk, ask.viewer)
+    found = given_back(ask, failure, request.url.path, referer, values)
+    return None if found is None else HTMLResponse(found.html, found.status, headers=_headers(ask.language))
 
 
 def _stream(desk: Desk, answer: Live, request: Request, token: str) -> Response:
@@ -136,8 +149,12 @@ def shown(
     return HTMLResponse(
         render(answer.template, language, values),
         answer.status,
-        headers={**HEADERS, "content-language": language, "vary": "accept-language, cookie"},
+        headers=_headers(language),
     )
+
+
+def _headers(language: Language) -> dict[str, str]:
+    return {**HEADERS, "content-language": language, "vary": "accept-language, cookie"}
 
 
 def frame(desk: Desk, viewer: Viewer | None) -> dict[str, Any]:
@@ -150,7 +167,7 @@ def frame(desk: Desk, viewer: Viewer | None) -> dict[str, Any]:
     ]
     settings = desk.services.settings
     alarm = None if viewer is None else desk.log_alarm()
-    shared = {"instance": settings.name, "kind": settings.kind, "home": HOME, "log_alarm": alarm}
+    shared = {"instance": settings.name, "kind": settings.kind, "home": HOME, "log_alarm": alarm, "form_refused": None}
     return {"viewer": viewer, "may": may, "menu": menu, **shared}
 
 

@@ -3,7 +3,8 @@
 
 // A part with data-live="/console/…" is replaced by the same part of that page when the server says that it changed, and
 // with it the parts that name it in data-with. What names it in data-after, such as a form, is replaced at the end alone.
-// A page that nobody looks at has no stream, and a part in which somebody writes stays as it is.
+// What a reader has opened stays open. A page that nobody looks at has no stream, and a part in which somebody writes
+// stays as it is.
 function follow(part) {
   let source = null;
   let seen = "";
@@ -16,7 +17,7 @@ function follow(part) {
     document.removeEventListener("visibilitychange", turned);
   };
   const turned = () => (document.hidden ? close() : open());
-  const named = (how) => document.querySelectorAll(`[data-${how}="${part.id}"]`);
+  const named = (how) => document.querySelectorAll(`[data-${how}~="${part.id}"]`);
   const renew = async (...parts) => {
     const headers = { accept: "text/html", "lgsp-live": "1" };
     const answer = await fetch(location.href, { credentials: "same-origin", headers });
@@ -26,6 +27,10 @@ function follow(part) {
       const fresh = page.getElementById(each.id);
       const writing = each.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
       for (const table of fresh?.querySelectorAll(".scroll table") ?? []) stack(table);
+      const opened = new Set([...each.querySelectorAll("details[open] > summary")].map((one) => one.textContent));
+      for (const one of fresh?.querySelectorAll("details > summary") ?? []) {
+        if (opened.has(one.textContent)) one.parentElement.open = true;
+      }
       if (fresh && !writing && fresh.innerHTML !== each.innerHTML) each.replaceChildren(...fresh.childNodes);
     }
   };

@@ -153,12 +153,17 @@ class Changes(NamedTuple):
     next: str | None
 
 
-def changes(desk: Desk, viewer: Viewer, since: float | None, cursor: str | None) -> Changes:
-    """Every change of registry, access and contracts since a time, newest first. Raises `console.forbidden`."""
+def changes(desk: Desk, viewer: Viewer, span: tuple[float | None, float | None], cursor: str | None) -> Changes:
+    """Every change of registry, access, contracts, accounts, own keys and settings within a span, newest first.
+
+    Either end of the span may be open. Raises `console.forbidden`.
+    """
     if viewer.account.scope is not None:  # a change concerns everybody
         raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=May.ACCESS)
     with reading(desk.services.engine) as connection:
-        found = search(connection, Query(kind="change", since=since), limit=CHANGES, cursor=cursor)
+        found = search(
+            connection, Query(kind="change,keys,settings", since=span[0], until=span[1]), limit=CHANGES, cursor=cursor
+        )
     rows = []
     for each in found.hits:
         facts = json.loads(each.entry).get("facts", {})

@@ -106,6 +106,14 @@ def end_passkey(desk: Desk, viewer: Viewer, mark: str, *, revoked: bool, reason:
         deciding.record(act, changes, now, viewer.actor, reason=reason)
 
 
+def revoke_passkey(desk: Desk, viewer: Viewer, mark: str, reason: str) -> None:
+    """Of any officer, since somebody else may have it: nothing that it approved counts. Raises `registry.unknown`."""
+    now = desk.now()
+    with _changing(desk) as act:
+        changes = passkeys.end(act.connection, mark, revoked=True, now=now)
+        deciding.record(act, changes, now, viewer.actor, reason=reason)
+
+
 def _check_scope(viewer: Viewer, grant: Grant) -> None:
     """Somebody who sees his own agency only proposes and restricts its own grants."""
     scope = viewer.account.scope

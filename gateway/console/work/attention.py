@@ -7,23 +7,24 @@ Invariant: who sees one agency gets counts of that agency alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from statistics import median
 from typing import Final
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
-from gateway.audit.search.fields import word
+from gateway.audit.search.fields import OUTCOMES, word
 from gateway.audit.search.search import first_at
 from gateway.console.site.desk import Desk
+from gateway.console.work.months import Span
 from gateway.console.work.tally import tally_of
 from gateway.journal.schema import tables
 from gateway.registry.records import ACTIVE
 from gateway.registry.snapshot import Snapshot
-from security.grants.windows import VIETNAM, first_day
+from security.grants.windows import VIETNAM
 
 DAYS: Final = 7
 DAY: Final = 86_400.0
@@ -33,6 +34,7 @@ _LEAST: Final = 20  # calls below which nothing is unusual
 _TIMES: Final = 3.0
 _LEAST_DAYS: Final = 3
 _index: Final = tables.log_index.c
+_TAKEN: Final = _index.kind + 0 == word("intent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +48,46 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Denials:
-    """Of the last days; `capped`: only the newest were counted. `since` is the first day, for a search of the same."""
+    """Of a span; `capped`: only the newest were counted. `since` and `until` are its first and last day, for a search
+    of the same; `until` is "" if it goes on.
+    """
 
     rows: tuple[Denied, ...]
     total: int
     capped: bool
     since: str
+    until: str = ""
 
-    def by_code(self) -> list[tuple[str, float]]:
-        return self._summed([(each.code, each.entries) for each in self.rows])
-
-    def by_agency(self) -> list[tuple[str, float]]:
-        return self._summed([(each.agency or "–", each.entries) for each in self.rows])
-
-    @staticmethod
-    def _summed(pairs: Sequence[tuple[str, int]]) -> list[tuple[str, float]]:
+    def by_code(self) -> list[tuple[str, int]]:
+        """All of them, by reason; the most first."""
         counts = Counter[str]()
-        for name, number in pairs:
-            counts[name] += number
-        return [(name, float(number)) for name, number in counts.most_common(8)]
+        for each in self.rows:
+            counts[each.code] += each.entries
+        return counts.most_common()
+
+    def by_agency(self) -> list[tuple[str | None, int]]:
+        """The same by agency."""
+        counts = Counter[str | None]()
+        for each in self.rows:
+            counts[each.agency] += each.entries
+        return counts.most_common()
+
+    def cell(self, code: str, agency: str | None) -> int:
+        return sum(each.entries for each in self.rows if (each.code, each.agency) == (code, agency))
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Requests of an agency: in the same span of each of the last seven days, oldest first, and today."""
+    """Requests of an agency that were taken: in the same span of each of the last seven days, oldest first, and today.
+    `refused`: those of today's span that were refused.
+    """
 
     agency: str
     days: tuple[int, ...]
     today: int
     usual: float
     unusual: str  # more | less | empty
+    refused: int = 0
 
     @property
     def counts(self) -> tuple[float, ...]:
@@ -108,10 +120,12 @@ def first_of(now: float, days: int) -> float:
     return _midnight(now) - (days - 1) * DAY
 
 
-def denials(connection: Connection, desk: Desk, scope: str | None, now: float, days: int = DAYS) -> Denials:
-    size, begins = _size(connection), first_of(now, days)
-    since = first_at(connection, begins, 0, size)
-    pairs, capped = tally_of(desk.services.engine).refusals(connection, since, size)
+def denials(connection: Connection, desk: Desk, scope: str | None, now: float, span: Span | None = None) -> Denials:
+    """Of the last `DAYS` days, if no span is given."""
+    size, span = _size(connection), span or Span(first_of(now, DAYS))
+    since = first_at(connection, span.begins, 0, size)
+    until = size if span.ends is None else first_at(connection, span.ends, since, size)
+    pairs, capped = tally_of(desk.services.engine).refusals(connection, since, until)
     codes, agencies = codes_by_digest(), _agencies(desk.services.registry.snapshot)
     rows = [
         Denied(codes.get(code or 0, "…"), None if agency is None else agencies.get(agency, "…"), number)
@@ -120,7 +134,7 @@ def denials(connection: Connection, desk: Desk, scope: str | None, now: float, d
     ]
     rows.sort(key=lambda each: (-each.entries, each.code, each.agency or ""))
     total = sum(each.entries for each in rows)
-    return Denials(tuple(rows), total, capped, first_day(begins))
+    return Denials(tuple(rows), total, capped, span.first, span.last)
 
 
 def volumes(connection: Connection, desk: Desk, scope: str | None, now: float) -> Volumes:
@@ -138,15 +152,16 @@ def volumes(connection: Connection, desk: Desk, scope: str | None, now: float) -
     whole = sum(1 for each in begins[:-1] if oldest is not None and each + spent - length >= oldest)
     agencies = _agencies(desk.services.registry.snapshot)
     counted = [_counted(connection, start, end) for start, end in zip(starts, ends, strict=True)]
+    refused = _counted(connection, starts[-1], ends[-1], _index.outcome == OUTCOMES["refused"])
     rows = []
-    for mark in {mark for each in counted for mark in each}:
+    for mark in {mark for each in (*counted, refused) for mark in each}:
         code = agencies.get(mark)
         if code is None or scope not in (None, code):
             continue
         *before, today = [each[mark] for each in counted]
         usual = float(median(before[DAYS - whole :])) if whole else 0.0
-        rows.append(Volume(code, tuple(before), today, usual, _unusual(today, usual, whole)))
-    rows.sort(key=lambda each: (not each.unusual, -max(each.today, each.usual), each.agency))
+        rows.append(Volume(code, tuple(before), today, usual, _unusual(today, usual, whole), refused[mark]))
+    rows.sort(key=lambda each: (not each.unusual, -max(each.today, each.usual), -each.refused, each.agency))
     return Volumes(tuple(rows), begins[-1] + spent - length, now, whole)
 
 
@@ -172,12 +187,10 @@ def _midnight(now: float) -> float:
     return datetime.fromtimestamp(now, VIETNAM).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
-def _counted(connection: Connection, start: int, end: int) -> Counter[int]:
-    """Intents by the digest of the caller's agency. Rows that follow each other are read fast."""
+def _counted(connection: Connection, start: int, end: int, which: ColumnElement[bool] = _TAKEN) -> Counter[int]:
+    """Entries by the digest of the caller's agency. Rows that follow each other are read fast."""
     rows = connection.execute(
-        select(_index.agency, func.count())
-        .where(_index.idx >= start, _index.idx < end, _index.kind + 0 == word("intent"))
-        .group_by(_index.agency)
+        select(_index.agency, func.count()).where(_index.idx >= start, _index.idx < end, which).group_by(_index.agency)
     )
     return Counter({mark: int(number) for mark, number in rows if mark is not None})
 

@@ -66,7 +66,7 @@ class Numbers:
 
 
 class Row(NamedTuple):
-    """`ready`: what the registry says, else `failing` or `refused` if the log shows that, with the error code `why`."""
+    """`ready`: what the registry says, else what the log shows (`Seen.state`), with the error code `why`."""
 
     system: System
     agency: Agency | None
@@ -133,11 +133,11 @@ def board(desk: Desk, viewer: Viewer) -> Board:
 
 
 def unready(desk: Desk, viewer: Viewer) -> tuple[Unready, ...]:
-    """The systems that cannot call, or were seen to fail or to be refused."""
+    """The systems that cannot call, that were seen to fail or to be refused, or were never seen to work."""
     snapshot, now = desk.services.registry.snapshot, desk.now()
     systems = [each for each in snapshot.systems.values() if viewer.account.scope in (None, each.agency)]
     seen, ready = _seen(desk, [each.id for each in systems], now), snapshot.readiness(now)
-    found = (Unready(each, *_state(ready[each.id], seen[each.id])) for each in systems)
+    found = (Unready(each, *seen[each.id].state(ready[each.id])) for each in systems)
     return tuple(sorted((each for each in found if each.ready != "ready"), key=lambda one: one.system.id))
 
 
@@ -251,7 +251,7 @@ def _row(desk: Desk, system: System, counted: tuple[Numbers, int, Seen], now: fl
     """`counted`: its numbers, the messages that wait for it, and how it was seen to work."""
     snapshot, (numbers, waiting, seen) = desk.services.registry.snapshot, counted
     ends = [key.valid_until for key in snapshot.keys.values() if key.system == system.id and key.in_force(now)]
-    ready, why = _state(snapshot.readiness(now)[system.id], seen)
+    ready, why = seen.state(snapshot.readiness(now)[system.id])
     return Row(
         system=system,
         agency=snapshot.agency(system.agency),
@@ -267,15 +267,6 @@ def _row(desk: Desk, system: System, counted: tuple[Numbers, int, Seen], now: fl
 def _seen(desk: Desk, systems: Sequence[str], now: float) -> dict[str, Seen]:
     with reading(desk.services.engine) as connection:
         return observed(connection, systems, codes_by_digest(), now)
-
-
-def _state(ready: str, seen: Seen) -> tuple[str, str | None]:
-    """A system that may call is ready only if it was not seen to fail."""
-    if ready != "ready":
-        return ready, None
-    if seen.failing is not None:
-        return "failing", seen.failing
-    return ("refused", seen.refused) if seen.refused is not None else (ready, None)
 
 
 def _numbers(connection: Connection, now: float) -> tuple[Mapping[str, Numbers], float]:

@@ -1,4 +1,4 @@
-"""Registry documents: what one would change, and applying it, as `lgsp registry apply` does.
+"""Registry documents: the present one, what one would change, and applying it, as `lgsp registry apply` does.
 
 Invariant: what is applied is what was previewed. Invariant: who may not operate may propose alone: nothing of his
 document takes effect before officers have signed. Stand-in officers of a sandbox sign nothing here.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.console.accounts import store
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_FORM, DOCUMENT_OTHER
 from gateway.console.roles import May
@@ -15,11 +16,23 @@ from gateway.console.site.desk import Desk
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.changes import applying, deciding
 from gateway.registry.changes.applying import Applied
+from gateway.registry.changes.stating import document_text
 from gateway.registry.seals.revisions import revision
 from gateway.registry.seals.sealing import Seal, changing
 from security.pki.chains import Trust
 
 MOST: Final = 1_000_000  # bytes of a document
+MEDIA: Final = "application/yaml"  # RFC 9512
+
+
+def present(desk: Desk, viewer: Viewer) -> bytes:
+    """The registry as a document, to begin from. It leaves the page, so the log says so."""
+    with desk.reading() as connection:
+        text, number = document_text(connection), revision(connection)
+    with desk.writing() as connection:
+        facts = {"what": "registry-document", "revision": number}
+        store.note(connection, "export", facts, desk.now(), viewer.actor)
+    return text.encode()
 
 
 def preview(desk: Desk, text: str) -> Applied:

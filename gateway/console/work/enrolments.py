@@ -33,6 +33,8 @@ from gateway.registry.changes import enrolment, keys
 from gateway.registry.changes.enrolment import Wanted
 from gateway.registry.changes.enrolment_orders import END, KIND, MOST, Enrolment, Older, Piece
 from gateway.registry.changes.orders import Orders
+from gateway.registry.errors import REGISTRY_KEY_TAKEN
+from gateway.registry.parts.identities import ID_MAX, KEY_ID
 from gateway.registry.records import Use
 from gateway.transfer import entries
 from security.algorithms import PublicKey
@@ -41,6 +43,7 @@ from security.keys import UNREADABLE, load_certificate
 from security.pki.chains import authority_of
 
 USES: Final[tuple[Use, ...]] = ("tls", "sign", "encrypt")
+NO_IDS: Final[Mapping[Use, str]] = {}
 
 
 class Looked(NamedTuple):
@@ -77,23 +80,40 @@ def pieces(texts: Mapping[str, str]) -> dict[Use, str]:
     return given
 
 
-def look(desk: Desk, viewer: Viewer, id: str, given: Mapping[Use, str]) -> tuple[Looked, ...]:
+def named(texts: Mapping[str, str]) -> dict[Use, str]:
+    """The ids that the keys of a form are to have, by use; without one a key has the next of its system.
+
+    Raises `console.form`.
+    """
+    ids = {use: texts.get(f"{use}-id", "").strip() for use in USES}
+    for use, key in ids.items():
+        if key and (len(key) > ID_MAX or not KEY_ID.fullmatch(key)):
+            raise CONSOLE_FORM(field=f"{use}-id", why=f"{KEY_ID.pattern}, {ID_MAX} characters at most")
+    chosen = {use: key for use, key in ids.items() if key}
+    if len(set(chosen.values())) < len(chosen):
+        raise CONSOLE_FORM(field=f"{next(reversed(chosen))}-id", why="the same id for two keys")
+    return chosen
+
+
+def look(
+    desk: Desk, viewer: Viewer, id: str, given: Mapping[Use, str], ids: Mapping[Use, str] = NO_IDS
+) -> tuple[Looked, ...]:
     """Reads what is asked for, and checks it as the keeper will. Raises `console.no-page`."""
     board.system_of(desk, viewer, id)
     with desk.reading() as connection:
-        return tuple(_look(desk, connection, id, each) for each in _pieces(connection, id, given))
+        return tuple(_look(desk, connection, id, each) for each in _pieces(connection, id, given, ids))
 
 
 def ask(desk: Desk, viewer: Viewer, id: str, given: Mapping[Use, str], how: Mapping[str, str], reason: str) -> Job:
-    """Orders the certificates. `how`: `older`, and `until` for `until`.
+    """Orders the certificates. `how`: `older`, `until` for `until`, and `USE-id` for a key's own id.
 
     Raises `console.form`, `console.no-page`, and why a request cannot be answered.
     """
     board.system_of(desk, viewer, id)
     now = desk.now()
-    older, until = _older(how, now)
+    (older, until), ids = _older(how, now), named(how)
     with desk.writing() as connection:
-        wanted = _pieces(connection, id, given)
+        wanted = _pieces(connection, id, given, ids)
         for piece in wanted:
             if (failure := _look(desk, connection, id, piece).failure) is not None:
                 raise failure
@@ -202,19 +222,23 @@ def _older(how: Mapping[str, str], now: float) -> tuple[Older, int | None]:
     return Older.UNTIL, int(until)
 
 
-def _pieces(connection: Connection, id: str, given: Mapping[Use, str]) -> list[Piece]:
-    """With the ids that the keys will get: no order that waits was promised the same."""
+def _pieces(connection: Connection, id: str, given: Mapping[Use, str], ids: Mapping[Use, str]) -> list[Piece]:
+    """With the ids that the keys will get. A next id is one that no order that waits was promised."""
     promised = [
         piece["key"]
         for job in jobs.running(connection, KIND)
         for piece in job.facts.get("order", {}).get("pieces", ())
         if job.subject == id
     ]
-    return [Piece(use, enrolment.next_id(connection, id, use, promised), pem) for use, pem in given.items()]
+    return [
+        Piece(use, ids.get(use) or enrolment.next_id(connection, id, use, promised), pem) for use, pem in given.items()
+    ]
 
 
 def _look(desk: Desk, connection: Connection, id: str, piece: Piece) -> Looked:
     try:
+        if (holder := keys.system_of(connection, piece.key)) is not None:
+            raise REGISTRY_KEY_TAKEN(id=piece.key, system=holder)
         if piece.is_request:
             request = x509.load_pem_x509_csr(piece.pem.encode("ascii"))
             asked = enrolment.checked(connection, Wanted(id, piece.use, piece.key), piece.pem.encode("ascii"))

@@ -15,7 +15,8 @@ from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
-from gateway.console.work import access, attention, draft_rows, waiting
+from gateway.console.work import access, attention, draft_rows, pushes, waiting
+from gateway.console.work.months import Span, span_of
 from gateway.delivery import listing
 from gateway.journal.schema import tables
 
@@ -25,7 +26,7 @@ LISTS = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
 
 class Needs(NamedTuple):
     """`queue`: messages by list, each up to `listing.COUNTED`. `approvals`: proposals that wait for signatures.
-    `drafts`: contracts that another person handed in.
+    `drafts`: contracts that another person handed in. `pushes`: subscriptions whose receivers failed for too long.
     """
 
     queue: Mapping[str, int] | None
@@ -36,6 +37,7 @@ class Needs(NamedTuple):
     refusals: tuple[Logged, ...] | None
     denials: attention.Denials | None
     volumes: attention.Volumes | None
+    pushes: int | None
 
 
 def mark(desk: Desk) -> object:
@@ -43,18 +45,20 @@ def mark(desk: Desk) -> object:
     registry, now = desk.services.registry.snapshot, desk.now()
     with desk.reading() as connection:
         size = connection.scalar(select(func.max(tables.log_entry.c.idx)))
-        queue = [listing.count(connection, each) for each in LISTS]
+        queue = [*(listing.count(connection, each) for each in LISTS), pushes.paused(connection)]
     return size, queue, registry.revision, sorted(registry.readiness(now).items()), desk.vitals.pulse_now().keepers > 0
 
 
-def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
-    """`days`: the span of the counted refusals."""
+def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS, month: str = "") -> Needs:
+    """`days` or, if it is given, `month` is the span of the counted refusals. Raises `console.form`."""
     may, scope, now = viewer.account.may, viewer.account.scope, desk.now()
     snapshot = desk.services.registry.snapshot
-    queue = approvals = drafts = review = ending = refusals = denials = volumes = None
+    span = span_of(month) if month else Span(attention.first_of(now, days))
+    queue = pushed = approvals = drafts = review = ending = refusals = denials = volumes = None
     with desk.reading() as connection:
         if May.QUEUE in may:
             queue = {each: listing.count(connection, each) for each in LISTS}
+            pushed = pushes.paused(connection)
         if May.ACCESS in may:
             approvals = len(waiting.every(connection, snapshot, scope, now))
         if May.CONFIRM in may:
@@ -67,7 +71,7 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
         with reading(desk.services.engine) as connection:
             query = Query(outcome="refused", agency=scope, since=attention.first_of(now, attention.DAYS))
             refusals = search(connection, query, limit=_REFUSALS).hits
-            denials = attention.denials(connection, desk, scope, now, days)
+            denials = attention.denials(connection, desk, scope, now, span)
             volumes = attention.volumes(connection, desk, scope, now)
     return Needs(
         queue=queue,
@@ -78,4 +82,5 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS) -> Needs:
         refusals=refusals,
         denials=denials,
         volumes=volumes,
+        pushes=pushed,
     )

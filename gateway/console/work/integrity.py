@@ -17,25 +17,27 @@ from typing import IO, Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 
+from gateway.audit.log import origins
+from gateway.audit.log.origins import Ended
+from gateway.audit.verify import recording
+from gateway.audit.verify.recording import Found
 from gateway.audit.witnessing.config import witness_states
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
 from gateway.journal import jobs
-from gateway.journal.append import append
-from gateway.journal.jobs import DONE, RUNNING, Job
+from gateway.journal.jobs import RUNNING, Job
 from gateway.journal.log_checks import KIND
 from gateway.journal.schema import tables
-from gateway.transfer import entries
+from gateway.keys.keyring import Keyring
 
 THREAD: Final = "log check"
 SILENT: Final = 60.0
 BEAT: Final = 2.0  # seconds between two looks at the child
-MOST: Final = 200  # findings that are kept
 _SHOWN: Final = 5
 
 
 class Integrity(NamedTuple):
-    """`interrupted`: the newest check did not come to its end."""
+    """`ended` are logs before this one; `vkey` verifies this one. `interrupted`: the newest check did not end."""
 
     size: int
     pending: int
@@ -45,6 +47,8 @@ class Integrity(NamedTuple):
     checkpoints: tuple[Any, ...]
     cosigned: tuple[Any, ...]
     stamps: tuple[Any, ...]
+    ended: tuple[Ended, ...]
+    vkey: str
     checks: tuple[Job, ...]
     interrupted: bool
 
@@ -73,12 +77,22 @@ def integrity(desk: Desk) -> Integrity:
             ),
             stamps=tuple(
                 connection.execute(
-                    select(stamp.size, stamp.authority, stamp.time).order_by(stamp.id.desc()).limit(_SHOWN)
+                    select(stamp.id, stamp.size, stamp.authority, stamp.time).order_by(stamp.id.desc()).limit(_SHOWN)
                 )
             ),
+            ended=origins.ended(connection),
+            vkey=_vkey(desk),
             checks=tuple(checks),
             interrupted=bool(checks) and _interrupted(checks[0], desk.now()),
         )
+
+
+def _vkey(desk: Desk) -> str:
+    """The key that verifies the log; empty where its file cannot be read."""
+    try:
+        return Keyring(desk.services.settings).log_vkey.read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def verify(desk: Desk, viewer: Viewer) -> Job:
@@ -95,7 +109,7 @@ def verify(desk: Desk, viewer: Viewer) -> Job:
 
 def command(desk: Desk) -> list[str]:
     return [
-        *(sys.executable, "-m", "gateway", "audit", "verify", "--json"),
+        *(sys.executable, "-m", "gateway", "audit", "verify", "--json", "--no-record"),
         *("--data", str(desk.services.settings.data)),
     ]
 
@@ -148,10 +162,5 @@ def _end(desk: Desk, job: Job, output: bytes, code: int) -> None:
             wrong.append(str(result["error"].get("what")))
     except (ValueError, KeyError, TypeError, AttributeError):
         result, ok, wrong = {}, False, [f"the verification ended with {code} and told nothing"]
-    found: dict[str, Any] = {"ok": ok, "size": result.get("size"), "wrong": wrong[:MOST], "more": len(wrong[MOST:])}
-    now = desk.now()
     with desk.writing() as connection:
-        jobs.change(connection, job, now, DONE, **found)
-        facts = {"job": job.id, "ok": ok, "size": result.get("size"), "wrong": len(wrong)}
-        known = {name: value for name, value in facts.items() if value is not None}
-        append(connection, [entries.note(KIND, known, now, actor=job.actor)])
+        recording.end(connection, job, desk.now(), Found(ok, result.get("size"), wrong))

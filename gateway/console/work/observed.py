@@ -7,15 +7,17 @@ Invariant: the cost is a few rows of an index for each system, whatever the size
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from adapters.errors import SOUND
 from gateway.audit.search.fields import OUTCOMES, word
 from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.journal.schema import tables
+from gateway.registry.changes.keys import SUPERSEDED as REPLACED
+from gateway.registry.records import REVOKED
 
 LAST: Final = 3  # results in a row that make a judgement; fewer, if there are no more
 FRESH: Final = 7 * 86_400.0  # seconds after which a refusal says nothing of a caller
@@ -30,32 +32,72 @@ _OK: Final = OUTCOMES["ok"]
 class Seen(NamedTuple):
     """`failing`: the code of the newest failure, if the last calls to it failed. `refused`: of the newest refusal, if
     its last requests were refused. Times are those of the newest result and request; None if there is none.
+
+    `worked`: when it was last seen to work, by a request that was taken or a call that it answered. `unseen`: that is
+    in no entry of the log. `revoked`: when a key of it was last revoked, other than to replace it.
     """
 
     failing: str | None = None
     refused: str | None = None
     called: float | None = None
     asked: float | None = None
+    worked: float | None = None
+    unseen: bool = False
+    revoked: float | None = None
+
+    def state(self, ready: str) -> tuple[str, str | None]:
+        """What is known, and the error code of it. A system that may call is ready only if it was seen to work."""
+        if ready != "ready":
+            return ready, None
+        if self.failing is not None:
+            return "failing", self.failing
+        if self.refused is not None:
+            return "refused", self.refused
+        if self.revoked is not None and self.revoked >= (self.worked or 0.0):
+            return "key-revoked", None
+        return ("unseen" if self.unseen else ready), None
 
 
-def observed(connection: Connection, systems: Iterable[str], codes: Mapping[int, str], now: float) -> dict[str, Seen]:
+def observed(connection: Connection, systems: Sequence[str], codes: Mapping[int, str], now: float) -> dict[str, Seen]:
     """By system. `codes` are the error codes by their digests. The connection is one of `reading`."""
-    return {each: _seen(connection, each, codes, now) for each in systems}
+    revoked = _revoked(connection)
+    return {each: _seen(connection, each, codes, now)._replace(revoked=revoked.get(each)) for each in systems}
 
 
 def _seen(connection: Connection, system: str, codes: Mapping[int, str], now: float) -> Seen:
     results = _newest(connection, "provider", system, _RESULTS)
     requests = _newest(connection, "system", system, _REQUESTS)
     called, asked = (_time(connection, rows[0].idx) if rows else None for rows in (results, requests))
-    failures = [each for each in (_failure(row, codes) for row in results) if each is not None][:LAST]
-    refusals = [codes.get(row.failure, "…") if row.outcome == _REFUSED else "" for row in requests][:LAST]
+    ended = [_failure(row, codes) for row in results]
+    failures = [each for each in ended if each is not None][:LAST]
+    refusals = [codes.get(row.failure, "…") if row.outcome == _REFUSED else "" for row in requests]
     recent = asked is not None and now - asked < FRESH
+    works = [row.idx for row, code in zip((*results, *requests), (*ended, *refusals), strict=True) if code == ""]
     return Seen(
         failing=failures[0] if failures and all(failures) else None,
-        refused=refusals[0] if refusals and all(refusals) and recent else None,
+        refused=refusals[0] if refusals and all(refusals[:LAST]) and recent else None,
         called=called,
         asked=asked,
+        worked=_time(connection, max(works)) if works else None,
+        unseen=not works and max(len(results), len(requests)) < _LOOKS,  # else older entries may tell it
     )
+
+
+def _revoked(connection: Connection) -> dict[str, float]:
+    """When a key was last revoked here or by an outside authority, by system."""
+    key, status = tables.system_key.c, tables.certificate_status.c
+    here = select(key.system, key.revoked).where(
+        key.state == REVOKED, or_(key.reason.is_(None), key.reason != REPLACED)
+    )
+    outside = (
+        select(key.system, status.revoked)
+        .join_from(tables.system_key, tables.certificate_status, status.thumbprint == key.thumbprint)
+        .where(status.status == REVOKED, or_(status.reason.is_(None), status.reason != REPLACED))
+    )
+    times: dict[str, float] = {}
+    for system, at in (*connection.execute(here), *connection.execute(outside)):
+        times[system] = max(times.get(system, 0.0), at or 0.0)
+    return times
 
 
 def _failure(row: Any, codes: Mapping[int, str]) -> str | None:

@@ -23,6 +23,7 @@ from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_BODY_CLOSED, CONSOLE_FORM
 from gateway.console.site.desk import Desk
 from gateway.keys.keyring import Keyring
+from gateway.vault import attachments
 from gateway.vault.salting import unpack
 from gateway.vault.vault import GONE, Vault
 
@@ -98,10 +99,10 @@ def bodies(desk: Desk, opening: Opening) -> list[Body]:
     with desk.services.engine.connect() as connection:
         for part in opening.parts:
             try:
-                meta = vault.meta(connection, f"{opening.transfer}/{part}")
+                meta = attachments.meta(vault, connection, f"{opening.transfer}/{part}")
                 if meta is None:
                     continue
-                data, size = b"".join(vault.pieces(connection, meta, 0, MOST)), meta.size
+                data, size = b"".join(attachments.view(vault, connection, meta, 0, MOST)), meta.size
             except Failure as failure:
                 if failure.code not in GONE:
                     raise

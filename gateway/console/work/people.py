@@ -8,9 +8,8 @@ Invariant: the role officer is given only to who is an officer of the registry, 
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 
-from gateway.audit.search.known import MOST, meaning, names
+from gateway.audit.search.known import MOST, meaning, names, nearest, titled
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import ACCOUNT_NOT_OFFICER, ACCOUNT_OWN, CONSOLE_AMBIGUOUS_NAME, CONSOLE_UNKNOWN_NAME
 from gateway.console.roles import Role
@@ -45,6 +44,7 @@ def agency_of(desk: Desk, text: str) -> str:
     meant = meaning(known, text)
     if len(meant) == 1:
         return meant[0]
-    error = CONSOLE_AMBIGUOUS_NAME if meant else CONSOLE_UNKNOWN_NAME
-    near = meant[:MOST] or get_close_matches(text, known, 1, 0.0)
-    raise error(field="agency", name=text, near=", ".join(near) or "–")
+    if meant:
+        near = ", ".join(titled(each, known) for each in meant[:MOST])
+        raise CONSOLE_AMBIGUOUS_NAME(field="agency", name=text, near=near)
+    raise CONSOLE_UNKNOWN_NAME(field="agency", name=text, near=", ".join(nearest("agency", text, known).near) or "–")

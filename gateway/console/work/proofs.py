@@ -11,10 +11,11 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Final, NamedTuple
 
 import segno
 from markupsafe import Markup
+from sqlalchemy import func, select
 
 from gateway.audit.errors import AUDIT_NOT_LOGGED
 from gateway.audit.evidence import package as packages
@@ -25,10 +26,20 @@ from gateway.audit.log.transfer_proofs import text as base64_of
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
 from gateway.console.work.journeys import OWN
+from gateway.console.work.proof_readme import readme
+from gateway.journal.schema import tables
+from gateway.keeper.tasks.revocation_lists import EVERY
 from gateway.keys.keyring import Keyring
 
 _RECEIPT: Final = ("intent", "outcome", "refusal")
 _QR_BYTES: Final = 2_900  # of a code of the largest size, with the least error correction
+
+
+class Lists(NamedTuple):
+    """When the oldest of the keeper's revocation lists was signed, and when the keeper signs it again at the latest."""
+
+    signed: float
+    again: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +64,9 @@ def inclusions(desk: Desk, viewer: Viewer, transfer: str) -> list[Inclusion]:
 
 
 def archive(desk: Desk, viewer: Viewer, transfer: str) -> bytes:
-    """Each entry with its proof in both forms, the checkpoint, the log's key, and a script that needs openssl alone.
+    """Each entry with its proof in both forms, the checkpoint, the log's key, a script that needs openssl alone.
 
-    Raises `audit.not-logged`.
+    And how to check them, in both languages. Raises `audit.not-logged`.
     """
     found = inclusions(desk, viewer, transfer)
     files: dict[str, bytes] = {}
@@ -67,6 +78,8 @@ def archive(desk: Desk, viewer: Viewer, transfer: str) -> bytes:
         "by-hand.sh": resources.files("gateway.audit.evidence").joinpath("by-hand.sh").read_bytes(),
         "proof.json": json.dumps(as_json(transfer, found), ensure_ascii=False, indent=1).encode() + b"\n",
     }
+    names = [each.removesuffix(".tlog-proof") for each in files if each.endswith(".tlog-proof")]
+    files |= {name: text.encode() for name, text in readme(transfer, names).items()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in sorted(files.items()):
@@ -93,6 +106,13 @@ def package(desk: Desk, viewer: Viewer, transfer: str, reason: str, now: float) 
     request = Request(viewer.actor, reason, now)
     keyring = Keyring(desk.services.settings)
     return packages.as_zip(packages.create(desk.services.engine, keyring, transfer, request), f"package-{transfer}")
+
+
+def lists(desk: Desk) -> Lists | None:
+    """Those that a package has. One that is older than a signature leaves open whether its key was revoked then."""
+    with desk.reading() as connection:
+        signed = connection.scalar(select(func.min(tables.revocation_list.c.this_update)))
+    return None if signed is None else Lists(signed, signed + EVERY)
 
 
 def _receipt(of: Inclusion, title: str) -> Receipt:

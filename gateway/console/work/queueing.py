@@ -11,7 +11,7 @@ from gateway.console.site.desk import Desk
 from gateway.delivery import bulk, listing
 from gateway.delivery.bulk import REPEATABLE, Item, Preview, Progress
 from gateway.delivery.decisions import NOTES, Act, Decision, decide
-from gateway.delivery.listing import STATES, Listed, Message, Wanted
+from gateway.delivery.listing import STATES, Listed, Message, Standing, Wanted, standing
 from gateway.journal import jobs
 from gateway.journal.jobs import Job
 from gateway.journal.logged import Decided, FailedTries, decisions, failed_tries
@@ -42,6 +42,7 @@ class Seen(NamedTuple):
     message: Message
     failed: FailedTries
     decided: tuple[Decided, ...]
+    stands: Standing | None
 
 
 def wanted_of(given: Mapping[str, str]) -> Wanted:
@@ -89,7 +90,8 @@ def message(desk: Desk, transfer: str) -> Seen:
         if found is None:
             raise CONSOLE_NO_PAGE(path=transfer[:60])
         decided = decisions(connection, [transfer], frozenset(NOTES.values()))
-        return Seen(found, failed_tries(connection, transfer), tuple(decided))
+        stands = standing(connection, transfer)
+        return Seen(found, failed_tries(connection, transfer), tuple(decided), stands)
 
 
 def settle(desk: Desk, viewer: Viewer, given: tuple[str, str, str], *, unsent: bool = False) -> tuple[State, str]:

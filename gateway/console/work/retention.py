@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
+from contracts.base.errors import Theirs
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.desk import Desk
+from gateway.console.work.people import agency_of
 from gateway.console.work.searching import moment
 from gateway.journal.schema import tables
 from gateway.keeper.retention import holds, status
@@ -72,20 +75,16 @@ def kept(desk: Desk, *, counted: bool = False) -> Kept:
 def add(desk: Desk, viewer: Viewer, given: Mapping[str, str], reason: str) -> str:
     """Puts a hold in place; the keeper seals what it covers. Returns its name.
 
-    Raises `console.form`, `vault.hold-stands`, `vault.hold-too-late`, `vault.nothing-of`.
+    Raises `console.form`, `console.unknown-name`, `console.ambiguous-name`, `vault.hold-stands`,
+    `vault.hold-too-late`, `vault.nothing-of`.
     """
     hold = _hold(desk, viewer, given, reason)
-    snapshot = desk.services.registry.snapshot
+    if hold.agency is not None:
+        hold = replace(hold, agency=_agency(desk, hold.agency))
+    known = desk.services.registry.snapshot.contracts
     with desk.writing() as connection:
-        for name, value, known in (
-            ("agency", hold.agency, hold.agency in snapshot.agencies),
-            ("contract", hold.contract, hold.contract in snapshot.contracts),
-        ):
-            if value is None or known:
-                continue
-            alone = Hold(hold.name, reason, "", hold.since, **{name: value})  # type: ignore[arg-type]
-            if connection.scalar(select(tables.transfer.c.id).where(alone.covers()).limit(1)) is None:
-                raise CONSOLE_FORM(field=name, why="unknown")
+        if hold.contract not in (None, *known) and not _covers(connection, contract=hold.contract):
+            raise CONSOLE_FORM(field="contract", why="no such contract")
         holds.add(connection, hold)
     return hold.name
 
@@ -104,7 +103,7 @@ def confirm_clock(desk: Desk, viewer: Viewer) -> None:
 def _hold(desk: Desk, viewer: Viewer, given: Mapping[str, str], reason: str) -> Hold:
     texts = {name: given.get(name, "").strip() for name in ("name", "agency", "contract", "begins", "ends")}
     if HOLD_NAME.fullmatch(texts["name"]) is None:
-        raise CONSOLE_FORM(field="name", why=HOLD_NAME.pattern)
+        raise CONSOLE_FORM(field="name", why="small letters, digits and hyphens, 40 at most")
     ids = tuple(dict.fromkeys(given.get("transfers", "").split()))
     for id in ids:
         if len(ids) > MOST or _ID.fullmatch(id) is None:
@@ -128,6 +127,23 @@ def _hold(desk: Desk, viewer: Viewer, given: Mapping[str, str], reason: str) -> 
         begins=begins,
         ends=ends,
     )
+
+
+def _agency(desk: Desk, text: str) -> str:
+    """The code of an agency by its code or name; a text that the registry lacks may be that of old transfers."""
+    try:
+        return agency_of(desk, text)
+    except Theirs:
+        with desk.reading() as connection:
+            if _covers(connection, agency=text):
+                return text
+        raise
+
+
+def _covers(connection: Connection, *, agency: str | None = None, contract: str | None = None) -> bool:
+    """Whether a hold on it would cover a transfer."""
+    alone = Hold("-", "", "", 0.0, agency=agency, contract=contract)
+    return connection.scalar(select(tables.transfer.c.id).where(alone.covers()).limit(1)) is not None
 
 
 def _class(name: str, hold: str | None, lines: list[KeyLine], now: float) -> Class:

@@ -16,6 +16,7 @@ from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_AMBIGUOUS_NAME, CONSOLE_FORM, CONSOLE_OTHER_AGENCY, CONSOLE_UNKNOWN_NAME
 from gateway.console.site.desk import Desk
 from gateway.console.work import naming
+from gateway.registry.snapshot import Snapshot
 from security.grants.windows import VIETNAM
 from security.transparency.entry import keyed
 
@@ -95,6 +96,17 @@ class Row:
     idx: int
     facts: Facts
     begun: int | None = None
+
+
+def provided(snapshot: Snapshot, agency: str) -> list[str]:
+    """The contracts whose data are the agency's: it owns them, or its systems are called by routes as they stand."""
+    found = []
+    for name, compiled in sorted(snapshot.contracts.items()):
+        owner = snapshot.owner(compiled.contract)
+        systems = (system for each in compiled.contract.operations for system in snapshot.routed(name, each))
+        if (owner is not None and owner.code == agency) or any(system.agency == agency for system in systems):
+            found.append(name)
+    return found
 
 
 def rows(hits: Sequence[Logged]) -> list[Row]:

@@ -158,7 +158,7 @@ def _of_content(
         about = ", ".join(sorted({each["system"] for each in content["table"]}))
     elif subject.what == "system":
         whom, endpoint = content["agency"], content.get("endpoint", {})
-        about = f"{subject.id}: {endpoint.get('url') or endpoint.get('folder') or '–'}"
+        about = f"{subject.id}: {endpoint.get('url') or endpoint.get('folder') or endpoint.get('callback') or '–'}"
     else:
         about = ", ".join(content["roles"])
     return Waiting(subject.path, subject.what, whom, about, signed, by, held)

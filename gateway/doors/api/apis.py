@@ -36,7 +36,10 @@ from gateway.doors.api import (
     feeds,
     keys,
     reconciliation,
+    subscriptions,
     tokens,
+    transfer_answers,
+    transfer_list,
     transfers,
 )
 from gateway.doors.api.connexion_parts import (
@@ -77,18 +80,25 @@ def build_apis(services: Services) -> ApiApp:
         "readKeys": keys.read_keys,
         "listFeeds": feeds.list_feeds,
         "readFeed": feeds.read_feed,
+        "readFeeds": feeds.read_feeds,
         "readState": feeds.read_state,
         "readDigests": feed_digests.read_digests,
         "exportFeed": feed_exports.export_feed,
         "listReaders": feed_readers.list_readers,
         "readTransfer": transfers.read_transfer,
+        **subscriptions.HANDLERS,
+        "listTransfers": transfer_list.list_transfers,
+        "readAnswer": transfer_answers.read_answer,
         **audit.HANDLERS,
         "readProof": audit.read_proof,
         "readEntries": audit.read_entries,
         "reconcileCounts": reconciliation.reconcile,
         "readRevocationList": authority.read_revocation_list,
     }
-    documents = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "keys", "feeds", "transfers", "audit", "authority")]
+    documents = [
+        DOCUMENTS / f"{name}.yaml"
+        for name in ("tokens", "keys", "feeds", "subscriptions", "transfers", "audit", "authority")
+    ]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from contracts.base.times import rfc3339
 from gateway.audit.log import proofs
 from gateway.audit.log.transfer_proofs import text
-from gateway.doors.api.feed_pages import times_of
+from gateway.doors.api.feed_pages import feed_name, times_of
 from gateway.doors.api.feed_readings import decided
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
@@ -27,8 +27,7 @@ MOST_HOURS: Final = 10_000  # are looked up for one answer
 
 async def read_digests(services: Services, request: ApiRequest) -> Reply:
     """The digests of the hours that end after `since`, up to `until`."""
-    name = f"{request.params['contract']}/v{request.params['major']}"
-    contract, _ = decided(services, request, name)
+    contract, _ = decided(services, request, feed_name(request))
     times, limit = times_of(request.params), request.params["limit"]
     found = await services.readers.run(request.owner, _read, services, contract.contract.name, times, limit)
     return Reply(200, {"content-type": "application/json"}, json.dumps(found, ensure_ascii=False).encode())

@@ -22,8 +22,8 @@ from gateway.doors.api.errors import API_INVALID, FEED_NO_EXPORT, FEED_NO_FORM
 from gateway.doors.api.feed_pages import Part, make_page, times_of
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
+from gateway.exchange.answer_keys import demand_key
 from gateway.exchange.feed_tables import MEDIA, TABLES, XLSX_ROWS, TableWriter, columns_of, has_parquet, row_of
 from gateway.feeds.places import Bounds, Times, bounds
 from gateway.journal.schema import tables

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
+
+from sqlalchemy import Engine
 
 from contracts.base.errors import Finding
 from contracts.compiled.contract import CompiledContract
 from contracts.wire import jsontext
 from gateway.doors.api.errors import API_INVALID
-from gateway.doors.api.feed_masks import Masks, masked
+from gateway.doors.api.feed_filters import ALL, LOOKED_AT, Filter, filter_of, joined, span_of
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.feeds import Page, RawPage, read, read_raw
+from gateway.feeds import MOST, Page, RawPage, read, read_raw
+from gateway.feeds import cursor as cursors
+from gateway.feeds.masks import Masks, masked
 from gateway.feeds.places import Times, moment
 from gateway.feeds.sessions import Span
 from gateway.feeds.standing import at_time, standing
+from gateway.vault.vault import Vault
 
 JSON: Final = "application/json"
 
@@ -33,29 +38,35 @@ class FeedPage(NamedTuple):
     place: Mapping[str, Any]
     offsets: tuple[int, ...] = ()
 
-    def written(self, contract: str, form: str) -> tuple[bytes, str]:
-        """The body and its media type."""
+    def written(self, named: Mapping[str, Any], form: str) -> tuple[bytes, str]:
+        """The body and its media type. `named`: the members that name what was read."""
         place = json.dumps({"next": self.next, "more": self.more, **self.place}, separators=(",", ":"))
         if form == "lines":
             return b"\n".join([*self.events, place.encode(), b""]), "application/x-ndjson"
-        head = f'{{"contract":{json.dumps(contract)},{place[1:-1]},"events":['
+        head = f'{json.dumps(named, separators=(",", ":"))[:-1]},{place[1:-1]},"events":['
         return head.encode() + b",".join(self.events) + b"]}", JSON
 
 
 class Part(NamedTuple):
-    """The part of a feed that is asked for: up to `limit` events after a cursor, within times."""
+    """The part of a feed that is asked for: up to `limit` events after a cursor, within times, that a filter passes."""
 
     after: str | None
     limit: int
     times: Times
+    filter: Filter = ALL
 
 
 Make = Callable[[Masks], FeedPage]
 
 
-def part_of(request: ApiRequest) -> Part:
-    """Raises `api.invalid` for a time that is none."""
-    return Part(request.params["after"], request.params["limit"], times_of(request.params))
+def part_of(params: Mapping[str, Any]) -> Part:
+    """Raises `api.invalid` for a time that is none, or a filter that is none."""
+    return Part(params["after"], params["limit"], times_of(params), filter_of(params))
+
+
+def feed_name(request: ApiRequest) -> str:
+    """The feed that the address names."""
+    return f"{request.params['contract']}/v{request.params['major']}"
 
 
 def times_of(params: Mapping[str, Any]) -> Times:
@@ -79,9 +90,20 @@ def _no_time(names: Sequence[str]) -> Exception:
     return API_INVALID(count=len(findings), findings=findings)
 
 
-def make_page(services: Services, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
+class Store(Protocol):
+    """Where events and their bodies are."""
+
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def vault(self) -> Vault: ...
+
+
+def make_page(services: Store, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
     """Runs in a thread."""
-    name, (after, limit, times) = contract.contract.name, part
+    name, (after, limit, times, filter) = contract.contract.name, part
+    if filter != ALL:
+        return _filtered(services, contract, part, masks)
     with services.engine.connect() as connection:
         if not any(masks.values()):
             raw: RawPage = read_raw(connection, name, after, limit, vault=services.vault, times=times)
@@ -90,6 +112,34 @@ def make_page(services: Services, contract: CompiledContract, part: Part, masks:
         page: Page = read(connection, name, after, limit, vault=services.vault, times=times)
     events = _shown(page.events, contract, masks)
     return FeedPage(events, page.next, page.more, page.span, _ends(times, page.complete), page.offsets)
+
+
+def _filtered(services: Store, contract: CompiledContract, part: Part, masks: Masks) -> FeedPage:
+    """Looks at pages until enough events pass the filter, or LOOKED_AT events were looked at."""
+    name, after, events = contract.contract.name, part.after, list[bytes]()
+    spans, offsets, looked_at = list[Span](), list[int](), 0
+    while True:
+        with services.engine.connect() as connection:
+            page: Page = read(connection, name, after, MOST, vault=services.vault, times=part.times)
+        kept, last = list[tuple[int, dict[str, Any]]](), None
+        for offset, event in zip(page.offsets, page.events, strict=True):
+            masked(event, contract, masks)
+            last, looked_at = offset, looked_at + 1
+            if part.filter.passes(event):
+                kept.append((offset, event))
+                if len(events) + len(kept) == part.limit:
+                    break
+        offsets += [offset for offset, _ in kept]
+        events += [jsontext.write_json(event) for _, event in kept]
+        span = span_of(page.span, [event for _, event in kept], [offset for offset, _ in kept])
+        spans += [span] if span is not None else []
+        place = cursors.decode(page.next, (name,))
+        after = page.next if last is None else cursors.encode(name, last, place.log)
+        if len(events) == part.limit or not page.more or looked_at >= LOOKED_AT:
+            break
+    more = page.more or after != page.next
+    ends = _ends(part.times, page.complete and not more)
+    return FeedPage(events, after, more, joined(spans), ends, tuple(offsets))
 
 
 def make_state(services: Services, contract: CompiledContract, request: ApiRequest, masks: Masks) -> FeedPage:

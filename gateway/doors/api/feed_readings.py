@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from contracts.compiled.contract import CompiledContract
 from gateway.doors.api.errors import FEED_UNKNOWN
-from gateway.doors.api.feed_masks import masks_of
 from gateway.doors.api.feed_pages import FeedPage, Make
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.http.channel import identify
 from gateway.exchange.quotas import GrantQuery, UsedUp, decide, refused, uses_of
+from gateway.feeds.masks import masks_of
 from gateway.feeds.sessions import NOTE, Reader, counted
 from gateway.journal.write import ReplayKey, Write
 from gateway.registry.parts.grants import FEED

@@ -30,9 +30,9 @@ from gateway.doors.api.errors import API_INVALID
 from gateway.doors.api.feed_pages import JSON, Part, make_page
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
 from gateway.errors import GATEWAY_FAULT
+from gateway.exchange.answer_keys import demand_key
 from gateway.feeds import cursor as cursors
 from gateway.feeds.places import ALWAYS, Times, offsets
 from gateway.journal import feed_log
@@ -124,12 +124,13 @@ class FeedStream:
     async def _run(self, batch: _Batch) -> AsyncGenerator[bytes]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.services.settings.stream_seconds
-        yield self._taken(server_events.retry(RETRY_MILLISECONDS))
+        begin = server_events.retry(RETRY_MILLISECONDS)
         try:
             while True:
-                if batch.events:
-                    yield self._sealed(b"".join(batch.events))
+                if batch.events or begin:  # a seal at once: the reader knows that the stream is the gateway's
+                    yield self._sealed(b"".join((begin, *batch.events)))
                     self._adapt(sum(map(len, batch.events)))
+                    begin = b""
                 if batch.complete:
                     yield self._ended({"reason": "complete"})
                     return
@@ -180,7 +181,7 @@ class FeedStream:
             contract, decision = decided(self.services, request, name)
             key = demand_key(contract.contract, request.snapshot, request.proven.system, request.received.at)
             after = cursors.encode(name, offsets[name], self._log)
-            part = Part(after, self._limit, self._times)
+            part = Part(after, self._limit, self._times, self.part.filter)
             make = partial(make_page, self.services, contract, part)
             page = await reading(self.services, request, contract, decision, make, replay)
             replay = None

@@ -8,20 +8,21 @@ Invariant: an entry of the log covers each event before it leaves (`gateway.feed
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from contracts.base.times import rfc3339
 from contracts.compiled.contract import CompiledContract
 from gateway.doors.api import feed_streams
-from gateway.doors.api.feed_pages import Make, Part, make_page, make_state, part_of
+from gateway.doors.api import feeds_together as several
+from gateway.doors.api.feed_codings import coding_of
+from gateway.doors.api.feed_pages import Make, Part, feed_name, make_page, make_state, part_of
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
 from gateway.doors.api.services import ApiRequest, Services
-from gateway.doors.encryption import demand_key
 from gateway.doors.reply import Reply
+from gateway.exchange.answer_keys import demand_key
 from gateway.feeds import cursor as cursors
 from gateway.feeds.heads import head_of
 from gateway.feeds.places import Bounds, bounds
@@ -29,9 +30,8 @@ from gateway.journal import feed_log
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot
 from security import jose
+from security.encryption_keys import EncryptKey
 from security.grants.grants import Decision
-
-_LEVEL: Final = 1  # of gzip: most of the gain at a fifth of the cost
 
 
 async def list_feeds(services: Services, request: ApiRequest) -> Reply:
@@ -76,8 +76,8 @@ def _listed(
 
 async def read_feed(services: Services, request: ApiRequest) -> Reply:
     """A page of a feed, or a stream of its events."""
-    name = _name(request)
-    part = part_of(request)
+    name = feed_name(request)
+    part = part_of(request.params)
     if feed_streams.is_asked_for(request):
         return await feed_streams.opened(services, request, (name,), part)
     contract, decision = decided(services, request, name)
@@ -89,29 +89,50 @@ async def read_feed(services: Services, request: ApiRequest) -> Reply:
 
 async def read_state(services: Services, request: ApiRequest) -> Reply:
     """A page of what stands now."""
-    contract, decision = decided(services, request, _name(request))
+    contract, decision = decided(services, request, feed_name(request))
     return await _answered(services, request, contract, decision, partial(make_state, services, contract, request))
-
-
-def _name(request: ApiRequest) -> str:
-    return f"{request.params['contract']}/v{request.params['major']}"
 
 
 async def _answered(
     services: Services, request: ApiRequest, contract: CompiledContract, decision: Decision, make: Make
 ) -> Reply:
-    """The page in its form, encrypted and compressed where that is asked for."""
+    """The page in its form."""
+    coding_of(request.params["coding"])  # refused before anything is read
+    form = request.params["form"]
     receiver = demand_key(contract.contract, request.snapshot, request.proven.system, request.received.at)
     page = await reading(services, request, contract, decision, make, request.proven.replay)
-    body, media = page.written(contract.contract.name, request.params["form"])
+    return await sent(services, request, *page.written({"contract": contract.contract.name}, form), receiver)
+
+
+async def sent(services: Services, request: ApiRequest, body: bytes, media: str, receiver: EncryptKey | None) -> Reply:
+    """The reply with this body, encrypted and compressed where that is asked for."""
+    compress = coding_of(request.params["coding"])
     if receiver is not None:
         sealed = await services.readers.run(request.owner, jose.seal, body, media, services.rest.signing_key, receiver)
         body, media = sealed[0], jose.MEDIA_TYPE
     headers = {"content-type": media}
-    if request.params["coding"] == "gzip":
-        body = await services.readers.run(request.owner, partial(gzip.compress, body, _LEVEL, mtime=0))
-        headers["content-encoding"] = "gzip"
+    if compress is not None:
+        body = await services.readers.run(request.owner, compress, body)
+        headers["content-encoding"] = request.params["coding"]
     return Reply(200, headers, body)
+
+
+async def read_feeds(services: Services, request: ApiRequest) -> Reply:
+    """A page of several feeds, or a stream of their events. Each is judged by its own grant, logged and counted."""
+    names = several.names_of(request)
+    part = part_of(request.params)
+    if feed_streams.is_asked_for(request):
+        return await feed_streams.opened(services, request, names, part)
+    coding_of(request.params["coding"])
+    if request.params["wait"]:
+        for name in names:
+            decided(services, request, name)
+        offsets = await services.readers.run(request.owner, several.offsets_of, services, names, part)
+        shell = request.call.shell
+        await services.arrivals.after(offsets, float(request.params["wait"]), lambda: shell.draining)
+        request = judged_anew(services, request, request)
+    page, receiver = await several.read_page(services, request, names, part)
+    return await sent(services, request, *page.written({"contracts": names}, request.params["form"]), receiver)
 
 
 async def _arrived(services: Services, request: ApiRequest, name: str, part: Part) -> ApiRequest:

@@ -21,6 +21,8 @@ from contracts.base.times import rfc3339
 from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.problems import LANGUAGES
+from gateway.delivery import listing
+from gateway.delivery.queue import CALLED, WANTED
 from gateway.doors.api.errors import TRANSFER_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
@@ -77,6 +79,7 @@ def transfer_status(engine: Engine, transfer: str, system: str) -> dict[str, Any
         intent_of(connection, SimpleNamespace(**row))
         waiting = connection.execute(select(queue).where(queue.c.transfer == transfer)).mappings().first()
         failed = failed_tries(connection, transfer)
+        stands = listing.standing(connection, transfer)
     status: dict[str, Any] = {
         "transfer": row["id"],
         "state": row["state"],
@@ -98,10 +101,29 @@ def transfer_status(engine: Engine, transfer: str, system: str) -> dict[str, Any
         if waiting["state"] == "waiting":
             status["nextTry"] = rfc3339(waiting["next_at"])
             status["failure"] = status["failure"] or waiting["last_failure"]
+    if stands is not None:
+        status["held"] = stands.held or None
+        status["behind"] = stands.behind is not None or None
+        if row["caller_system"] == system:
+            status["callback"] = _callback(stands)
     if failed.tries:
         status["failedTries"] = failed.tries
         status["earlierTries"] = failed.earlier or None
     return {name: value for name, value in status.items() if value is not None}
+
+
+def _callback(stands: listing.Standing) -> dict[str, Any] | None:
+    """Whether the sender was called back, and why not."""
+    if stands.callback is None:
+        return None
+    waits = stands.callback == WANTED
+    told: dict[str, Any] = {
+        "state": {WANTED: "waiting", CALLED: "delivered"}.get(stands.callback, "given-up"),
+        "tries": stands.callback_tries,
+        "failure": stands.callback_failure,
+        "nextTry": rfc3339(stands.callback_at) if waits and stands.callback_tries else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def refusal_status(engine: Engine, snapshot: Snapshot, transfer: str, system: str) -> dict[str, Any] | None:

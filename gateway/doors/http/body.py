@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts.wire.headers import media_type
+from contracts.wire.mtom import PACKAGE
 from gateway.doors.http.costs import LARGE
 from gateway.doors.http.errors import (
     BODY_ENCODED,
@@ -14,6 +18,8 @@ from gateway.doors.http.errors import (
     REQUEST_HEADER_TWICE,
     REQUEST_TOO_MANY_HEADERS,
 )
+from gateway.transfer.large_body import LargeBody
+from gateway.vault.scratch import Room
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,6 +49,8 @@ _ONCE: Final = frozenset(
 
 
 MAX_HEADERS: Final = 100
+SLOWEST: Final = 1_000_000  # bytes a second of a large body, after the seconds of any body
+AT_ONCE: Final = 524_288  # bytes of a large body in memory
 
 
 class Gone(Exception):
@@ -80,6 +88,15 @@ def brings_body(headers: Mapping[str, str]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
+@dataclass(frozen=True, slots=True)
+class Spooling:
+    """Bodies over the usual limit, up to `limit` bytes, go to a file in `room`. `add` runs in `threads`."""
+
+    room: Room
+    limit: int
+    threads: ThreadPoolExecutor
+
+
 async def read_body(
     receive: Receive, headers: dict[str, str], *, limit: int, seconds: float, admit: Admit | None = None
 ) -> bytes:
@@ -87,12 +104,7 @@ async def read_body(
 
     `admit` is called once when the body is known to be large (`costs.LARGE`), with its size in bytes. It may raise.
     """
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise BODY_ENCODED(got=encoding[:40])
-    declared = headers.get("content-length", "")
-    digits = declared.lstrip("0") if declared.isascii() and declared.isdigit() else ""
-    known = int(digits[:19] or "0")  # more digits exceed any limit
+    known = _known_size(headers)
     if known > limit:
         raise BODY_TOO_LARGE(limit=limit)
     if admit is not None and known > LARGE:
@@ -103,6 +115,61 @@ async def read_body(
             return await _collect(receive, limit, admit)
     except TimeoutError:
         raise BODY_TOO_SLOW(seconds=seconds) from None
+
+
+def expects_large(headers: Mapping[str, str], limit: int) -> bool:
+    """Whether the body is to be spooled: a package of files, longer than `limit`, or of a length that is not told."""
+    return media_type(headers) == PACKAGE or "transfer-encoding" in headers or _known_size(headers) > limit
+
+
+async def spool_body(
+    receive: Receive, headers: dict[str, str], *, into: Spooling, owner: str, seconds: float, admit: Admit
+) -> LargeBody:
+    """The same for a large body. It may take a second more for each `SLOWEST` bytes."""
+    known = _known_size(headers)
+    if known > into.limit:
+        raise BODY_TOO_LARGE(limit=into.limit)
+    await admit(known or into.limit)
+    body = LargeBody.begin(into.room, owner, known or into.limit, headers.get("content-digest", ""))
+    seconds += (known or into.limit) / SLOWEST
+    try:
+        async with asyncio.timeout(seconds):
+            await _spool(receive, into, body)
+    except TimeoutError:
+        body.close()
+        raise BODY_TOO_SLOW(seconds=f"{seconds:.0f}") from None
+    except BaseException:
+        body.close()
+        raise
+    return body
+
+
+async def _spool(receive: Receive, into: Spooling, body: LargeBody) -> None:
+    loop = asyncio.get_running_loop()
+    size, more, parts = 0, True, list[bytes]()
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(part)
+        if body.size + size > into.limit:
+            raise BODY_TOO_LARGE(limit=into.limit)
+        parts.append(part)
+        if size >= AT_ONCE or not more:
+            joined, parts, size = b"".join(parts), [], 0
+            await loop.run_in_executor(into.threads, body.add, joined)
+
+
+def _known_size(headers: Mapping[str, str]) -> int:
+    """The length that the headers tell; 0 if they do not. `body.encoded` for a compressed body."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise BODY_ENCODED(got=encoding[:40])
+    declared = headers.get("content-length", "")
+    digits = declared.lstrip("0") if declared.isascii() and declared.isdigit() else ""
+    return int(digits[:19] or "0")  # more digits exceed any limit
 
 
 async def _collect(receive: Receive, limit: int, admit: Admit | None) -> bytes:

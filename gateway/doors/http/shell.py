@@ -21,7 +21,20 @@ from typing import Final, Protocol
 
 from contracts.base.errors import Failure
 from gateway.doors.health import Health
-from gateway.doors.http.body import LATE, Gone, Receive, Scope, Send, brings_body, headers_of, read_body, target_uri
+from gateway.doors.http.body import (
+    LATE,
+    Gone,
+    Receive,
+    Scope,
+    Send,
+    Spooling,
+    brings_body,
+    expects_large,
+    headers_of,
+    read_body,
+    spool_body,
+    target_uri,
+)
 from gateway.doors.http.channel import identify
 from gateway.doors.http.costs import Budgets, Turn, is_costly
 from gateway.doors.http.errors import LIMIT_COST
@@ -32,6 +45,7 @@ from gateway.doors.reply import Reply
 from gateway.errors import GATEWAY_FAULT
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.large_body import LargeBody
 from gateway.transfer.stages import Channel, Face, Received
 
 _REFUSED: Final = "lgsp.refused"  # in the scope of malformed input: the failure
@@ -66,6 +80,7 @@ class Call:
     certificate: bytes | None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    large: LargeBody | None = None  # a spooled body; then `body` is empty
     turn: Turn | None = None  # of a costly body; ends when the body has been read
     _channel: Channel | None = None
 
@@ -95,11 +110,18 @@ class Call:
     def read_head(self) -> None:
         self.headers = headers_of(self.scope)
 
-    async def read(self, limit: int) -> None:
-        """Reads the whole body, a large one within its agency's budget."""
+    async def read(self, limit: int, spooling: Spooling | None = None) -> None:
+        """Reads the whole body, a large one within its agency's budget. `spooling`: longer ones are spooled."""
         budgets, seconds = self.shell.budgets, self.shell.body_seconds
         if budgets is None or not brings_body(self.headers):
             self.body = await read_body(self.receive, self.headers, limit=limit, seconds=seconds)
+        elif spooling is not None and expects_large(self.headers, limit):
+            agency = self.channel().system.agency
+            admit = partial(budgets.admit, agency)
+            self.large = await spool_body(
+                self.receive, self.headers, into=spooling, owner=agency, seconds=seconds, admit=admit
+            )
+            self.turn = await budgets.begin(agency)
         else:
             agency = self.channel().system.agency
             self.body = await read_body(
@@ -126,6 +148,7 @@ class Call:
             certificate=self.certificate,
             source=self.source,
             snapshot=self.snapshot,
+            large=self.large,
         )
 
 
@@ -208,6 +231,8 @@ class Shell:
         finally:
             if call.turn is not None:
                 call.turn.end()
+            if call.large is not None:
+                call.large.close()
 
     async def _refuse(self, call: Call, failure: Failure) -> Reply:
         if not call.headers:

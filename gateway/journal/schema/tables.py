@@ -13,7 +13,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from gateway.journal.schema.console_tables import (
     console_account as console_account,
@@ -33,9 +44,16 @@ from gateway.journal.schema.console_tables import (
 from gateway.journal.schema.console_tables import (
     console_token as console_token,
 )
+from gateway.journal.schema.feed_tables import feed_event as feed_event
+from gateway.journal.schema.feed_tables import feed_key as feed_key
+from gateway.journal.schema.feed_tables import feed_key_past as feed_key_past
+from gateway.journal.schema.feed_tables import feed_keyed as feed_keyed
+from gateway.journal.schema.feed_tables import feed_pending as feed_pending
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
 from gateway.journal.schema.metadata import metadata as metadata
+from gateway.journal.schema.push_tables import push_subscription as push_subscription
+from gateway.journal.schema.queue_table import queue as queue
 from gateway.journal.schema.registry_tables import (
     access_grant as access_grant,
 )
@@ -146,6 +164,8 @@ transfer = Table(
     UniqueConstraint("caller_system", "contract", "operation", "message_id", name="one_message"),
 )
 Index("transfer_state", transfer.c.state, transfer.c.id)
+Index("transfer_caller", transfer.c.caller_system, transfer.c.id)
+Index("transfer_provider", transfer.c.provider, transfer.c.id)
 
 log_pending = Table(
     "log_pending",
@@ -184,78 +204,6 @@ checkpoint = Table(
     Column("note", Text, nullable=False),
     Column("signed", Float, nullable=False),
 )
-feed_pending = Table(
-    "feed_pending",
-    metadata,
-    Column("id", AUTO, primary_key=True, autoincrement=True),
-    Column("contract", Text, nullable=False),
-    Column("transfer", Text, nullable=False, unique=True),
-    Column("event", Text, nullable=False),  # CloudEvents attributes without data
-    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
-)
-feed_event = Table(
-    "feed_event",
-    metadata,
-    Column("contract", Text, primary_key=True),
-    Column("offset", BigInteger, primary_key=True, autoincrement=False),
-    Column("transfer", Text, nullable=False, unique=True),
-    Column("event", Text, nullable=False),
-    Column("body_ref", Text, nullable=False),
-    Column("sequenced", Float, nullable=False),
-)
-feed_key = Table(  # what stands under each business key of a feed (`gateway.feeds.keys`)
-    "feed_key",
-    metadata,
-    Column("key", Text, primary_key=True),  # keyed hash of contract, operation, scope and business key
-    Column("contract", Text, nullable=False),
-    Column("content", Text, nullable=False),  # keyed hash of the content under the key
-    Column("reference", Text, nullable=False),  # keyed hash of what later messages name it by
-    Column("transfer", Text, nullable=False),  # that handed the content in
-    Column("agency", Text, nullable=False),  # of its caller
-    Column("state", Text, nullable=False),  # live | superseded | recalled | notice
-    Column("changed", Text, nullable=False),  # the transfer that changed the row last
-    Column("previous", Text),  # the transfer that changed it before; NULL: it was new
-    Column("seal", Text, nullable=False),  # keyed hash of the other columns
-)
-Index("feed_key_state", feed_key.c.contract, feed_key.c.state, feed_key.c.transfer)
-feed_key_past = Table(  # rows of `feed_key` as they were before another message changed them
-    "feed_key_past",
-    metadata,
-    Column("key", Text, primary_key=True),
-    Column("contract", Text, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("reference", Text, nullable=False),
-    Column("transfer", Text, nullable=False),
-    Column("agency", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("changed", Text, primary_key=True),
-    Column("previous", Text),
-    Column("seal", Text, nullable=False),
-    Column("replaced", Text, nullable=False),  # the transfer that changed it
-)
-Index("feed_key_past_state", feed_key_past.c.contract, feed_key_past.c.state, feed_key_past.c.transfer)
-feed_keyed = Table(  # how far older events were taken up into `feed_key`
-    "feed_keyed",
-    metadata,
-    Column("contract", Text, primary_key=True),
-    Column("upto", BigInteger, nullable=False),  # the offset of the last event that was looked at
-    Column("rules", Text, nullable=False),  # digest of the contract's identities
-)
-queue = Table(
-    "queue",
-    metadata,
-    Column("transfer", Text, primary_key=True),
-    Column("provider", Text, nullable=False),
-    Column("body_ref", Text, nullable=False),  # vault id of the canonical message
-    Column("state", Text, nullable=False),  # waiting | leased | done | dead
-    Column("tries", Integer, nullable=False),
-    Column("next_at", Float, nullable=False),
-    Column("epoch", BigInteger),
-    Column("last_failure", Text),
-)
-Index("queue_due", queue.c.state, queue.c.next_at)
-Index("queue_state", queue.c.state, queue.c.transfer)
-Index("queue_provider", queue.c.state, queue.c.provider, queue.c.transfer)
 vault = Table(
     "vault",
     metadata,

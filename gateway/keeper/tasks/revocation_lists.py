@@ -30,6 +30,7 @@ from gateway.transfer.lease import Lease
 from security.pki.revocation import Revoked, make_crl
 
 LASTS: Final = 3 * 86_400.0
+EVERY: Final = LASTS / 3  # seconds after which a list is signed again, without a change
 
 
 @dataclass(slots=True)
@@ -49,12 +50,12 @@ class OwnLists:
         now = self.clock()
         with self.engine.connect() as connection:
             number = revision(connection)
-        if number == self._revision and self._until - LASTS / 3 <= now < self._until:  # unless the clock was put back
+        if number == self._revision and self._until - EVERY <= now < self._until:  # unless the clock was put back
             return
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
             renew(connection, self.authority, now)
-        self._revision, self._until = number, now + LASTS / 3
+        self._revision, self._until = number, now + EVERY
 
 
 def renew(connection: Connection, authority: EmbeddedAuthority, now: float, *, all_of_them: bool = False) -> None:
@@ -84,7 +85,7 @@ def renew(connection: Connection, authority: EmbeddedAuthority, now: float, *, a
         if (
             not all_of_them
             and before is not None
-            and before.this_update <= now < before.this_update + LASTS / 3
+            and before.this_update <= now < before.this_update + EVERY
             and _lists_exactly(before.crl, own, mine)
         ):
             continue

@@ -4,7 +4,7 @@ Invariants:
 - A stored answer was proved against the configured anchors, for this digest and nonce.
 - A stamp from a clock far from ours is flagged and stored, since only a third party can say whose clock is wrong. By
   more than five minutes, it covers nothing.
-- An idle log is not stamped again.
+- An idle log is not stamped again, unless somebody asks for it (`ORDER`, a job of the desk).
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ import aiohttp
 from cryptography import x509
 from sqlalchemy import Connection, insert
 
+from gateway.journal import jobs
+from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.journal.jobs import DONE, Job
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
 from gateway.keeper.witnessing.post import Question, Unreached, post
+from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from security.pki import timestamp
@@ -36,6 +40,7 @@ from security.pki.timestamp import Stamp, Unstamped
 CLOCK_SECONDS: Final = 30.0  # the authority's clock may differ from ours by this
 FAR_SECONDS: Final = 300.0  # beyond this its stamp covers nothing, as with a witness
 ASK_SECONDS: Final = 10.0
+ORDER: Final = "stamp"  # a job of the desk, and the note of whoever asked
 _FIRST_WAIT: Final = 10.0  # before an authority that failed is asked again, twice as long each time
 _MOST_WAIT: Final = 300.0
 _QUERY: Final = "application/timestamp-query"
@@ -107,36 +112,55 @@ class Stamps:
     async def run_once(self, lease: Lease) -> int:
         moment = self.monotonic()
         log = await asyncio.to_thread(self.tracker.look, lease)
+        orders = await asyncio.to_thread(self._orders)
         notes: list[LogRow] = []
-        if log.size > self.tracker.now.size and log.at >= self.tracker.now.at + self.every and moment >= self._again_at:
-            await self._stamp(lease, log)
+        due = log.at >= self.tracker.now.at + self.every and moment >= self._again_at
+        if log.size and (orders or (due and log.size > self.tracker.now.size)):
+            await self._stamp(lease, log, orders)
         await asyncio.to_thread(self.tracker.end_of_look, lease, notes)
         return 0
 
-    async def _stamp(self, lease: Lease, log: LogSnapshot) -> None:
+    def _orders(self) -> list[Job]:
+        with self.tracker.engine.connect() as connection:
+            return jobs.running(connection, ORDER)
+
+    async def _stamp(self, lease: Lease, log: LogSnapshot, orders: Sequence[Job]) -> None:
         try:
             stamped = await self.authority.stamp(log.size, log.note)
         except (Unreached, Unstamped) as trouble:
             self._failed()
             self.tracker.troubled({"authority": str(trouble)})
+            await asyncio.to_thread(self._refused, lease, orders, str(trouble))
             return
         if stamped.counts:
             self._wait = 0.0
         else:
             self._failed()
         self.tracker.troubled(clock_trouble(stamped))
-        await asyncio.to_thread(self._keep, lease, log, stamped)
+        await asyncio.to_thread(self._keep, lease, log, stamped, orders)
 
     def _failed(self) -> None:
         self._wait = min(2 * self._wait or _FIRST_WAIT, _MOST_WAIT, self.every / 2)
         self._again_at = self.monotonic() + self._wait
 
-    def _keep(self, lease: Lease, log: LogSnapshot, stamped: Stamped) -> None:
+    def _refused(self, lease: Lease, orders: Sequence[Job], trouble: str) -> None:
+        if not orders:
+            return
+        with writing(self.tracker.engine, self.tracker.lock) as connection:
+            leases.check(connection, lease)
+            for job in orders:
+                jobs.change(connection, job, self.tracker.clock(), DONE, trouble=trouble[:300])
+
+    def _keep(self, lease: Lease, log: LogSnapshot, stamped: Stamped, orders: Sequence[Job]) -> None:
         if stamped.counts:
             self.tracker.reached(log)
         with writing(self.tracker.engine, self.tracker.lock) as connection:
             leases.check(connection, lease)
             store(connection, stamped)
+            now = self.tracker.clock()
+            for job in orders:
+                append(connection, [noted(stamped, job.actor, now)])
+                jobs.change(connection, job, now, DONE, size=stamped.size, authority=stamped.proved.authority)
             if stamped.counts:
                 self.tracker.keep_reached(connection)
 
@@ -147,6 +171,11 @@ def clock_trouble(stamped: Stamped) -> dict[str, str]:
         return {}
     words = f"the authority's clock and ours differ by {stamped.clock_offset:+.0f} s"
     return {"clock": words if stamped.counts else f"{words}: its stamps are kept, and prove nothing"}
+
+
+def noted(stamped: Stamped, actor: str, now: float) -> LogRow:
+    """The note of a stamp for which somebody asked."""
+    return entries.note(ORDER, {"size": stamped.size, "digest": stamped.digest.hex()}, now, actor=actor)
 
 
 def store(connection: Connection, stamped: Stamped) -> None:

@@ -22,6 +22,7 @@ from gateway.registry.routing import FEED
 
 What = Literal["agency", "system", "route"]
 Content = Mapping[str, Any]
+CALLBACK: Final = "callback"  # in the text of an endpoint: the address that the system is called back at
 PROPOSED: Final = "proposed"  # the state of a system whose first content waits for officers
 _KINDS: Final[tuple[What, ...]] = ("agency", "system", "route")
 
@@ -61,11 +62,13 @@ def text(value: object) -> str:
 
 
 def endpoint_text(system: System) -> str | None:
+    """How the system is reached, and where it is called back; None if neither."""
+    told = {} if system.callback is None else {CALLBACK: system.callback}
     if system.drop is not None:
-        return text({"kind": FILES.name, **asdict(system.drop)})
+        return text({"kind": FILES.name, **asdict(system.drop), **told})
     if system.endpoint is None:
-        return None
-    return text({"kind": system.endpoint.kind, "url": system.endpoint.url, **system.endpoint.options})
+        return text(told) if told else None
+    return text({"kind": system.endpoint.kind, "url": system.endpoint.url, **system.endpoint.options, **told})
 
 
 def declared(

@@ -76,7 +76,8 @@ def approvals(connection: Connection) -> dict[tuple[str, str], list[Approval]]:
 def apply_grants(connection: Connection, proposals: Iterable[Proposal], now: float) -> list[Change]:
     """Change the grants from documents to those that this one declares."""
     table = tables.access_grant
-    gone = set(connection.scalars(select(table.c.id).where(table.c.source == "document")))
+    in_document = (table.c.source == "document") & (table.c.state != REVOKED)
+    gone = set(connection.scalars(select(table.c.id).where(in_document)))
     changes: list[Change] = []
     for proposal in proposals:
         gone.discard(proposal.grant.id)

@@ -103,6 +103,13 @@ def is_system(connection: Connection, name: str) -> bool:
     return connection.scalar(select(tables.system.c.id).where(tables.system.c.id == name)) is not None
 
 
+def system_of(connection: Connection, key_id: str) -> str | None:
+    """The system that has, or once had, the key of that id."""
+    table = tables.system_key.c
+    found: str | None = connection.scalar(select(table.system).where(table.key_id == key_id))
+    return found
+
+
 def certificates_of(connection: Connection, system: str) -> list[tuple[str, str]]:
     """All keys that a system ever had, with their certificates (PEM)."""
     table = tables.system_key.c

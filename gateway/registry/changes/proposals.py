@@ -290,7 +290,7 @@ def _folder(content: Content) -> str | None:
 def is_called(content: Content) -> bool:
     """Whether a system can be the target of a route."""
     endpoint = content.get("endpoint")
-    return endpoint is not None and KINDS[endpoint["kind"]].is_called
+    return endpoint is not None and "kind" in endpoint and KINDS[endpoint["kind"]].is_called
 
 
 def _withdraw(connection: Connection, proposal: Proposal, now: float) -> Change:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -111,11 +111,11 @@ def as_json(found: Receivers) -> dict[str, Any]:
     }
 
 
-def csv_text(found: Receivers) -> str:
-    """A table for a spreadsheet."""
+def csv_text(found: Receivers, header: Sequence[str] = COLUMNS) -> str:
+    """A table for a spreadsheet. `header` names the columns; by default by their codes."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    writer.writerow(dict(zip(COLUMNS, header, strict=True)))
     for each in found.rows:
         row = {
             name: ", ".join(value) if isinstance(value, list) else value or ""

@@ -59,7 +59,9 @@ class Parties(Identities):
         self._agencies[code] = agency
 
     def _system(self, path: str, raw: Any) -> None:
-        item = self._mapping(path, raw, {"id", "agency", "title", "formats", "endpoint", "state", "contact", "keys"})
+        item = self._mapping(
+            path, raw, {"id", "agency", "title", "formats", "endpoint", "callback", "state", "contact", "keys"}
+        )
         name = self._text(f"{path}.id", item.get("id"), _ID, limit=64)
         agency = self._text(f"{path}.agency", item.get("agency"))
         if agency and agency not in self._agencies:
@@ -101,7 +103,18 @@ class Parties(Identities):
             drop=drop,
             versions=versions,
             contact=contact,
+            callback=self._callback(f"{path}.callback", item["callback"]) if "callback" in item else None,
         )
+
+    def _callback(self, path: str, raw: Any) -> str:
+        """No query and no user: what is sent there is signed, and says all."""
+        url = self._text(path, raw, limit=500)
+        parts = urlsplit(url)
+        if url and (
+            parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc
+        ):
+            self._wrong(path, "format", "an https address without query", url)
+        return url
 
     def _contact(self, path: str, raw: Any) -> dict[str, str]:
         fields = self._mapping(path, raw, {"office", "phone", "email", "address"})

@@ -33,7 +33,7 @@ from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
-from gateway.journal.schema import console_tables, tables
+from gateway.journal.schema import console_tables, push_tables, tables
 from gateway.keeper.retention.destruction import Retention
 from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.tasks.certificate_status import OutsideAuthorities
@@ -213,6 +213,9 @@ def _console(whole: Whole) -> None:
             console_tables.console_job,
             console_tables.console_job_item,
             console_tables.console_draft,
+            push_tables.push_subscription,
+            push_tables.push_attempt,
+            push_tables.push_key,
         ):
             connection.execute(insert(table).values(_values(table)))
 

@@ -19,7 +19,8 @@ from gateway.registry import store
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.sandbox import people
 from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from security.pki.authority import private_pem
 from tests.journal import databases
 from tests.registry.making import NOW, PERSONS, House, approve_all, province

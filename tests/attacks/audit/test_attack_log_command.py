@@ -4,15 +4,19 @@ programs."""
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
+from gateway.journal import log_checks
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from gateway.settings import Settings, save
+from gateway.registry import restore_lock
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from tests import commandline
 from tests.attacks.audit.insider import ORIGIN, Gateway, commit, entered, handed_in, rewrite
 from tests.attacks.audit.test_attack_log_history import Copy
@@ -71,3 +75,48 @@ def test_a_wrong_question_is_not_a_wrong_log(copy: Copy) -> None:
         (2, "bad-checkpoint"),
     ], told
     assert verify(gateway, "--to-index", "599")[0] == 0
+
+
+def left(gateway: Gateway) -> tuple[bool | None, int]:
+    """What the console shows of the last verification, and how many notes of verifications the log has."""
+    table = tables.log_pending.c
+    with gateway.engine.connect() as connection:
+        found = log_checks.verdict(connection)
+        notes = connection.scalars(select(table.phase).where(table.phase == log_checks.KIND)).all()
+    return None if found is None else found.ok, len(notes)
+
+
+def test_the_verdict_is_left_for_the_console_and_a_lack_of_it_is_told(
+    copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timer runs it on the host: what it finds is the red banner of every page."""
+    gateway = copy()
+    assert verify(gateway, "--no-record")[1].get("recorded") is None and left(gateway) == (None, 0)
+    code, told = verify(gateway)
+    assert (code, told["recorded"]) == (0, True) and left(gateway) == (True, 1)
+    with writing(gateway.engine) as connection:
+        connection.execute(update(tables.log_entry).where(tables.log_entry.c.idx == 7).values(entry=b"{}"))
+    code, told = verify(gateway)
+    assert (code, told["recorded"]) == (1, True) and left(gateway) == (False, 2)
+    # A range that agrees says nothing of the rest.
+    assert verify(gateway, "--from-index", "256", "--to-index", "511")[0] == 0 and left(gateway) == (False, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: 54_321)
+        code, told = verify(gateway)
+        assert (code, told["recorded"]) == (1, False) and "may write there" in told["not_recorded"]
+    with writing(gateway.engine) as connection:
+        restore_lock.hold(connection, 0.0, {})
+    done = commandline.lgsp("audit", "verify", "--data", str(gateway.folder), "--vkey", gateway.key.vkey)
+    assert done.code == 1 and "NOT RECORDED" in done.out and "not confirmed" in done.out
+    assert left(gateway) == (False, 2)
+
+
+def test_a_database_that_cannot_be_written_is_told(copy: Copy) -> None:
+    gateway = copy()
+    with writing(gateway.engine) as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON log_pending BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    code, told = verify(gateway)
+    assert (code, told["recorded"]) == (1, False) and "no room" in told["not_recorded"]
+    assert left(gateway) == (None, 0), "the job goes with its note"

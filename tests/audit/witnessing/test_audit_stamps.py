@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from sqlalchemy import insert, select, update
 from gateway.audit.witnessing.admission import STAMPS
 from gateway.audit.witnessing.config import standing
 from gateway.audit.witnessing.verify import Trusted, verify_outside, write_stamp
+from gateway.journal import jobs
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.witnessing.post import Unreached
+from gateway.keeper.witnessing.stamps import ORDER
 from gateway.keeper.witnessing.stamps import Authority as Asked
 from security.pki import der
 from security.pki.timestamp import Stamp, Unstamped, nonce_of, question, read
@@ -304,3 +307,32 @@ async def test_stored_stamps_are_checked_with_anchors_from_outside(
     with writing(log.engine) as connection:
         connection.execute(table.delete())
     assert check(authority.trusted).wrong == ("there are no time-stamps",)
+
+
+async def test_who_operates_has_the_newest_checkpoint_stamped_before_it_is_due(
+    file_log: Any, session: Any, authority: Authority
+) -> None:
+    def ordered() -> jobs.Job:
+        with file_log.engine.connect() as connection:
+            return jobs.newest(connection, ORDER)[0]
+
+    def order() -> None:
+        with writing(file_log.engine) as connection:
+            jobs.add(connection, ORDER, "log", ("H14.0/minh: console", ""), time.time())
+
+    stamping = Stamping(file_log, session, authority)
+    grow(file_log)
+    await stamping.look()
+    assert len(stamping.rows()) == 1
+    order()
+    await stamping.look()  # neither due, nor is there a newer checkpoint
+    assert len(stamping.rows()) == 2 and (ordered().state, ordered().facts["size"]) == ("done", stamping.rows()[1].size)
+    table = tables.log_pending.c
+    with file_log.engine.connect() as connection:
+        (note,) = connection.scalars(select(table.entry).where(table.phase == ORDER))
+    assert json.loads(bytes(note))["actor"] == "H14.0/minh: console"
+    stamping.asked = replace(stamping.asked, url="http://localhost:1")
+    stamping.begin()
+    order()
+    await stamping.look()
+    assert ordered().state == "done" and ordered().facts["trouble"] and len(stamping.rows()) == 2

@@ -23,7 +23,8 @@ from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sandbox import live
 from gateway.sandbox.standins import messages
-from gateway.settings import Settings, save
+from gateway.settings import Settings
+from gateway.settings.saving import save
 from gateway.witness.state import Folder
 from security.transparency.cosignature import CosignerKey, quorum
 from tests.audit.stamping import Authority, verified_by_openssl

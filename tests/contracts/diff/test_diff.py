@@ -236,6 +236,7 @@ SEEDED: list[tuple[str, Edit, list[tuple[str, Level, str, str]]]] = [
     ),
     ("an operation's address", swap("contract.yaml", "path: /so-lieu", "path: /tra-cuu"), [("operation.changed", B, "getFigure", "contract.yaml:11")]),
     ("an operation that may be repeated", swap("contract.yaml", "    path: /so-lieu\n", "    path: /so-lieu\n    idempotent: true\n"), [("operation.changed", B, "getFigure", "contract.yaml:12")]),
+    ("another priority", swap("contract.yaml", "    path: /so-lieu\n", "    path: /so-lieu\n    priority: high\n"), [("operation.changed", M, "getFigure", "contract.yaml:12")]),
     ("an operation more", swap("contract.yaml", "  putFigure:", "  listFigures: {pattern: query, method: POST, path: /tat-ca, request: Question, answer: Figure, " "title: {vi: Tất cả, en: All}}\n  putFigure:"), [("operation.added", M, "listFigures", "contract.yaml:15")]),
     ("an operation less", lambda files: files.update({"contract.yaml": files["contract.yaml"].partition("  putFigure")[0] + "retention_months: 24\n"}), [("operation.removed", B, "putFigure", "contract.yaml:15 (old)")]),
     ("the day that counts for codes", swap("contract.yaml", "retention_months", "codes_at: day\nretention_months"), [("contract.day-changed", B, "codes_at", "contract.yaml:22")]),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import zeep
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from lxml import etree
 from zeep.helpers import serialize_object
@@ -297,8 +297,10 @@ def test_a_damaged_wsdl_ends_in_a_draft_or_a_failure(data: st.DataObject) -> Non
             value = one.attrib.pop(name)
             if what == "swap" and other.attrib:
                 other.set(data.draw(st.sampled_from(sorted(map(str, other.attrib)))), value)
+    damaged = etree.tostring(root, encoding="unicode")
+    note(damaged)  # the draws alone name elements by their addresses in memory
     try:
-        interface = imported(etree.tostring(root, encoding="unicode"))
+        interface = imported(damaged)
         compile_bundle(Bundle.of(write(interface).files))
     except Theirs as failure:
         assert failure.code in ("import.nothing", "import.unreadable")

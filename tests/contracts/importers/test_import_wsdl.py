@@ -111,6 +111,22 @@ def test_extensions_attributes_groups_and_simple_content() -> None:
     )
 
 
+def test_a_fixed_attribute_within_a_list_is_a_field_of_one_value() -> None:
+    """A row without a canonical field has one place in a message, and the attribute stands once an item."""
+    made = draft(
+        wsdl(
+            one(
+                '<xs:sequence><xs:element name="muc" type="t:Muc" maxOccurs="unbounded"/></xs:sequence>',
+                '<xs:complexType name="Muc"><xs:attribute name="ban" type="xs:string" use="required" fixed="2"/>'
+                '<xs:attribute name="so" type="xs:int" use="required" fixed="7"/></xs:complexType>',
+            )
+        )
+    )
+    assert rows(made) == {"muc[].ban": "t:muc[]/@ban", "muc[].so": "t:muc[]/@so"}
+    value = read(made, '<Hoi xmlns="urn:t"><muc ban="2" so="7"/><muc ban="2" so="7"/></Hoi>')
+    assert value == {"muc": [{"ban": "2", "so": 7}] * 2}
+
+
 def test_a_list_within_its_own_items_goes_as_deep_as_a_message() -> None:
     made = draft(
         wsdl(

@@ -130,7 +130,9 @@ def test_a_sender_cannot_write_a_stand_in() -> None:
 def test_places_of_stand_ins_are_told() -> None:
     small, spool = lifted(lift_json, json.dumps({"a": [{"b": base64.b64encode(BIG).decode()}], "c": "x"}).encode())
     found: list[object] = []
-    stand_ins_in(json.loads(small), spool, lambda place, attachment: found.append((place, attachment.size)))
+    stand_ins_in(
+        json.loads(small), spool, lambda place, attachment: found.append((place, attachment and attachment.size))
+    )
     assert found == [(("a", 0, "b"), len(BIG))]
 
 

@@ -171,7 +171,13 @@ class World:
             self.sequencer.run_once(self.lease)
 
     async def hand_in(
-        self, transfer: str, message: dict[str, Any], *, state: str = "accepted", provider: str | None = None
+        self,
+        transfer: str,
+        message: dict[str, Any],
+        *,
+        state: str = "accepted",
+        provider: str | None = None,
+        type: str = "submitAlert",
     ) -> None:
         """A transfer of canh-bao, with its event in the feed."""
         now = time.time()
@@ -197,7 +203,7 @@ class World:
             "specversion": "1.0",
             "id": transfer,
             "source": "urn:lgsp:system:canh-bao",
-            "type": "urn:lgsp:contract:incident-alert:v1:submitAlert",
+            "type": f"urn:lgsp:contract:incident-alert:v1:{type}",
             "time": rfc3339(now),
             "datacontenttype": "application/json",
             "subject": message.get("identifier", "—"),

@@ -15,7 +15,7 @@ from adapters.errors import PROVIDER_REFUSED, Acted
 from contracts.base.errors import Failure
 from gateway.audit.search import search
 from gateway.audit.search.index import Indexer
-from gateway.doors.api.feed_masks import of_data
+from gateway.feeds.masks import of_data
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import OLD_AGENCIES

@@ -23,9 +23,11 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer listFeeds readFeed readState readDigests exportFeed listReaders "
-    "readTransfer readCheckpoint readTile "
-    "readConsistency readOrigin readProof readEntries reconcileCounts readStatus"
+    "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests exportFeed listReaders "
+    "listTransfers readTransfer readAnswer readCheckpoint readTile "
+    "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
+    "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
+    "moveSubscription replaySubscription"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 

@@ -24,7 +24,7 @@ from gateway.doors.health import Vitals, count, metrics
 from gateway.journal.database import open_engine
 from gateway.processes import child
 from gateway.processes import files as worker
-from gateway.settings import save
+from gateway.settings.saving import save
 from tests.doors.files.dropping import CSV, Place, dropped, edited, fresh
 
 DEADLY = CSV.replace(b"41,07", b"66,66")

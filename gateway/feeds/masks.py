@@ -20,9 +20,9 @@ _PROBE: Final = "x"
 Masks = Mapping[str, Mask | None]  # of the data of each operation's events
 
 
-def masks_of(snapshot: Snapshot, system: System, contract: CompiledContract, decision: Decision) -> Masks:
-    """What the reader sees of the events of each operation; None: everything."""
-    codec = snapshot.codec(system, contract)
+def masks_of(snapshot: Snapshot, system: System | None, contract: CompiledContract, decision: Decision) -> Masks:
+    """What the reader sees of the events of each operation; None: everything. `system` is None for a person."""
+    codec = None if system is None else snapshot.codec(system, contract)
 
     def mask_of(operation: Operation, message: str) -> Mask | None:
         mask = snapshot.mask(contract, message, decision.views)

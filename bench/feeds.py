@@ -1,0 +1,185 @@
+"""Measures feeds at a real door over TLS: a long feed against a short one, in one run.
+
+    python -m bench.feeds [--quick] [--json]     from a checkout; `lgsp bench` runs it too
+
+The centre's system reads alerts of about a kilobyte: page one, small pages, the whole feed in pages of a thousand, and
+the state. Each request is signed and each answer is verified. A number is processor time of the door, unless it says
+"by the clock".
+Invariant: a round counts only if it has exactly the events that were filled, in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from bench.feedfilled import CONTRACT, fill_feed
+from bench.gatewayside import GatewaySide, gateway_side
+from bench.load import WrongAnswers
+from bench.process import cpu_seconds, free_port, memory_mib, pinned, two_cores
+from bench.rows import Row, row
+
+CENTRE: Final = "dieu-hanh"
+FIRST_MS: Final = 10.0  # of page one
+SMALL_MS: Final = 1.0  # of a page of ten, without its events
+EVENTS: Final = 40_000.0  # a second
+_PAGE: Final = 1000
+_SMALL: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    events: int
+    few: int
+    keys: int
+    rounds: int
+    small: int  # small pages in a round
+
+
+QUICK: Final = Size(events=20_000, few=2_000, keys=2_000, rounds=2, small=100)
+FULL: Final = Size(events=1_000_000, few=10_000, keys=100_000, rounds=5, small=400)
+
+
+@dataclass(slots=True)
+class Costs:
+    """Of each round, in milliseconds of the door's processor time; rates a second."""
+
+    first: list[float] = field(default_factory=list)  # page one of a hundred
+    small: list[float] = field(default_factory=list)  # a page of ten
+    small_clock: list[float] = field(default_factory=list)
+    events: list[float] = field(default_factory=list)  # a second of processor time
+    events_clock: list[float] = field(default_factory=list)
+    state: list[float] = field(default_factory=list)
+
+    @property
+    def fixed(self) -> float:
+        """A page of ten without its events."""
+        return median(self.small) - _SMALL * 1000 / median(self.events)
+
+
+def measure(quick: bool, say: Callable[[str], None]) -> Row:
+    size = QUICK if quick else FULL
+    large, small, memory = costs_of(size, say)
+    details = {
+        "first_page_ms": median(large.first),
+        "page_of_ten_ms": median(large.small),
+        "page_of_ten_without_events_ms": large.fixed,
+        "page_of_ten_clock_ms": median(large.small_clock),
+        "events_per_second_by_the_clock": median(large.events_clock),
+        "keys_of_the_state_per_second": median(large.state),
+        "events": size.events,
+        "door_memory_mib": memory,
+    }
+    ratio = {f"page one of {size.few:,}": [1000 / each for each in small.first]}
+    firsts = [1000 / each for each in large.first]
+    measured = row("feed-million", "events/s", large.events, {}, details)
+    return Row(
+        measured.name, measured.median, measured.unit, measured.spread, row("", "", firsts, ratio, {}).against, details
+    )
+
+
+def costs_of(size: Size, say: Callable[[str], None]) -> tuple[Costs, Costs, float]:
+    """Of the long feed, of the short one, and the memory of the door after the long one in MiB."""
+    ours, theirs = two_cores()
+    with contextlib.ExitStack() as stack, pinned(theirs):
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lgsp-bench-feeds-")))
+        sides = []
+        for number in (size.few, size.events):
+            began = time.monotonic()
+            fill = partial(fill_feed, number=number, standing=min(size.keys, number), until=time.time())
+            nobody = f"https://localhost:{free_port()}/"
+            sides.append(
+                stack.enter_context(
+                    gateway_side(folder / str(number) / "instance", nobody, ours, caller=CENTRE, fill=fill)
+                )
+            )
+            say(f"feeds: {number:,} events, filled and started in {time.monotonic() - began:.0f} s")
+        costs = Costs(), Costs()
+        for at in range(size.rounds + 1):  # the first warms up
+            for side, into, number in zip(sides, costs, (size.few, size.events), strict=True):
+                _round(side, into if at else Costs(), size, number, whole=at in (0, 1))
+            say(f"feeds: round {at} of {size.rounds}")
+        memory = memory_mib(sides[1].door_pid)
+    return costs[1], costs[0], memory
+
+
+def _round(side: GatewaySide, costs: Costs, size: Size, number: int, *, whole: bool) -> None:
+    with _spent(side, costs.first, [], 20):
+        for _ in range(20):
+            page = _get(side, f"/feeds/{CONTRACT}?limit=100")
+            _check(page["events"], 1)
+    with _spent(side, costs.small, costs.small_clock, size.small):
+        after, place = "", 1
+        for _ in range(size.small):
+            page = _get(side, f"/feeds/{CONTRACT}?limit={_SMALL}&after={after}")
+            _check(page["events"], place)
+            after, place = page["next"], place + _SMALL
+    spent: list[float] = []
+    clock: list[float] = []
+    read, after = 0, ""
+    until = number if whole else min(number, 50 * _PAGE)
+    with _spent(side, spent, clock, 1):
+        while read < until:
+            page = _get(side, f"/feeds/{CONTRACT}?limit={_PAGE}&after={after}")
+            _check(page["events"], read + 1)
+            read, after = read + len(page["events"]), page["next"]
+    if whole and (read != number or _get(side, f"/feeds/{CONTRACT}?after={after}")["events"]):
+        raise WrongAnswers(f"{read} of {number} events came")
+    costs.events.append(read / spent[0] * 1000)
+    costs.events_clock.append(read / clock[0] * 1000)
+    state: list[float] = []
+    keys, after, more = 0, "", True
+    with _spent(side, state, [], 1):
+        while more:
+            page = _get(side, f"/feeds/{CONTRACT}/state?limit={_PAGE}&after={after}")
+            keys, after, more = keys + len(page["events"]), page["next"], page["more"]
+    if keys != min(size.keys, number):
+        raise WrongAnswers(f"the state has {keys} keys")
+    costs.state.append(keys / state[0] * 1000)
+
+
+@contextlib.contextmanager
+def _spent(side: GatewaySide, into: list[float], clock: list[float], number: int) -> Iterator[None]:
+    """Milliseconds of the door's processor time for each of `number` requests, and by the clock."""
+    before, began = cpu_seconds(side.door_pid), time.perf_counter()
+    yield
+    into.append(max(cpu_seconds(side.door_pid) - before, 1e-6) / number * 1000)
+    clock.append((time.perf_counter() - began) / number * 1000)
+
+
+def _get(side: GatewaySide, path: str) -> dict[str, Any]:
+    answer = side.client.call("GET", path.removesuffix("&after="))
+    if not answer.ok:
+        raise WrongAnswers(f"{path}: {answer.status} {answer.body[:300]!r}")
+    page: dict[str, Any] = json.loads(answer.body)
+    return page
+
+
+def _check(events: Sequence[dict[str, Any]], first: int) -> None:
+    if [int(each["sequence"]) for each in events] != list(range(first, first + len(events))):
+        raise WrongAnswers(f"not the events from {first} on")
+
+
+def main() -> None:
+    measured = measure("--quick" in sys.argv, lambda text: print(text, file=sys.stderr))
+    details = measured.details
+    holds = {
+        "first page": details["first_page_ms"] <= FIRST_MS,
+        "page of ten": details["page_of_ten_without_events_ms"] <= SMALL_MS,
+        "events a second": measured.median >= EVENTS,
+    }
+    print(json.dumps({"ok": all(holds.values()), "holds": holds, "row": measured.to_json()}, indent=1))
+    raise SystemExit(0 if all(holds.values()) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""A request body that is too large to be held: sealed in a scratch file, its digests computed while it came.
+
+`lift` moves its large base64 contents beside it and returns the small rest, with stand-ins (`contracts.wire`).
+Invariant: the rest with its contents put back is the body, octet by octet: its digest is compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from contracts.base.errors import Theirs
+from contracts.errors import XML_TOO_LARGE
+from contracts.wire.attachments import File, Spool
+from gateway.vault.scratch import Room, Scratch
+
+_HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530
+
+
+T = TypeVar("T")
+
+
+async def off_loop(spool: Spool | None, work: Callable[..., T], *of: object) -> T:
+    """Returns `work(*of)`. It runs in a thread if it digests large contents."""
+    return work(*of) if spool is None else await asyncio.to_thread(work, *of)
+
+
+class NotLifted(Exception):
+    """Without its base64 contents the body is still over the limit."""
+
+
+@dataclass(slots=True)
+class LargeBody:
+    """`owner` has a share of the room. `spool` is set by `lift`."""
+
+    room: Room
+    owner: str
+    source: Scratch
+    hashes: Mapping[str, Any]
+    size: int = 0
+    spool: Spool | None = None
+    _contents: Scratch | None = field(default=None)
+
+    @classmethod
+    def begin(cls, room: Room, owner: str, expected: int, content_digest: str) -> LargeBody:
+        """Raises `body.no-room`."""
+        names = ["sha-256"] + (["sha-512"] if "sha-512" in content_digest else [])
+        hashes = {name: hashlib.new(_HASHES[name]) for name in names}
+        return cls(room, owner, room.open(owner, expected), hashes)
+
+    def add(self, part: bytes) -> None:
+        for each in self.hashes.values():
+            each.update(part)
+        self.source.write(part)
+        self.size += len(part)
+
+    @property
+    def digests(self) -> dict[str, bytes]:
+        """The digests of the whole body, by their names in Content-Digest."""
+        return {name: each.digest() for name, each in self.hashes.items()}
+
+    def lift(self, lift: Callable[[File, Spool, int], bytes], limit: int) -> bytes:
+        """The body with stand-ins, at most `limit` bytes, as `lift` of `contracts.wire` makes it. Raises NotLifted."""
+        self._contents = contents = self.room.open(self.owner)
+        spool = Spool(contents)
+        try:
+            rest = lift(self.source, spool, limit)
+        except Theirs as failure:
+            if failure.code != XML_TOO_LARGE.code:
+                raise
+            raise NotLifted from None
+        whole = hashlib.sha256()
+        for part in spool.restore(rest):
+            whole.update(part)
+        if whole.digest() != self.digests["sha-256"]:
+            raise NotLifted
+        self.source.close()
+        self.spool = spool
+        return rest
+
+    def close(self) -> None:
+        self.source.close()
+        if self._contents is not None:
+            self._contents.close()

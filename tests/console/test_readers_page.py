@@ -1,0 +1,30 @@
+"""Who reads which feed, as a page and by program; who sees one agency sees its readers alone."""
+
+from __future__ import annotations
+
+from gateway.console.roles import Role
+from tests.console.people import Desk, Reader
+from tests.console.test_operations_of_pages import Script
+from tests.push.receiving import filled
+
+FEED = "/feeds/incident-alert/v1"
+
+
+async def test_the_page_says_how_far_and_how_far_behind(people: Desk) -> None:
+    await filled(people.world, 3)
+    page = (await people.world.signed("dieu-hanh", f"{FEED}?limit=2")).json
+    assert len(page["events"]) == 2
+    people.world.sequence()
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    shown = Reader((await minh.get("/console/readers")).body)
+    assert "dieu-hanh" in shown.text and "incident-alert/v1" in shown.text
+    script = Script(people, "hoang", Role.OPERATOR)
+    (row,) = [each for each in (await script.get("listFeedReaders"))["readers"] if each["contract"] == FEED[7:]]
+    assert (row["system"], row["head"]) == ("dieu-hanh", 3) and row["behind"] == row["head"] - row["position"]
+
+
+async def test_nobody_sees_readers_of_another_agency(people: Desk) -> None:
+    lan = await people.signed_in("lan", Role.AGENCY, agency="H14.2")
+    assert b"dieu-hanh" not in (await lan.get("/console/readers")).body
+    hoa = await people.signed_in("hoa", Role.CENTRE, agency="H14.0")
+    assert b"dieu-hanh" in (await hoa.get("/console/readers")).body

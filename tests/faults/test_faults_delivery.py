@@ -1,0 +1,165 @@
+"""Random faults, one after the other, while systems hand in, dispatch and read, on both databases.
+
+After them: each acknowledged alert stands once in what a reader followed, in the feed and in its state. Each report
+that was dispatched has ended, or is named with a reason. Nothing unlogged reached its receiver. The log verifies.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from bench.demo import demo_settings
+from examples.story.exchange import ALERTS, read_feed
+from gateway.cli.run import ensure_instance
+from gateway.journal.database import open_engine
+from tests.faults.following import Dispatching, Pulling
+from tests.faults.load import Load, children, until
+from tests.faults.test_faults_children import Instance
+from tests.journal.databases import KINDS, fresh_url
+from tests.size import FULL
+
+pytestmark = pytest.mark.server
+
+FAULTS = 100 if FULL else 10  # on each database
+PROCESSES = ("door", "keeper", "desk", "files", "forkserver")
+PROVIDER = ("500", "garbage", "close", "wrong-signature", "slow")
+ENDED = {"answered", "failed", "in-doubt", "dead", "accepted", "refused"}
+
+
+@pytest.fixture(params=KINDS)
+def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    place = tmp_path_factory.mktemp("delivery")
+    settings = replace(
+        demo_settings(place / "data"), provider_seconds=1.0, database=fresh_url(request.param, place / "data")
+    )
+    if request.param == "sqlite":
+        settings = replace(settings, database="")
+    ensure_instance(settings, say_progress=False)
+    made = Instance(settings)
+    yield made
+    made.end()
+
+
+class Faults:
+    """What can go wrong, drawn from a seed that is printed; `happened` counts it."""
+
+    def __init__(self, one: Instance, engine: Engine, seed: int) -> None:
+        self.happened: Counter[str] = Counter()
+        self._one, self._engine, self._chance = one, engine, random.Random(seed)
+        self._kinds: list[Callable[[], str]] = [self._kill] * 5 + [self._provider] * 3 + [self._stop, self._database]
+
+    def next(self) -> None:
+        time.sleep(self._chance.uniform(0.1, 1.0))
+        self.happened[self._chance.choice(self._kinds)()] += 1
+
+    def _victim(self) -> tuple[int, str] | None:
+        kind = self._chance.choice(PROCESSES)
+        found = [pid for pid, words in children(self._one.pid).items() if kind in words]
+        return (self._chance.choice(found), kind) if found else None
+
+    def _kill(self) -> str:
+        victim = self._victim()
+        if victim is None:  # it is being started anew
+            return "nobody there"
+        os.kill(victim[0], signal.SIGKILL)
+        return f"{victim[1]} killed"
+
+    def _stop(self) -> str:
+        """A process that stands still for a while, as one that waits for a slow disk."""
+        victim = self._victim()
+        if victim is None:
+            return "nobody there"
+        os.kill(victim[0], signal.SIGSTOP)
+        time.sleep(self._chance.uniform(0.2, 2.0))
+        os.kill(victim[0], signal.SIGCONT)
+        return f"{victim[1]} stopped for a while"
+
+    def _provider(self) -> str:
+        kind = self._chance.choice(PROVIDER)
+        self._one.world.fault("do-thi", kind, seconds=self._chance.uniform(0.5, 3.0), count=self._chance.randint(1, 5))
+        return f"provider: {kind}"
+
+    def _database(self) -> str:
+        """All connections to the server end at once; of SQLite, the whole instance is started anew instead."""
+        if self._engine.dialect.name == "sqlite":
+            self._one.restart()
+            return "all of it started anew"
+        ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+        with self._engine.connect() as connection:
+            connection.execute(text(ends + "pg_backend_pid()"))
+        return "connections to the database cut"
+
+
+def test_what_was_acknowledged_appears_once_whatever_fails(one: Instance) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    engine = open_engine(one.settings.database_url)
+
+    def asked(query: str) -> list[Any]:
+        with engine.connect() as connection:
+            return list(connection.execute(text(query)).all())
+
+    faults = Faults(one, engine, seed)
+    with Pulling(one.settings, ALERTS) as centre:
+        with Load(one.settings, connections=3) as alerts, Dispatching(one.settings) as reports:
+            alerts.wait(20)
+            for _ in range(FAULTS):
+                faults.next()
+            alerts.wait(20)  # it goes on after all of them
+        one.world.fault("do-thi", "none")
+        print(dict(faults.happened))
+        print(
+            f"alerts: {len(alerts.acknowledged)} acknowledged, {len(alerts.unanswered)} unanswered, {alerts.others}; "
+            f"reports: {len(reports.acknowledged)} acknowledged, {reports.unanswered} unanswered, {reports.others}; "
+            f"reader: {centre.broken} calls without a page"
+        )
+        handed_in = set(alerts.acknowledged.values())
+        until("all acknowledged alerts at the reader", lambda: handed_in <= set(centre.ids))
+        open_ones = "SELECT id FROM transfer WHERE state IN ('forwarding', 'queued')"
+        until("the end of all that was under way", lambda: not asked(open_ones), 120.0)
+        until(
+            "a place in the log for all",
+            lambda: not asked("SELECT id FROM log_pending UNION ALL SELECT id FROM feed_pending"),
+        )
+        everything = [event["id"] for event in read_feed(one.world, ALERTS)]
+        until("the reader at the end", lambda: len(centre.events) >= len(everything))
+    assert centre.ids == everything, "by whatever pages it was read, a feed is the same"
+    assert set(Counter(everything).values()) == {1}
+    assert [int(event["sequence"]) for event in centre.events] == list(range(1, len(everything) + 1))
+    assert handed_in <= set(everything)
+
+    states = {str(id): (state, failure) for id, state, failure in asked("SELECT id, state, failure FROM transfer")}
+    assert {state for state, _ in states.values()} <= ENDED
+    named = {id: failure for id, (state, failure) in states.items() if state in ("failed", "dead")}
+    assert all(named.values()), f"ended without a reason: {[id for id, why in named.items() if not why]}"
+    assert set(reports.acknowledged) <= set(states)
+    later = [id for id, status in reports.acknowledged.items() if status == 202]
+    print(f"{len(later)} of the reports were to be answered later")
+    assert later and {states[id][0] for id in later} <= {"answered", "failed", "dead", "in-doubt"}
+
+    intents = {str(id) for (id,) in asked("SELECT transfer FROM log_entry WHERE phase = 'intent'")}
+    seen = one.world.seen("do-thi")
+    received = {item["transfer"] for item in seen["transfers"]}
+    assert received <= intents, "nothing unlogged was forwarded"
+    assert seen["records"] == len(received), "nothing was carried out twice"
+    answered = {id for id, (state, _) in states.items() if state == "answered"}
+    dispatched = {str(id) for (id,) in asked("SELECT id FROM transfer WHERE pattern = 'dispatch'")}
+    told = Counter(
+        event["id"] for event in read_feed(one.world, "field-report/v1") if event["type"].endswith(":handled")
+    )
+    assert set(told) == answered & dispatched and set(told.values()) <= {1}
+
+    key = one.settings.identities / "bao-chay" / "log.vkey"
+    verified = one.world.lgsp("audit", "verify", "--data", str(one.settings.data), "--vkey", str(key))
+    assert verified["ok"], verified
+    engine.dispose()
