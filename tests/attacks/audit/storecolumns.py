@@ -72,6 +72,22 @@ def _feeds() -> Iterator[Column]:
             "seal": (key, like(of("alert 5"))),
         },
     )
+    past = of("first alert")
+    yield from same(
+        "feed_key_past",
+        "rows",
+        "a past row of a business key",
+        {
+            **{name: (past, made(lambda text: f"{text}0")) for name in ("key", "content", "reference", "agency")},
+            "contract": (past, to("observation/v1")),
+            "transfer": (past, lambda look, *_: look.whole.made["answered 1"]),
+            "state": (past, to("recalled")),
+            "changed": (past, lambda look, *_: look.whole.made["alert 5"]),
+            "previous": (past, lambda look, *_: look.whole.made["alert 5"]),
+            "seal": (past, made(lambda text: f"{text}0")),
+            "replaced": (past, lambda look, *_: look.whole.made["alert 5"]),
+        },
+    )
     yield from exempt(
         "feed_keyed",
         "how far older events were taken up; to take one up again changes nothing",
