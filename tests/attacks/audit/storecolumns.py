@@ -254,6 +254,12 @@ def _instance() -> Iterator[Column]:
         why="when a registry document was applied last; nobody decides by it",
         part="registry.applied",
     )
+    yield Column(
+        "instance",
+        "value",
+        why="names the feeds within cursors; under another name every reader is told (410) to read the state again",
+        part="feed.log",
+    )
     yield keyed("registry.revision", "registered", plus_one, "the registry is at revision")
     yield keyed(
         "registry.seal",
