@@ -79,6 +79,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "queue.waiting": "chờ gửi",
         "queue.leased": "đang gửi",
         "queue.done": "đã xong",
+        "queue.held": "giữ lại để bảo đảm thứ tự",
         "queue.dead": "đã ngừng",
     },
     "en": {
@@ -153,6 +154,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "queue.leased": "being sent",
         "queue.held": "held",
         "queue.done": "done",
+        "queue.held": "held for their order",
         "queue.dead": "given up",
     },
 }
