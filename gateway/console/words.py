@@ -154,7 +154,6 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "queue.leased": "being sent",
         "queue.held": "held",
         "queue.done": "done",
-        "queue.held": "held for their order",
         "queue.dead": "given up",
     },
 }
