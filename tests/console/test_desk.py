@@ -77,11 +77,14 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-async def test_the_page_in_both_languages(world: World, desk: Desk) -> None:
+async def test_the_page_in_both_languages(world: World, desk: Desk, people: Office) -> None:
     await world.hand_in(ONE, {"identifier": "secret-body"})
     await world.signed("canh-bao", "/feeds/incident-alert/v1")  # refused
     world.sequence()
+    assert WORDS["vi"].keys() == WORDS["en"].keys()
+    lan = await people.signed_in("lan", Role.OFFICER)
     for language, words in WORDS.items():
+        assert words["queue.held"] in (await lan.get(f"/console/status?lang={language}")).body.decode()
         answer = await desk.get(f"/console/status?lang={language}")
         text = answer.body.decode()
         assert (
