@@ -252,7 +252,7 @@ async def test_metrics_are_never_on_the_exchange_listener(world: World, desk: De
     folder = settings.run / refusals.FOLDER
     folder.mkdir(parents=True)
     for door in ("door-0", "door-1"):
-        (folder / door).write_bytes(struct.pack("=6Q", 2, 0, 0, 0, 0, 1))
+        (folder / door).write_bytes(struct.pack("=8Q", 2, 0, 0, 0, 0, 1, 0, 0))
     (folder / "door-2").write_bytes(b"")  # a door that has just begun
     answer = await ask(desk.app, "GET", "/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
