@@ -80,7 +80,6 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "queue.leased": "đang gửi",
         "queue.held": "giữ lại",
         "queue.done": "đã xong",
-        "queue.held": "giữ lại để bảo đảm thứ tự",
         "queue.dead": "đã ngừng",
     },
     "en": {
