@@ -3,11 +3,10 @@
 It follows three feeds, each its own way, keeps the events in a file, and compares them with the sealed digests:
 
     python examples/centre_consumer.py --identity lgsp-data/identities/dieu-hanh --store centre.db \
-        --pull dossier-status/v1 --stream incident-alert/v1 --webhook field-report/v1 \
-        --url https://centre.example/hook --port 8440
+        --pull dossier-status/v1 --stream incident-alert/v1 --webhook field-report/v1 --url https://centre.example/hook
 
-It listens on the loopback, behind a proxy with TLS. A sandbox with push_networks 127.0.0.0/8 calls
-http://127.0.0.1:8440/hook. Each comparison is a line of JSON. It may be killed at any moment, and goes on when started.
+It listens on the loopback, behind a proxy with TLS (none in a sandbox). Each comparison is a line of JSON. It may be
+killed at any moment, and goes on when it is started again.
 """
 
 from __future__ import annotations
@@ -129,7 +128,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description="Follow three feeds, and prove that nothing is missing.")
     for name in ("identity", "store", "pull", "stream", "webhook", "url"):
         words.add_argument(f"--{name}", required=True)
-    words.add_argument("--port", type=int, default=8440)
+    words.add_argument("--port", type=int, default=8440, help="where it listens for webhooks")
     words.add_argument("--every", type=float, default=3600.0, help="seconds between two comparisons")
     given = words.parse_args()
     store, client, ended = Store(given.store), Client(Identity.load(given.identity)), Queue[Exception]()

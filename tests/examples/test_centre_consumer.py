@@ -1,9 +1,12 @@
 """The centre's consumer follows three feeds by pull, stream and webhook, while the gateway and the consumer itself are
-killed and started anew. It ends with exactly the accepted messages, as the sealed digests prove."""
+killed and started anew. It ends with exactly the accepted messages, as the sealed digests prove. The guide's command
+starts it."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -24,14 +27,17 @@ from gateway.client import Client, Identity
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.faults.load import until
+from tests.faults.movedclock import MovedClock
 from tests.faults.test_kill import kill_all, start
-from tests.movedclock import MovedClock
 
 pytestmark = pytest.mark.server
 
 ALERTS, DOSSIERS, REPORTS = "incident-alert/v1", "dossier-status/v1", "field-report/v1"
 EACH = 10  # messages of each contract, before the kill and after it
 HOUR = 3600
+ROOT = Path(__file__).parents[2]
+GUIDES = (ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "integrate.md")
+COMMAND = r"^python examples/centre_consumer\.py .+$"
 
 
 class Consumer:
@@ -39,17 +45,19 @@ class Consumer:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         (port,) = free_ports(1)
-        self._words = ["--identity", str(settings.identities / "dieu-hanh"), "--store", str(folder / "centre.db")]
-        self._words += ["--pull", DOSSIERS, "--stream", ALERTS, "--webhook", REPORTS]
-        self._words += ["--url", f"http://127.0.0.1:{port}/hook", "--port", str(port), "--every", "0.2"]
         self._store, self._printed = folder / "centre.db", folder / "consumer.log"
+        (command,) = {each for guide in GUIDES for each in re.findall(COMMAND, guide.read_text("utf-8"), re.MULTILINE)}
+        places = {"lgsp-data": str(settings.data), "centre.db": str(self._store), ":8440/": f":{port}/"}
+        for word, place in places.items():
+            assert word in command
+            command = command.replace(word, place)
+        self._words = [*shlex.split(command)[1:], "--port", str(port), "--every", "0.2"]
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
-        program = Path(__file__).parents[2] / "examples" / "centre_consumer.py"
         with self._printed.open("wb") as printed:
             self.process = subprocess.Popen(
-                [sys.executable, str(program), *self._words], stdout=printed, stderr=subprocess.STDOUT
+                [sys.executable, *self._words], cwd=ROOT, stdout=printed, stderr=subprocess.STDOUT
             )
         return self.process
 

@@ -20,7 +20,7 @@ GUIDES = [ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "integrate.md"]
 
 def commands(guide: Path) -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", guide.read_text("utf-8"), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.startswith("python ")]
+    return [line for block in blocks for line in block.splitlines() if line.startswith("python -m ")]
 
 
 def test_both_languages_show_the_same() -> None:

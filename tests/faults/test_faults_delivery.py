@@ -1,7 +1,8 @@
 """Random faults, one after the other, while systems hand in, dispatch and read, on both databases.
 
-After them: each acknowledged alert stands once in what a reader followed, in the feed and in its state. Each report
-that was dispatched has ended, or is named with a reason. Nothing unlogged reached its receiver. The log verifies.
+After them: each acknowledged alert stands once in the feed. Readers by pages, by a stream and by webhooks got the same
+in the same order, and the state is the fold of it. Each report that was dispatched has ended, or has a reason.
+Nothing unlogged reached its receiver. The log verifies.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from bench.demo import demo_settings
 from examples.story.exchange import ALERTS, read_feed
 from gateway.cli.run import ensure_instance
 from gateway.journal.database import open_engine
+from tests.faults.followers import Amending, Receiving, Streaming, standing, state, text_of
 from tests.faults.following import Dispatching, Pulling
 from tests.faults.load import Load, children, until
 from tests.faults.test_faults_children import Instance
@@ -40,7 +42,12 @@ ENDED = {"answered", "failed", "in-doubt", "dead", "accepted", "refused"}
 def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     place = tmp_path_factory.mktemp("delivery")
     settings = replace(
-        demo_settings(place / "data"), provider_seconds=1.0, database=fresh_url(request.param, place / "data")
+        demo_settings(place / "data"),
+        provider_seconds=1.0,
+        push_seconds=1.0,
+        push_networks="127.0.0.0/8",
+        stream_seconds=5.0,
+        database=fresh_url(request.param, place / "data"),
     )
     if request.param == "sqlite":
         settings = replace(settings, database="")
@@ -100,6 +107,18 @@ class Faults:
         return "connections to the database cut"
 
 
+def all_ended(asked: Callable[[str], list[Any]]) -> None:
+    """Waits until nothing is under way, or tells what still is."""
+    open_ones = "SELECT id, state, process, received FROM transfer WHERE state IN ('forwarding', 'queued')"
+    try:
+        until("the end of all that was under way", lambda: not asked(open_ones), 120.0)
+    except AssertionError as late:
+        waiting = "SELECT transfer, state, tries, next_at, last_failure FROM queue WHERE state <> 'done'"
+        for query in (open_ones, waiting, "SELECT id, pid, seen, state FROM process", "SELECT * FROM lease"):
+            late.add_note(f"{query}: {asked(query)}")
+        raise
+
+
 def test_what_was_acknowledged_appears_once_whatever_fails(one: Instance) -> None:
     seed = random.randrange(1 << 32)
     print("seed", seed)
@@ -110,8 +129,17 @@ def test_what_was_acknowledged_appears_once_whatever_fails(one: Instance) -> Non
             return list(connection.execute(text(query)).all())
 
     faults = Faults(one, engine, seed)
-    with Pulling(one.settings, ALERTS) as centre:
-        with Load(one.settings, connections=3) as alerts, Dispatching(one.settings) as reports:
+    lies = random.Random(seed + 1)
+    with (
+        Pulling(one.settings, ALERTS) as centre,
+        Streaming(one.settings, ALERTS) as stream,
+        Receiving(one.settings, ALERTS, lies) as hook,
+    ):
+        with (
+            Load(one.settings, connections=2) as alerts,
+            Amending(one.settings, random.Random(seed + 2)) as warnings,
+            Dispatching(one.settings) as reports,
+        ):
             alerts.wait(20)
             for _ in range(FAULTS):
                 faults.next()
@@ -121,9 +149,11 @@ def test_what_was_acknowledged_appears_once_whatever_fails(one: Instance) -> Non
         print(
             f"alerts: {len(alerts.acknowledged)} acknowledged, {len(alerts.unanswered)} unanswered, {alerts.others}; "
             f"reports: {len(reports.acknowledged)} acknowledged, {reports.unanswered} unanswered, {reports.others}; "
-            f"reader: {centre.broken} calls without a page"
+            f"reader: {centre.broken} calls without a page; warnings: {dict(warnings.kinds)}; stream: {stream.broken} "
+            f"refused; receiver: {dict(hook.lies)}, {hook.again} events again"
         )
-        handed_in = set(alerts.acknowledged.values())
+        hook.honest.set()
+        handed_in = set(alerts.acknowledged.values()) | warnings.acknowledged
         until("all acknowledged alerts at the reader", lambda: handed_in <= set(centre.ids))
         open_ones = "SELECT id FROM transfer WHERE state IN ('forwarding', 'queued')"
         until("the end of all that was under way", lambda: not asked(open_ones), 120.0)
@@ -132,8 +162,14 @@ def test_what_was_acknowledged_appears_once_whatever_fails(one: Instance) -> Non
             lambda: not asked("SELECT id FROM log_pending UNION ALL SELECT id FROM feed_pending"),
         )
         everything = [event["id"] for event in read_feed(one.world, ALERTS)]
-        until("the reader at the end", lambda: len(centre.events) >= len(everything))
-    assert centre.ids == everything, "by whatever pages it was read, a feed is the same"
+        for what, reader in {"pages": centre, "stream": stream, "webhooks": hook}.items():
+            until(f"the reader by {what} at the end", lambda: len(reader.events) >= len(everything), 120.0)  # noqa: B023
+    for reader in (centre, stream, hook):
+        assert reader.ids == everything, f"{type(reader).__name__}: however it is read, a feed is the same"
+    assert list(map(text_of, stream.events)) == list(map(text_of, hook.events))
+    stands = state(one.settings, ALERTS)
+    assert len(stands) == len(set(stands)) and set(stands) == standing(centre.events), "the state is the fold"
+    assert len(stands) < len(everything) and hook.lies, "some were corrected or recalled; the receiver lied"
     assert set(Counter(everything).values()) == {1}
     assert [int(event["sequence"]) for event in centre.events] == list(range(1, len(everything) + 1))
     assert handed_in <= set(everything)

@@ -1,4 +1,4 @@
-"""Moves the clock of processes that a test starts (`tests/clock/sitecustomize.py`)."""
+"""Moves the clock of processes that a test starts (`tests/faults/clock/sitecustomize.py`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MovedClock:
     def __init__(self, file: Path, patch: pytest.MonkeyPatch) -> None:
         self._file = file
         file.write_bytes(struct.pack("d", 0.0))
-        folders = [str(FOLDER / "clock"), str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]
+        folders = [str(FOLDER / "clock"), str(FOLDER.parents[1]), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, folders)))
         patch.setenv("TEST_CLOCK_FILE", str(file))
 

@@ -1,6 +1,7 @@
 """A clock that a test moves for all processes that it starts, while they run: `time.time` with an offset.
 
-Python imports this file by itself, before any other, in a process that has its folder in PYTHONPATH (`tests.clock`).
+Python imports this file by itself, before any other, in a process that has its folder in PYTHONPATH
+(`tests.faults.movedclock`).
 The offset in seconds is 8 bytes of the file TEST_CLOCK_FILE, which all these processes map.
 """
 
