@@ -13,26 +13,30 @@ Of this project it imports only `security/` and `contracts/`, so it can be insta
 Invariant: a call ends with an `Answer` that the gateway proved, or with a `ClientError` that names who can fix it.
 """
 
-from gateway.client.answers import Answer, Receipt
-from gateway.client.audit.proofs import Proof, ProvedEntry
-from gateway.client.client import AsyncClient
-from gateway.client.errors import (
-    BadIdentity,
-    BadState,
-    BadUsage,
-    ClientError,
-    LogObjection,
-    NoConnection,
-    NotProven,
-    Refused,
-    RefusedOurs,
-    RefusedPolicy,
-    RefusedTheirs,
-)
-from gateway.client.feed_digests import Comparison, Digesting, SealedDigest
-from gateway.client.feeds import FeedEvent, FeedPage
-from gateway.client.identities.identity import Identity
-from gateway.client.sync import Client
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from gateway.client.answers import Answer, Receipt
+    from gateway.client.audit.proofs import Proof, ProvedEntry
+    from gateway.client.client import AsyncClient
+    from gateway.client.errors import (
+        BadIdentity,
+        BadState,
+        BadUsage,
+        ClientError,
+        LogObjection,
+        NoConnection,
+        NotProven,
+        Refused,
+        RefusedOurs,
+        RefusedPolicy,
+        RefusedTheirs,
+    )
+    from gateway.client.feed_digests import Comparison, Digesting, SealedDigest
+    from gateway.client.feeds import FeedEvent, FeedPage
+    from gateway.client.identities.identity import Identity
+    from gateway.client.sync import Client
 
 __all__ = [
     "Answer",
@@ -59,3 +63,35 @@ __all__ = [
     "RefusedTheirs",
     "SealedDigest",
 ]
+# Loaded when asked for: a door of the gateway needs one module of the kit, not all of it.
+_MODULES: Final = {
+    "Answer": "answers",
+    "AsyncClient": "client",
+    "BadIdentity": "errors",
+    "BadState": "errors",
+    "BadUsage": "errors",
+    "Client": "sync",
+    "ClientError": "errors",
+    "Comparison": "feed_digests",
+    "Digesting": "feed_digests",
+    "FeedEvent": "feeds",
+    "FeedPage": "feeds",
+    "Identity": "identities.identity",
+    "LogObjection": "errors",
+    "NoConnection": "errors",
+    "NotProven": "errors",
+    "Proof": "audit.proofs",
+    "ProvedEntry": "audit.proofs",
+    "Receipt": "answers",
+    "Refused": "errors",
+    "RefusedOurs": "errors",
+    "RefusedPolicy": "errors",
+    "RefusedTheirs": "errors",
+    "SealedDigest": "feed_digests",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
