@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -52,6 +52,9 @@ _CERTIFICATE: Final = {  # by OpenSSL's X509_V_ERR_…
     64: "its TLS certificate does not name the host that is called",
 }
 _SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
+
+
+T = TypeVar("T")
 
 
 class HttpAnswer(NamedTuple):
@@ -178,9 +181,9 @@ def large_digest(spool: Spool | None, body: bytes) -> bytes:
     return whole.digest()
 
 
-async def beside(spool: Spool | None, work: Callable[[], bytes]) -> bytes:
-    """Returns `work()`. It runs in a thread if it digests large contents."""
-    return work() if spool is None else await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+async def beside(heavy: object, work: Callable[[], T]) -> T:
+    """Returns `work()`. It runs in a thread if `heavy` is true: the message is long, or has large contents."""
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work) if heavy else work()
 
 
 class Call(NamedTuple):

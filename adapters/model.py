@@ -68,6 +68,7 @@ class Outgoing(NamedTuple):
     timeout: float
     encrypted: bool = False  # the contract demands encrypted bodies, there and back
     spool: Spool | None = None  # of large contents, for which the message holds stand-ins
+    heavy: bool = False  # the message is written off the event loop
 
 
 class Incoming(NamedTuple):

@@ -25,7 +25,7 @@ from adapters.errors import (
     ProviderFailure,
     ProviderMissing,
 )
-from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, large_of, off_loop, send
+from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, beside, large_of, off_loop, send
 from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
@@ -64,7 +64,7 @@ class RestAdapter:
             if query:
                 url = f"{url}?{query}"
         else:
-            body = outgoing.codec.write_json(operation.request, outgoing.message)
+            body = await beside(outgoing.heavy, lambda: outgoing.codec.write_json(operation.request, outgoing.message))
             if outgoing.encrypted:
                 body, opened = jose.seal(body, JSON, self.key, _receiver(endpoint, self.clock()))
             headers["content-type"] = media

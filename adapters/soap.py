@@ -62,7 +62,9 @@ class SoapAdapter:
         operation, codec = outgoing.operation, outgoing.codec
         message_id = f"urn:uuid:{outgoing.transfer}"
         action = codec.soap_action(operation.name)
-        content = codec.write_xml(operation.request, outgoing.message, operation.name)
+        content = await beside(
+            outgoing.heavy, lambda: codec.write_xml(operation.request, outgoing.message, operation.name)
+        )
         agency, _, system = outgoing.caller.partition("/")
         now, version = self.clock(), _version(endpoint)
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
@@ -71,7 +73,7 @@ class SoapAdapter:
         content = content if receiver is None else blinded(content)
         digest = partial(large_digest, outgoing.spool)
         signed = await beside(
-            outgoing.spool,
+            outgoing.heavy,
             lambda: sign_envelope(
                 content, self.key, now, addressed, blocks=blocks, version=version, digest_body=digest
             ),

@@ -2,7 +2,7 @@
 
     GET|POST /<contract>/v<n>/…           REST, as in the contract's OpenAPI, without token and signature
     POST     /soap/<contract>/v<n>        SOAP 1.1 or 1.2, unsigned; ?wsdl and ?xsd give its documents
-    GET      /transfers/<id>, /feeds/…    the state of a transfer; what the system may read of feeds, also as a stream
+    GET      /transfers…, /feeds/…        its own transfers and their answers; what it may read of feeds, also as stream
     GET      /contracts/<contract>/v<n>…  the gateway's documents of the contract, with this address in them
 
 Order of checks: address and secret from the head, then the body.
@@ -48,6 +48,7 @@ SOAP_PREFIX: Final = "/soap/"
 JSON: Final = "application/json"
 _ID_MOST: Final = {"rest": 128, "soap": 256}
 _VERSIONS: Final = {"text/xml": soap.V11, "application/xml": soap.V11, "application/soap+xml": soap.V12}
+_TRANSFERS: Final = re.compile(r"/transfers(/[0-9a-f-]{36}(/answer)?)?")
 _ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,255}(?::\d{1,5})?|\[[0-9a-f:]{2,45}\](?::\d{1,5})?")
 _PLAIN_PATH: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
@@ -80,7 +81,7 @@ class Caller:
             name = streams.TOGETHER
         if name is not None and streams.is_stream(head):
             return await self._stream(head)
-        if name is None and not (head.method == "GET" and re.fullmatch(r"/transfers/[0-9a-f-]{36}", head.path)):
+        if name is None and not (head.method == "GET" and _TRANSFERS.fullmatch(head.path)):
             raise self._astray(head)
         return await self._rest(head, await read())
 

@@ -159,11 +159,12 @@ class AsyncClient(FeedCalls, Transfers):
         *,
         action: str | None = None,
         version: str = "1.1",
+        respond_async: bool = False,
     ) -> Answer:
         """Call a SOAP operation of `contract` (`incident-alert/v1`). Raises `ClientError`.
 
         `content` is the one element of the Body, in the system's own format or in the wrapper of the canonical WSDL.
-        `action` is the action of the WSDL in use; the default is the canonical one.
+        `action` is the action of the WSDL in use; the default is the canonical one. `respond_async` is that of `rest`.
         """
         element = soap.content_of(content) if isinstance(content, bytes) else content
         url = rest.url_of(self.identity.gateway, f"/soap/{contract}")
@@ -173,6 +174,7 @@ class AsyncClient(FeedCalls, Transfers):
             action=action or soap.action_of(contract, element),
             message_id=message_id or soap.new_message_id(),
             version=soap.version_of(version),
+            respond_async=respond_async,
         )
 
         async def once() -> Answer:

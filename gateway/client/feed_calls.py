@@ -15,7 +15,7 @@ from contracts.base.errors import Failure
 from gateway.client import access_token, rest
 from gateway.client.answers import Answer
 from gateway.client.errors import NoConnection, Refused
-from gateway.client.feeds import FeedEvent, FeedPage, page_query
+from gateway.client.feeds import FeedEvent, FeedPage, export_query, page_query, state_query
 from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.streams import SealedStream, Sent
 from gateway.client.transport import RawAnswer, StreamTransport, Transport
@@ -94,14 +94,41 @@ class FeedCalls(ABC):
                 yield page
             after, more = page.next, page.more
 
-    async def state(self, contract: str, limit: int = 1000) -> AsyncIterator[FeedPage]:
-        """What stands now, by business key. Go on with `pages(contract, after=…)`, from `goes_on` of the first page."""
+    async def state(
+        self, contract: str, limit: int = 1000, *, at: datetime | str | None = None
+    ) -> AsyncIterator[FeedPage]:
+        """What stands now, or stood at a time, by business key. Go on with `pages(contract, after=…)`, from `goes_on`
+        of the first page.
+        """
         after, more = "", True
         while more:
-            query = page_query(after, limit, None, None, 0)
+            query = state_query(after, limit, at)
             page = await self._read("GET", f"/feeds/{contract}/state?{query}", FeedPage.read)
             yield page
             after, more = page.next, page.more
+
+    async def export(
+        self,
+        contract: str,
+        form: str,
+        *,
+        after: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """A range of a feed as a table, in pieces: `csv`, `xlsx` or `parquet`. The signature covers the head of the
+        answer; compare the rows with `digests`. Raises `NoConnection` if it breaks off: then the file is not whole.
+        """
+        prepared = await self._opened(f"/feeds/{contract}/export?{export_query(form, after, since, until)}")
+        if not isinstance(self._transport, StreamTransport):
+            raise TypeError("this transport has no streams")
+        async with self._transport.stream(prepared.method, prepared.url, prepared.headers) as raw:
+            if raw.status != 200:
+                await self._proven(prepared, await raw.whole())
+                raise rest.not_proven(prepared.method, prepared.url, raw.status, "no table")
+            await self._proven(prepared, RawAnswer(raw.status, raw.headers, b""))
+            async for part in raw.parts():
+                yield part
 
     async def stream(
         self, contract: str | Sequence[str], after: str | None = None, **filters: str

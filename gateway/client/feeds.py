@@ -55,9 +55,21 @@ def digests_query(since: datetime | str | None, until: datetime | str | None) ->
     return urlencode({"limit": "500"} | _times(since, until))
 
 
-def _times(since: datetime | str | None, until: datetime | str | None) -> dict[str, str]:
+def state_query(after: str | None, limit: int, at: datetime | str | None) -> str:
+    """The query of a page of a state; its cursor keeps the time."""
+    return urlencode({"limit": str(limit)} | ({"after": after} if after else _times(at=at)))
+
+
+def export_query(form: str, after: str | None, since: datetime | str | None, until: datetime | str | None) -> str:
+    """The query of an export."""
+    return urlencode({"form": form} | ({"after": after} if after else {}) | _times(since, until))
+
+
+def _times(
+    since: datetime | str | None = None, until: datetime | str | None = None, at: datetime | str | None = None
+) -> dict[str, str]:
     times: dict[str, str] = {}
-    for name, time in (("since", since), ("until", until)):
+    for name, time in (("since", since), ("until", until), ("at", at)):
         if isinstance(time, datetime):
             if time.tzinfo is None:
                 raise ValueError(f"{name}: a time without its zone")

@@ -16,6 +16,7 @@ from lxml import etree
 from contracts.base.errors import Failure
 from contracts.base.words import Words
 from contracts.wire import soap
+from contracts.wire.headers import RESPOND_ASYNC
 from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unbase64
 from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, NotProven, refused, wrongly_used
 from gateway.client.rest import not_proven, why
@@ -40,6 +41,7 @@ class Message(NamedTuple):
     action: str
     message_id: str
     version: soap.Version = soap.V11
+    respond_async: bool = False  # the answer may come later (RFC 7240)
 
 
 class PreparedSoap(NamedTuple):
@@ -79,7 +81,7 @@ def action_of(contract: str, element: etree._Element) -> str:
 
 def prepare(message: Message, key: SigningKey, now: float, encrypt_for: EncryptKey | None = None) -> PreparedSoap:
     """Sign an envelope, then encrypt its Body for `encrypt_for`. `now` is in Unix seconds."""
-    url, element, action, message_id, version = message
+    url, element, action, message_id, version, respond_async = message
     body = soap.canonical(element)
     try:
         content = body if encrypt_for is None else blinded(body)
@@ -99,6 +101,8 @@ def prepare(message: Message, key: SigningKey, now: float, encrypt_for: EncryptK
     else:
         headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
     headers |= {"accept": version.media_type, "accept-encoding": "identity"}
+    if respond_async:
+        headers["prefer"] = RESPOND_ASYNC
     return PreparedSoap(
         url=url,
         headers=headers,

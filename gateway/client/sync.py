@@ -93,8 +93,12 @@ class Client:
         *,
         action: str | None = None,
         version: str = "1.1",
+        respond_async: bool = False,
     ) -> Answer:
-        return self._done(self._client.soap(contract, content, message_id, action=action, version=version))
+        call = self._client.soap(
+            contract, content, message_id, action=action, version=version, respond_async=respond_async
+        )
+        return self._done(call)
 
     def token(self) -> str:
         return self._done(self._client.token())
@@ -118,8 +122,19 @@ class Client:
         pages = self._client.pages(contract, after, limit, wait=wait)
         yield from self._each(pages)
 
-    def state(self, contract: str, limit: int = 1000) -> Iterator[FeedPage]:
-        yield from self._each(self._client.state(contract, limit))
+    def state(self, contract: str, limit: int = 1000, *, at: datetime | str | None = None) -> Iterator[FeedPage]:
+        yield from self._each(self._client.state(contract, limit, at=at))
+
+    def export(
+        self,
+        contract: str,
+        form: str,
+        *,
+        after: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> Iterator[bytes]:
+        yield from self._each(self._client.export(contract, form, after=after, since=since, until=until))
 
     def digests(
         self, contract: str, *, since: datetime | str | None = None, until: datetime | str | None = None

@@ -78,6 +78,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "state.dead": "đã ngừng gửi",
         "queue.waiting": "chờ gửi",
         "queue.leased": "đang gửi",
+        "queue.held": "giữ lại",
         "queue.done": "đã xong",
         "queue.dead": "đã ngừng",
     },

@@ -30,6 +30,7 @@ from gateway.journal.write import QueueRow
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
 from security.keys import SigningKey
@@ -112,10 +113,11 @@ class Forwarder:
             caller=what.caller,
             operation=operation,
             codec=codec,
-            message=what.receiving.shown(what.message),
+            message=await off_loop(what.open.heavy, what.receiving.shown, what.message),
             timeout=seconds,
             encrypted=contract.contract.protection == "encrypted",
             spool=what.open.spool,
+            heavy=what.open.heavy,
         )
         adapter = self._adapters[endpoint.kind]
         try:

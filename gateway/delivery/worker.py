@@ -51,7 +51,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries, outcome
-from gateway.transfer.large_body import off_loop
+from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
 from gateway.transfer.states import Event
@@ -171,10 +171,11 @@ class Deliverer:
         try:
             contents = await asyncio.to_thread(read_contents, self.engine, self.vault, job)
             transfer = transfer._replace(salt=contents.salt, intent=contents.intent_leaf, spool=contents.spool)
+            transfer = transfer._replace(heavy=transfer.spool is not None or len(contents.body) > HEAVY)
             delivery = await self._prepared(job, transfer, contents.body)
             transfer, contract = delivery.open, delivery.contract
             incoming = await self.forwarder.forward(delivery, self.timeout)
-            write = await off_loop(transfer.spool, self._answered, job, delivery, incoming)
+            write = await off_loop(transfer.heavy, self._answered, job, delivery, incoming)
         except Failure as failure:
             write = await self._failed(job, await self._told(job, transfer), failure, contract)
         except Exception:
@@ -241,7 +242,7 @@ class Deliverer:
         acted = failure.acted if isinstance(failure, ProviderFailure | ProviderMissing) else Acted.NO
         if isinstance(failure, Theirs) or isinstance(failure, ProviderFailure) and failure.final:
             how = Ending(event=Event.PROVIDER_REFUSED, at=now, status=failure.status, failure=code, call=failure)
-            return await off_loop(transfer.spool, self._ended, job, transfer, how, code)
+            return await off_loop(transfer.heavy, self._ended, job, transfer, how, code)
         if acted is not Acted.NO and not job.repeatable:
             phase = await asyncio.to_thread(self._free_phase, job.transfer, "in-doubt")
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
@@ -260,7 +261,7 @@ class Deliverer:
         how = Ending(
             event=Event.GIVEN_UP, at=now, status=502, failure=code if named else DELIVERY_GIVEN_UP.code, call=failure
         )
-        return await off_loop(transfer.spool, self._ended, job, transfer, how, code)
+        return await off_loop(transfer.heavy, self._ended, job, transfer, how, code)
 
     def _policy(self, job: Job) -> RetryPolicy:
         policy = self.forwarder.policy

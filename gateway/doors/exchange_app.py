@@ -146,11 +146,12 @@ def _face(path: str) -> Face:
 
 
 def _takes_files(target: _Target) -> bool:
-    """Whether bodies may hold large files: signed, and sent on to a provider."""
+    """Whether bodies may hold large files: signed, sent on to a provider, and shown in no feed."""
     contract = target.contract.contract
     operations = contract.operations.values() if target.operation is None else (target.operation,)
     return contract.protection == "signed" and any(
-        each.pattern is Pattern.DISPATCH and carries_files(target.contract, each.request) for each in operations
+        each.pattern is Pattern.DISPATCH and not each.in_feed and carries_files(target.contract, each.request)
+        for each in operations
     )
 
 

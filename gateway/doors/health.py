@@ -13,7 +13,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from contracts.base.times import rfc3339
 from gateway.doors.http import refusals
 from gateway.doors.http.body import Scope
 from gateway.doors.reply import Reply
+from gateway.exchange.feed_readers import FeedReader, readers
 from gateway.journal.schema import tables
 from gateway.push import store
 from gateway.registry.registry import Registry
@@ -56,8 +57,9 @@ class Counts(Pulse):
 
     transfers: Mapping[str, int]
     queue: Mapping[str, int]
-    pushes: store.Totals
     quarantined: int = 0
+    pushes: store.Totals = store.NOTHING
+    readers: Sequence[FeedReader] = ()  # that have read: who never did is not late
 
 
 @dataclass(slots=True)
@@ -100,7 +102,13 @@ class Vitals:
     def _count(self) -> Counts:
         aside = len(quarantined(self.drops)) if self.drops is not None else 0
         with self.engine.connect() as connection:
-            return replace(count(connection, self.clock()), quarantined=aside)
+            counts = replace(count(connection, self.clock()), quarantined=aside)
+            try:
+                snapshot = self.registry.snapshot
+            except Failure:  # then nobody may read
+                return counts
+            read = [each for each in readers(connection, snapshot, self.clock()) if each.read_at is not None]
+            return replace(counts, readers=read)
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
         """Whether this process can work, and each check. A restored instance is not ready until it is confirmed."""
@@ -177,6 +185,19 @@ def metrics(
     gauge("lgsp_push_subscriptions", "Subscriptions to feeds by state.", pushes.states, "state")
     gauge("lgsp_push_failing", "Active subscriptions whose receivers fail.", {"": pushes.failing})
     gauge("lgsp_push_lag_seconds", "Age of the oldest event that an active one waits for.", {"": round(pushes.lag, 3)})
+    by_reader = {f"{each.system} {each.contract}": each for each in counts.readers}
+    gauge(
+        "lgsp_feed_reader_behind",
+        "Events of a feed that a system has not read yet, which read before.",
+        {name: each.behind for name, each in by_reader.items()},
+        "reader",
+    )
+    gauge(
+        "lgsp_feed_reader_behind_seconds",
+        "Age of the first of them.",
+        {name: each.behind_seconds for name, each in by_reader.items()},
+        "reader",
+    )
     gauge("lgsp_log_entries", "Entries of the audit log under the newest checkpoint.", {"": counts.log_size})
     gauge("lgsp_log_pending", "Entries that wait to be sequenced.", {"": counts.log_pending})
     if counts.checkpoint_age is not None:

@@ -139,8 +139,11 @@ class SoapDoor:
             raise SOAP_NOT_FOR_US(got=envelope.to, expected=received.target_uri)
         operation, request, content = self._operation(authenticated, envelope)
         _check_action(authenticated, envelope, operation, content.tag)
-        if received.large is not None and contract.operations[operation].pattern is not Pattern.DISPATCH:
-            raise BODY_TOO_LARGE(limit=self.body_limit)  # only what is sent on may have large contents
+        named = contract.operations[operation]
+        if received.large is not None and (named.pattern is not Pattern.DISPATCH or named.in_feed):
+            raise BODY_TOO_LARGE(
+                limit=self.body_limit
+            )  # only what is sent on, and stays out of feeds, has large contents
         if len(envelope.message_id) > ID_MAX:
             raise REQUEST_NO_MESSAGE_ID(operation=operation, header=f"wsa:MessageID (1–{ID_MAX})")
         later = prefers(received.headers, RESPOND_ASYNC)

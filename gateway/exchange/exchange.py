@@ -56,7 +56,7 @@ from gateway.registry.receiving import receive
 from gateway.registry.records import System
 from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
-from gateway.transfer.evidence_parts import request_parts
+from gateway.transfer.evidence_parts import parts_of
 from gateway.transfer.large_body import off_loop
 from gateway.transfer.shown_findings import shown, told
 from gateway.transfer.stages import (
@@ -75,7 +75,7 @@ from gateway.transfer.stages import (
     Requested,
 )
 from gateway.transfer.states import Event, State
-from gateway.transfer.transfer_records import canonical, canonical_answer, event, fed, receipt_of, row_of
+from gateway.transfer.transfer_records import canonical_answer, event, fed, receipt_of, row_of
 from gateway.vault import attachments, binding
 from gateway.vault.classes import Parts
 from gateway.vault.vault import Vault
@@ -160,21 +160,16 @@ class Exchange:
         now = self.clock()
         receiving = receive(requested.snapshot, provider, requested.contract, requested.operation, now)
         salt = random_bytes(SALT)
-        spool = large_contents.spool_of(requested.received)
-        of = (decoded, (provider, receiving), salt, now, self.hash_id)
-        intent = await off_loop(spool, entries.intent, *of)
+        heavy, spool = requested.received.heavy, requested.received.spool
+        intent = await off_loop(heavy, entries.intent, decoded, (provider, receiving), salt, now, self.hash_id)
         row = row_of(decoded, provider, now, self.process, Event.PUT_ASIDE if put_aside else Event.SENT_NOW)
-        parts = request_parts(requested, salt)
-        if dispatch or put_aside:
-            parts.append(("canonical", canonical(requested, decoded.message)))
-        if spool is not None:
-            parts.append((attachments.PART, attachments.listed(spool)))
-        bound = binding.of_transfer(intent.leaf, row)
+        bound = dict.fromkeys(("request", "canonical", attachments.PART), binding.of_transfer(intent.leaf, row))
+        parts = await off_loop(heavy, parts_of, decoded, salt, dispatch or put_aside)
         write = Write(
             replay=requested.authenticated.replay,
             transfer=row,
             log=(intent,),
-            vault=self._sealed(requested, parts, now, {"request": bound, "canonical": bound, attachments.PART: bound}),
+            vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
         )
@@ -186,7 +181,15 @@ class Exchange:
         keep = keep_of(requested)
         told = fed(requested.operation, row)
         transfer = OpenTransfer(
-            row.id, self.process, provider.id, keep=keep, salt=salt, intent=intent.leaf, fed=told, spool=spool
+            row.id,
+            self.process,
+            provider.id,
+            keep=keep,
+            salt=salt,
+            intent=intent.leaf,
+            fed=told,
+            spool=spool,
+            heavy=heavy,
         )
         return await self._forward(Committed(decoded, provider, receiving, transfer))
 
@@ -224,7 +227,8 @@ class Exchange:
         transfer, now = requested.received.transfer, self.clock()
         answer: Message = {"transfer": transfer, "messageId": requested.message_id, "acceptedAt": rfc3339(now)}
         salt = random_bytes(SALT)
-        intent = entries.intent(decoded, None, salt, now, self.hash_id)
+        heavy = requested.received.heavy
+        intent = await off_loop(heavy, entries.intent, decoded, None, salt, now, self.hash_id)
         answer_json = canonical_answer(requested, answer)
         new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
         how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json, keys=settled.new)
@@ -236,16 +240,12 @@ class Exchange:
             "canonical": binding.of_event(feed.contract, feed.event),
             "answer": accepted.leaf,
         }
-        parts = [
-            *request_parts(requested, salt),
-            ("canonical", canonical(requested, decoded.message)),
-            ("answer", answer_json),
-        ]
+        parts = [*await off_loop(heavy, parts_of, decoded, salt, True), ("answer", answer_json)]
         write = Write(
             replay=requested.authenticated.replay,
             transfer=row,
             log=(intent, accepted),
-            vault=self._sealed(requested, parts, now, bound),
+            vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             feed=feed,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
             keys=settled.rows,
@@ -333,7 +333,7 @@ class Exchange:
         return Answered(requested, receipt, failure=told(failure, sees))
 
     async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
-        write, receipt = await off_loop(transfer.spool, outcome.end, transfer, how, self.vault)
+        write, receipt = await off_loop(transfer.heavy, outcome.end, transfer, how, self.vault)
         await self._record(outcome.with_notes(write, notes))
         return receipt
 

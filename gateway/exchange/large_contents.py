@@ -8,6 +8,7 @@ Invariant: of a call that is no new transfer (a repeat, a refusal) nothing stays
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,23 +23,18 @@ from gateway.exchange.terms import keep_of
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
-from gateway.transfer.stages import Decoded, Message, Received, Requested
+from gateway.transfer.stages import Decoded, Message, Requested
 from gateway.vault import attachments
 from gateway.vault.classes import OPEN
 from gateway.vault.vault import Vault
 
+_log: Final = logging.getLogger("lgsp.exchange")
 AT_ONCE: Final = 4  # pieces in memory
-
-
-def spool_of(received: Received) -> Spool | None:
-    """None also for a large body without large contents."""
-    spool = received.large.spool if received.large is not None else None
-    return spool if spool is not None and spool.attachments else None
 
 
 def check(requested: Requested, message: Message) -> None:
     """`message.invalid` where large contents are in a field that the contract does not declare as base64."""
-    spool = spool_of(requested.received)
+    spool = requested.received.spool
     if spool is not None:
         form = LargeForm(requested.contract, requested.format)
         check_lifted(form, requested.request, message, spool, declared=True)
@@ -54,7 +50,7 @@ class LargeContents:
     async def before(self, decoded: Decoded, now: float) -> AsyncIterator[list[bool]]:
         """The contents are kept within the block, and afterwards if it makes the list it gets true."""
         requested, committed = decoded.requested, list[bool]()
-        spool = spool_of(requested.received)
+        spool = requested.received.spool
         if spool is None:
             yield committed
             return
@@ -63,8 +59,13 @@ class LargeContents:
             yield committed
         finally:
             if not committed:
-                of = (self.engine, None, requested.received.transfer)
-                await asyncio.shield(asyncio.to_thread(attachments.discard, *of))
+                await asyncio.shield(asyncio.to_thread(self._discard, requested.received.transfer))
+
+    def _discard(self, transfer: str) -> None:
+        try:
+            attachments.discard(self.engine, None, transfer)
+        except Exception:  # the database is away, which the caller is told by the first failure
+            _log.exception("transfer %s: its large contents stay until the keeper removes them", transfer)
 
     async def _keep(self, requested: Requested, spool: Spool, now: float) -> None:
         retention = keep_of(requested).of("canonical") or OPEN

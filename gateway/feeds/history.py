@@ -20,8 +20,8 @@ from gateway.feeds.errors import FEED_NO_HISTORY
 from gateway.feeds.keys import LIVE
 from gateway.journal.schema import tables
 from gateway.journal.write import KeyRow
+from gateway.transfer.key_seals import HISTORY
 
-KEY: Final = "feed.history"  # of all feeds; of one with its name behind it
 _PAGE: Final = 500
 _key: Final = tables.feed_key.c
 _past: Final = tables.feed_key_past.c
@@ -38,7 +38,7 @@ class Stood(NamedTuple):
 
 def begin(connection: Connection, contract: str, now: float) -> None:
     """The states of this feed are known from now on."""
-    table, key = tables.instance, f"{KEY} {contract}"
+    table, key = tables.instance, f"{HISTORY} {contract}"
     connection.execute(delete(table).where(table.c.key == key))
     connection.execute(insert(table).values(key=key, value=repr(now)))
 
@@ -46,7 +46,7 @@ def begin(connection: Connection, contract: str, now: float) -> None:
 def check(connection: Connection, contract: str, time: float) -> None:
     """`feed.no-history` for a time from which the states of the feed are not known."""
     table = tables.instance.c
-    values = connection.scalars(select(table.value).where(table.key.in_((KEY, f"{KEY} {contract}")))).all()
+    values = connection.scalars(select(table.value).where(table.key.in_((HISTORY, f"{HISTORY} {contract}")))).all()
     since = max(map(float, values), default=0.0)
     if time < since:
         raise FEED_NO_HISTORY(contract=contract, since=rfc3339(since + 0.001))

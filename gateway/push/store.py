@@ -152,6 +152,9 @@ class Totals(NamedTuple):
     lag: float
 
 
+NOTHING: Final = Totals({}, 0, 0.0)
+
+
 def totals(connection: Connection, now: float) -> Totals:
     counted = connection.execute(select(_row.state, func.count()).group_by(_row.state)).all()
     active = _row.state == State.ACTIVE

@@ -110,7 +110,7 @@ def _line(status: Status) -> str:
 
 
 def _moment(at: float | None) -> str:
-    return civil(at) if at is not None else "—"
+    return civil(at, seconds=True) if at is not None else "—"
 
 
 def remember(connection: Connection, thumbprint: str, authority: str, statuses: Iterable[Status]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,8 @@ MAX_FUTURE: Final = 5
 ID: Final = f"{{{WSU}}}Id"
 NSMAP: Final = {"wsa": WSA, "wsse": WSSE, "wsu": WSU, "lgsp": LGSP}
 
+_OTHER_ENCODING: Final = re.compile(rb"[^<]{0,8}<\?xml[^>]{0,200}encoding=[\"'](?!(?i:utf-8)[\"'])")
+
 Element = etree._Element
 FindByThumbprint = Callable[[bytes], Verifier | None]
 
@@ -45,12 +48,14 @@ class BadEnvelope(ClientError):
     """The message violates the profile, or its signature is invalid."""
 
 
-def parse(raw: bytes, *, published: bool = False) -> Element:
+def parse(raw: bytes, *, published: bool = False, large: bool = False) -> Element:
     """Parse foreign XML. Nothing is fetched or expanded; a DOCTYPE and processing instructions are refused.
 
     `published`: a document of our own for a Body. A style sheet beside its root is dropped, so it is allowed.
+    `large`: a text may have more than 10 MB, in UTF-8 without the word DOCTYPE.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    large = large and b"<!DOCTYPE" not in raw and b"\0" not in raw[:200] and _OTHER_ENCODING.match(raw) is None
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=large)
     try:
         root = etree.fromstring(raw, parser)
     except (etree.XMLSyntaxError, ValueError) as wrong:
@@ -257,8 +262,8 @@ def _check_reference(reference: Element, ids: dict[str, Element], allowed: list[
     return target
 
 
-def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
-    """Verify a whole envelope. Everything returned was signed."""
+def verify(root: Element, find: FindByThumbprint, now: float, *, large: bool = False) -> Verified:
+    """Verify a whole envelope. Everything returned was signed. `large` as of `parse`."""
     soap = soap_of(root)
     children = list(root.iterchildren(etree.Element))
     if [child.tag for child in children] != [f"{{{soap}}}Header", f"{{{soap}}}Body"]:
@@ -307,7 +312,8 @@ def verify(root: Element, find: FindByThumbprint, now: float) -> Verified:
         if str(block.tag) in headers:
             raise BadEnvelope(f"{etree.QName(block).localname} stands twice")
         headers[str(block.tag)] = parse(canonical(block))
-    content = [parse(canonical(child)) for child in parse(canonical(body))]
+    inner = parse(canonical(body), large=large)
+    content = [parse(canonical(child), large=large) for child in inner]
     if len(content) > 1:
         raise BadEnvelope("more than one element in the Body")
     replay = key.thumbprint + hashlib.sha256(text).digest()

@@ -8,7 +8,9 @@ Invariant: the log's entries do not depend on what is kept.
 
 from __future__ import annotations
 
-from gateway.transfer.stages import Authenticated, Received, Requested
+from gateway.transfer.stages import Authenticated, Decoded, Received, Requested
+from gateway.transfer.transfer_records import canonical
+from gateway.vault import attachments
 from gateway.vault.classes import SALT_PART
 from gateway.vault.salting import pack
 
@@ -40,6 +42,17 @@ def request_bytes(received: Received, authenticated: Authenticated | None = None
         ]
     head += [f"{name}: {received.headers[name]}" for name in _HEADERS if name in received.headers]
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + received.body
+
+
+def parts_of(decoded: Decoded, salt: bytes, message: bool) -> list[tuple[str, bytes]]:
+    """What is kept of a call from its intent on: the request, its large contents, and with `message` its message."""
+    requested = decoded.requested
+    parts, spool = request_parts(requested, salt), requested.received.spool
+    if message:
+        parts.append(("canonical", canonical(requested, decoded.message)))
+    if spool is not None:
+        parts.append((attachments.PART, attachments.listed(spool)))
+    return parts
 
 
 def request_parts(requested: Requested, salt: bytes) -> list[tuple[str, bytes]]:

@@ -9,6 +9,7 @@ from typing import Final
 from gateway.journal.write import KeyRow
 
 TAKEN_UP: Final = "feed-keys"  # the note of older events whose keys were taken up
+HISTORY: Final = "feed.history"  # in `instance`: since when past rows are kept; of one feed with its name behind it
 HashId = Callable[[str], str]
 
 

@@ -20,12 +20,13 @@ from gateway.vault.scratch import Room, Scratch
 _HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530
 
 
+HEAVY: Final = 65_536  # bytes: what is done with longer messages could be felt by other calls
 T = TypeVar("T")
 
 
-async def off_loop(spool: Spool | None, work: Callable[..., T], *of: object) -> T:
-    """Returns `work(*of)`. It runs in a thread if it digests large contents."""
-    return work(*of) if spool is None else await asyncio.to_thread(work, *of)
+async def off_loop(heavy: object, work: Callable[..., T], *of: object) -> T:
+    """Returns `work(*of)`. It runs in a thread if `heavy` is true: the message is long, or has large contents."""
+    return await asyncio.to_thread(work, *of) if heavy else work(*of)
 
 
 class NotLifted(Exception):

@@ -22,7 +22,7 @@ from gateway.journal.write import ReplayKey
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from gateway.transfer.large_body import LargeBody
+from gateway.transfer.large_body import HEAVY, LargeBody
 from gateway.transfer.states import Event, State
 from gateway.vault.classes import Keeping
 from security.grants.grants import Decision
@@ -53,6 +53,17 @@ class Received(NamedTuple):
     source: str
     snapshot: Snapshot
     large: LargeBody | None = None  # then `body` is empty, or what is left without large contents
+
+    @property
+    def heavy(self) -> bool:
+        """Whether work on the message is done off the event loop."""
+        return self.large is not None or len(self.body) > HEAVY
+
+    @property
+    def spool(self) -> Spool | None:
+        """The large contents; None also for a large body without any."""
+        spool = self.large.spool if self.large is not None else None
+        return spool if spool is not None and spool.attachments else None
 
 
 class Channel(NamedTuple):
@@ -204,6 +215,7 @@ class OpenTransfer(NamedTuple):
     intent: bytes | None = None  # the leaf of its entry; None: its request was not opened
     fed: Fed | None = None  # None: its end is no event of a feed
     spool: Spool | None = None  # of its large contents, for which its bodies hold stand-ins
+    heavy: bool = False  # work on its message is done off the event loop
 
 
 class Committed(NamedTuple):

@@ -74,7 +74,10 @@ def _nameless(folder: Path) -> int:
 
 
 class Scratch:
-    """One file (`contracts.wire.attachments.File`). Bytes are added at its end only. One thread at a time uses it."""
+    """One file (`contracts.wire.attachments.File`). Bytes are added at its end only.
+
+    One thread at a time uses it; any may close it meanwhile, as when a call is cancelled. ValueError afterwards.
+    """
 
     def __init__(self, descriptor: int, owner: str, room: Room) -> None:
         self._descriptor = descriptor
@@ -85,6 +88,7 @@ class Scratch:
         self._tail = bytearray()  # what is not yet a whole chunk
         self._at = 0
         self._taken = 0
+        self._lock: Final = Lock()  # a descriptor that was closed may be another file's a moment later
 
     @property
     def size(self) -> int:
@@ -93,8 +97,10 @@ class Scratch:
     def write(self, data: bytes, /) -> int:
         if self._at != self.size:
             raise ValueError("a scratch file is written at its end")
-        self._room.take(self._owner, len(data))
-        self._taken += len(data)
+        with self._lock:
+            self._open()
+            self._room.take(self._owner, len(data))
+            self._taken += len(data)
         self._tail += data
         whole = len(self._tail) // CHUNK
         for number in range(whole):
@@ -126,31 +132,42 @@ class Scratch:
         tail = self._chunk(number)[:inside] if inside else b""
         del self._nonces[number:]
         self._tail = bytearray(tail)
-        os.ftruncate(self._descriptor, number * _SEALED)
-        self._room.give(self._owner, gone)
-        self._taken -= gone
+        with self._lock:
+            os.ftruncate(self._open(), number * _SEALED)
+        with self._lock:
+            self._open()
+            self._room.give(self._owner, gone)
+            self._taken -= gone
         return self._at
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            self._room.give(self._owner, self._taken)
-            self._taken = 0
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+                self._room.give(self._owner, self._taken)
+                self._taken = 0
+
+    def _open(self) -> int:
+        if self._descriptor < 0:
+            raise ValueError("the file is closed")
+        return self._descriptor
 
     def _store(self, chunk: bytes) -> None:
         nonce = self._written.to_bytes(12, "big")
         sealed, at = memoryview(self._cipher.encrypt(nonce, chunk, None)), len(self._nonces) * _SEALED
-        while sealed:
-            done = os.pwrite(self._descriptor, sealed, at)
-            sealed, at = sealed[done:], at + done
+        with self._lock:
+            while sealed:
+                done = os.pwrite(self._open(), sealed, at)
+                sealed, at = sealed[done:], at + done
         self._written += 1
         self._nonces.append(nonce)
 
     def _chunk(self, number: int) -> bytes:
         if number >= len(self._nonces):
             return bytes(self._tail)
-        sealed = os.pread(self._descriptor, _SEALED, number * _SEALED)
+        with self._lock:
+            sealed = os.pread(self._open(), _SEALED, number * _SEALED)
         try:
             return self._cipher.decrypt(self._nonces[number], sealed, None)
         except InvalidTag:

@@ -211,7 +211,10 @@ def test_events_of_a_feed_come_through_the_agent_as_they_come(
 def test_a_question_by_rest_and_the_documents_with_the_agents_own_address(centre: Agent, instance: Settings) -> None:
     told = centre.call("GET", messages.indicator_question(**QUESTION))
     assert told.status == 200 and b'"value":612.450' in told.body
-    assert centre.call("GET", f"/transfers/{told.headers['lgsp-transfer']}").json()["state"] == "answered"
+    own = f"/transfers/{told.headers['lgsp-transfer']}"
+    assert centre.call("GET", own).json()["state"] == "answered"
+    assert centre.call("GET", f"{own}/answer").body == told.body
+    assert own.rpartition("/")[2] in [each["transfer"] for each in centre.call("GET", "/transfers").json()["transfers"]]
     feed = centre.call("GET", "/feeds/incident-alert/v1?limit=1")
     assert feed.status == 200 and "events" in feed.json()
     openapi = centre.call("GET", "/contracts/indicator/v1/openapi.json", secret="").json()

@@ -6,6 +6,11 @@ from typing import Final
 
 OWN: Final[dict[str, tuple[str, ...]]] = {
     "it makes bytes, of our own values or of bytes that were read already": (
+        "contracts.codecs.cells.xlsxwrite:end",
+        "contracts.codecs.cells.xlsxwrite:put_row",
+        "contracts.wire.server_events:written",
+        "gateway.doors.api.feed_filters:joined",
+        "security.transparency.event_leaves:root_of_leaves",
         "contracts.compiled.identity:joined",
         "contracts.importers.samples:skeletons",
         "contracts.mapping.rows.kinds.split:split",
@@ -94,6 +99,9 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "security.transparency.tiles:Builder.load",
     ),
     "it looks something up, and hands bytes on to readers that are tried themselves": (
+        "gateway.client.feed_digests:Digests.read",
+        "gateway.doors.api.feeds:sent",
+        "gateway.doors.api.feeds_together:read_page",
         "contracts.codecs.cells.codec:CellCodec.joined",
         "contracts.codecs.xmlleaf:read_absent",
         "gateway.sample_client.soap_answers:Fault.read",
@@ -112,7 +120,6 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.doors.api.keys:read_keys",
         "gateway.doors.api.subscriptions:read_subscription",
         "gateway.doors.api.tokens:read_metadata",
-        "gateway.doors.api.transfer_list:list_transfers",
         "gateway.doors.api.transfer_answers:read_answer",
         "gateway.doors.api.transfers:read_transfer",
         "gateway.doors.http.channel:identify",

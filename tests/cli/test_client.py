@@ -57,6 +57,16 @@ def test_call_prove_and_checkpoints(world: World, tmp_path: Path) -> None:
     assert world.lgsp("audit", "verify", "--data", str(world.data), "--checkpoint", str(file))["ok"]
 
 
+def test_a_feed_as_a_file_and_its_check(world: World, tmp_path: Path) -> None:
+    who, file = identity(world, "dieu-hanh", tmp_path / "state"), tmp_path / "alerts.csv"
+    code, told = lgsp("feed-export", "incident-alert/v1", str(file), *who)
+    assert code == 0 and told["bytes"] == file.stat().st_size and file.read_bytes()[3:].startswith(b"sequence,id,")
+    code, refused = lgsp("feed-export", "incident-alert/v1", str(file), *identity(world, "y-te", tmp_path / "other"))
+    assert code != 0 and refused["error"]["code"].startswith("access.")
+    code, checked = lgsp("feed-check", "incident-alert/v1", *who)
+    assert code == 0 and checked["ok"] and checked["wrong"] == []
+
+
 def test_an_identity_by_its_name_or_its_folder(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LGSP_DATA", str(world.data))

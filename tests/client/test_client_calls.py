@@ -116,6 +116,18 @@ def test_a_system_lists_what_it_sent_and_received(client: Clients) -> None:
         next(client("y-te").transfers(Wanted(since=datetime(2026, 1, 1))))
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_a_soap_call_that_is_answered_later(client: Clients, version: str) -> None:
+    kit, body = client("dieu-hanh"), messages.indicator_body(indicator="KT-05", area="04", period="2026-Q3")
+    known_as = f"urn:uuid:{uuid.uuid4()}"
+    taken = kit.soap("indicator/v1", body, known_as, version=version, respond_async=True)
+    assert (taken.status, taken.headers["preference-applied"]) == (202, "respond-async")
+    assert taken.transfer is not None and taken.xml().findtext("{*}Transfer") == taken.transfer
+    assert kit.answer(taken.transfer, seconds=60).json()["value"] == Decimal("612.450")
+    again = kit.soap("indicator/v1", body, known_as, version=version)
+    assert again.status == 200 and again.transfer == taken.transfer and again.xml().findtext("{*}value") == "612.450"
+
+
 @pytest.mark.parametrize("pattern", ["query", "dispatch"])
 def test_a_call_that_is_answered_later(client: Clients, pattern: str) -> None:
     """A receipt at once; the answer for its sender alone, as the call itself would have given it."""

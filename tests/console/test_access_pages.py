@@ -55,7 +55,7 @@ async def test_who_receives_phone_numbers_on_the_page_and_as_a_table(people: Des
     assert "No contract in force has a field that is called so" in unknown and "Nearest: phone" in unknown
     assert "Nobody receives it" not in unknown and "agencies and" in unknown
     closed = Reader((await lan.get("/console/access/who?field=official-document:telephone")).body).text
-    assert "Nobody receives it" in closed and "are called so: " in closed
+    assert "Nobody receives it" in closed and "Fields found in the contracts in force: " in closed
     ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
     assert {each.agency for each in wanted} != {"H14.7"}
     own = Reader((await ward.get("/console/access/who?mark=personal")).body).text

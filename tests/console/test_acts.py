@@ -173,6 +173,7 @@ async def test_an_agencys_counts_are_compared_with_the_log(people: Desk) -> None
     day = datetime.fromtimestamp(time.time(), VIETNAM).date().isoformat()
     lan = await people.signed_in("lan", Role.OFFICER)
     here, given = "/console/reconciliation", {"agency": "H14.2", "day": day, "counts": f"{HEAD}\n{LINE},3\n"}
+    assert '<option value="">choose …</option>' in (await lan.get(here)).body.decode(), "no agency is chosen for him"
     assert "not over" in Reader((await lan.post(here, **given)).body).text
     people.moved = 86_400.0
     lan, script = await people.sign_in("lan"), Script(people, "binh", Role.OFFICER)

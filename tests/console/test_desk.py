@@ -77,11 +77,14 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-async def test_the_page_in_both_languages(world: World, desk: Desk) -> None:
+async def test_the_page_in_both_languages(world: World, desk: Desk, people: Office) -> None:
     await world.hand_in(ONE, {"identifier": "secret-body"})
     await world.signed("canh-bao", "/feeds/incident-alert/v1")  # refused
     world.sequence()
+    assert WORDS["vi"].keys() == WORDS["en"].keys()
+    lan = await people.signed_in("lan", Role.OFFICER)
     for language, words in WORDS.items():
+        assert words["queue.held"] in (await lan.get(f"/console/status?lang={language}")).body.decode()
         answer = await desk.get(f"/console/status?lang={language}")
         text = answer.body.decode()
         assert (
@@ -249,7 +252,7 @@ async def test_metrics_are_never_on_the_exchange_listener(world: World, desk: De
     folder = settings.run / refusals.FOLDER
     folder.mkdir(parents=True)
     for door in ("door-0", "door-1"):
-        (folder / door).write_bytes(struct.pack("=6Q", 2, 0, 0, 0, 0, 1))
+        (folder / door).write_bytes(struct.pack("=8Q", 2, 0, 0, 0, 0, 1, 0, 0))
     (folder / "door-2").write_bytes(b"")  # a door that has just begun
     answer = await ask(desk.app, "GET", "/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -17,6 +17,7 @@ from gateway.doors.health import Vitals
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from security.grants.windows import VIETNAM
+from security.transparency.entry import Caller
 from tests.console.officer import CALLER, Story
 from tests.console.people import Desk, Person, Reader
 
@@ -69,6 +70,20 @@ async def test_refusals_are_counted_by_reason_and_agency(people: Desk, story: St
     own_page = await people.signed_in("huong", Role.AGENCY, agency="H14.6")
     text = Reader((await own_page.get("/console")).body).text
     assert "message.invalid" in text and "access.no-contract" not in text and "192.0.2.9" not in text
+
+
+async def test_every_agency_has_its_number(people: Desk, story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the table has columns for: the others have a list under it."""
+    agencies = ("H14.0", "H14.2", "H14.21", "H14.22", "H14.3", "H14.4", "H14.5", "H14.6", "H14.7")
+    for number, agency in enumerate(reversed(agencies), start=1):
+        for _ in range(number):
+            story.refused(caller=Caller(agency, "s", "c" * 43, "s.sign-1", "s" * 43))
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    page = Reader((await lan.get(f"/console?month={datetime.fromtimestamp(people.now(), VIETNAM):%Y-%m}")).body)
+    for agency in agencies:
+        assert any(f"agency={agency}&" in each for each in page.links if "outcome=refused" in each), agency
+    assert f"{people.world.services.registry.snapshot.agencies['H14.7'].name.of('en')} H14.7 : 1" in page.text
 
 
 async def test_a_volume_is_unusual_against_the_same_hours(people: Desk, story: Story) -> None:

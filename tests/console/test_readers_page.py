@@ -17,7 +17,8 @@ async def test_the_page_says_how_far_and_how_far_behind(people: Desk) -> None:
     people.world.sequence()
     minh = await people.signed_in("minh", Role.OPERATOR)
     shown = Reader((await minh.get("/console/readers")).body)
-    assert "dieu-hanh" in shown.text and "incident-alert/v1" in shown.text
+    assert "H14.0/dieu-hanh" in shown.text and "incident-alert/v1" in shown.text
+    assert people.world.services.registry.snapshot.systems["dieu-hanh"].title.of("en") in shown.text
     script = Script(people, "hoang", Role.OPERATOR)
     (row,) = [each for each in (await script.get("listFeedReaders"))["readers"] if each["contract"] == FEED[7:]]
     assert (row["system"], row["head"]) == ("dieu-hanh", 3) and row["behind"] == row["head"] - row["position"]

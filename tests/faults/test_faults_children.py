@@ -34,6 +34,7 @@ from gateway.settings import Settings
 from tests.attacks.raw import Told, connect, head, of, read_one
 from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
 from tests.faults.test_kill import start
+from tests.faults.webhooks import following
 from tests.size import FULL
 
 pytestmark = pytest.mark.server
@@ -76,6 +77,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         body_seconds=1.0,
         provider_seconds=1.0,
         stream_seconds=2.0,
+        push_networks="127.0.0.0/8",
     )
     ensure_instance(settings, say_progress=False)
     made = Instance(settings)
@@ -143,6 +145,20 @@ def test_the_keeper_is_killed(one: Instance) -> None:
         assert report.status in (200, 202)
     assert not load.others and not load.unanswered, "doors need no keeper to take messages"
     assert set(all_in_feed(one.world, load.acknowledged, 30.0).values()) == {1}
+
+
+def test_the_keeper_is_killed_while_it_pushes_a_feed_to_a_receiver_that_lies(one: Instance) -> None:
+    with following(one.settings, "dieu-hanh", ALERTS) as receiver:
+        with Load(one.settings) as load:
+            for _ in range(30 if FULL else 2):
+                receiver.wait(1)
+                os.kill(child(one.pid, "keeper"), signal.SIGKILL)
+            load.wait(SOME)
+        sent = set(load.acknowledged.values())
+        until("each acknowledged message at the receiver", lambda: sent <= set(receiver.events))
+        offsets = list(receiver.events.values())
+        assert offsets == sorted(offsets), "in the order of the feed"
+        assert receiver.again, "some came twice, under one id"
 
 
 def test_the_desk_is_killed(one: Instance) -> None:

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from contracts.base.errors import Theirs
-from gateway.feeds.history import KEY
 from gateway.feeds.standing import at_time
 from gateway.journal.schema import tables
+from gateway.transfer.key_seals import HISTORY
 from tests.exchange.house import sample
 from tests.feeds.test_feed_standing import ALERTS, VALUES, Held, Place, held, in_order
 from tests.registry.making import NOW, contracts
@@ -102,7 +102,7 @@ def test_what_is_not_known_is_refused_and_what_was_changed_is_a_tombstone(place:
     events, _ = state(place, VALUES, NOW + 5, 10)
     assert one and [each.get("tombstonereason") for each in events] == ["tampered"]
     with engine.begin() as connection:
-        connection.execute(insert(tables.instance).values(key=f"{KEY} {VALUES}", value=repr(NOW + 6)))
+        connection.execute(insert(tables.instance).values(key=f"{HISTORY} {VALUES}", value=repr(NOW + 6)))
     with pytest.raises(Theirs) as refused:
         state(place, VALUES, NOW + 5, 10)
     assert refused.value.code == "feed.no-history" and state(place, VALUES, NOW + 7, 10)

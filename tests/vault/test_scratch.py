@@ -73,6 +73,20 @@ def test_what_was_changed_does_not_open(room: Room, how: str) -> None:
     assert caught.value.code == "vault.broken"
 
 
+def test_a_thread_that_goes_on_after_the_end_touches_no_other_file(room: Room, tmp_path: Path) -> None:
+    """A call was cancelled while its body was being written: the descriptor is another file's by then."""
+    file = room.open("a")
+    file.write(b"a" * CHUNK)
+    file.close()
+    with (tmp_path / "other").open("w+b") as other:
+        for act in (lambda: file.write(b"b" * CHUNK), lambda: (file.seek(0), file.read(1)), file.truncate):
+            with pytest.raises(ValueError, match="closed"):
+                act()
+        assert other.read() == b""
+    file.close()
+    assert room.used == {}
+
+
 def test_an_owner_has_a_share_and_the_room_a_limit(room: Room) -> None:
     first, second, third = room.open("a"), room.open("b"), room.open("c")
     half = b"x" * (LARGE // 2)

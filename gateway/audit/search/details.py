@@ -6,7 +6,7 @@ Invariant: the line follows from the entry alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.base.words import Language, Words, WordsFile
@@ -269,9 +269,13 @@ def _account(facts: Mapping[str, Any], say: Say) -> str:
     changed = part(facts, "changed")
     parts = [f"{text_in(facts, 'account') or '–'}: {_code(say, 'account', facts.get('how') or '–')}"]
     if changed:
-        parts.append(" → ".join(", ".join(listed(changed, side)) or "–" for side in ("old", "new")))
-    parts += [", ".join(roles)] if (roles := listed(facts, "roles")) else []
+        parts.append(" → ".join(_roles(listed(changed, side), say) or "–" for side in ("old", "new")))
+    parts += [_roles(roles, say)] if (roles := listed(facts, "roles")) else []
     return " ".join(parts)
+
+
+def _roles(names: Iterable[str], say: Say) -> str:
+    return ", ".join(_code(say, "role", name) for name in names)
 
 
 _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any], Say], str | None]]] = {

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from gateway.sample_client import httpsig
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.signing import Verifier
+
+if TYPE_CHECKING:
+    from gateway.sample_client import wssec
 
 
 class NotLooked(Exception):
@@ -67,8 +73,11 @@ def signer_of(
     kind = message.headers.get("content-type", "")
     if opened is not None and not (kind.startswith("application/jose") or b"EncryptedData" in message.body):
         raise ClientError("an opened form lies beside it, and it is not encrypted")
+    if kind.startswith("multipart/related"):
+        envelope, files = _unpacked(kind, message.body)
+        return _soap(envelope, files, by_thumbprint, moment)
     if "xml" in kind and b"Envelope" in message.body[:2000]:
-        return _soap(opened if opened is not None else message.body, by_thumbprint, moment)
+        return _soap(opened if opened is not None else message.body, {}, by_thumbprint, moment)
     if "signature" not in message.headers:
         raise NotSigned("it bears no signature (a dropped file, or an answer that was refused for that)")
 
@@ -86,12 +95,50 @@ def signer_of(
     return proof.key
 
 
-def _soap(envelope: bytes, by_thumbprint: Callable[[bytes], Verifier | None], moment: float) -> Verifier:
+def _unpacked(kind: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The envelope of a package (RFC 2387), and its files by Content-ID."""
+    boundary = re.search(r'boundary="?([^";]{1,70})', kind)
+    if boundary is None:
+        raise ClientError("a package without its boundary")
+    before, *parts, after = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"))
+    if before or not parts or not after.startswith(b"--"):
+        raise ClientError("not a whole package")
+    envelope, files = b"", dict[str, bytes]()
+    for number, part in enumerate(parts):
+        head, _, content = part.partition(b"\r\n\r\n")
+        name = re.search(rb"(?i)\r\ncontent-id:[ \t]*<([^>\r\n]{1,200})>", head)
+        if number == 0:
+            envelope = content
+            continue
+        if name is None or name[1].decode("latin-1") in files:
+            raise ClientError("a part of the package has no name of its own")
+        files[name[1].decode("latin-1")] = content
+    return envelope, files
+
+
+def _put_in(root: wssec.Element, files: dict[str, bytes]) -> None:
+    """Puts each file where the envelope names it, as the signature covers it (XOP 1.0)."""
+    left = dict(files)
+    for include in list(root.iter("{http://www.w3.org/2004/08/xop/include}Include")):
+        parent, name = include.getparent(), unquote((include.get("href") or "").removeprefix("cid:"))
+        if parent is None or len(parent) != 1 or name not in left:
+            raise ClientError("the envelope names a file that is not there, or names it twice")
+        parent.remove(include)
+        parent.text = base64.b64encode(left.pop(name)).decode("ascii")
+    if left:
+        raise ClientError("the package has a file that its envelope does not name")
+
+
+def _soap(
+    envelope: bytes, files: dict[str, bytes], by_thumbprint: Callable[[bytes], Verifier | None], moment: float
+) -> Verifier:
     try:
         from gateway.sample_client import wssec  # lxml is needed for SOAP alone
     except ImportError:
         raise NotLooked("reading SOAP needs the package lxml: python3 -m pip install lxml") from None
-    return wssec.verify(wssec.parse(envelope), by_thumbprint, moment).key
+    root = wssec.parse(envelope, large=True)
+    _put_in(root, files)
+    return wssec.verify(root, by_thumbprint, moment, large=True).key
 
 
 def _inside(jws: bytes, key: Verifier) -> None:

@@ -32,6 +32,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exist
 
 from gateway.audit.verify import transfer_checks
 from gateway.audit.verify.findings import MOST, Findings, Progress
+from gateway.audit.verify.rows.key_history import check_key_history
 from gateway.audit.verify.rows.keys import check_keys
 from gateway.journal import epochs
 from gateway.journal.schema import tables
@@ -78,6 +79,7 @@ def check_complete(
     wrong.count("feed events", _judge_feeds(connection, wrong))
     wrong.count("queued messages", _judge_queue(connection, wrong))
     check_keys(connection, wrong, hash_id, terms.keys)
+    check_key_history(connection, wrong, hash_id)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
 
 

@@ -60,6 +60,7 @@ class Term:
     keep: Keeping
     in_feed: bool = False  # its end is an event of the feed
     key: str | None = None  # the field that names the event
+    ordered: bool = False  # a message that cannot be delivered is held for a person
 
     def kept(self, outcome: Entry) -> Iterator[str]:
         """The parts that are kept after the end of a transfer with that outcome (empty: none yet)."""
@@ -133,6 +134,7 @@ def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
             keeping(contract.evidence, contract.retention_months, each.pattern),
             each.in_feed,
             each.key,
+            bool(each.order),
         )
         for each in contract.operations.values()
     }
@@ -177,7 +179,7 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
         _row(id, _ended(row), intent, outcome, term),
         _times(id, _timed(row), intent, outcome),
         _open(row, terms) if row.state not in ENDED else (),
-        _queue(row, body, terms.now) if row.queue_provider is not None else (),
+        _queue(row, body, term, terms.now) if row.queue_provider is not None else (),
         _end_event(row, event, term, outcome or {})
         if row.pattern == Pattern.DISPATCH
         else _event(id, event, body, intent, term)
@@ -242,7 +244,7 @@ def _millis(id: str) -> int:
         return -1
 
 
-def _queue(row: Row[Any], body: str, now: float) -> Iterator[str]:
+def _queue(row: Row[Any], body: str, term: Term | None, now: float) -> Iterator[str]:
     provider, body_ref, next_at = _queued(row)
     if provider != row.provider:
         yield f"the queue says that it is for {provider}, its row {row.provider}"
@@ -250,6 +252,8 @@ def _queue(row: Row[Any], body: str, now: float) -> Iterator[str]:
         yield f"the queue refers to {body_ref} for its body"
     if row.in_queue == "waiting" and not row.committed - _DAY <= next_at <= max(now, row.committed) + LONGEST:
         yield f"the queue says that it is sent at {rfc3339(next_at)}, which no message waits for"
+    if row.in_queue == "held" and term is not None and not term.ordered:
+        yield "the queue holds it for a person, and its contract asks for no order"
 
 
 def _event(id: str, stored: tuple[Any, ...], body: str, intent: Entry, term: Term | None) -> Iterator[str]:

@@ -9,7 +9,9 @@ from gateway.exchange.feed_readers import MOST_BEHIND
 
 
 def every(ask: Ask) -> Shown:
-    return Shown("readers.html", {"readers": feed_readers.reading(ask.desk, ask.viewer), "most": MOST_BEHIND})
+    found, systems = feed_readers.reading(ask.desk, ask.viewer), ask.desk.services.registry.snapshot.systems
+    titles = {id: each.title.of(ask.language) for id, each in systems.items()}
+    return Shown("readers.html", {"readers": found, "titles": titles, "most": MOST_BEHIND})
 
 
 PAGES = (Page("/readers", every, May.SYSTEMS, N_("Readers of feeds"), Menu.OPERATION),)

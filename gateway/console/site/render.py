@@ -150,11 +150,11 @@ def _title(language: Language, code: str) -> str:
 
 
 def _next(language: Language, code: str) -> str:
-    """What to do about an error code; facts that are not known here are shown as "…"."""
+    """What to do about an error code; facts that are not known here are shown as "…". The catalogue is here too."""
     from gateway.errors import every
 
     error = every().get(code)
-    return "" if error is None else error.next.say(language, {})
+    return "" if error is None else error.next.say(language, {"catalogue": "/contracts"})
 
 
 def failure_values(failure: Failure, language: Language) -> dict[str, Any]:

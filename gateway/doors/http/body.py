@@ -123,43 +123,76 @@ def expects_large(headers: Mapping[str, str], limit: int) -> bool:
 
 
 async def spool_body(
-    receive: Receive, headers: dict[str, str], *, into: Spooling, owner: str, seconds: float, admit: Admit
-) -> LargeBody:
-    """The same for a large body. It may take a second more for each `SLOWEST` bytes."""
+    receive: Receive, headers: dict[str, str], *, into: Spooling, limit: int, owner: str, seconds: float, admit: Admit
+) -> LargeBody | bytes:
+    """The same for a body that is, or may be, large: in a file if it is longer than `limit`, or a package.
+
+    It may take a second more for each `SLOWEST` bytes.
+    """
     known = _known_size(headers)
     if known > into.limit:
         raise BODY_TOO_LARGE(limit=into.limit)
-    await admit(known or into.limit)
-    body = LargeBody.begin(into.room, owner, known or into.limit, headers.get("content-digest", ""))
+    if known > LARGE:
+        await admit(known)
     seconds += (known or into.limit) / SLOWEST
+    taking = _Taking(into, owner, headers, known, limit, admit)
     try:
         async with asyncio.timeout(seconds):
-            await _spool(receive, into, body)
+            return await taking.take(receive)
     except TimeoutError:
-        body.close()
+        taking.close()
         raise BODY_TOO_SLOW(seconds=f"{seconds:.0f}") from None
     except BaseException:
-        body.close()
+        taking.close()
         raise
-    return body
 
 
-async def _spool(receive: Receive, into: Spooling, body: LargeBody) -> None:
-    loop = asyncio.get_running_loop()
-    size, more, parts = 0, True, list[bytes]()
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Gone
-        part: bytes = message.get("body", b"")
-        more = message.get("more_body", False)
-        size += len(part)
-        if body.size + size > into.limit:
-            raise BODY_TOO_LARGE(limit=into.limit)
-        parts.append(part)
-        if size >= AT_ONCE or not more:
-            joined, parts, size = b"".join(parts), [], 0
-            await loop.run_in_executor(into.threads, body.add, joined)
+@dataclass(slots=True)
+class _Taking:
+    """One body that comes. Without a known length it is in memory up to `limit`."""
+
+    into: Spooling
+    owner: str
+    headers: dict[str, str]
+    known: int
+    limit: int
+    admit: Admit
+    body: LargeBody | None = None
+
+    async def take(self, receive: Receive) -> LargeBody | bytes:
+        file = self.known > self.limit or media_type(self.headers) == PACKAGE
+        if file:
+            self._open(self.known or LARGE)
+        parts, size, total, more, admitted = list[bytes](), 0, 0, True, self.known > LARGE
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            part: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            parts.append(part)
+            size += len(part)
+            total += len(part)
+            if total > self.into.limit:
+                raise BODY_TOO_LARGE(limit=self.into.limit)
+            if not admitted and total > LARGE:
+                await self.admit(self.limit)
+                admitted = True
+            if self.body is None and total > self.limit:
+                await self.admit(self.into.limit - self.limit)
+                self._open(self.into.limit)
+            if self.body is not None and (size >= AT_ONCE or not more):
+                joined, parts, size = b"".join(parts), [], 0
+                await asyncio.get_running_loop().run_in_executor(self.into.threads, self.body.add, joined)
+        return self.body if self.body is not None else b"".join(parts)
+
+    def _open(self, expected: int) -> None:
+        digests = self.headers.get("content-digest", "")
+        self.body = LargeBody.begin(self.into.room, self.owner, expected, digests)
+
+    def close(self) -> None:
+        if self.body is not None:
+            self.body.close()
 
 
 def _known_size(headers: Mapping[str, str]) -> int:

@@ -118,10 +118,15 @@ class Call:
         elif spooling is not None and expects_large(self.headers, limit):
             agency = self.channel().system.agency
             admit = partial(budgets.admit, agency)
-            self.large = await spool_body(
-                self.receive, self.headers, into=spooling, owner=agency, seconds=seconds, admit=admit
+            body = await spool_body(
+                self.receive, self.headers, into=spooling, limit=limit, owner=agency, seconds=seconds, admit=admit
             )
-            self.turn = await budgets.begin(agency)
+            if isinstance(body, bytes):
+                self.body = body
+            else:
+                self.large = body
+            if self.large is not None or is_costly(self.body):
+                self.turn = await budgets.begin(agency)
         else:
             agency = self.channel().system.agency
             self.body = await read_body(

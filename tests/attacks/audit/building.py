@@ -50,7 +50,7 @@ from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
 from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
-from tests.attacks.audit.whole import Door, Whole, door
+from tests.attacks.audit.whole import Door, Whole, door, sample
 from tests.audit.stamping import Authority
 from tests.audit.witnessing.asking import honest
 from tests.journal import databases
@@ -327,6 +327,10 @@ def _late(used: Door) -> None:
     used.call("forwarding", *report, does="die")
     used.call("alert 4", "canh-bao", "incident-alert/v1", "submitAlert")
     used.call("alert 5", "canh-bao", "incident-alert/v1", "submitAlert")
+    used.call("first alert", "canh-bao", "incident-alert/v1", "submitAlert")
+    alert = sample(used.registry.snapshot.contracts["incident-alert/v1"], "Alert")
+    corrects = {"msgType": "Update", "references": f"{alert['sender']},first-alert,{alert['sent']}"}
+    used.call("corrected alert", "canh-bao", "incident-alert/v1", "submitAlert", fields=corrects)
 
 
 def _pending(used: Door) -> None:

@@ -72,6 +72,22 @@ def _feeds() -> Iterator[Column]:
             "seal": (key, like(of("alert 5"))),
         },
     )
+    past = of("first alert")
+    yield from same(
+        "feed_key_past",
+        "rows",
+        "a past row of a business key",
+        {
+            **{name: (past, made(lambda text: f"{text}0")) for name in ("key", "content", "reference", "agency")},
+            "contract": (past, to("observation/v1")),
+            "transfer": (past, lambda look, *_: look.whole.made["answered 1"]),
+            "state": (past, to("recalled")),
+            "changed": (past, lambda look, *_: look.whole.made["alert 5"]),
+            "previous": (past, lambda look, *_: look.whole.made["alert 5"]),
+            "seal": (past, made(lambda text: f"{text}0")),
+            "replaced": (past, lambda look, *_: look.whole.made["alert 5"]),
+        },
+    )
     yield from exempt(
         "feed_keyed",
         "how far older events were taken up; to take one up again changes nothing",
@@ -237,6 +253,12 @@ def _instance() -> Iterator[Column]:
         "value",
         why="when a registry document was applied last; nobody decides by it",
         part="registry.applied",
+    )
+    yield Column(
+        "instance",
+        "value",
+        why="names the feeds within cursors; under another name every reader is told (410) to read the state again",
+        part="feed.log",
     )
     yield keyed("registry.revision", "registered", plus_one, "the registry is at revision")
     yield keyed(

@@ -144,6 +144,7 @@ CHANGES = [
     Change(QUEUE, "d-waiting", {"body_ref": "OTHER/canonical"}, "the queue refers to"),
     Change(QUEUE, "d-waiting", {"next_at": later(30 * 86_400)}, "which no message waits for"),
     Change(QUEUE, "d-waiting", {"state": "dead"}, "it stands in the queue as dead"),
+    Change(QUEUE, "d-waiting", {"state": "held"}, "the queue holds it for a person"),
     Change(EVENT, "a-1", {"body_ref": "OTHER/canonical"}, "its event in the feed refers to"),
     Change(tables.feed_pending, "a-pending", {"body_ref": "OTHER/canonical"}, "its event in the feed refers to"),
     Change(

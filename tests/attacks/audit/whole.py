@@ -8,7 +8,7 @@ told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -197,6 +197,7 @@ class Door:
         message: str = "",
         does: str = "answer",
         area: str = "",
+        fields: Mapping[str, str] | None = None,
     ) -> Answered | Refused | None:
         """One call; None where the process died in the middle. What it made is remembered under `name`."""
         snapshot = self.registry.snapshot
@@ -210,6 +211,7 @@ class Door:
         body = sample(compiled, op.request) | ({"area": area} if area else {})
         if "identifier" in body:  # each alert is another one
             body["identifier"] = name.replace(" ", "-")
+        body |= fields or {}
 
         async def carried() -> Answered | Refused | None:
             try:

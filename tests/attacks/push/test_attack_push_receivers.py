@@ -94,7 +94,7 @@ async def test_a_certificate_that_does_not_hold_gets_nothing(world: World, keys:
         id = await subscribed(world, receiver)
         await run(pusher, world, lambda: row(world, id).failure == "push.certificate")
         assert receiver.challenges == 0
-    other_host = keys.identity("dieu-hanh", time.time(), hosts=("other.example",))
+    other_host = keys.identity("other-host", time.time(), hosts=("other.example",))
     async with receiving(other_host) as other, pushing(world, keys) as pusher:
         id = await subscribed(world, other)
         await run(pusher, world, lambda: row(world, id).failure == "push.certificate")

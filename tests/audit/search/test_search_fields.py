@@ -15,6 +15,7 @@ from gateway.audit.search.fields import CHANGES, FIELDS, KINDS, kinds_in
 from gateway.audit.search.search import Query
 from gateway.audit.search.table import COLUMNS
 from gateway.cli import app
+from gateway.console.roles import Role
 from gateway.journal.schema import tables
 from gateway.registry.records import Change
 from gateway.registry.seals import sealing
@@ -66,6 +67,8 @@ def test_a_change_is_told_in_both_languages() -> None:
     suspended = {"changes": [{"what": "system", "id": "do-thi", "how": "suspended", "fields": ["state"]}]}
     told = detail_words("suspended", {**suspended, "reason": {"vi": "Bảo trì", "en": "Maintenance"}})
     assert told.vi.startswith("hệ thống do-thi: tạm dừng; lý do: ") and "system do-thi: suspended" in told.en
+    added = detail_words("console-account", {"account": "lan", "how": "added", "roles": [*map(str, Role)]})
+    assert "auditor, " in added.en and not {*map(str, Role)} & set(re.findall(r"[a-z]+", added.vi)), added.vi
     published = detail_words("contract", {"how": "rolled back", "version": "1.0", "before": {"version": "1.1"}})
     assert (published.vi, published.en) == (
         "quay về bản trước: phiên bản 1.1 → 1.0",

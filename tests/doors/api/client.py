@@ -178,6 +178,7 @@ class World:
         state: str = "accepted",
         provider: str | None = None,
         type: str = "submitAlert",
+        contract: str = "incident-alert/v1",
     ) -> None:
         """A transfer of canh-bao, with its event in the feed."""
         now = time.time()
@@ -187,7 +188,7 @@ class World:
             "submit",
             "canh-bao",
             "H14.2",
-            "incident-alert/v1",
+            contract,
             "sha256:00",
             "submitAlert",
             transfer,
@@ -203,7 +204,7 @@ class World:
             "specversion": "1.0",
             "id": transfer,
             "source": "urn:lgsp:system:canh-bao",
-            "type": f"urn:lgsp:contract:incident-alert:v1:{type}",
+            "type": f"urn:lgsp:contract:{contract.replace('/', ':')}:{type}",
             "time": rfc3339(now),
             "datacontenttype": "application/json",
             "subject": message.get("identifier", "—"),
@@ -213,7 +214,7 @@ class World:
         caller = Caller(row.caller_agency, row.caller_system)
         facts = (row.contract, row.operation, row.bundle, "m" * 64, row.grant_id, provider)
         frozen = freeze(Intent(transfer, now, "rest", caller, *facts, salted(bytes(SALT), b"{}")))
-        feed = FeedRow("incident-alert/v1", transfer, json.dumps(event), body.id)
+        feed = FeedRow(contract, transfer, json.dumps(event), body.id)
         log = (LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf),)
         await self.journal.commit(Write(transfer=row, log=log, vault=(body,), feed=feed))
 

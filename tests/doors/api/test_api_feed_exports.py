@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from gateway.client.feed_digests import Digesting
 from gateway.doors.api import feed_exports
@@ -18,6 +18,7 @@ from gateway.exchange import feed_tables
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry.changes import granting
+from gateway.transfer.key_seals import HISTORY
 from tests.doors.api.client import Answer, World
 from tests.registry.making import approve_all
 
@@ -145,3 +146,18 @@ async def test_forms_that_cannot_be_are_refused_before_anything_is_logged(world:
         assert (await taken(world, f"{FEED}/export?form=parquet")).body[:4] == b"PAR1"
     with world.engine.connect() as connection:
         assert connection.scalars(select(tables.feed_event.c.offset)).all() == [1, 2]
+
+
+async def test_the_state_at_a_time_goes_on_with_its_cursor(world: World) -> None:
+    await handed_in(world, 1)
+    state = f"{FEED}/state"
+    past = await world.signed("dieu-hanh", f"{state}?at=2020-01-01T00:00:00Z")
+    assert past.status == 200 and past.json["events"] == [] and past.json["continue"]
+    follow = await world.signed("dieu-hanh", f"{FEED}?after={past.json['continue']}")
+    assert len(follow.json["events"]) == 1
+    assert (await world.signed("dieu-hanh", f"{state}?after={past.json['next']}")).json["events"] == []
+    assert (await world.signed("dieu-hanh", f"{state}?at=yesterday")).status == 400
+    with world.engine.begin() as connection:
+        connection.execute(insert(tables.instance).values(key=HISTORY, value="1e9"))
+    gone = await world.signed("dieu-hanh", f"{state}?at=2001-01-01T00:00:00Z")
+    assert (gone.status, gone.json["code"]) == (410, "feed.no-history")

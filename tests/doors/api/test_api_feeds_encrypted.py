@@ -14,6 +14,7 @@ from security.encryption_keys import DecryptKey
 from security.jose import MEDIA_TYPE, Opener
 from security.pki.authority import issue_encryption, make_issuer, make_root, private_pem
 from tests.doors.api.client import World
+from tests.doors.api.streams import streamed
 
 FEED = "/feeds/dossier-status/v1"
 
@@ -51,6 +52,24 @@ async def test_a_page_is_for_the_readers_newest_key(world: World) -> None:
     assert json.loads(_head(again.body))["kid"] == "dieu-hanh.encrypt-1"
     other = await world.signed("dieu-hanh", "/feeds/incident-alert/v1")
     assert other.headers["content-type"] == "application/json"  # of a contract that is signed only
+
+
+async def test_each_event_of_a_stream_is_for_the_readers_key(world: World) -> None:
+    now = time.time()
+    async with streamed(world, "dieu-hanh", f"{FEED}?form=events") as refused:
+        await refused.until(lambda each: each.ended)
+    assert (refused.status, refused.json["code"]) == (403, "encryption.no-key")
+    key = enrolled(world, "dieu-hanh", 1, now - 3600)
+    transfer = "01935b6e-0000-7000-8000-000000000001"
+    await world.hand_in(transfer, {"id": "private"}, contract="dossier-status/v1", type="submitDossier")
+    world.sequence()
+    async with streamed(world, "dieu-hanh", f"{FEED}?form=events") as stream:
+        await stream.until(lambda each: each.events)
+    (event,) = stream.events
+    gateway = world.gateway.sign
+    opened = Opener([key]).open(event.data, {gateway.key_id: gateway.verify_key()}.get, now)
+    assert (event.type, opened.media_type, json.loads(opened.payload)["id"]) == ("jose", "application/json", transfer)
+    assert b"private" not in stream.raw
 
 
 def _head(body: bytes) -> bytes:

@@ -214,6 +214,27 @@ def test_over_the_limit_of_large_bodies(large: Town) -> None:
     sock.close()
 
 
+def _chunked(sent: bytes, size: int) -> bytes:
+    head, _, body = sent.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
+    coded = b"".join(b"%x\r\n%b\r\n" % (len(each), each) for each in chunks)
+    return b"\r\n".join((*lines, b"Transfer-Encoding: chunked")) + b"\r\n\r\n" + coded + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 600_000])
+def test_a_body_of_unknown_length(large: Town, size: int) -> None:
+    """Small, costly, or large: the same message as with a length."""
+    client, document = large.client(), large.with_files([noise(size)])
+    sock = raw.connect(client.identity)
+    sock.sendall(_chunked(raw.of(client.prepare("POST", PATH, json.dumps(document).encode())), 50_000))
+    told, _ = raw.read_one(sock)
+    assert told is not None and told.status == 200, told
+    assert large.records.documents[-1] == document
+    sock.close()
+    nothing_stays(large)
+
+
 def test_an_upload_that_breaks_off(large: Town) -> None:
     client, came = large.client(), len(large.records.came)
     sent = raw.of(client.prepare("POST", PATH, json.dumps(large.with_files([noise(4 * MIB)])).encode()))

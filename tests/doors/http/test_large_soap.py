@@ -6,6 +6,8 @@ import base64
 import hashlib
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +58,8 @@ def inline(sent: dict[str, str], content: bytes) -> Sent:
 @pytest.mark.parametrize("how", [inline, packed])
 def test_files_in_bounded_memory(large: Town, how: Callable[..., Sent], subject: str) -> None:
     whole = (how, subject) in ((inline, "soap"), (packed, "mtom"))
-    files = [noise(30 * MIB), noise(18 * MIB + 7)] if whole and FULL else [noise(5 * MIB), noise(2 * MIB + 7)]
+    size = 48 if whole and FULL else 8 if whole else 1
+    files = [noise(size * MIB // 2), noise(size * MIB // 2 + 7)]
     client, document = large.soap_client(), large.with_files([noise(MIB)]) | {"subject": subject}
     assert client.call(CONTRACT, OPERATION, large.element(document), mutate=how).ok
     (door,) = large.doors()
@@ -87,6 +90,20 @@ def test_files_in_bounded_memory(large: Town, how: Callable[..., Sent], subject:
     assert entry(large, transfer, "intent")["in"] == {"sha256": hashlib.sha256(salted).hexdigest(), "size": len(body)}
     assert hashlib.sha256(kept(large, transfer, "forwarded").partition(b"\r\n\r\n")[2]).digest() == came
     nothing_stays(large)
+    if whole:
+        stranger_agrees(large, transfer)
+
+
+def stranger_agrees(town: Town, transfer: str) -> None:
+    """The package of evidence holds, for the checker that comes with it."""
+    folder = town.settings.data / f"package-{transfer}"
+    words = ("audit", "package", transfer, str(folder), "--reason", "to look at the evidence of it")
+    data = ("--data", str(town.settings.data))
+    made = subprocess.run([sys.executable, "-m", "gateway", *words, *data], capture_output=True, text=True, timeout=120)
+    assert made.returncode == 0, made.stdout + made.stderr
+    command = [sys.executable, "-m", "gateway.audit.verifier.check", str(folder)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert checked.returncode == 0 and checked.stdout.count("signature: signed with") == 3, checked.stdout
 
 
 @pytest.mark.parametrize("soap", [SOAP, SOAP12])

@@ -1,0 +1,44 @@
+"""`lgsp client feed-export`: a range of a feed as a table, into a file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.client.kit import Kit, kit_failures
+from gateway.cli.common.options import AsJson, grouped
+from gateway.cli.common.output import emit
+
+commands = typer.Typer()
+
+
+class Form(StrEnum):
+    CSV = "csv"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
+
+
+@commands.command("feed-export")
+@grouped
+def client_feed_export(
+    contract: Annotated[str, typer.Argument(help="Such as incident-alert/v1.")],
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    kit: Kit,
+    form: Annotated[Form, typer.Option("--form", help="The form of the table.")] = Form.CSV,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Events sequenced at or after this time: 2026-11-24T07:00:00+07:00.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Events sequenced before this time.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A range of a feed as a table. The file appears when all of it has come."""
+    with kit_failures(as_json), kit.client(as_json) as client:
+        size, part = 0, file.with_name(f"{file.name}.part")
+        with part.open("wb") as out:
+            for piece in client.export(contract, form.value, since=since, until=until):
+                size += out.write(piece)
+        part.replace(file)
+        emit({"ok": True, "file": str(file), "bytes": size}, as_json, f"{file}: {size} bytes")
