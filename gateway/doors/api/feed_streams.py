@@ -140,6 +140,7 @@ class FeedStream:
                     return
                 more = batch.more or await self._wait(min(HEARTBEAT, left))
                 if self._stopping():
+                    batch = NOTHING  # what was sent is not sent again
                     continue
                 self._proven = judged_anew(self.services, self.request, self._proven)
                 if more or self._times.until is not None:
