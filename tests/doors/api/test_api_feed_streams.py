@@ -66,11 +66,13 @@ async def test_a_lease_ends_with_where_to_go_on(world: World) -> None:
 
 
 async def test_a_door_that_stops_ends_its_streams(world: World) -> None:
+    """And sends nothing again that it has sent."""
+    await filled(world, ONE)
     async with streamed(world, "dieu-hanh", STREAM) as stream:
-        await stream.until(lambda each: each.raw)
+        await stream.until(lambda each: each.ids)
         world.app.draining = True
         await stream.until(lambda each: each.ended)
-    assert stream.end is not None and stream.end["reason"] == "stopping"
+    assert stream.end is not None and stream.end["reason"] == "stopping" and stream.ids == [ONE]
 
 
 async def test_a_range_that_is_over_ends(world: World) -> None:
