@@ -70,6 +70,7 @@ async def test_a_door_that_stops_ends_its_streams(world: World) -> None:
     await filled(world, ONE)
     async with streamed(world, "dieu-hanh", STREAM) as stream:
         await stream.until(lambda each: each.ids)
+        await asyncio.sleep(0.3)  # it waits for what comes
         world.app.draining = True
         await stream.until(lambda each: each.ended)
     assert stream.end is not None and stream.end["reason"] == "stopping" and stream.ids == [ONE]
