@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 APART = ("gateway.sample_client", "gateway.sandbox.standins", "gateway.audit.verifier", "examples")
 OURS = {"gateway", "security", "contracts", "adapters", "bench", "examples", "tests"}
 OUTSIDE = {"lxml", "cryptography", "jwt", "zeep", "aiohttp", "yaml", "yarl"}
-FILES = sorted(path for package in APART for path in (ROOT / package.replace(".", "/")).rglob("*.py"))
+ON_THE_KIT = ROOT / "examples" / "centre_consumer.py"  # shows how to use it
+FILES = sorted({path for package in APART for path in (ROOT / package.replace(".", "/")).rglob("*.py")} - {ON_THE_KIT})
 
 
 def imported(file: Path) -> set[str]:
@@ -33,6 +34,11 @@ def test_imports(file: Path) -> None:
     ours = {name for name in names if name.partition(".")[0] in OURS}
     assert not {name for name in ours if not f"{name}.".startswith(tuple(f"{each}." for each in APART))}
     assert {name.partition(".")[0] for name in names - ours} - set(sys.stdlib_module_names) <= OUTSIDE
+
+
+def test_the_consumer_of_the_centre_stands_on_the_kit_alone() -> None:
+    ours = {name for name in imported(ON_THE_KIT) if name.partition(".")[0] in OURS}
+    assert ours and all(name.startswith("gateway.client.") for name in ours)
 
 
 def test_what_is_used_is_installed_with_the_product() -> None:

@@ -24,6 +24,7 @@ from gateway.doors.health import Vitals, count, metrics
 from gateway.journal.database import open_engine
 from gateway.processes import child
 from gateway.processes import files as worker
+from gateway.registry.registry import Registry
 from gateway.settings.saving import save
 from tests.doors.files.dropping import CSV, Place, dropped, edited, fresh
 
@@ -128,7 +129,7 @@ def test_the_doctor_and_the_metrics_say_so(place: Place) -> None:
     (place.drop.parent / "khac" / "quarantine").symlink_to(place.data)  # a link of a stranger leads nowhere
     assert len(found()[0].facts["paths"].split(",")) == 1
     engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
-    counts = Vitals(engine, None, lambda: 0.0, place.settings.drop_root)._count()  # type: ignore[arg-type]
+    counts = Vitals(engine, Registry(engine), lambda: 0.0, place.settings.drop_root)._count()
     assert "\nlgsp_files_quarantined 1\n" in metrics(counts, 1)
     with engine.connect() as connection:
         assert "\nlgsp_files_quarantined 0\n" in metrics(count(connection, 0.0), 1)
