@@ -174,6 +174,7 @@ def _transfers(
             queued = {
                 "transfer": id, "provider": provider.system, "body_ref": f"{id}/canonical", "state": waits, "tries": 1,
                 "next_at": now, "last_failure": None if waits == "done" else chance.choice(CODES),
+                "priority": 5, "place": 0, "callback_tries": 0, "callback_at": 0.0,
             }  # fmt: skip
         yield _Transfer(
             id=id, at=now, message=message, caller=caller, provider=provider, contract=contract,
