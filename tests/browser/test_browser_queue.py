@@ -71,6 +71,8 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     yield
     for grant in ("G-7101", "G-7102"):
         lgsp(world, "access", "revoke", grant)
+    file.write_text(PROVINCE)  # without the route, which nobody may receive by now
+    assert lgsp(world, "registry", "apply", str(file))["ok"]
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from gateway.client import (
 from gateway.client.errors import BadUsage
 from gateway.client.transfers import Wanted
 from gateway.sandbox.standins import messages
+from tests.faults.load import until
 
 pytestmark = pytest.mark.server
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
@@ -109,9 +110,12 @@ def test_a_system_lists_what_it_sent_and_received(client: Clients) -> None:
         assert found[sent]["role"] == role and found[sent]["state"] == "answered"
     refused = no.value.transfer
     assert sent is not None
-    client("phan-anh").prove(sent)  # sequenced by now
-    listed = [each["transfer"] for each in client("phan-anh").transfers(Wanted(state="refused", since=began))]
-    assert refused in listed
+    until(
+        "the refusal in the list, some seconds after its answer",
+        lambda: (
+            refused in [each["transfer"] for each in client("phan-anh").transfers(Wanted(state="refused", since=began))]
+        ),
+    )
     with pytest.raises(ValueError, match="zone"):
         next(client("y-te").transfers(Wanted(since=datetime(2026, 1, 1))))
 
