@@ -27,7 +27,6 @@ from gateway.journal import epochs, jobs
 from gateway.journal.append import apply
 from gateway.journal.schema import tables
 from gateway.journal.schema.console_tables import console_job
-from gateway.journal.write import QueueRow
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED
 from gateway.registry.seals.revisions import revision
 from gateway.transfer import outcome
@@ -74,18 +73,7 @@ def _doubt(connection: Connection, now: float) -> list[str]:
     for row in rows:
         opened = OpenTransfer(row.id, None, row.provider, state=State.QUEUED)
         why = Doubt(now, RESTORE, RESTORE, f"in-doubt#{RESTORE}")
-        dead = row.queued_for and QueueRow(
-            transfer=row.id,
-            provider=row.queued_for,
-            body_ref=row.body_ref,
-            next_at=row.next_at,
-            state="dead" if row.order_key is None else "held",
-            tries=row.tries,
-            last_failure=outcome.UNKNOWN,
-            priority=row.priority,
-            order_key=row.order_key,
-            callback=row.callback,
-        )
+        dead = outcome.left_in_queue(row)
         units.append(outcome.abandoned(opened, why, Event.TAKEN_UP, Event.OUTCOME_UNKNOWN)._replace(queue=dead))
     apply(connection, units)
     ids = [row.id for row in rows]

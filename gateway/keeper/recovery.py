@@ -166,18 +166,7 @@ def close_open(connection: Connection, now: float) -> Closed:
     for row in rows:
         transfer = OpenTransfer(row.id, None, row.provider)
         why = Doubt(now, row.process, f"process {row.owner or 'unknown'}", free_phase(connection, row.id, "in-doubt"))
-        queue = row.queued_for and QueueRow(
-            transfer=row.id,
-            provider=row.queued_for,
-            body_ref=row.body_ref,
-            next_at=row.next_at,
-            state="dead" if row.order_key is None else "held",
-            tries=row.tries,
-            last_failure=outcome.UNKNOWN,
-            priority=row.priority,
-            order_key=row.order_key,
-            callback=row.callback,
-        )
+        queue = outcome.left_in_queue(row)
         events = [Event.PROCESS_DIED]
         if (row.idempotent or row.pattern == Pattern.QUERY) and row.body and row.provider:
             events.append(Event.SAFE_TO_REPEAT)

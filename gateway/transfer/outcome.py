@@ -11,7 +11,7 @@ Invariant: a dispatched transfer of a feed gets its one event in the unit that e
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from adapters.model import evidence_of
 from contracts.base.errors import Failure
@@ -130,3 +130,23 @@ def _doubted(transfer: OpenTransfer, failure: str, *events: Event) -> TransferCh
     state = through(transfer.state, *events)
     known = failure if state is State.IN_DOUBT else None
     return TransferChange(transfer.id, transfer.state.value, transfer.process, state.value, failure=known)
+
+
+def left_in_queue(row: Any) -> QueueRow | None:
+    """What becomes of a queued message whose outcome is not known: one of an order holds up its key. None if it was not
+    queued. `row` has the columns of `transfer` and `queue`; `queued_for` is the provider in `queue`.
+    """
+    if not row.queued_for:
+        return None
+    return QueueRow(
+        transfer=row.id,
+        provider=row.queued_for,
+        body_ref=row.body_ref,
+        next_at=row.next_at,
+        state="dead" if row.order_key is None else "held",
+        tries=row.tries,
+        last_failure=UNKNOWN,
+        priority=row.priority,
+        order_key=row.order_key,
+        callback=row.callback,
+    )
