@@ -55,6 +55,7 @@ class Ask:
     address: str = ""  # path and query, as they were asked for
     origin: str = ""  # scheme and host
     files: Mapping[str, bytes] = field(default_factory=dict)  # of a page that takes an `upload`
+    accept: str = ""  # the media types that are accepted
 
     def field(self, name: str, most: int = 200) -> str:
         """A field of the form. Raises `console.form` if it is missing, empty or too long."""

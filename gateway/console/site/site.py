@@ -86,6 +86,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         address=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         origin=guard.origin_of(request),
         files=files,
+        accept=request.headers.get("accept", ""),
     )
     try:
         answer = await asyncio.to_thread(page.view, ask)
