@@ -191,6 +191,19 @@ class Settings:
     push_anchors: str = _setting(
         "", "authorities of receivers besides the exchange's: a file (PEM), or `system` for the system's; empty: none"
     )
+    mail_server: str = _setting(
+        "",
+        "server that mails to contacts are handed to: `smtps://host`, `smtp://host` (with STARTTLS), or "
+        "`smtp+clear://127.0.0.1`; empty: nobody is told by mail",
+    )
+    mail_from: str = _setting("", "address that the mails come from")
+    mail_user: str = _setting("", "name that `mail_server` asks for; empty: it asks for none")
+    mail_password_file: str = _setting(
+        "", "file with the password of `mail_user`, mode 0600, outside the data folder; empty: none"
+    )
+    mail_anchors: str = _setting(
+        "", "file of the authorities (PEM) of the mail server's TLS certificate; empty: those of the system"
+    )
     token_seconds: int = _setting(600, "life of an access token, in seconds", _COUNT)
     status_seconds: float = _setting(
         300.0, "how often outside authorities are asked what they have revoked, in seconds", _SOME

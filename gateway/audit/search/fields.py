@@ -29,7 +29,7 @@ KINDS: Final = frozenset(
         *("contract", "contract-draft", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-digest", "feed-hour"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
-        *("push-altered", "push-key", "push-subscription"),
+        *("notice", "push-altered", "push-key", "push-subscription"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "reindex"),
         *("registry-accepted", "registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),

@@ -49,6 +49,7 @@ from gateway.journal.schema.feed_tables import feed_key as feed_key
 from gateway.journal.schema.feed_tables import feed_key_past as feed_key_past
 from gateway.journal.schema.feed_tables import feed_keyed as feed_keyed
 from gateway.journal.schema.feed_tables import feed_pending as feed_pending
+from gateway.journal.schema.mail_table import mail as mail
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
 from gateway.journal.schema.metadata import metadata as metadata
