@@ -29,6 +29,7 @@ from gateway.keys import keyring
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from security import algorithms
+from tests.commandline import told
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
 from tests.suite import ROOT, server_files
@@ -153,6 +154,15 @@ def documents() -> Iterator[None]:
 def _pickled(text: str) -> bytes:
     """So that each reader has objects of its own."""
     return pickle.dumps(safeyaml.load(text))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands() -> Iterator[None]:
+    """A command that a test gives to an instance is a fork of the test: in an interpreter of its own each would take a
+    second to start. The story (`tests/story/test_story.py`) gives its commands as anybody would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "lgsp", told)
+        yield
 
 
 @pytest.fixture(scope="session")
