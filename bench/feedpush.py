@@ -15,7 +15,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bench.gatewayside import GatewaySide
+from bench.gatewayside import PROVIDER, GatewaySide
 from bench.load import WrongAnswers
 from bench.process import cpu_seconds, free_port
 from gateway.feeds import cursor as cursors
@@ -76,8 +76,7 @@ async def _measure(side: GatewaySide, feed: str, number: int, say: Callable[[str
     log, offsets = cursors.decode(listed["head"], (feed,))
     newest = offsets[feed]
     port, receiver = free_port(), _Receiver(newest - number)
-    identity: Identity = side.client.identity
-    context = identity.server_context()
+    context = Identity.load(side.settings.identities / PROVIDER).server_context()  # a certificate for `localhost`
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", port, ssl=context, limit=1 << 20)
     async with server:
         wanted = {"feed": feed, "url": f"https://localhost:{port}/hook", "most": _MOST}
