@@ -19,9 +19,9 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
@@ -40,7 +40,16 @@ MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
 _END_MARKS: Final = tuple(f':{end}"' for end in ENDS.values())
 _logger: Final = logging.getLogger("lgsp.feeds")
-COLUMNS: Final = tuple(tables.feed_event.c[name] for name in ("offset", "transfer", "event", "body_ref", "sequenced"))
+_event: Final = tables.feed_event.c
+COLUMNS: Final = (_event.offset, _event.transfer, _event.event, _event.body_ref, _event.sequenced)
+# Made once: to make a statement anew costs more than to run it.
+_AFTER: Final = (
+    select(*COLUMNS)
+    .where(_event.contract == bindparam("contract"), _event.offset > bindparam("low"))
+    .order_by(_event.offset)
+    .limit(bindparam("limit"))
+)
+_BETWEEN: Final = _AFTER.where(_event.offset <= bindparam("high"))
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
 
@@ -71,8 +80,7 @@ class RawPage:
     offsets: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FeedRow:
+class FeedRow(NamedTuple):
     offset: int
     transfer: str
     event: str
@@ -83,7 +91,8 @@ class FeedRow:
     @classmethod
     def of(cls, row: Any) -> FeedRow:
         """A row of `COLUMNS`."""
-        return cls(row.offset, row.transfer, row.event, row.body_ref, row.sequenced, _end(row.event))
+        offset, transfer, event, body_ref, sequenced = row
+        return cls(offset, transfer, event, body_ref, sequenced, _end(event))
 
     @property
     def body(self) -> str:
@@ -100,13 +109,8 @@ class FeedRow:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all bodies that this event needs."""
-        return (self.body,) if self.end is None else (*self.parts.values(), self.sealed)
-
-    @property
-    def sealed(self) -> str:
-        """The id of the body that is sealed with this event."""
-        return self.body if self.end is None else f"{self.transfer}/{binding.EVENT_PART}"
+        """The ids of all bodies that this event needs: `body` first, last that which is sealed with it."""
+        return (self.body,) if self.end is None else (*self.parts.values(), f"{self.transfer}/{binding.EVENT_PART}")
 
 
 def read(
@@ -161,12 +165,12 @@ def read_raw(
     events: list[bytes] = []
     for row in rows:
         body = bodies.plain[row.offset]
-        head = (
-            (row.event if body is not None or row.offset not in bodies.tampered else _bare(row)).rstrip()[:-1].encode()
-        )
-        tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
-        end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
-        events.append(head + tail + end)
+        text = row.event if body is not None or row.offset not in bodies.tampered else _bare(row)
+        head = f'{text.rstrip()[:-1]},"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'
+        if body is not None:
+            events.append(b'%b"data":%b}' % (head.encode(), body))
+        else:
+            events.append(head.encode() + json.dumps(bodies.tombstone(row)).encode()[1:])
     span = _span(connection, rows, bodies.tampered)
     return RawPage(tuple(events), next, more, span, complete, tuple(row.offset for row in rows))
 
@@ -200,17 +204,19 @@ class _Bodies:
 
 
 def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault) -> _Bodies:
-    ids = {row.offset: row.ids for row in rows}
-    opened = vault.open_many(connection, [*{id for each in ids.values() for id in each}])
+    ids = [row.ids for row in rows]
+    opened = vault.open_many(connection, [*{id for each in ids for id in each}])
     plain: dict[int, bytes | None] = {}
     tampered: list[int] = []
-    for row in rows:
-        plain[row.offset] = _data(row, opened)
-        sealed = opened.get(row.sealed)
+    for row, own in zip(rows, ids, strict=True):
+        bodies = [opened.get(id) for id in own]
+        plain[row.offset] = _data(row, bodies)
+        sealed = bodies[-1]
         bound = sealed.binding if isinstance(sealed, Opened) else None
         if (
-            row.body_ref != row.body
-            or any(isinstance(opened.get(id), Ours) for id in ids[row.offset])
+            row.body_ref != own[0]
+            or plain[row.offset] is None
+            and any(isinstance(each, Ours) for each in bodies)
             or bound is not None
             and bound != binding.of_event(contract, row.event)
         ):
@@ -222,22 +228,19 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vaul
                 row.offset,
                 row.transfer,
             )
-    gone = [id for row in rows if plain[row.offset] is None and row.offset not in tampered for id in ids[row.offset]]
+    gone = [id for row in rows if plain[row.offset] is None and row.offset not in tampered for id in row.ids]
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
-def _data(row: FeedRow, opened: Mapping[str, Opened | Ours | None]) -> bytes | None:
-    """The event's data as JSON text; None if one of its bodies is gone."""
+def _data(row: FeedRow, bodies: Sequence[Opened | Ours | None]) -> bytes | None:
+    """The event's data as JSON text; None if one of its bodies is gone. `bodies`: those of `row.ids`."""
+    texts = [each.plain for each in bodies if isinstance(each, Opened)]
+    if len(texts) < len(bodies):
+        return None
     if row.end is None:
-        body = opened.get(row.body)
-        return body.plain if isinstance(body, Opened) else None
-    texts = {}
-    for name, id in {**row.parts, "": row.sealed}.items():
-        body = opened.get(id)
-        if not isinstance(body, Opened):
-            return None
-        texts[name] = body.plain
-    return b"{" + b",".join(f'"{name}":'.encode() + text for name, text in texts.items() if name) + b"}"
+        return texts[0]
+    parts = [f'"{name}":'.encode() + text for name, text in zip(row.parts, texts, strict=False)]
+    return b"{" + b",".join(parts) + b"}"
 
 
 def _bare(row: FeedRow) -> str:
@@ -252,11 +255,11 @@ def _rows(
     """The rows, the next cursor, whether there are more, and whether the range is complete."""
     low, high, complete = places.bounds(connection, contract, after, times)
     limit = max(1, min(limit, MOST))
-    table = tables.feed_event.c
-    query = (
-        select(*COLUMNS).where(table.contract == contract, table.offset > low).order_by(table.offset).limit(limit + 1)
-    )
-    events = connection.execute(query if high is None else query.where(table.offset <= high)).all()
+    bounds = {"contract": contract, "low": low, "limit": limit + 1}
+    if high is None:
+        events = connection.execute(_AFTER, bounds).all()
+    else:
+        events = connection.execute(_BETWEEN, bounds | {"high": high}).all()
     if low and (not events or events[0][0] != low + 1):
         places.check(connection, contract, low)
     rows = [FeedRow.of(row) for row in events[:limit]]
