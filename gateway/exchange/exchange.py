@@ -38,10 +38,12 @@ from gateway.exchange.errors import (
     MESSAGE_OTHER_BODY,
     MESSAGE_REPLAYED,
     OPERATION_NEWER,
+    OUTCOME_UNWRITTEN,
     ROUTE_NONE,
     ROUTE_SUSPENDED,
 )
 from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
+from gateway.exchange.outcomes import Outcomes
 from gateway.exchange.placing import placed
 from gateway.exchange.queueing import Backlog, first_place
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, uses_of
@@ -102,12 +104,14 @@ class Exchange:
     keys: BusinessKeys = field(init=False)
     repeats: Repeats = field(init=False)
     backlog: Backlog = field(init=False)
+    outcomes: Outcomes = field(init=False)
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
         self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
         self.keys = BusinessKeys(self.engine, self.hash_id)
         self.backlog = Backlog(self.engine, self.clock)
+        self.outcomes = Outcomes(self.journal)
         self.repeats = Repeats(self.engine, self.vault, self.quotas, self.refusals, self.hash_id, self.clock)
 
     async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
@@ -191,7 +195,12 @@ class Exchange:
             spool=spool,
             heavy=heavy,
         )
-        return await self._forward(Committed(decoded, provider, receiving, transfer))
+        try:
+            return await self._forward(Committed(decoded, provider, receiving, transfer))
+        except Failure as failure:
+            if failure.code != OUTCOME_UNWRITTEN.code:
+                raise
+            return Answered(requested, Receipt(row.id, intent=intent.leaf), failure=failure)
 
     def _provider(self, decoded: Decoded) -> System:
         requested = decoded.requested
@@ -317,14 +326,13 @@ class Exchange:
             queue = self.forwarder.queue_row(transfer, failure, now)
             queue = queue._replace(priority=PRIORITIES[requested.operation.priority])
             note = entries.put_aside(transfer, failure, now, committed.contract)
-            await self._record(outcome.put_aside(transfer, queue, note))
+            await self.outcomes.record(transfer.id, outcome.put_aside(transfer, queue, note))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
         notes = entries.only_try(transfer, failure, now, committed.contract)
         sees = shown(committed.contract, requested.operation.name, committed.decoded.authorised.decision.views)
         if waits:
-            await self._record(
-                outcome.with_notes(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure), notes)
-            )
+            unknown = outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure)
+            await self.outcomes.record(transfer.id, outcome.with_notes(unknown, notes))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), failure=told(failure, sees))
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
         receipt = await self._end(
@@ -334,14 +342,8 @@ class Exchange:
 
     async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
         write, receipt = await off_loop(transfer.heavy, outcome.end, transfer, how, self.vault)
-        await self._record(outcome.with_notes(write, notes))
+        await self.outcomes.record(transfer.id, outcome.with_notes(write, notes))
         return receipt
-
-    async def _record(self, write: Write) -> None:
-        written = await self.journal.commit(write)
-        if written.verdict is not Verdict.COMMITTED:
-            # The keeper took this process for dead and closed the transfer as in-doubt: that end counts.
-            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
 
     # --- repeats ------------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from contracts.wire.server_events import Reader
 from gateway.console.accounts import store
 from gateway.console.roles import Role
 from gateway.console.work import feeds
-from gateway.feeds import cursor
+from gateway.feeds import cursor, stream_lease
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from tests.console.people import HOST, Desk, Person
@@ -135,7 +135,7 @@ async def test_a_browser_follows(office: Desk) -> None:
 
 @pytest.mark.parametrize("lost", ["session", "account", "grant"])
 async def test_a_stream_ends_with_what_allowed_it(office: Desk, lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(stream_lease, "HEARTBEAT", 0.1)
     tam = await office.signed_in("tam", Role.CENTRE)
     async with followed(tam, f"/console{FEED}?form=events") as stream:
         await stream.until(lambda each: each.raw)
@@ -165,3 +165,16 @@ async def test_a_lease_and_a_cap(office: Desk, monkeypatch: pytest.MonkeyPatch) 
         assert (await tam.get(f"/console{FEED}?form=events")).status == 429
         await stream.until(lambda each: each.ended)
     assert stream.end is not None and stream.end["reason"] == "lease" and stream.ids == [THREE]
+
+
+async def test_a_desk_that_stops_ends_its_streams(office: Desk) -> None:
+    """As doors do: the reader is told, and goes on from its place at the next desk."""
+    await filled(office.world, ONE)
+    tam = await office.signed_in("tam", Role.CENTRE)
+    async with followed(tam, f"/console{FEED}?form=events", sec_fetch_site="same-origin") as stream:
+        await stream.until(lambda each: len(each.ids) == 1)
+        office.app.drain()
+        await stream.until(lambda each: each.ended)
+        assert stream.events[-1].type == "end" and stream.ids == [ONE]
+        end = json.loads(stream.events[-1].data)
+        assert end["reason"] == "stopping" and end["next"] == stream.events[-1].id

@@ -52,6 +52,7 @@ from gateway.journal.schema.feed_tables import feed_pending as feed_pending
 from gateway.journal.schema.mail_table import mail as mail
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
+from gateway.journal.schema.metadata import READINGS as READINGS
 from gateway.journal.schema.metadata import metadata as metadata
 from gateway.journal.schema.push_tables import push_subscription as push_subscription
 from gateway.journal.schema.queue_table import queue as queue
@@ -238,6 +239,14 @@ log_index = Table(
 LOG_INDEXED = tuple(column.name for column in log_index.columns if column.name != "idx")
 for _name in LOG_INDEXED:
     Index(f"log_index_{_name}", log_index.c[_name], log_index.c.idx)
+Index(  # the newest readings of each reader and feed
+    "log_index_readings",
+    log_index.c.system,
+    log_index.c.contract,
+    log_index.c.idx,
+    sqlite_where=READINGS,
+    postgresql_where=READINGS,
+)
 log_party = Table(  # the agencies that an entry concerns, in any role
     "log_party",
     metadata,
