@@ -15,11 +15,11 @@ from contracts.canonical.model import Kind
 from gateway.doors.api.errors import API_INVALID
 from gateway.feeds.reading import HANDLED
 from gateway.feeds.sessions import Span
-from gateway.transfer.transfer_records import ENDS
+from gateway.transfer.transfer_records import ENDS, EXPIRED
 
 LOOKED_AT: Final = 5000  # events for one page
 MOST: Final = 20  # values of one filter
-TYPES: Final = (*(each.value for each in Kind), *ENDS.values())
+TYPES: Final = (*(each.value for each in Kind), *ENDS.values(), EXPIRED)
 
 
 class Filter(NamedTuple):
