@@ -57,17 +57,22 @@ def masked(event: dict[str, Any], contract: CompiledContract, masks: Masks) -> N
         left, told = (*left, "lgspcompleteness"), (*told, "lgspcompleteness")
     for name in left:
         event.pop(name, None)
+    for name in hidden.undeclared:
+        if event.get(name) not in _OPEN:
+            del event[name]
     event["lgspmasked"] = " ".join(("data", *told))
 
 
 class _Hidden(NamedTuple):
     """What follows from fields that a reader does not see. `left`: attributes that are left out; `told`: those that his
-    contract declares. `kind`: whether it is hidden what a message does. `counted`: the fields that he sees. `two`: data
-    are a request and perhaps an answer.
+    contract declares. `undeclared`: those whose field only an earlier version named, so that nobody knows who may see
+    it. `kind`: whether it is hidden what a message does. `counted`: the fields that he sees. `two`: data are a request
+    and perhaps an answer.
     """
 
     left: tuple[str, ...]
     told: tuple[str, ...]
+    undeclared: tuple[str, ...]
     kind: bool
     told_kind: tuple[str, ...]
     counted: Counted | None
@@ -86,21 +91,26 @@ def _hidden_of(mask: Mask, contract: CompiledContract, name: str) -> _Hidden:
 
 def _judged(mask: Mask, contract: CompiledContract, operation: Operation | None, named: bool) -> _Hidden:
     if operation is None:
-        left = ("subject", "lgspcompleteness", "lgspage", "lgspexpires")
-        return _Hidden(left=left, told=left, kind=named, told_kind=(), counted=None, two=False)
-    above = "request." if operation.in_feed else ""
+        every = ("subject", "lgspcompleteness", "lgspage", "lgspexpires")
+        return _Hidden(left=every, told=every, undeclared=(), kind=named, told_kind=(), counted=None, two=False)
     event, identity = operation.event, operation.identity
     facts = {"lgspage": event.made, "lgspexpires": event.expires}
-    fields = {"subject": operation.subject} | {name: (above + path,) if path else () for name, path in facts.items()}
-    hidden = {name: paths for name, paths in fields.items() if not _shows(mask, paths)}
+    left = [] if _shows(mask, operation.subject) else ["subject"]
+    told = [name for name, path in facts.items() if path and not sees(mask, operation, path)]
     return _Hidden(
-        left=tuple(hidden),
-        told=tuple(name for name, paths in hidden.items() if paths),
+        left=(*left, *told),
+        told=(*left, *told) if operation.subject else tuple(told),
+        undeclared=tuple(name for name, path in facts.items() if not path),
         kind=identity is None or not _shows(mask, identity.decisive),
         told_kind=() if identity is None else ("type", "lgspreplaces"),
-        counted=counted_where(contract, operation.request, lambda path: _seen(mask, above + path)),
+        counted=counted_where(contract, operation.request, lambda path: sees(mask, operation, path)),
         two=operation.in_feed,
     )
+
+
+def sees(mask: Mask | None, operation: Operation, path: str) -> bool:
+    """Whether a reader sees this field of the requests of an operation, in its events."""
+    return mask is None or _seen(mask, f"request.{path}" if operation.in_feed else path)
 
 
 def of_data(masks: Sequence[Mask | None]) -> Mask | None:

@@ -228,7 +228,7 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vaul
         sealed = opened.get(row.sealed)
         bound = sealed.binding if isinstance(sealed, Opened) else None
         if (
-            row.body_ref != row.body
+            row.body_ref != f"{row.transfer}/canonical"
             or any(isinstance(opened.get(id), Ours) for id in ids[row.offset])
             or bound is not None
             and bound != binding.of_event(contract, handed_in.get(row.about, row.event))

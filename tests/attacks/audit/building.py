@@ -216,6 +216,7 @@ def _console(whole: Whole) -> None:
             push_tables.push_subscription,
             push_tables.push_attempt,
             push_tables.push_key,
+            tables.feed_expiry,
         ):
             connection.execute(insert(table).values(_values(table)))
 
