@@ -27,7 +27,7 @@ from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.transfer.transfer_records import event_type
+from gateway.transfer.transfer_records import NONE, event_type, facts_of
 from gateway.vault import binding
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
@@ -111,6 +111,8 @@ def _events(
         "lgspagency": _PARTY.agency,
         "lgspformat": "cap12",
         "lgspbundle": contract.digest,
+        **facts_of(contract, operation, base, start),
+        "lgspfailedrules": NONE,
         "subject": _SUBJECT,
     }
     event_text = json.dumps(attributes, separators=(",", ":"))

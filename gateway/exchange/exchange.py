@@ -77,7 +77,7 @@ from gateway.transfer.stages import (
     Requested,
 )
 from gateway.transfer.states import Event, State
-from gateway.transfer.transfer_records import canonical_answer, event, fed, receipt_of, row_of
+from gateway.transfer.transfer_records import canonical_answer, event, facts_of, fed, receipt_of, row_of
 from gateway.vault import attachments, binding
 from gateway.vault.classes import Parts
 from gateway.vault.vault import Vault
@@ -184,6 +184,8 @@ class Exchange:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
         keep = keep_of(requested)
         told = fed(requested.operation, row)
+        if told is not None:
+            told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now))
         transfer = OpenTransfer(
             row.id,
             self.process,

@@ -25,6 +25,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
+from contracts.compiled.event_facts import UNKNOWN
 from contracts.wire.jsontext import read_json
 from gateway.feeds import places
 from gateway.feeds.places import ALWAYS, Times
@@ -32,13 +33,13 @@ from gateway.feeds.sessions import Span
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
-from gateway.transfer.transfer_records import ENDS, end_of
+from gateway.transfer.transfer_records import ENDS, EXPIRED, NOT_READ, ending_of, expired_event
 from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
-_END_MARKS: Final = tuple(f':{end}"' for end in ENDS.values())
+_END_MARKS: Final = tuple(f':{end}"' for end in (*ENDS.values(), EXPIRED))
 _logger: Final = logging.getLogger("lgsp.feeds")
 _event: Final = tables.feed_event.c
 COLUMNS: Final = (_event.offset, _event.transfer, _event.event, _event.body_ref, _event.sequenced)
@@ -50,6 +51,11 @@ _AFTER: Final = (
     .limit(bindparam("limit"))
 )
 _BETWEEN: Final = _AFTER.where(_event.offset <= bindparam("high"))
+# What older events do not tell: a reader gets "unknown", never a false value.
+_LAST_TOLD: Final = "lgspfailedrules"
+NOT_TOLD: Final = NOT_READ | {_LAST_TOLD: UNKNOWN}
+_TOLD: Final = f',"{_LAST_TOLD}":'
+_NOT_TOLD: Final = f",{json.dumps(NOT_TOLD, separators=(',', ':'))[1:-1]}"
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
 
@@ -86,31 +92,39 @@ class FeedRow(NamedTuple):
     event: str
     body_ref: str
     sequenced: float
-    end: str | None  # how the dispatched message ended that it tells of
+    end: str | None  # how the dispatched message ended that it tells of, or that the content of a message expired
+    about: str  # the transfer whose content it tells of: another one only if that content expired
 
     @classmethod
     def of(cls, row: Any) -> FeedRow:
         """A row of `COLUMNS`."""
         offset, transfer, event, body_ref, sequenced = row
-        return cls(offset, transfer, event, body_ref, sequenced, _end(event))
+        end = _end(event)
+        about = transfer if end != EXPIRED else str(json.loads(event).get("lgspreplaces"))
+        return cls(offset, transfer, event, body_ref, sequenced, end, about)
+
+    @property
+    def plain(self) -> bool:
+        """Whether its data are one message, whose body is sealed with the event that it was handed in by."""
+        return self.end is None or self.end == EXPIRED
 
     @property
     def body(self) -> str:
         """The id of its body, independent of the row's reference."""
-        return f"{self.transfer}/canonical"
+        return f"{self.about}/canonical"
 
     @property
     def parts(self) -> Mapping[str, str]:
         """The ids of the bodies of its data, by their name there; of a submission there is one without a name."""
-        if self.end is None:
+        if self.plain:
             return {"": self.body}
         request = {"request": self.body}
         return request | {"answer": f"{self.transfer}/answer"} if self.end == HANDLED else request
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all bodies that this event needs: `body` first, last that which is sealed with it."""
-        return (self.body,) if self.end is None else (*self.parts.values(), f"{self.transfer}/{binding.EVENT_PART}")
+        """The ids of all bodies that this event needs; the last is that which is sealed with it."""
+        return (self.body,) if self.plain else (*self.parts.values(), f"{self.transfer}/{binding.EVENT_PART}")
 
 
 def read(
@@ -148,6 +162,8 @@ def events_of(
         )
         event["sequence"] = f"{row.offset:020d}"
         event["sequencedtime"] = rfc3339(row.sequenced)
+        if _LAST_TOLD not in event and row.offset not in bodies.tampered:
+            event |= NOT_TOLD
         if body is None:
             event.update(bodies.tombstone(row))
         else:
@@ -165,8 +181,10 @@ def read_raw(
     events: list[bytes] = []
     for row in rows:
         body = bodies.plain[row.offset]
-        text = row.event if body is not None or row.offset not in bodies.tampered else _bare(row)
-        head = f'{text.rstrip()[:-1]},"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'
+        tampered = row.offset in bodies.tampered
+        text = (row.event if body is not None or not tampered else _bare(row)).rstrip()[:-1]
+        told = "" if _TOLD in text or tampered else _NOT_TOLD
+        head = f'{text}{told},"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'
         if body is not None:
             events.append(b'%b"data":%b}' % (head.encode(), body))
         else:
@@ -208,17 +226,20 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vaul
     opened = vault.open_many(connection, [*{id for each in ids for id in each}])
     plain: dict[int, bytes | None] = {}
     tampered: list[int] = []
+    handed_in = _handed_in(connection, contract, [row.about for row in rows if row.end == EXPIRED])
     for row, own in zip(rows, ids, strict=True):
         bodies = [opened.get(id) for id in own]
         plain[row.offset] = _data(row, bodies)
         sealed = bodies[-1]
         bound = sealed.binding if isinstance(sealed, Opened) else None
         if (
-            row.body_ref != own[0]
+            row.body_ref != f"{row.transfer}/canonical"
             or plain[row.offset] is None
             and any(isinstance(each, Ours) for each in bodies)
             or bound is not None
-            and bound != binding.of_event(contract, row.event)
+            and bound != binding.of_event(contract, handed_in.get(row.about, row.event))
+            or row.end == EXPIRED
+            and not _expired(row, handed_in.get(row.about))
         ):
             plain[row.offset] = None
             tampered.append(row.offset)
@@ -232,12 +253,26 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vaul
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
+def _handed_in(connection: Connection, contract: str, transfers: Sequence[str]) -> Mapping[str, str]:
+    """The events that these transfers were handed in by."""
+    if not transfers:
+        return {}
+    table = tables.feed_event.c
+    query = select(table.transfer, table.event).where(table.contract == contract, table.transfer.in_(transfers))
+    return {row.transfer: row.event for row in connection.execute(query)}
+
+
+def _expired(row: FeedRow, handed_in: str | None) -> bool:
+    """Whether an event of expiry is the one that follows from the event by which its content was handed in."""
+    return handed_in is not None and (row.transfer, row.event) == expired_event(json.loads(handed_in))
+
+
 def _data(row: FeedRow, bodies: Sequence[Opened | Ours | None]) -> bytes | None:
     """The event's data as JSON text; None if one of its bodies is gone. `bodies`: those of `row.ids`."""
     texts = [each.plain for each in bodies if isinstance(each, Opened)]
     if len(texts) < len(bodies):
         return None
-    if row.end is None:
+    if row.plain:
         return texts[0]
     parts = [f'"{name}":'.encode() + text for name, text in zip(row.parts, texts, strict=False)]
     return b"{" + b",".join(parts) + b"}"
@@ -282,5 +317,5 @@ def _end(event: str) -> str | None:
     # In the same way: most events need not be parsed.
     for mark in _END_MARKS:
         if mark in event:
-            return end_of(str(json.loads(event).get("type")))
+            return ending_of(str(json.loads(event).get("type")))
     return None

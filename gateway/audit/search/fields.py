@@ -27,7 +27,7 @@ KINDS: Final = frozenset(
         *("authorities-asked", "backup", "backup-drill", "body-view", "break-glass"),
         *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
         *("contract", "contract-draft", "enrolment", "export", "feed-keys", "key-end"),
-        *("feed-digest", "feed-hour"),
+        *("feed-digest", "feed-expired", "feed-hour"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
         *("notice", "push-altered", "push-key", "push-subscription"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "reindex"),

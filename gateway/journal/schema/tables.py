@@ -45,6 +45,7 @@ from gateway.journal.schema.console_tables import (
     console_token as console_token,
 )
 from gateway.journal.schema.feed_tables import feed_event as feed_event
+from gateway.journal.schema.feed_tables import feed_expiry as feed_expiry
 from gateway.journal.schema.feed_tables import feed_key as feed_key
 from gateway.journal.schema.feed_tables import feed_key_past as feed_key_past
 from gateway.journal.schema.feed_tables import feed_keyed as feed_keyed

@@ -217,6 +217,7 @@ def _console(whole: Whole) -> None:
             push_tables.push_attempt,
             push_tables.push_key,
             mail_table.mail,
+            tables.feed_expiry,
         ):
             connection.execute(insert(table).values(_values(table)))
 

@@ -95,6 +95,13 @@ def _feeds() -> Iterator[Column]:
         "upto",
         "rules",
     )
+    yield from exempt(
+        "feed_expiry",
+        "when the keeper looks whether content has ended; the event of its end follows from the one that handed it in",
+        "transfer",
+        "contract",
+        "expires",
+    )
     queued = of("queued 1")
     yield from same(
         "queue",
