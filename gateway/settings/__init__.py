@@ -187,6 +187,8 @@ class Settings:
     )
     push_seconds: float = _setting(15.0, "seconds that a receiver of feeds has to answer a webhook", _SOME)
     push_dead_seconds: float = _setting(86_400.0, "seconds that a receiver may fail before it is paused", _SOME)
+    behind_events: int = _setting(1000, "events that a reader of a feed may be behind, before home says so", _COUNT)
+    behind_seconds: float = _setting(3600.0, "the same in seconds that the oldest of them waits for the reader", _SOME)
     push_networks: str = _setting("", "networks besides public addresses that feeds are pushed to; empty: none")
     push_anchors: str = _setting(
         "", "authorities of receivers besides the exchange's: a file (PEM), or `system` for the system's; empty: none"

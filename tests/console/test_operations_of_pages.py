@@ -54,7 +54,7 @@ OF_TRANSFERS = {
     "searchEntries", "exportEntries", "listFilters", "saveFilter", "deleteFilter", "readProofArchive", "readReceipts",
     "readAttention", "findId",
 }  # fmt: skip
-OF_FEEDS = {"readPersonFeed"}  # test_feeds
+OF_FEEDS = {"exportPersonFeed", "readPersonFeed"}  # test_feeds
 OF_ACCESS = {
     "listReceivers", "readMatrix", "listGrants", "readGrant", "revokeGrant", "suspendGrant", "resumeGrant",
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",

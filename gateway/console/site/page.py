@@ -16,6 +16,7 @@ from contracts.base.words import Language
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM, CONSOLE_REASON
 from gateway.console.roles import May
+from gateway.doors.reply import Reply
 
 if TYPE_CHECKING:
     from gateway.console.site.desk import Desk
@@ -55,6 +56,7 @@ class Ask:
     address: str = ""  # path and query, as they were asked for
     origin: str = ""  # scheme and host
     files: Mapping[str, bytes] = field(default_factory=dict)  # of a page that takes an `upload`
+    still: Callable[[], Viewer | None] = lambda: None  # who has the same session now; it runs in a thread
 
     def field(self, name: str, most: int = 200) -> str:
         """A field of the form. Raises `console.form` if it is missing, empty or too long."""
@@ -115,7 +117,7 @@ class Live:
     going: Callable[[], bool] | None = None
 
 
-Answer = Shown | Moved | Sent | Live
+Answer = Shown | Moved | Sent | Live | Reply  # a reply streams a file by its `parts`
 View = Callable[[Ask], Answer]
 
 

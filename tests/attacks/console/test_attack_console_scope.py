@@ -48,6 +48,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "/design": ("OPSAVCG", ""),
     "/doctor": ("OP", ""),
     "/events": ("OPSAVCG", ""),
+    "/feed": ("C", "C"),
+    "/feeds": ("C", ""),
     "/go": ("OPACG", ""),
     "/handout": ("OPSACG", ""),
     "/keys": ("OP", "OP"),
