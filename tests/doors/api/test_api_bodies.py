@@ -18,12 +18,16 @@ from sqlalchemy import func, insert, select
 
 from contracts.base.ids import new_id
 from contracts.wire.body_references import BodyReference, body_reference
+from gateway.audit.verify.findings import Findings
+from gateway.audit.verify.rows.pieces import Files, check_pieces
 from gateway.doors.api import body_uploads
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
+from gateway.keeper.retention import holds
+from gateway.keeper.retention.holds import Hold
+from gateway.keeper.retention.rows import Bodies
 from gateway.keeper.tasks.loose_bodies import LooseBodies
 from gateway.registry.changes import granting
-from gateway.settings import Settings
 from gateway.vault import opaque_bodies
 from gateway.vault.attachments import PIECE, opener
 from security.http_signatures import HttpRequest, sign_request
@@ -205,7 +209,7 @@ async def test_what_waits_of_an_agency_is_limited(world: World) -> None:
     assert (full.status, full.json["code"]) == (429, "body.waiting") and int(full.headers["retry-after"]) > 0
     await named(world, first)  # a document names one: it does not wait any more
     assert (await upload(world)).status == 201
-    busy = [Settings(world.services.settings.data) for _ in range(2)]  # anything that can be referred to weakly
+    busy = [lambda: None for _ in range(2)]  # two that stand for bodies
     for each in busy:
         world.services.uploads.enter(each, "H14.2")
     full = await upload(world)
@@ -339,3 +343,47 @@ async def test_what_no_document_names_is_removed_in_time(world: World) -> None:
     assert await left() == {used.body}
     (note,) = world.logged(opaque_bodies.REMOVED)
     assert note["transfer"] == kept.body
+
+
+@pytest.mark.attack("log: rows")
+async def test_verification_finds_what_happened_to_a_file(world: World) -> None:
+    reference = body_reference((await upload(world)).json["reference"])
+    assert reference is not None
+    vault, prefix = tables.vault, f"{reference.body}/body"
+
+    def found(open_all: bool, change: Any = None) -> list[str]:
+        wrong = Findings()
+        with world.engine.connect() as connection:
+            if change is not None:
+                connection.execute(change)
+            check_pieces(connection, wrong, Files(world.vault, open_all))
+            connection.rollback()
+        return wrong.wrong
+
+    assert found(False) == found(True) == []
+    assert "gone" in found(False, vault.delete().where(vault.c.id == f"{prefix}.3"))[0]
+    assert "the vault has none" in found(False, vault.delete().where(vault.c.id == prefix))[0]
+    shorter = vault.update().where(vault.c.id == f"{prefix}.5").values(size=3)
+    assert "bytes" in found(False, shorter)[0]
+    other = select(vault.c.sealed).where(vault.c.id == f"{prefix}.0").scalar_subquery()
+    swapped = vault.update().where(vault.c.id == f"{prefix}.1").values(sealed=other)
+    assert found(False, swapped) == [] and "does not open" in found(True, swapped)[0]
+    later = world.vault.seal(reference.body, "body", b"{}", time.time(), "m24", bytes(32))
+    resealed = vault.update().where(vault.c.id == prefix).values(sealed=later.sealed, size=later.size)
+    assert "another entry" in found(False, resealed)[0]
+
+
+async def test_a_hold_covers_the_files_of_its_transfers(world: World) -> None:
+    transfer, reference = await named(world, await upload(world))
+    now = time.time()
+    with writing(world.engine) as connection:
+        hold = Hold("tranh-chap", "kept for the court", "test", now, transfers=(transfer,))
+        holds.add(connection, hold)
+    bodies = Bodies(world.engine, None, world.vault, lambda connection: None)
+    holds.seal_again(bodies, hold, now)
+    with world.engine.connect() as connection:
+        keys = dict(connection.execute(select(tables.vault.c.id, tables.vault.c.key_id)).all())
+    held = {id for id, key in keys.items() if key.endswith(".tranh-chap")}
+    count = opaque_bodies.pieces(reference.size)
+    assert {f"{reference.body}/body", *(f"{reference.body}/body.{n}" for n in range(count))} < held
+    assert (await fetch(world, transfer, reference.body, "dieu-hanh")).body == DATA
