@@ -17,8 +17,8 @@ from typing import Final
 from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
-from contracts.wire.attachments import lift_json
 from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
+from contracts.wire.lifting import lift_json
 from gateway.doors import other_format
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,

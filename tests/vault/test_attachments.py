@@ -14,7 +14,8 @@ from sqlalchemy import Engine, delete, select, update
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from contracts.wire.attachments import Spool, lift_json
+from contracts.wire.attachments import Spool
+from contracts.wire.lifting import lift_json
 from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.pieces import Files, check_pieces
 from gateway.journal.database import lock_of
