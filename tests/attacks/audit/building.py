@@ -216,6 +216,8 @@ def _console(whole: Whole) -> None:
             push_tables.push_subscription,
             push_tables.push_attempt,
             push_tables.push_key,
+            tables.opaque_body,
+            tables.opaque_use,
         ):
             connection.execute(insert(table).values(_values(table)))
 
