@@ -49,7 +49,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.AGENCY: """
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         client call, client soap, client token, client feed, client feed-check, client feed-export
-        client transfers, client reconcile
+        client file-send, client file-fetch, client transfers, client reconcile
         client prove, client checkpoints, client accept-log, client keygen, client install
     """,
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",

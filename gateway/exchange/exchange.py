@@ -44,6 +44,7 @@ from gateway.exchange.errors import (
 )
 from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
 from gateway.exchange.outcomes import Outcomes
+from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
 from gateway.exchange.placing import placed
 from gateway.exchange.queueing import Backlog, first_place
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, uses_of
@@ -99,15 +100,19 @@ class Exchange:
     clock: Callable[[], float]
     provider_seconds: float
     admit: Callable[[], None] = lambda: None  # raises while new transfers must wait
+    opaque_hours: float = HOURS  # how long an opaque body waits for its document
     quotas: Quotas = field(init=False)
     refusals: RefusalLog = field(init=False)
     keys: BusinessKeys = field(init=False)
     repeats: Repeats = field(init=False)
     backlog: Backlog = field(init=False)
     outcomes: Outcomes = field(init=False)
+    bodies: OpaqueBodies = field(init=False)
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
+        seconds = self.opaque_hours * 3600
+        self.bodies = OpaqueBodies(self.engine, self.vault, self.clock, self.quotas.exists, seconds)
         self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
         self.keys = BusinessKeys(self.engine, self.hash_id)
         self.backlog = Backlog(self.engine, self.clock)
@@ -134,6 +139,7 @@ class Exchange:
                 reading.end()
             large_contents.check(requested, message)
             decoded = Decoded(authorised, message)
+            decoded = decoded._replace(uses=await self.bodies.uses(decoded))
             while True:
                 try:
                     return await self._commit(decoded)
@@ -176,6 +182,7 @@ class Exchange:
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
+            uses=decoded.uses,
         )
         done = await self._write_new(decoded, write)
         if done is not None:
@@ -260,6 +267,7 @@ class Exchange:
             feed=feed,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
             keys=settled.rows,
+            uses=decoded.uses,
         )
         try:
             done = await self._write_new(decoded, write)

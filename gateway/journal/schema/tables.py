@@ -215,6 +215,20 @@ vault = Table(
     Column("size", BigInteger, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
+opaque_body = Table(  # files that documents refer to (`gateway.vault.opaque_bodies`); their bytes are in `vault`
+    "opaque_body",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("agency", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+Index("opaque_body_agency", opaque_body.c.agency, opaque_body.c.id)
+opaque_use = Table(
+    "opaque_use",
+    metadata,
+    Column("body", Text, primary_key=True),
+    Column("transfer", Text, primary_key=True, index=True),  # that refers to it
+)
 
 # --- search over the log ----------------------------------------------------------------------------------------------
 # One row per entry, derived from the log alone (`gateway.audit.search.index`). All columns but `idx` are short digests

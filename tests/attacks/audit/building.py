@@ -218,6 +218,8 @@ def _console(whole: Whole) -> None:
             push_tables.push_key,
             mail_table.mail,
             tables.feed_expiry,
+            tables.opaque_body,
+            tables.opaque_use,
         ):
             connection.execute(insert(table).values(_values(table)))
 

@@ -150,6 +150,19 @@ def _vault() -> Iterator[Column]:
     yield Column("vault", "size", "rows", body, plus(1), "transfer {of}")
     came_back = "provider-answer"  # which is bound to its own name alone
     yield Column("vault", "sealed", "vault", part(came_back, "answered 1"), like(part(came_back, "answered 2")), "{id}")
+    yield from exempt(
+        "opaque_body",
+        "counts what waits of an agency, and says what is to be removed; a file that is gone is found by its entry",
+        "id",
+        "agency",
+        "size",
+    )
+    yield from exempt(
+        "opaque_use",
+        "keeps a file from being removed, and under a hold; who may fetch it, the sealed message and description say",
+        "body",
+        "transfer",
+    )
     destroyed = nth()
     yield from same(
         "vault_destroyed",
