@@ -6,7 +6,7 @@ What is counted, by the day in Vietnam on which a message came in (the time in i
                 an answer, or said, signed, that it refuses or does not have what was asked for. It is not answered if
                 a call failed by the system's fault, even if a later one succeeded. While a system rests after failures
                 it is not called.
-    heard       hours in which a message or an answer of the system came
+    heard       hours of the messages that the system handed in, or answered without a failed call
     accepted    messages that a system handed in, and the gateway took
     refused     messages that the gateway refused for the sender's sake, by error code and rule
     repeats     messages that were handed in again
@@ -18,6 +18,7 @@ Invariant: the number of queries depends on days, contracts and systems, never o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -41,8 +42,12 @@ _OURS: Final = 500  # a refusal of this status or higher is not the sender's fau
 def count(connection: Connection, snapshot: Snapshot, span: Span, now: float, late: float) -> Days:
     """`late`: seconds after which late data count as missing."""
     days = Days(span)
-    _transfers(connection, days)
-    _entries(connection, days)
+    answers = Counter[tuple[str, int]]()  # by called system and hour
+    _transfers(connection, days, answers)
+    _entries(connection, days, answers)
+    for (system, hour), number in answers.items():
+        if number > 0:
+            days.at(system, hour).heard.add(hour)
     for contract in snapshot.contracts.values():
         if any(each.pattern is Pattern.SUBMIT for each in contract.contract.operations.values()):
             Feed(connection, snapshot, contract, days, (now, late)).count()
@@ -55,7 +60,7 @@ def faulty(code: str | None) -> bool:
 
 
 # --- transfers and entries --------------------------------------------------------------------------------------------
-def _transfers(connection: Connection, days: Days) -> None:
+def _transfers(connection: Connection, days: Days, answers: Counter[tuple[str, int]]) -> None:
     table, (low, high) = tables.transfer.c, days.span.ids
     hours: Any = (table.received - days.span.since) / HOUR
     hour = cast(hours if connection.dialect.name == "sqlite" else func.floor(hours), Integer)  # SQLite cuts off
@@ -74,7 +79,7 @@ def _transfers(connection: Connection, days: Days) -> None:
         called = days.at(provider, at)
         if _answers(state, failure):
             called.answered += number
-            called.heard.add(at)
+            answers[provider, at] += number
         elif faulty(failure):
             called.unanswered += number
             called.failed.add(at)
@@ -112,7 +117,8 @@ def _read(connection: Connection, span: Span) -> Iterator[_Entry]:
                 yield _Entry(transfer, parse(bytes(raw)), *of_transfer)
 
 
-def _entries(connection: Connection, days: Days) -> None:
+def _entries(connection: Connection, days: Days, answers: Counter[tuple[str, int]]) -> None:
+    """`answers` keeps those that came without a failed call."""
     failed = set[str]()  # transfers with a failed call
     for entry in _read(connection, days.span):
         value, hour = entry.value, days.span.hour(entry.transfer)
@@ -133,6 +139,7 @@ def _entries(connection: Connection, days: Days) -> None:
             called.failed.add(hour)
             if _answers(entry.state, entry.failure):  # a later call was answered
                 called.answered -= 1
+                answers[entry.provider, hour] -= 1
             elif entry.state in _ENDED and faulty(entry.failure):  # it is counted already
                 continue
             called.unanswered += 1

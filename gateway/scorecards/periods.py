@@ -59,10 +59,10 @@ def due_within(frequency: str, since: float, until: float) -> range:
 
 
 def name_of(frequency: str, number: int) -> str:
-    """2026-11-27T09 (hour), 2026-11-27 (day, or a week's first), 2026-09, 2026-Q3, 2026-H1, 2026."""
+    """2026-11-27T09:00 (hour), 2026-11-27 (day, or a week's first), 2026-09, 2026-Q3, 2026-H1, 2026."""
     at = datetime.fromtimestamp(begin_of(frequency, number), VIETNAM)
     if frequency == "HOURLY":
-        return f"{at:%Y-%m-%dT%H}"
+        return f"{at:%Y-%m-%dT%H}:00"
     if frequency in _SECONDS:
         return at.date().isoformat()
     if frequency == "MONTHLY":

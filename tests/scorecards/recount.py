@@ -61,7 +61,6 @@ def recount(connection: Connection, now: datetime) -> tuple[Shares, Mapping[tupl
             hours[provider, at.date(), at.hour].add("failed")
         elif answer:
             mark(provider, at, "availability", 1, 1)
-        if answer:
             hours[provider, at.date(), at.hour].add("heard")
     for id, own in entries.items():
         for each in own:

@@ -44,7 +44,7 @@ def test_what_falls_due_within_a_time(frequency: str, since: float, length: floa
 @pytest.mark.parametrize(
     ("frequency", "name", "begin"),
     [
-        ("HOURLY", "2026-11-27T09", datetime(2026, 11, 27, 9)),
+        ("HOURLY", "2026-11-27T09:00", datetime(2026, 11, 27, 9)),
         ("DAILY", "2026-11-27", datetime(2026, 11, 27)),
         ("WEEKLY", "2026-11-23", datetime(2026, 11, 23)),
         ("MONTHLY", "2026-11", datetime(2026, 11, 1)),
