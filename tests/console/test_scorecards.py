@@ -64,7 +64,8 @@ async def test_an_agency_sees_its_own_and_the_centre_all(month: Desk) -> None:
     assert (await mine.get("/console/scorecards/kinh-te")).status == 404
     assert (await mine.get("/console/scorecards/nobody")).status == 404
     script = Script(month, "hoa", Role.AGENCY, agency="H14.3")
-    assert {each["agency"] for each in (await script.get("listScorecards", query=f"?{QUERY}"))["scorecards"]} == {"H14.3"}
+    listed = (await script.get("listScorecards", query=f"?{QUERY}"))["scorecards"]
+    assert {each["agency"] for each in listed} == {"H14.3"}
     watch = await month.signed_in("tam", Role.CENTRE, agency="H14.0")
     assert (await watch.get("/console/scorecards/kinh-te")).status == 200
     other = await month.signed_in("binh", Role.CENTRE, agency="H14.3")
