@@ -61,6 +61,7 @@ OF_ACCESS = {
     "previewGrant",
 }  # fmt: skip
 OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
+OF_WATCH = {"listScorecards", "readScorecard"}  # in test_scorecards
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_HOST = {
     "readDocument",
@@ -135,7 +136,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried += [OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST]
+    tried += [OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH]
     assert set(operations()) == set().union(*tried)
 
 

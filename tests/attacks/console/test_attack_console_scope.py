@@ -64,6 +64,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/reconciliation": ("OPACG", "OPACG"),
     "/registry": ("OPS", "OPS"),
     "/routes": ("OPSAVCG", ""),
+    "/scorecards": ("OPSACG", ""),
     "/search": ("OPACG", "OPACG"),
     "/search/export": ("", "OA"),
     "/subscriptions": ("OPA", "P"),
