@@ -27,6 +27,7 @@ from gateway.cli import (
     client,
     console,
     contract,
+    datasets,
     feed,
     keys,
     processes,
@@ -49,6 +50,7 @@ app.add_typer(run.top)
 app.add_typer(scorecard.top)
 app.add_typer(checkout.top)
 app.add_typer(processes.top)
+app.add_typer(datasets.top)
 for _name, _commands in {
     "access": access.commands,
     "agent": agent.commands,

@@ -29,7 +29,7 @@ from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import PRIORITIES
 from gateway.errors import GATEWAY_FAULT
-from gateway.exchange import large_contents
+from gateway.exchange import large_contents, sources
 from gateway.exchange.business_keys import TRIES, BusinessKeys, KeysChanged
 from gateway.exchange.doors import Door, Reading
 from gateway.exchange.errors import (
@@ -138,6 +138,7 @@ class Exchange:
                 message = await reading.decode(authorised)
                 reading.end()
             large_contents.check(requested, message)
+            await sources.check(requested, message)
             decoded = Decoded(authorised, message)
             decoded = decoded._replace(uses=await self.bodies.uses(decoded))
             while True:

@@ -22,17 +22,19 @@ from contracts.canonical.model import Contract, Operation
 from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
 from contracts.compiled.pinned import PinnedCodec, pinned
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import CALLBACK, PROPOSED
+from gateway.registry import sources
+from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, sources_in
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.parts.grants import judged
-from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
+from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, Source, System
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import FEED, RouteTable, tables_of
 from gateway.registry.seals.revisions import revision
+from gateway.registry.sources import SourceTable
 from gateway.registry.standing import Readiness, key_of, readiness, standing, standings
 from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
@@ -67,6 +69,7 @@ class Snapshot:
     notices: Mapping[tuple[str, str], Notice]  # of suspended objects, by kind and id
     _grants: Mapping[str, AgencyGrants]  # by agency, with those of its roles
     _routes: Mapping[tuple[str, str], RouteTable]
+    _sources: Mapping[tuple[str, str], SourceTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
@@ -215,6 +218,18 @@ class Snapshot:
         table = self._routes.get((contract, operation))
         return table is not None and FEED in table.systems
 
+    def other_source(
+        self, contract: str, operation: str, system: System, message: Mapping[str, Any]
+    ) -> tuple[System, Source] | None:
+        """The system that is declared the source of the message, or of a part of it, and is not this one."""
+        table = self._sources.get((contract, operation))
+        found = None if table is None else table.others(system.id, message)
+        return None if found is None else (self.systems[found[0]], found[1])
+
+    def has_sources(self, contract: str, operation: str) -> bool:
+        """Whether a system is declared the source of some messages of the operation."""
+        return (contract, operation) in self._sources
+
     def provider(self, contract: str, operation: str, message: Mapping[str, Any]) -> System | None:
         name = self.route(contract, operation, message)
         return None if name is None else self.systems.get(name)
@@ -283,6 +298,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         notices=notices(connection),
         _grants=_grants(connection, agencies, known_officers, in_force),
         _routes=tables_of(connection),
+        _sources=sources.tables_of(systems.values()),
         _rest=rest,
         _methods=methods,
         _ids=frozenset(contract.contract.id for contract in in_force.values()),
@@ -336,7 +352,7 @@ def _system(
     # Nobody signed the address of a proposed system: it is not called, and its folder is not opened.
     text = row["endpoint"] if row["state"] != PROPOSED else None
     endpoint, drop, at = None, drop_of(text), json.loads(text or "{}")
-    callback = at.pop(CALLBACK, None)
+    callback, declared = at.pop(CALLBACK, None), sources_in(at.pop(SOURCES, ()))
     if at and drop is None:
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
         kind, url = at.pop("kind"), at.pop("url")
@@ -362,6 +378,7 @@ def _system(
         versions=json.loads(row["versions"] or "{}"),
         contact=json.loads(row["contact"] or "{}"),
         callback=callback,
+        sources=declared,
     )
 
 

@@ -75,6 +75,7 @@ def site(console: Console, world: World) -> Site:
     values = {
         "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
         "/access": {"{id}": "G-0006", "{subject:path}": "G-0006"},
+        "/catalogue": CONTRACT,
         "/contracts": CONTRACT,
         "/feed": {"{id}": "incident-alert", "{major}": "1"},
         "/people": {"{id}": "xem"},

@@ -77,6 +77,7 @@ OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "resumeAgency", "readBackups", "recordDrill", "readVault", "addHold", "releaseHold", "confirmClock", "readKeys",
     "askAuthorities",
 }  # fmt: skip
+OF_CATALOGUE = {"readCatalogue", "readDataSet"}  # in test_catalogue
 OF_CONTRACTS = {"listContracts", "readContract", "readMapping", "compareVersions", "tryMessage"}
 OF_STEWARDS = {
     "checkContract",
@@ -136,7 +137,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried += [OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH]
+    tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH]
     assert set(operations()) == set().union(*tried)
 
 

@@ -57,6 +57,7 @@ class Ask:
     origin: str = ""  # scheme and host
     files: Mapping[str, bytes] = field(default_factory=dict)  # of a page that takes an `upload`
     still: Callable[[], Viewer | None] = lambda: None  # who has the same session now; it runs in a thread
+    accept: str = ""  # the media types that are accepted
 
     def field(self, name: str, most: int = 200) -> str:
         """A field of the form. Raises `console.form` if it is missing, empty or too long."""

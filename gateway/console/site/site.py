@@ -91,6 +91,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         origin=guard.origin_of(request),
         files=files,
         still=functools.partial(desk.viewer, token, touch=False),
+        accept=request.headers.get("accept", ""),
     )
     try:
         answer = await asyncio.to_thread(page.view, ask)

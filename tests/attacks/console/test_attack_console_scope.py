@@ -39,6 +39,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/account/passkeys/{id}/approve": ("", "OSG"),
     "/agencies": ("OPSACG", "OP"),
     "/backups": ("OP", "OP"),
+    "/catalogue": ("OPSAVCG", ""),
     "/contracts": ("OPSAVCG", ""),
     "/contracts/{id}/v{major}/roll-back": ("", "S"),
     "/contracts/{id}/v{major}/try": ("OPSAVCG", "OPSAVCG"),
