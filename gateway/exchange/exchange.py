@@ -43,8 +43,8 @@ from gateway.exchange.errors import (
     ROUTE_SUSPENDED,
 )
 from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
-from gateway.exchange.outcomes import Outcomes
 from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
+from gateway.exchange.outcomes import Outcomes
 from gateway.exchange.placing import placed
 from gateway.exchange.queueing import Backlog, first_place
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, uses_of
