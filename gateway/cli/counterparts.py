@@ -58,6 +58,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
     scorecard | /scorecards/{system} | listScorecards, readScorecard
+    catalogue | /catalogue | readCatalogue
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant

@@ -32,6 +32,7 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 
 NOTE: Final = "notice"
+KINDS: Final = {"push-paused": ("push-paused.subject", "push-paused.text")}  # the words of each kind
 POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)
 AT_ONCE: Final = 20
 _words: Final = WordsFile(__file__)
@@ -83,7 +84,7 @@ class Mailing:
         if to is None:
             raise MAIL_NO_ADDRESS(system=one.system)
         facts = {**one.facts, "system": one.system, "instance": self.name}
-        subject, text = (_words(f"{one.kind}.{part}", **facts) for part in ("subject", "text"))
+        subject, text = (_words(name, **facts) for name in KINDS[one.kind])
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
 
     def _record(self, one: Notice, failure: Failure | None, lease: Lease) -> None:

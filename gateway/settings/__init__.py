@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_type_hints
+from typing import Any, Final, Literal
 
 from contracts.base.words import Words
 
@@ -380,26 +380,6 @@ class BadSetting(ValueError):
     def __init__(self, words: Words) -> None:
         self.words: Final = words
         super().__init__(words.en)
-
-
-def expected(name: str) -> Words:
-    """The valid values of a setting, in words."""
-    item = next(each for each in fields(Settings) if each.name == name)
-    if choices := get_args(get_type_hints(Settings)[name]):
-        return Words(" hoặc ".join(choices), " or ".join(choices))
-    if isinstance(item.default, bool):
-        return Words("true hoặc false", "true or false")
-    if isinstance(item.default, str):
-        return Words("một chuỗi", "a text")
-    kind = Words("số nguyên", "a whole number") if isinstance(item.default, int) else Words("số", "a number")
-    match dict(item.metadata["bounds"]):
-        case {"ge": low, "le": high}:
-            return Words(f"{kind.vi} từ {low} đến {high}", f"{kind.en} from {low} to {high}")
-        case {"ge": low}:
-            return Words(f"{kind.vi} từ {low} trở lên", f"{kind.en}, {low} or more")
-        case {"gt": low}:
-            return Words(f"{kind.vi} lớn hơn {low}", f"{kind.en} above {low}")
-    return kind
 
 
 def default_data() -> Path:

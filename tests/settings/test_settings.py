@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, expected, load
+from gateway.settings.sources import expected
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, load
 from gateway.settings.saving import save
 
 ROOT = Path(__file__).parents[2]
