@@ -31,7 +31,7 @@ CHECKS: dict[str, list[str]] = {
     "mypy --strict": [PYTHON, "-m", "mypy"],
 }
 LOCKS = ("requirements.lock", "requirements-test.lock")
-LOWER = ("nice", "-n", "10")  # a tenth of a core that others want whole, and all that they leave
+LOWER = ("nice", "-n", "5")  # a quarter of a core that others want whole, and all that they leave
 _MARKER = "pytest.mark." + "server"
 MEASURES = "tests/project/test_bench.py"  # alone on the machine, or what they measure is something else
 TESTS: dict[str, list[str]] = {

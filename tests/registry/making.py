@@ -3,21 +3,14 @@ run."""
 
 from __future__ import annotations
 
-import atexit
-import io
-import pickle
-import shutil
-import sqlite3
 import ssl
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine
 
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
@@ -27,11 +20,12 @@ from gateway.registry.changes import granting, officers, proposals
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.changes.proposals import Effect
 from gateway.sandbox import people
-from security.algorithms import is_public, new_private
+from security.algorithms import new_private
 from security.grants.approvals import approve, public_pem
 from security.keys import SigningKey, load_certificate, thumbprint
 from security.pki.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, private_pem
 from tests.journal.databases import migrated
+from tests.registry import copying
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 NOWHERE = "https://localhost:1"
@@ -137,9 +131,7 @@ def applied(document: Document, connection: Connection, now: float = NOW) -> lis
 
 def filled(engine: Engine, document: Document, identities: list[Identity], now: float = NOW) -> None:
     """Contracts, province and keys in a migrated database."""
-    if not _copied(engine, document, now):
-        with writing(engine) as connection:
-            _fill(connection, document, now)
+    copying.filled(engine, (document, now), lambda connection: _fill(connection, document, now))
     with writing(engine) as connection:
         for identity in identities:
             store.add_key(connection, f"{identity.system}.tls-1", identity.system, "tls", identity.tls_certificate)
@@ -151,58 +143,6 @@ def _fill(connection: Connection, document: Document, now: float) -> None:
         store.publish_bundle(connection, bundle, compiled)
     store.apply(document, connection, now)
     approve_all(connection, now)
-
-
-class _Pickled(pickle.Pickler):
-    def reducer_override(self, each: object) -> Any:
-        return (str, (public_pem(each),)) if is_public(each) else NotImplemented
-
-
-_filled: dict[tuple[bytes, float], Path] = {}
-
-
-def _copied(engine: Engine, document: Document, now: float) -> bool:
-    """A new database of SQLite becomes a copy of one that was filled with the same: signatures of thirty approvals,
-    each with what it reads, take longer than most tests. False if it is not new."""
-    if engine.dialect.name != "sqlite":
-        return False
-    with engine.connect() as connection:
-        if _rows(connection) != _rows_of_a_new_one():
-            return False
-    raw = io.BytesIO()
-    _Pickled(raw).dump(document)
-    content = raw.getvalue(), now
-    if content not in _filled:
-        folder = Path(tempfile.mkdtemp(prefix="lgsp-test-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        made = new_database(folder)
-        with writing(made) as connection:
-            _fill(connection, document, now)
-        made.dispose()
-        _filled[content] = folder / "lgsp.db"
-    source, target = sqlite3.connect(_filled[content]), engine.raw_connection()
-    try:
-        source.backup(target.driver_connection)  # type: ignore[arg-type]  # it is one of SQLite
-    finally:
-        target.close()
-        source.close()
-    return True
-
-
-def _rows(connection: Connection) -> dict[str, int]:
-    tables = sorted(inspect(connection).get_table_names())
-    counts = connection.execute(text(" union all ".join(f'select count(*) from "{name}"' for name in tables)))
-    return dict(zip(tables, counts.scalars(), strict=True))
-
-
-@lru_cache(maxsize=1)
-def _rows_of_a_new_one() -> dict[str, int]:
-    with tempfile.TemporaryDirectory() as folder:
-        engine = new_database(Path(folder))
-        with engine.connect() as connection:
-            found = _rows(connection)
-        engine.dispose()
-    return found
 
 
 def new_database(folder: Path) -> Engine:
