@@ -59,8 +59,8 @@ from security.grants import approvals
 MORE: Final = ("H14.31", "H14.32", "H14.33")  # beside the nine of the sandbox
 _EVERY: Final = 1.0  # seconds between two looks
 _DRAIN: Final = 120.0
-GROWTH: Final = 0.03  # of a process's memory, in the second half
-SLACK: Final = 4.0  # MiB more: caches that fill
+GROWTH: Final = 0.01  # of a process's memory, in the second half
+SLACK: Final = 3.5  # MiB more: caches that fill
 SLOWEST: Final = (1_000.0, 10_000.0)  # milliseconds: half of a kind's calls, and 999 of a thousand
 _FIRST: Final = 60.0  # more seconds for the first answers
 Over = Callable[[], bool]
