@@ -63,16 +63,15 @@ def seed(engine: Engine, number: int) -> int:
         rows += [] if row is None else [row]
         for one in entries:
             frozen = form.freeze(one)
-            named = {"transfer": frozen.transfer, "phase": frozen.phase, "entry": frozen.entry, "leaf": frozen.leaf}
-            # Some entries wait for the sequencer, some are of a log that ended.
-            log.append((idx, named, at + 0.3))
+            names = ("transfer", "phase", "entry", "leaf")
+            log.append((idx, {name: getattr(frozen, name) for name in names}, at + 0.3))
         if event is not None:
             contract, attributes = event
             offsets[contract] = offsets.get(contract, 0) + 1
             text = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"))
-            named = {"contract": contract, "transfer": attributes["id"], "event": text, "sequenced": at + 0.3}
-            events.append(named | {"offset": offsets[contract], "body_ref": f"{attributes['id']}/canonical"})
-    third = len(steps) // 3
+            named = {"contract": contract, "transfer": attributes["id"], "event": text, "offset": offsets[contract]}
+            events.append({**named, "sequenced": at + 0.3, "body_ref": f"{attributes['id']}/canonical"})
+    third = len(steps) // 3  # of a log that ended; the newest wait for the sequencer
     past = [(named, at) for idx, named, at in log if idx < third]
     present = [(named, at) for idx, named, at in log if third <= idx < len(steps) - 20]
     pending = [named for idx, named, _ in log if idx >= len(steps) - 20]
