@@ -37,11 +37,19 @@ def scorecard(
 
     now = time.time()
     if day is not None and (since is not None or until is not None):
-        fail(Exit.USAGE, "bad-days", "--day and --from or --until / --day đi cùng --from, --until", "", as_json)
+        what = "--day goes without --from and --until / --day không đi cùng --from, --until"
+        fail(
+            Exit.USAGE,
+            "bad-days",
+            what,
+            "Give one day, or the first and last. / Nêu một ngày, hoặc ngày đầu và cuối.",
+            as_json,
+        )
     try:
         dates = Dates.of(now, day or since or "", day or until or "")
     except BadDays as bad:
-        fail(Exit.USAGE, "bad-days", "no such days / ngày không hợp lệ", str(bad), as_json)
+        then = f"Such as 2026-11-24; number and last day / Ví dụ 2026-11-24; số ngày và ngày cuối: {bad}"
+        fail(Exit.USAGE, "bad-days", "no such days / ngày không hợp lệ", then, as_json)
     settings = load_instance(data, as_json)
     with open_engine(settings.database_url).connect() as connection:
         snapshot = load_snapshot(connection)

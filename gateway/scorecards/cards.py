@@ -48,9 +48,9 @@ class Dates:
             until = date.fromisoformat(last) if last else today - timedelta(days=1)
             since = date.fromisoformat(first) if first else until - timedelta(days=days - 1)
         except (ValueError, OverflowError):
-            raise BadDays("2026-11-27") from None
+            raise BadDays(_allowed(today)) from None
         if not since <= until <= today or (until - since).days >= MOST_DAYS or since.year < 1971:
-            raise BadDays(f"1 – {MOST_DAYS}: … – {today.isoformat()}")
+            raise BadDays(_allowed(today))
         return cls(since, until)
 
     @property
@@ -191,6 +191,10 @@ def _card(system: System, days: Days, dates: Dates, rules: Weights) -> Card:
 def _hours(counts: Counts, first: int) -> tuple[str, ...]:
     hours = range(first, first + HOURS)
     return tuple(HEARD if hour in counts.heard else FAILED if hour in counts.failed else SILENT for hour in hours)
+
+
+def _allowed(today: date) -> str:
+    return f"1 – {MOST_DAYS}, … – {today.isoformat()}"
 
 
 def _midnight(day: date) -> float:

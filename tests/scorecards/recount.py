@@ -41,9 +41,10 @@ def recount(connection: Connection, now: datetime) -> tuple[Shares, Mapping[tupl
         share[1] += of
 
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for table in ("past_entry", "log_entry", "log_pending"):
-        for transfer, raw in connection.execute(text(f"SELECT transfer, entry FROM {table}")):
-            entries[transfer].append(json.loads(bytes(raw)))
+    tables = ("past_entry", "log_entry", "log_pending")
+    every = " UNION ".join(f"SELECT transfer, phase, entry FROM {table}" for table in tables)
+    for transfer, _, raw in connection.execute(text(every)):
+        entries[transfer].append(json.loads(bytes(raw)))
     transfers = connection.execute(text("SELECT id, caller_system, provider, state, failure, received FROM transfer"))
     for id, caller, provider, state, failure, received in transfers:
         at = datetime.fromtimestamp(received, VIETNAM)

@@ -63,19 +63,20 @@ def seed(engine: Engine, number: int) -> int:
         rows += [] if row is None else [row]
         for one in entries:
             frozen = form.freeze(one)
-            named = {"transfer": frozen.transfer, "phase": frozen.phase, "entry": frozen.entry, "leaf": frozen.leaf}
-            # Some entries wait for the sequencer, some are of a log that ended.
-            log.append((idx, named, at + 0.3))
+            names = ("transfer", "phase", "entry", "leaf")
+            log.append((idx, {name: getattr(frozen, name) for name in names}, at + 0.3))
         if event is not None:
             contract, attributes = event
             offsets[contract] = offsets.get(contract, 0) + 1
             text = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"))
-            named = {"contract": contract, "transfer": attributes["id"], "event": text, "sequenced": at + 0.3}
-            events.append(named | {"offset": offsets[contract], "body_ref": f"{attributes['id']}/canonical"})
-    third = len(steps) // 3
+            named = {"contract": contract, "transfer": attributes["id"], "event": text, "offset": offsets[contract]}
+            events.append({**named, "sequenced": at + 0.3, "body_ref": f"{attributes['id']}/canonical"})
+    third = len(steps) // 3  # of a log that ended; the newest wait for the sequencer
     past = [(named, at) for idx, named, at in log if idx < third]
     present = [(named, at) for idx, named, at in log if third <= idx < len(steps) - 20]
     pending = [named for idx, named, _ in log if idx >= len(steps) - 20]
+    # Entries that move from one table to the next while they are read.
+    pending += [named for named, _ in present if named["phase"] in ("refusal", "repeat")][:20]
     with writing(engine) as connection:
         for table, some in (
             (tables.transfer, rows),
@@ -92,13 +93,12 @@ def seed(engine: Engine, number: int) -> int:
 def _steps(chance: Random, number: int) -> Iterator[Step]:
     days = DATES.span.days
     yield _submit(SINCE - 200 * 86_400, "so-lieu", "indicator/v1", "submitValues", "GDP,04,2025-Q4")
-    yield _submit(SINCE - 90 * 86_400, "quan-trac", "observation/v1", "submitObservation", "D,2026-05-01T00:00:00Z")
-    # Values of the second quarter are due at the end of September: one came in time. Those of the first never came.
+    # Values of the second quarter are due at the end of September.
     yield _submit(SINCE + 3 * 86_400, "so-lieu", "indicator/v1", "submitValues", "GDP,04,2026-Q2 GRDP,04,2026-Q2")
     yield _submit(SINCE + 4 * 86_400, "so-lieu", "indicator/v1", "submitValues", "GDP,04,2026-Q2", "corrected")
     yield _submit(SINCE + 5 * 86_400, "so-lieu", "indicator/v1", "submitValues", "GDP,04,2026-12 X,04,0001 Y,04,9999")
     each = max(1, number // 2 // (days * 24))
-    for hour in range(-3, days * 24 + 30):
+    for hour in range(5 * 24, days * 24 + 30):  # from then on its data are expected
         yield from _readings(chance, SINCE + hour * _HOUR, each)
     for _ in range(number // 2):
         at = SINCE + chance.random() * days * 86_400

@@ -17,7 +17,7 @@ from gateway.scorecards.scoring import PARTS
 from tests.journal.databases import KINDS, migrated
 from tests.registry.making import filled, province
 from tests.scorecards import seeding
-from tests.scorecards.recount import Shares, recount
+from tests.scorecards.recount import VIETNAM, Shares, recount
 from tests.size import FULL
 
 NUMBER = 200_000 if FULL else 3_000  # in two months
@@ -48,7 +48,7 @@ def together(shares: Shares, system: str, dates: Dates, part: str) -> tuple[int,
 def test_each_part_is_what_its_definition_says(month: Engine) -> None:
     made, _ = judged(month)
     with month.connect() as connection:
-        shares, rules, hours = recount(connection, datetime.fromtimestamp(seeding.NOW, seeding.VIETNAM))
+        shares, rules, hours = recount(connection, datetime.fromtimestamp(seeding.NOW, VIETNAM))
     dates, seen = seeding.DATES, set[str]()
     earlier = Dates(dates.first - timedelta(days=dates.number), dates.first - timedelta(days=1))
     for card in made:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.scorecards.scoring import PARTS, TENTHS, Part, Share, score, weights
 from tests.size import examples
 
+SLOW = [HealthCheck.too_slow]  # a machine at work
 WEIGHTS = weights().points
 COUNTS = st.integers(0, 300_000)
 SHARES = st.tuples(COUNTS, COUNTS).map(lambda two: Share(min(two), max(two), "no-calls"))
@@ -19,7 +20,7 @@ POINTS = st.fixed_dictionaries({part: st.integers(1, 100) for part in PARTS})
 
 
 @given(ALL, POINTS | st.just(WEIGHTS))
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(300), suppress_health_check=SLOW)
 def test_parts_add_up(shares: dict[Part, Share], points: dict[Part, int]) -> None:
     made = score(shares, points)
     judged = [each for each in made.parts if each.share.judged]
@@ -43,7 +44,7 @@ def test_parts_add_up(shares: dict[Part, Share], points: dict[Part, int]) -> Non
 
 
 @given(ALL, POINTS | st.just(WEIGHTS), st.sampled_from(PARTS))
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(300), suppress_health_check=SLOW)
 def test_mending_a_part_gains_what_was_said(shares: dict[Part, Share], points: dict[Part, int], part: Part) -> None:
     before = score(shares, points)
     share = shares[part]
@@ -59,7 +60,7 @@ def test_mending_a_part_gains_what_was_said(shares: dict[Part, Share], points: d
 
 
 @given(ALL, st.sampled_from(PARTS))
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(200), suppress_health_check=SLOW)
 def test_a_part_that_cannot_be_judged_changes_nothing_of_the_others_order(
     shares: dict[Part, Share], part: Part
 ) -> None:
