@@ -139,7 +139,7 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
     answer = await lan.post(f"{at}/confirm", digest=forged)
     assert answer.status == 409 and b"draft.other" in answer.body, "it was checked against another version"
     assert await digest(lan, at) == "" and "differs from the page" in Reader((await lan.get(at)).body).text
-    assert in_force(people) == "1.2.1"
+    assert in_force(people) == "1.2.2"
 
 
 async def test_a_draft_ends_and_so_does_its_makers_word(people: Desk) -> None:
