@@ -79,15 +79,19 @@ def _size(tree: _Tree) -> int:
 
 
 def _present(tree: _Tree, value: Any) -> int:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return 0
     count = 0
     for name, inner in tree:
-        found = value.get(name)
+        if name not in value:
+            continue
+        found = value[name]
         if inner is not None:
             count += _present(inner, found)
-        elif found not in (None, "", []) and not (isinstance(found, Mapping) and found.keys() == {"absent"}):
-            count += 1
+        elif isinstance(found, dict):
+            count += len(found) != 1 or "absent" not in found
+        else:
+            count += found is not None and found != "" and found != []
     return count
 
 

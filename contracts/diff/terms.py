@@ -86,7 +86,7 @@ def _operation(new: Version, old: Operation, other: Operation, changes: Changes)
     if old.in_feed != other.in_feed:  # readers of the feed count on its events
         say("in_feed", Level.MINOR if other.in_feed else Level.MAJOR)
     if old.event != other.event:  # readers get or lose an attribute; no message changes
-        say("event", Level.MINOR)
+        say("event", Level.PATCH)
     if old.order != other.order:  # who counts on an order would lose it; with one, the answer comes later
         say("order", Level.MAJOR)
     if old.priority != other.priority:

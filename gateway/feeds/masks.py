@@ -60,7 +60,7 @@ def masked(event: dict[str, Any], contract: CompiledContract, masks: Masks) -> N
     for name in hidden.undeclared:
         if event.get(name) not in _OPEN:
             del event[name]
-    event["lgspmasked"] = " ".join(("data", *told))
+    event["lgspmasked"] = "data" if not told else " ".join(("data", *told))
 
 
 class _Hidden(NamedTuple):
