@@ -17,11 +17,15 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import update
 
+from contracts.base.errors import Failure
 from contracts.wire.server_events import Reader
 from gateway.console.accounts import store
 from gateway.console.roles import Role
 from gateway.console.work import feed_exports, feed_view, feeds
+from gateway.console.work.feeds import Asking
+from gateway.doors.api.feed_pages import Part
 from gateway.feeds import cursor, stream_lease
+from gateway.feeds.places import Times
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from tests.console.people import HOST, Desk, Person
@@ -236,7 +240,23 @@ async def test_a_range_is_exported_with_a_reason(office: Desk, form: str, monkey
     assert wrong.status == 400 and b"console.form" in wrong.body
 
 
-async def test_an_export_by_a_token_says_so_and_a_revoked_grant_ends_it(office: Desk) -> None:
+async def test_an_export_ends_with_what_allowed_it(office: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_exports, "ROWS", 1)
+    await filled(office.world, ONE, TWO, THREE)
+    tam = await office.signed_in("tam", Role.CENTRE)
+    desk, session = office.desk(), tam.cookie.partition("=")[2]
+    asking = Asking("incident-alert/v1", Part(None, 1, Times()), lambda: desk.viewer(session), ("source", "x"))
+    reply = await asyncio.to_thread(feed_exports.export, desk.feeds, asking, "csv", WHY)
+    assert reply.parts is not None and len(desk.feeds.streams) == 1
+    assert ONE.encode() in (await reply.parts.next_part() or b"")
+    await tam.post("/console/sign-out")
+    with pytest.raises(Failure, match="login"):
+        await reply.parts.next_part()
+    await reply.parts.aclose()
+    assert len(desk.feeds.streams) == 0 and len(office.world.logged("export")) == 1
+
+
+async def test_an_export_by_a_token_says_so_and_a_quota_is_for_systems(office: Desk) -> None:
     await filled(office.world, ONE)
     office.add("tam", Role.CENTRE)
     mine, wanted = token(office, "tam"), {"form": "csv", "reason": WHY, "until": "2026-01-01T00:00:00Z"}

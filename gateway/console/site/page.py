@@ -66,6 +66,11 @@ class Ask:
             raise CONSOLE_FORM(field=name, why="missing" if not text else f"more than {most} characters")
         return text
 
+    def begun(self, running: Mapping[str, bool]) -> dict[str, str]:
+        """What is begun is said to have begun while it runs, and no longer. `running`: by the name in `done`."""
+        done = self.query.get("done", "")
+        return {"done": ""} if not running.get(done, True) else {}
+
     def reason(self) -> str:
         """The reason of an act. Raises `console.reason`."""
         return checked_reason(self.form.get("reason", ""))
@@ -137,4 +142,5 @@ class Page:
     method: str = "GET"
     operation: str = ""
     page_only: str = ""
+    looks: bool = False  # a page of POST that only shows: a refused form on it comes back by showing it again
     upload: int = 0  # bytes of a form that may have files; 0: none, and the bound of other forms
