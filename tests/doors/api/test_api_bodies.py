@@ -310,6 +310,18 @@ async def test_a_transfer_gives_only_what_its_own_agency_uploaded_and_it_names(w
 
 
 @pytest.mark.attack("access: by a file")
+async def test_only_a_party_is_told_that_retention_ended(world: World) -> None:
+    transfer, reference = await named(world, await upload(world))
+    with world.engine.connect() as connection:
+        key = connection.scalar(select(tables.vault.c.key_id).where(tables.vault.c.id == f"{reference.body}/body"))
+    world.vault.destroy(str(key), time.time())
+    told = await fetch(world, transfer, reference.body, "canh-bao")
+    assert (told.status, told.json["code"]) == (410, "vault.expired")
+    for system in ("do-thi", "dieu-hanh"):
+        assert (await fetch(world, transfer, reference.body, system)).status == 404
+
+
+@pytest.mark.attack("access: by a file")
 async def test_ids_that_lead_elsewhere_are_none(world: World) -> None:
     transfer, reference = await named(world, await upload(world))
     for body in ("..", f"{reference.body}.0", f"{transfer}%2Fcanonical", "x" * 36, reference.body.upper()):
