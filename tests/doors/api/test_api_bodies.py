@@ -255,10 +255,9 @@ async def test_a_part_of_a_file(world: World, header: str, start: int, stop: int
 @pytest.mark.attack("large bodies")
 async def test_no_part_of_a_file(world: World) -> None:
     transfer, reference = await named(world, await upload(world))
-    for header in ("bytes=5-2", f"bytes={len(DATA)}-", "bytes=-0", "bytes=-", "bytes=0-1,3-4", "lines=1-2", "bytes=١-"):
-        if header.isascii():
-            answer = await fetch(world, transfer, reference.body, "dieu-hanh", header)
-            assert (answer.status, answer.json["code"]) == (416, "body.range"), header
+    for header in ("bytes=5-2", f"bytes={len(DATA)}-", "bytes=-0", "bytes=-", "bytes=0-1,3-4", "lines=1-2"):
+        answer = await fetch(world, transfer, reference.body, "dieu-hanh", header)
+        assert (answer.status, answer.json["code"]) == (416, "body.range"), header
     assert world.logged(opaque_bodies.FETCHED) == []
 
 
