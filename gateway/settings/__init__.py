@@ -142,15 +142,11 @@ class Settings:
     large_bodies: int = _setting(
         1_000_000_000, "disk that large bodies under way may use in one door process, in bytes", _COUNT
     )
-    opaque_body_limit: int = _setting(
-        1_073_741_824, "largest file that is taken by itself, for a document to refer to, in bytes", _COUNT
-    )
+    opaque_body_limit: int = _setting(1_073_741_824, "largest file beside a document, in bytes", _COUNT)
     opaque_bodies: int = _setting(
         4_294_967_296, "bytes of such files of one agency that may wait for their documents; more get 429", _COUNT
     )
-    opaque_body_hours: float = _setting(
-        24.0, "hours after which such a file is removed if no document refers to it", _SOME
-    )
+    opaque_body_hours: float = _setting(24.0, "hours that such a file waits for its document", _SOME)
     body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds", _SOME)
     agency_calls: int = _setting(
         48, "calls that one agency may have under way at once in one door process; more get 429", _COUNT

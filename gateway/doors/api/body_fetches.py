@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, select
 
-from contracts.base.errors import Failure
+from contracts.base.errors import Failure, Ours
 from gateway.doors.api.errors import BODY_RANGE, BODY_UNKNOWN
 from gateway.doors.api.feed_pages import Part, make_page
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
@@ -32,7 +32,7 @@ from gateway.vault import attachments
 from gateway.vault import opaque_bodies as bodies
 from gateway.vault.integrity import check_bound, intent_of
 from gateway.vault.opaque_bodies import Described
-from gateway.vault.vault import Vault
+from gateway.vault.vault import GONE, Vault
 
 WITH_RECEIVER: Final = frozenset({State.FORWARDING.value, State.IN_DOUBT.value, State.ANSWERED.value})
 _RANGE: Final = re.compile(r"bytes=(\d{1,15})?-(\d{1,15})?")  # one range (RFC 9110 §14.1.2)
@@ -41,7 +41,7 @@ _RANGE: Final = re.compile(r"bytes=(\d{1,15})?-(\d{1,15})?")  # one range (RFC 9
 async def read_body(services: Services, request: ApiRequest) -> Reply:
     transfer, body = request.params["transfer"], request.params["body"]
     run, owner = services.readers.run, request.owner
-    described = await run(owner, _described, services.engine, services.vault, transfer, body)
+    described = await run(owner, _described, services.engine, services.vault, request)
     seen = described is not None and (
         await run(owner, _party_sees, services.engine, services.vault, request, described)
         or await _reader_sees(services, request, described)
@@ -67,13 +67,23 @@ async def read_body(services: Services, request: ApiRequest) -> Reply:
     return Reply(206, headers | {"content-range": f"bytes {start}-{stop - 1}/{described.size}"}, b"", download)
 
 
-def _described(engine: Engine, vault: Vault, transfer: str, body: str) -> Described | None:
-    """The body, if it is whole and the agency that sent the transfer uploaded it. Runs in a thread."""
+def _described(engine: Engine, vault: Vault, request: ApiRequest) -> Described | None:
+    """The body, if it is whole and the agency that sent the transfer uploaded it. Runs in a thread. `vault.expired` for
+    a party of the transfer only.
+    """
     table = tables.transfer.c
     with engine.connect() as connection:
-        agency = connection.scalar(select(table.caller_agency).where(table.id == transfer))
-        described = bodies.description(attachments.of_connection(connection, vault), body) if agency else None
-    return described if described is not None and described.agency == agency else None
+        parties = select(table.caller_agency, table.caller_system, table.provider)
+        row = connection.execute(parties.where(table.id == request.params["transfer"])).first()
+        if row is None:
+            return None
+        try:
+            described = bodies.description(attachments.of_connection(connection, vault), request.params["body"])
+        except Ours as failure:
+            if failure.code in GONE and request.proven.system.id not in row[1:]:
+                return None
+            raise
+    return described if described is not None and described.agency == row.caller_agency else None
 
 
 def _party_sees(services_engine: Engine, vault: Vault, request: ApiRequest, described: Described) -> bool:
