@@ -34,6 +34,7 @@ from gateway.cli import (
     queue,
     registry,
     run,
+    scorecard,
     vault,
     witness,
 )
@@ -46,6 +47,7 @@ __all__ = ["Checkout", "app", "main"]
 app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(keys.top)
 app.add_typer(run.top)
+app.add_typer(scorecard.top)
 app.add_typer(checkout.top)
 app.add_typer(processes.top)
 app.add_typer(datasets.top)

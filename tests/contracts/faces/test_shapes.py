@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyshacl
 import pytest
 from rdflib import DCAT, DCTERMS, FOAF, RDF, SH, SKOS, Graph, URIRef
 
 from contracts.faces import dcat, rdf
 from tests.contracts.faces.test_dcat import BASE, DQV, FACTS, PUBLISHER
 
-pyshacl: Any = pytest.importorskip("pyshacl")
 SHAPES = Path(__file__).with_name("dcat_ap_shapes.ttl")
 
 
