@@ -57,6 +57,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
 # Command, page, operations. A page that alone does it has no operation.
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
+    scorecard | /scorecards/{system} | listScorecards, readScorecard
+    catalogue | /catalogue | readCatalogue
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant

@@ -47,7 +47,7 @@ _OF: Final[Mapping[Duty, str]] = {
     """,
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
     Duty.READS: """
-        feed subscriptions list, feed subscriptions show, feed readers, doctor
+        feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue
         queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from contracts.base.errors import Failure
@@ -192,7 +193,8 @@ class Decoded(NamedTuple):
 class Fed(NamedTuple):
     """The columns of a dispatched transfer that its event in the feed tells, beside how it ended.
 
-    `key` is no column: it is the field of the answer whose value is the event's subject.
+    `key` and `facts` are no columns: `key` is the field of the answer whose value is the event's subject, `facts` are
+    attributes that follow from the request.
     """
 
     contract: str
@@ -202,6 +204,7 @@ class Fed(NamedTuple):
     caller_agency: str
     provider: str | None
     key: str | None = None
+    facts: Mapping[str, str] = MappingProxyType({})
 
 
 class OpenTransfer(NamedTuple):

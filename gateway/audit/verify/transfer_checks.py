@@ -28,7 +28,7 @@ from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.transfer.states import State
-from gateway.transfer.transfer_records import ENDS, end_event, event_type, fed_of
+from gateway.transfer.transfer_records import ENDS, EndFacts, end_event, event_type, fed_of
 from gateway.vault import attachments, binding
 from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
@@ -304,19 +304,20 @@ def _end_event(row: Row[Any], stored: tuple[Any, ...], term: Term | None, outcom
     # Only the sealed answer has the subject; the event's own binding covers it. What a person settled has no answer.
     answered = row.state == State.ANSWERED.value and "out" in outcome
     named = term is not None and term.key is not None and answered
-    subject = _subject(text) if named else None
-    made = end_event(row.id, fed_of(row, None), row.state, row.failure, row.finished or 0.0, subject)
+    told = EndFacts.of(_object(text), named=named)
+    made = end_event(row.id, fed_of(row, None), row.state, row.failure, row.finished or 0.0, told)
     if body_ref != made.body_ref:
         yield f"its event in the feed refers to {body_ref} for its body"
     if (contract, text) != (made.contract, made.event):
         yield f"its event in the feed is not the one of its end, which is {made.event}"
 
 
-def _subject(event: str) -> str:
+def _object(event: str) -> Mapping[str, Any]:
     try:
-        return str(_decode(event).get("subject"))
-    except (ValueError, AttributeError):
-        return ""
+        value = _decode(event)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _types(term: Term, operation: str) -> list[str]:

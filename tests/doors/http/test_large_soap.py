@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.sample_client.wssec import SOAP, SOAP12
+from tests import commandline
 from tests.doors.http.test_large_rest import entry, kept, nothing_stays, rows
 from tests.doors.http.town import MIB, Town, forget_peak, memory, noise
 from tests.size import FULL
@@ -99,8 +100,8 @@ def stranger_agrees(town: Town, transfer: str) -> None:
     folder = town.settings.data / f"package-{transfer}"
     words = ("audit", "package", transfer, str(folder), "--reason", "to look at the evidence of it")
     data = ("--data", str(town.settings.data))
-    made = subprocess.run([sys.executable, "-m", "gateway", *words, *data], capture_output=True, text=True, timeout=120)
-    assert made.returncode == 0, made.stdout + made.stderr
+    made = commandline.forked(*words, *data)
+    assert made.code == 0, made.out + made.err
     command = [sys.executable, "-m", "gateway.audit.verifier.check", str(folder)]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert checked.returncode == 0 and checked.stdout.count("signature: signed with") == 3, checked.stdout
