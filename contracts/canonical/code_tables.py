@@ -120,7 +120,7 @@ def faults(rows: Sequence[CodeRow]) -> Iterator[tuple[CodeRow, str, str]]:
     by_code = {row.code: row for row in rows}
     for row in rows:
         for day in (row.valid_from, row.valid_until):
-            if day and not _is_day(day):
+            if day and not is_day(day):
                 yield row, f"the day {day!r}", "a day as 2026-11-24, or nothing"
         if row.valid_from and row.valid_until and row.valid_from > row.valid_until:
             yield row, "an end before its beginning", "valid_from no later than valid_until"
@@ -136,7 +136,8 @@ def faults(rows: Sequence[CodeRow]) -> Iterator[tuple[CodeRow, str, str]]:
             yield row, "successors that lead back to the code", "a code that is in force at last"
 
 
-def _is_day(text: str) -> bool:
+def is_day(text: str) -> bool:
+    """Whether it is a day as `2026-11-24` (ISO 8601)."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

@@ -19,9 +19,9 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
@@ -41,7 +41,16 @@ MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
 _END_MARKS: Final = tuple(f':{end}"' for end in (*ENDS.values(), EXPIRED))
 _logger: Final = logging.getLogger("lgsp.feeds")
-COLUMNS: Final = tuple(tables.feed_event.c[name] for name in ("offset", "transfer", "event", "body_ref", "sequenced"))
+_event: Final = tables.feed_event.c
+COLUMNS: Final = (_event.offset, _event.transfer, _event.event, _event.body_ref, _event.sequenced)
+# Made once: to make a statement anew costs more than to run it.
+_AFTER: Final = (
+    select(*COLUMNS)
+    .where(_event.contract == bindparam("contract"), _event.offset > bindparam("low"))
+    .order_by(_event.offset)
+    .limit(bindparam("limit"))
+)
+_BETWEEN: Final = _AFTER.where(_event.offset <= bindparam("high"))
 # What older events do not tell: a reader gets "unknown", never a false value.
 _LAST_TOLD: Final = "lgspfailedrules"
 NOT_TOLD: Final = NOT_READ | {_LAST_TOLD: UNKNOWN}
@@ -77,8 +86,7 @@ class RawPage:
     offsets: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FeedRow:
+class FeedRow(NamedTuple):
     offset: int
     transfer: str
     event: str
@@ -90,10 +98,10 @@ class FeedRow:
     @classmethod
     def of(cls, row: Any) -> FeedRow:
         """A row of `COLUMNS`."""
-        end, about = _end(row.event), row.transfer
-        if end == EXPIRED:
-            about = str(json.loads(row.event).get("lgspreplaces"))
-        return cls(row.offset, row.transfer, row.event, row.body_ref, row.sequenced, end, about)
+        offset, transfer, event, body_ref, sequenced = row
+        end = _end(event)
+        about = transfer if end != EXPIRED else str(json.loads(event).get("lgspreplaces"))
+        return cls(offset, transfer, event, body_ref, sequenced, end, about)
 
     @property
     def plain(self) -> bool:
@@ -115,13 +123,8 @@ class FeedRow:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all bodies that this event needs."""
-        return (self.body,) if self.plain else (*self.parts.values(), self.sealed)
-
-    @property
-    def sealed(self) -> str:
-        """The id of the body that is sealed with this event."""
-        return self.body if self.plain else f"{self.transfer}/{binding.EVENT_PART}"
+        """The ids of all bodies that this event needs; the last is that which is sealed with it."""
+        return (self.body,) if self.plain else (*self.parts.values(), f"{self.transfer}/{binding.EVENT_PART}")
 
 
 def read(
@@ -178,13 +181,14 @@ def read_raw(
     events: list[bytes] = []
     for row in rows:
         body = bodies.plain[row.offset]
-        head = (
-            (row.event if body is not None or row.offset not in bodies.tampered else _bare(row)).rstrip()[:-1].encode()
-        )
-        told = "" if _TOLD in row.event or row.offset in bodies.tampered else _NOT_TOLD
-        tail = f'{told},"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
-        end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
-        events.append(head + tail + end)
+        tampered = row.offset in bodies.tampered
+        text = (row.event if body is not None or not tampered else _bare(row)).rstrip()[:-1]
+        told = "" if _TOLD in text or tampered else _NOT_TOLD
+        head = f'{text}{told},"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'
+        if body is not None:
+            events.append(b'%b"data":%b}' % (head.encode(), body))
+        else:
+            events.append(head.encode() + json.dumps(bodies.tombstone(row)).encode()[1:])
     span = _span(connection, rows, bodies.tampered)
     return RawPage(tuple(events), next, more, span, complete, tuple(row.offset for row in rows))
 
@@ -218,18 +222,20 @@ class _Bodies:
 
 
 def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault) -> _Bodies:
-    ids = {row.offset: row.ids for row in rows}
-    opened = vault.open_many(connection, [*{id for each in ids.values() for id in each}])
+    ids = [row.ids for row in rows]
+    opened = vault.open_many(connection, [*{id for each in ids for id in each}])
     plain: dict[int, bytes | None] = {}
     tampered: list[int] = []
     handed_in = _handed_in(connection, contract, [row.about for row in rows if row.end == EXPIRED])
-    for row in rows:
-        plain[row.offset] = _data(row, opened)
-        sealed = opened.get(row.sealed)
+    for row, own in zip(rows, ids, strict=True):
+        bodies = [opened.get(id) for id in own]
+        plain[row.offset] = _data(row, bodies)
+        sealed = bodies[-1]
         bound = sealed.binding if isinstance(sealed, Opened) else None
         if (
             row.body_ref != f"{row.transfer}/canonical"
-            or any(isinstance(opened.get(id), Ours) for id in ids[row.offset])
+            or plain[row.offset] is None
+            and any(isinstance(each, Ours) for each in bodies)
             or bound is not None
             and bound != binding.of_event(contract, handed_in.get(row.about, row.event))
             or row.end == EXPIRED
@@ -243,7 +249,7 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vaul
                 row.offset,
                 row.transfer,
             )
-    gone = [id for row in rows if plain[row.offset] is None and row.offset not in tampered for id in ids[row.offset]]
+    gone = [id for row in rows if plain[row.offset] is None and row.offset not in tampered for id in row.ids]
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
@@ -261,18 +267,15 @@ def _expired(row: FeedRow, handed_in: str | None) -> bool:
     return handed_in is not None and (row.transfer, row.event) == expired_event(json.loads(handed_in))
 
 
-def _data(row: FeedRow, opened: Mapping[str, Opened | Ours | None]) -> bytes | None:
-    """The event's data as JSON text; None if one of its bodies is gone."""
+def _data(row: FeedRow, bodies: Sequence[Opened | Ours | None]) -> bytes | None:
+    """The event's data as JSON text; None if one of its bodies is gone. `bodies`: those of `row.ids`."""
+    texts = [each.plain for each in bodies if isinstance(each, Opened)]
+    if len(texts) < len(bodies):
+        return None
     if row.plain:
-        body = opened.get(row.body)
-        return body.plain if isinstance(body, Opened) else None
-    texts = {}
-    for name, id in {**row.parts, "": row.sealed}.items():
-        body = opened.get(id)
-        if not isinstance(body, Opened):
-            return None
-        texts[name] = body.plain
-    return b"{" + b",".join(f'"{name}":'.encode() + text for name, text in texts.items() if name) + b"}"
+        return texts[0]
+    parts = [f'"{name}":'.encode() + text for name, text in zip(row.parts, texts, strict=False)]
+    return b"{" + b",".join(parts) + b"}"
 
 
 def _bare(row: FeedRow) -> str:
@@ -287,11 +290,11 @@ def _rows(
     """The rows, the next cursor, whether there are more, and whether the range is complete."""
     low, high, complete = places.bounds(connection, contract, after, times)
     limit = max(1, min(limit, MOST))
-    table = tables.feed_event.c
-    query = (
-        select(*COLUMNS).where(table.contract == contract, table.offset > low).order_by(table.offset).limit(limit + 1)
-    )
-    events = connection.execute(query if high is None else query.where(table.offset <= high)).all()
+    bounds = {"contract": contract, "low": low, "limit": limit + 1}
+    if high is None:
+        events = connection.execute(_AFTER, bounds).all()
+    else:
+        events = connection.execute(_BETWEEN, bounds | {"high": high}).all()
     if low and (not events or events[0][0] != low + 1):
         places.check(connection, contract, low)
     rows = [FeedRow.of(row) for row in events[:limit]]

@@ -19,7 +19,7 @@ from contracts.base.errors import Failure
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import Codec, CompiledContract
 from contracts.wire.attachments import Spool
-from gateway.journal.write import ReplayKey
+from gateway.journal.write import BodyUse, ReplayKey
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
@@ -183,6 +183,7 @@ class Authorised(NamedTuple):
 class Decoded(NamedTuple):
     authorised: Authorised
     message: Message
+    uses: tuple[BodyUse, ...] = ()  # the opaque bodies that it names
 
     @property
     def requested(self) -> Requested:

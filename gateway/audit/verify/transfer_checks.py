@@ -29,7 +29,7 @@ from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.transfer.states import State
 from gateway.transfer.transfer_records import ENDS, EndFacts, end_event, event_type, fed_of
-from gateway.vault import binding
+from gateway.vault import attachments, binding
 from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
 from security.seal import plain_size
@@ -104,6 +104,11 @@ class Terms:
                 value = json.loads(bytes(entry))
                 reasons.add(str(value.get("reason")))
         return reasons
+
+    def lists_contents(self, transfer: str) -> bool:
+        """Whether the vault has, or had until its retention ended, the list of the transfer's large contents."""
+        id = f"{transfer}/{attachments.PART}"
+        return self.connection.scalar(select(tables.vault.c.id).where(tables.vault.c.id == id)) is not None
 
     def end(self) -> Iterator[str]:
         """Parts that are gone although their key was not destroyed.
@@ -187,6 +192,7 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
         else (),
         _sealed(row, event),
         _kept(name, row, outcome or {}, term, terms) if term is not None else (),
+        _contents(row, intent, terms),
     ):
         for text in texts:
             find(f"{name}: {text}")
@@ -342,6 +348,15 @@ def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
                 "its row (received, payload_digest or another column that never changes) or its intent in the log"
                 f" is not what its {part} was sealed with"
             )
+
+
+def _contents(row: Row[Any], intent: Entry, terms: Terms) -> Iterator[str]:
+    """A request that is shorter than the log says has its large contents beside it."""
+    told = intent.get("in")
+    size = told.get("size") if isinstance(told, dict) else None
+    if isinstance(size, int) and row.request_size is not None and size > row.request_size:
+        if not terms.lists_contents(row.id):
+            yield "its request had large contents, and the vault has no list of them"
 
 
 def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) -> Iterator[str]:

@@ -44,7 +44,7 @@ class FeedPage(NamedTuple):
         if form == "lines":
             return b"\n".join([*self.events, place.encode(), b""]), "application/x-ndjson"
         head = f'{json.dumps(named, separators=(",", ":"))[:-1]},{place[1:-1]},"events":['
-        return head.encode() + b",".join(self.events) + b"]}", JSON
+        return b"%b%b]}" % (head.encode(), b",".join(self.events)), JSON
 
 
 class Part(NamedTuple):
