@@ -78,6 +78,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "contracts.base.words:read",
         "contracts.folder.bundle:Bundle.from_folder",
         "contracts.compiled.identity_file:read_feed",
+        "contracts.compiled.event_file:read_event",
         "contracts.compiled.identity_file:read_identity",
         "contracts.compiled.contract_file:read_contract",
         "contracts.compiled.format_file:read_format",
