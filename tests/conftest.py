@@ -10,12 +10,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from alembic.util import pyfiles
 from connexion.spec import OpenAPISpecification
 
 from bench.demo import demo_settings, running, world_of
@@ -24,8 +25,11 @@ from contracts.compiled import contract
 from contracts.compiled.contract import CompiledContract
 from examples.story import World
 from gateway.doors.api import apis
+from gateway.keys import keyring
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
+from security import algorithms
+from tests.commandline import told
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
 from tests.suite import ROOT, server_files
@@ -92,10 +96,38 @@ def catalogue() -> list[CompiledContract]:
 
 @pytest.fixture(scope="session", autouse=True)
 def rsa_keys() -> Iterator[None]:
-    """Each run of tests makes its keys, but not each of its fifty instances new RSA keys: those of the first do for
-    all."""
+    """Each run of tests makes its keys, but not each of its hundreds of instances new RSA keys: those of the first do
+    for all, of its systems and of the gateway. What an instance makes later is new."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "rsa_keys", cache(sandbox.rsa_keys))
+        patch.setattr(sandbox, "make_keys", _make_keys)
+        yield
+
+
+_new_private, _first_keys = algorithms.new_private, keyring.make_keys
+_rsa_key = cache(_new_private)
+
+
+def _make_keys(settings: Settings, now: float, *, hosts: Sequence[str]) -> None:
+    def kept(kind: algorithms.KeyType = "P-256") -> algorithms.PrivateKey:
+        return (_rsa_key if kind == "RSA-3072" else _new_private)(kind)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(algorithms, "new_private", kept)
+        _first_keys(settings, now, hosts=hosts)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def revisions() -> Iterator[None]:
+    """The modules of the revisions of the tables are loaded once a run: each migration loaded all of them, twice."""
+    load = pyfiles.load_module_py
+    once = cache(load)
+
+    def kept(name: str, path: str | os.PathLike[str]) -> object:
+        return (once if Path(path).parent.name == "versions" else load)(name, str(path))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyfiles, "load_module_py", kept)
         yield
 
 
@@ -122,6 +154,15 @@ def documents() -> Iterator[None]:
 def _pickled(text: str) -> bytes:
     """So that each reader has objects of its own."""
     return pickle.dumps(safeyaml.load(text))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands() -> Iterator[None]:
+    """A command that a test gives to an instance is a fork of the test: in an interpreter of its own each would take a
+    second to start. The story (`tests/story/test_story.py`) gives its commands as anybody would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "lgsp", told)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """All checks of the project in one run: style and unsafe calls (ruff, its S rules), types, the import rule, known
 weaknesses, then the tests. `./lgsp test` calls it.
 
-Pure tests run in parallel; tests that start real servers (marker `server`) run after them, by two that share a server
-each: most of their time they wait for processes. Measures run last, alone. Every step runs even when one before it
-failed; the last line counts all of it in pytest's own form.
+Two rows of steps run beside each other, so that no core is idle: the checks and after them the pure tests, which have a
+lower priority; and the tests that start real servers (marker `server`), which wait for processes half of their time.
+Those are printed when they end. In either row two processes share the files. Measures run last, alone. Every step runs
+even when one before it failed; the last line counts all of it in pytest's own form.
 
 Invariant: the exit code is 0 only if every step passed and at least one test of each pytest run was executed.
 """
@@ -17,6 +18,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,7 @@ CHECKS: dict[str, list[str]] = {
     "mypy --strict": [PYTHON, "-m", "mypy"],
 }
 LOCKS = ("requirements.lock", "requirements-test.lock")
+LOWER = ("nice", "-n", "5")  # a quarter of a core that others want whole, and all that they leave
 _MARKER = "pytest.mark." + "server"
 MEASURES = "tests/project/test_bench.py"  # alone on the machine, or what they measure is something else
 TESTS: dict[str, list[str]] = {
@@ -72,10 +75,17 @@ class Step:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def run(name: str, command: list[str]) -> Step:
-    print(f"\n--- {name}", flush=True)
+def run(name: str, command: list[str], said: Path | None = None) -> Step:
+    """What it says is printed as it comes, or is kept in a file until it ended. A pipe would stay open as long as a
+    process that a test left behind."""
     start = time.monotonic()
-    code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+    if said is None:
+        print(f"\n--- {name}", flush=True)
+        code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL).returncode
+        return Step(name, code == 0, time.monotonic() - start)
+    with said.open("wb") as out:
+        code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
+    print(f"\n--- {name}\n{said.read_text('utf-8', 'replace')}", flush=True)
     return Step(name, code == 0, time.monotonic() - start)
 
 
@@ -126,21 +136,21 @@ def audit(lock: str) -> Step:
     return step
 
 
-def run_tests(name: str, options: list[str], folder: Path) -> Step:
-    report = folder / f"{len(list(folder.iterdir()))}.xml"
-    step = run(
-        name,
-        [
-            PYTHON,
-            "-m",
-            "pytest",
-            *files_of(name),
-            "-q",
-            "--durations=5",
-            f"--junitxml={report}",
-            *options,
-        ],
-    )
+def run_tests(name: str, folder: Path, *, first: tuple[str, ...] = (), aside: bool = False) -> Step:
+    """`first`: words before the command. `aside`: beside another step, which prints as it goes."""
+    report = folder / f"{name}.xml"
+    command = [
+        *first,
+        PYTHON,
+        "-m",
+        "pytest",
+        *files_of(name),
+        "-q",
+        "--durations=5",
+        f"--junitxml={report}",
+        *TESTS[name],
+    ]
+    step = run(name, command, folder / f"{name}.txt" if aside else None)
     if report.exists():
         for suite in ElementTree.parse(report).getroot().iter("testsuite"):
             failed, errors, skipped = (int(suite.get(key, "0")) for key in ("failures", "errors", "skipped"))
@@ -151,10 +161,13 @@ def run_tests(name: str, options: list[str], folder: Path) -> Step:
 
 def main() -> int:
     start = time.monotonic()
-    steps = [run(name, command) for name, command in CHECKS.items()]
-    steps += [audit(lock) for lock in LOCKS]
-    with tempfile.TemporaryDirectory() as folder:
-        steps += [run_tests(name, options, Path(folder)) for name, options in TESTS.items()]
+    with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(1) as second:
+        folder = Path(made)
+        servers = second.submit(run_tests, "tests, servers", folder, aside=True)
+        steps = [run(name, command) for name, command in CHECKS.items()]
+        steps += [audit(lock) for lock in LOCKS]
+        steps += [run_tests("tests, pure", folder, first=LOWER), servers.result()]
+        steps.append(run_tests("tests, measures", folder))
     total: Counter[str] = Counter()
     print("\n--- summary")
     for step in steps:

@@ -56,7 +56,7 @@ from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
 from gateway.transfer.states import Event
-from gateway.transfer.transfer_records import fed
+from gateway.transfer.transfer_records import facts_of, fed
 from gateway.vault.classes import keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.integrity import tampered
@@ -196,14 +196,19 @@ class Deliverer:
         operation = contract.contract.operations[str(job.row.operation)]
         if job.row.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")
+        message = contract.codec("canonical").read_json(operation.request, body)
+        transfer = _with_terms(transfer, contract.contract, operation, job)
+        if transfer.fed is not None:
+            facts = facts_of(contract, operation, message, job.row.committed)
+            transfer = transfer._replace(fed=transfer.fed._replace(facts=facts))
         return Delivery(
-            open=_with_terms(transfer, contract.contract, operation, job),
+            open=transfer,
             snapshot=snapshot,
             provider=provider,
             receiving=receive(snapshot, provider, contract, operation, self.clock()),
             contract=contract,
             operation=operation,
-            message=contract.codec("canonical").read_json(operation.request, body),
+            message=message,
             caller=f"{job.row.caller_agency}/{job.row.caller_system}",
         )
 

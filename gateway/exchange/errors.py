@@ -6,6 +6,8 @@ from contracts.base.errors import Errors
 
 _errors = Errors(__file__)
 
+BODY_NOT_FOR_OPERATION = _errors.theirs("body.not-for-operation", 409)
+BODY_NOT_YOURS = _errors.theirs("body.not-yours", 422)
 MESSAGE_ANSWER_GONE = _errors.theirs("message.answer-gone", 410)
 MESSAGE_IN_PROGRESS = _errors.theirs("message.in-progress", 409)
 MESSAGE_OTHER_BODY = _errors.theirs("message.other-body", 409)

@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 import requests
 import yaml
 
+from tests import commandline
+
 SKEWED = "import time; real = time.time; time.time = lambda: real() + {skew}; from gateway.cli import main; main()"
 
 
@@ -107,10 +109,9 @@ class Agent:
         return Told(answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content)
 
     def lgsp(self, command: str, *words: str) -> dict[str, Any]:
-        run = [sys.executable, "-m", "gateway", "agent", command, str(self.file), *words, "--json"]
-        done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
-        found: dict[str, Any] = json.loads(done.stdout)
-        assert done.returncode == (0 if found["ok"] else 1 if "error" not in found else done.returncode), done.stderr
+        done = commandline.forked("agent", command, str(self.file), *words, "--json")
+        found: dict[str, Any] = json.loads(done.out)
+        assert done.code == (0 if found["ok"] else 1 if "error" not in found else done.code), done.err
         return found
 
     def count(self, state: str) -> int:

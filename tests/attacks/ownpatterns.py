@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +42,7 @@ class Site:
 
 
 def trees() -> dict[str, ast.Module]:
-    """The sources by the names of their modules; not kept, since they are two million objects."""
+    """The sources by the names of their modules. Two million objects: not to be kept for long."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -51,9 +51,8 @@ def trees() -> dict[str, ast.Module]:
     return found
 
 
-def sites() -> list[Site]:
+def sites(sources: Mapping[str, ast.Module]) -> list[Site]:
     found: list[Site] = []
-    sources = trees()
     for module, tree in sources.items():
         for statement in tree.body:
             found += _in(module, statement)
@@ -71,10 +70,10 @@ def sites() -> list[Site]:
     return found
 
 
-def odd_imports() -> list[str]:
+def odd_imports(sources: Mapping[str, ast.Module]) -> list[str]:
     """Modules that come by regular expressions in a way that `sites` does not see."""
     odd = []
-    for module, tree in trees().items():
+    for module, tree in sources.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module in ("re", "regex"):
                 odd.append(module)

@@ -10,12 +10,10 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-from tests.attacks.ownpatterns import trees
 
 PACKAGES: Final = (
     "contracts",
@@ -64,10 +62,10 @@ def gather() -> None:
         importlib.import_module(f"tests.attacks.{path.stem}")
 
 
-def found() -> set[str]:
+def found(sources: Mapping[str, ast.Module]) -> set[str]:
     """Public functions that take bytes, and functions and methods that are named as readers are."""
     readers: set[str] = set()
-    for module, tree in trees().items():
+    for module, tree in sources.items():
         if not any(module == each or module.startswith(each + ".") for each in PACKAGES):
             continue
         for node in tree.body:

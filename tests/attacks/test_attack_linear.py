@@ -13,6 +13,7 @@ import importlib
 import random
 import re
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jsonschema_rs
@@ -28,7 +29,7 @@ from contracts.mapping import times
 from examples.story.world import World
 from tests.attacks.conftest import MUCH, Judge
 from tests.attacks.growing import Superlinear, check_growth, check_pattern
-from tests.attacks.ownpatterns import Site, odd_imports, sites
+from tests.attacks.ownpatterns import Site, odd_imports, sites, trees
 from tests.attacks.ownreaders import OWN
 from tests.attacks.raw import ask, of
 from tests.attacks.reading import COVERED, TABLES, found, gather
@@ -59,8 +60,23 @@ SHORT: Final[dict[str, str]] = {
 }
 # Where a pattern is handed to a library, how that uses it.
 USED_BY_OTHERS: Final = {"contracts.importers.documents:module": {"match"}}
-SITES: Final = sites()
-KEYS: Final = sorted({site.key for site in SITES})
+# The packages that write any.
+WRITING: Final = ("adapters", "bench", "contracts", "gateway", "security")
+
+
+@dataclass(frozen=True)
+class Sources:
+    sites: list[Site]
+    odd: list[str]
+    readers: set[str]
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    """All sources, parsed once; not when they are collected, since that takes seconds, and every run collects this
+    file."""
+    parsed = trees()
+    return Sources(sites(parsed), odd_imports(parsed), found(parsed))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -102,22 +118,23 @@ def test_a_reader_that_is_not_linear_is_seen() -> None:
 # --- regular expressions ----------------------------------------------------------------------------------------------
 
 
-def test_regular_expressions_come_by_one_way() -> None:
-    assert odd_imports() == [], "import re, so that tests.attacks.ownpatterns finds what is compiled"
+def test_regular_expressions_come_by_one_way(sources: Sources) -> None:
+    assert sources.odd == [], "import re, so that tests.attacks.ownpatterns finds what is compiled"
 
 
-def test_every_regular_expression_is_tried_or_explained() -> None:
-    unknown = {site.key for site in SITES if site.pattern() is None} - set(MADE)
+def test_every_regular_expression_is_tried_or_explained(sources: Sources) -> None:
+    unknown = {site.key for site in sources.sites if site.pattern() is None} - set(MADE)
     assert not unknown, "compiled by running code alone: try them, or say in MADE why no stranger's text meets them"
-    assert set(MADE) | set(SHORT) <= set(KEYS), "explained, but no longer there"
+    assert set(MADE) | set(SHORT) <= {site.key for site in sources.sites}, "explained, but no longer there"
+    assert {site.key.partition(".")[0] for site in sources.sites} == set(WRITING), "each has a test below"
 
 
 @pytest.mark.attack("quadratic input")
-@pytest.mark.parametrize("package", sorted({key.partition(".")[0] for key in KEYS}))
-def test_regular_expressions(package: str) -> None:
+@pytest.mark.parametrize("package", WRITING)
+def test_regular_expressions(package: str, sources: Sources) -> None:
     """Each with the inputs on which it costs most, by each method that it is used by."""
     number = 0
-    for site in SITES:
+    for site in sources.sites:
         pattern = site.pattern()
         if pattern is not None and site.key.startswith(package + ".") and site.key not in SHORT:
             number += check_pattern(pattern, _methods(site))
@@ -168,9 +185,9 @@ def test_patterns_that_contracts_make(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- readers ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_reader_is_tried_or_explained() -> None:
+def test_every_reader_is_tried_or_explained(sources: Sources) -> None:
     explained = {name for names in OWN.values() for name in names}
-    readers = found()
+    readers = sources.readers
     assert not readers - COVERED - explained, (
         "enter them in a table (tests/attacks/reading.py), or say in OWN why no stranger's bytes reach them"
     )

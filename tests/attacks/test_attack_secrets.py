@@ -11,7 +11,6 @@ import base64
 import io
 import json
 import logging
-import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from gateway.processes.supervisor import PID
 from gateway.sample_client.rest import Prepared
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from tests import commandline
 from tests.attacks.raw import ask, of
 from tests.faults.load import children
 
@@ -166,9 +166,8 @@ def test_no_secret_in_what_people_read(world: World, instance: Settings) -> None
         ["access", "list"],
         ["queue", "list"],
     ):
-        command = [*world.command, *words, "--data", str(instance.data)]
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-        read[f"lgsp {' '.join(words)}"] = done.stdout + done.stderr
+        done = commandline.forked(*words, "--data", str(instance.data))
+        read[f"lgsp {' '.join(words)}"] = (done.out + done.err).encode()
     for path in instance.data.glob("lgsp.db*"):
         read[path.name] = path.read_bytes()
     told = world.lgsp("audit", "export", str(instance.data / "exported"), "--data", str(instance.data))

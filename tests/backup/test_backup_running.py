@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +26,7 @@ from gateway.sandbox import live
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings, load
 from gateway.settings.saving import save
+from tests import commandline
 from tests.journal import databases
 from tests.size import FULL
 
@@ -36,10 +35,8 @@ QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="202
 
 
 def lgsp(*words: object) -> tuple[int, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *map(str, words), "--json"], capture_output=True, timeout=120
-    )
-    return done.returncode, json.loads(done.stdout)
+    done = commandline.forked(*map(str, words), "--json")
+    return done.code, json.loads(done.out)
 
 
 def witness(identity: Path) -> Client:

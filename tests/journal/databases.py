@@ -45,7 +45,15 @@ def server_url() -> str:
         shutil.rmtree(folder, ignore_errors=True)
 
     _ends.append(end)
-    return str(server.get_uri())
+    url = str(server.get_uri())
+    # No test takes the power away from it: what was committed is there for whoever reads it, also unsynced.
+    admin = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        for name in ("fsync", "full_page_writes"):
+            connection.execute(text(f"ALTER SYSTEM SET {name} = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    admin.dispose()
+    return url
 
 
 def end_server() -> None:

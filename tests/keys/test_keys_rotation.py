@@ -99,7 +99,7 @@ class Calls(Callers):
                 continue
             if answer.ok and answer.verified:
                 self.held[name] = self.held.get(name, 0) + 1
-                time.sleep(0.02)  # without pause, but not at the cost of the processes that start
+                time.sleep(0.05)  # without pause, but not at the cost of the processes that start
             else:
                 self.lost.append(f"{name}: {answer}")
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
-from gateway.journal.database import migrate, open_engine, writing
+from gateway.journal.database import writing
 from gateway.registry import store
 from gateway.registry.changes import granting, officers, proposals
 from gateway.registry.changes.document import Document, parse
@@ -24,6 +24,8 @@ from security.algorithms import new_private
 from security.grants.approvals import approve, public_pem
 from security.keys import SigningKey, load_certificate, thumbprint
 from security.pki.authority import Authority, issue_signing, issue_tls, make_issuer, make_root, private_pem
+from tests.journal.databases import migrated
+from tests.registry import copying
 
 NOW = 1_795_503_600.0  # 2026-11-24T07:00:00Z
 NOWHERE = "https://localhost:1"
@@ -129,17 +131,19 @@ def applied(document: Document, connection: Connection, now: float = NOW) -> lis
 
 def filled(engine: Engine, document: Document, identities: list[Identity], now: float = NOW) -> None:
     """Contracts, province and keys in a migrated database."""
+    copying.filled(engine, (document, now), lambda connection: _fill(connection, document, now))
     with writing(engine) as connection:
-        for bundle, compiled in zip(bundles(), contracts().values(), strict=True):
-            store.publish_bundle(connection, bundle, compiled)
-        store.apply(document, connection, now)
-        approve_all(connection, now)
         for identity in identities:
             store.add_key(connection, f"{identity.system}.tls-1", identity.system, "tls", identity.tls_certificate)
             store.add_key(connection, f"{identity.system}.sign-1", identity.system, "sign", identity.sign_certificate)
 
 
+def _fill(connection: Connection, document: Document, now: float) -> None:
+    for bundle, compiled in zip(bundles(), contracts().values(), strict=True):
+        store.publish_bundle(connection, bundle, compiled)
+    store.apply(document, connection, now)
+    approve_all(connection, now)
+
+
 def new_database(folder: Path) -> Engine:
-    engine = open_engine(f"sqlite:///{folder / 'lgsp.db'}")
-    migrate(engine)
-    return engine
+    return migrated("sqlite", folder)

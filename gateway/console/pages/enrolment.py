@@ -59,6 +59,7 @@ def enrolment(ask: Ask) -> Shown:
         "enrolled": system_certificates.enrolled(job),
         "order": job.facts.get("order", {}),
         "trouble": job.facts.get("trouble"),
+        **ask.begun({"enrolment-asked": job.state == RUNNING}),
     }
     return Shown("enrolment.html", values)
 
@@ -99,7 +100,15 @@ def keep(ask: Ask) -> Moved:
 _ONLY: Final = "It shows what a request says before it is ordered; the operation enrolSystem checks the same."
 PAGES = (
     Page("/systems/{system}/enrol", form, May.OPERATE, N_("Certificates for a system")),
-    Page("/systems/{system}/enrol/look", look, May.OPERATE, N_("What is asked for"), method="POST", page_only=_ONLY),
+    Page(
+        "/systems/{system}/enrol/look",
+        look,
+        May.OPERATE,
+        N_("What is asked for"),
+        method="POST",
+        page_only=_ONLY,
+        looks=True,
+    ),
     Page("/systems/{system}/enrol", order, May.OPERATE, method="POST", operation="enrolSystem"),
     Page("/systems/{system}/enrolments/{job}", enrolment, May.SYSTEMS, N_("An enrolment")),
     Page("/systems/{system}/enrolments/{job}/events", events, May.SYSTEMS),

@@ -45,10 +45,12 @@ from gateway.journal.schema.console_tables import (
     console_token as console_token,
 )
 from gateway.journal.schema.feed_tables import feed_event as feed_event
+from gateway.journal.schema.feed_tables import feed_expiry as feed_expiry
 from gateway.journal.schema.feed_tables import feed_key as feed_key
 from gateway.journal.schema.feed_tables import feed_key_past as feed_key_past
 from gateway.journal.schema.feed_tables import feed_keyed as feed_keyed
 from gateway.journal.schema.feed_tables import feed_pending as feed_pending
+from gateway.journal.schema.mail_table import mail as mail
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
 from gateway.journal.schema.metadata import READINGS as READINGS
@@ -212,6 +214,20 @@ vault = Table(
     Column("key_id", Text, nullable=False),  # day and retention class of the key that seals it
     Column("size", BigInteger, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+)
+opaque_body = Table(  # files that documents refer to (`gateway.vault.opaque_bodies`); their bytes are in `vault`
+    "opaque_body",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("agency", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+Index("opaque_body_agency", opaque_body.c.agency, opaque_body.c.id)
+opaque_use = Table(
+    "opaque_use",
+    metadata,
+    Column("body", Text, primary_key=True),
+    Column("transfer", Text, primary_key=True, index=True),  # that refers to it
 )
 
 # --- search over the log ----------------------------------------------------------------------------------------------

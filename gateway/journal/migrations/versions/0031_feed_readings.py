@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0028"
-down_revision = "0026"
+revision = "0031"
+down_revision = "0030"
 
 _READINGS = sa.text("kind = -480512881")  # the digest of `feed-read`
 
