@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from gateway.keys.keyring import Keyring
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.transfer.transfer_records import event_type
+from gateway.transfer.transfer_records import NONE, event_type, facts_of
 from gateway.vault import binding
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
@@ -36,6 +36,9 @@ CONTRACT: Final = "incident-alert/v1"
 _OPERATION: Final = "submitAlert"
 _APART: Final = 0.05  # seconds between two events
 _CHUNK: Final = 20_000
+_SAID: Final = 200_000
+Say = Callable[[str], None]
+_ID, _TIME, _SUBJECT = "@id@", "@time@", "@subject@"
 _PARTY: Final = keys.Party("H14.2", "canh-bao")
 
 
@@ -47,7 +50,7 @@ class Event(NamedTuple):
     keys: tuple[KeyRow, ...]
 
 
-def fill_feed(settings: Settings, number: int, standing: int, until: float) -> None:
+def fill_feed(settings: Settings, number: int, standing: int, until: float, say: Say = lambda _: None) -> None:
     """`number` events up to a time into a database of SQLite that nobody has open; the keys of the last `standing`."""
     engine = open_engine(settings.database_url)
     registry = Registry(engine, Seal.of(settings))
@@ -76,6 +79,8 @@ def fill_feed(settings: Settings, number: int, standing: int, until: float) -> N
         _insert(database, tables.feed_key, [tuple(key) for each in some for key in each.keys], KeyRow._fields)
         database.execute("COMMIT")
         offset += len(some)
+        if offset % _SAID == 0:
+            say(f"feeds: {offset:,} of {number:,} events filled")
     database.execute("PRAGMA locking_mode = NORMAL")
     database.execute("PRAGMA journal_mode = WAL").fetchall()
     database.close()
@@ -95,28 +100,32 @@ def _events(
     operation, base = contract.contract.operations[_OPERATION], sample()
     namespace = contract.contract.namespace
     type = event_type(namespace, _OPERATION, Kind.SUBMITTED)
+    # What differs from event to event is put into texts that are written once: an identifier needs no escape.
+    attributes = {
+        "specversion": "1.0",
+        "id": _ID,
+        "source": f"urn:lgsp:system:{_PARTY.system}",
+        "type": type,
+        "time": _TIME,
+        "datacontenttype": "application/json",
+        "lgspagency": _PARTY.agency,
+        "lgspformat": "cap12",
+        "lgspbundle": contract.digest,
+        **facts_of(contract, operation, base, start),
+        "lgspfailedrules": NONE,
+        "subject": _SUBJECT,
+    }
+    event_text = json.dumps(attributes, separators=(",", ":"))
+    body_text = json.dumps(base | {"identifier": _SUBJECT}, ensure_ascii=False, separators=(",", ":"))
     for place in range(number):
         at = start + place * _APART
-        transfer, message = new_id(int(at * 1000)), base | {"identifier": f"CB-{place:08}"}
-        text = json.dumps(
-            {
-                "specversion": "1.0",
-                "id": transfer,
-                "source": f"urn:lgsp:system:{_PARTY.system}",
-                "type": type,
-                "time": rfc3339(at),
-                "datacontenttype": "application/json",
-                "lgspagency": _PARTY.agency,
-                "lgspformat": "cap12",
-                "lgspbundle": contract.digest,
-                "subject": message["identifier"],
-            },
-            separators=(",", ":"),
-        )
-        plain = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+        transfer, subject = new_id(int(at * 1000)), f"CB-{place:08}"
+        text = event_text.replace(_ID, transfer).replace(_TIME, rfc3339(at)).replace(_SUBJECT, subject)
+        plain = body_text.replace(_SUBJECT, subject).encode()
         row = vault.seal(transfer, "canonical", plain, at, bound=binding.of_event(CONTRACT, text))
         own: tuple[KeyRow, ...] = ()
         if place >= number - standing:
+            message = base | {"identifier": subject}
             claim = keys.claim(contract.contract, operation, message, _PARTY, hash_id)
             assert claim is not None
             own = keys.settle(claim, {}, transfer).rows

@@ -11,9 +11,10 @@ import selectors
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from bench import message
 from bench.load import Reply, Shot, WrongAnswers, http_bytes
@@ -28,7 +29,7 @@ from gateway.settings import Settings
 PATH: Final = "/field-report/v1/requests"
 CALLER: Final = "phan-anh"
 PROVIDER: Final = "do-thi"
-READY_SECONDS: Final = 20.0
+READY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,13 @@ def gateway_side(
     *,
     caller: str = CALLER,
     fill: Callable[[Settings], None] = lambda _: None,
+    changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[GatewaySide]:
     """`folder` becomes the instance. `provider` is the address of the one provider that is called. `fill` may write
-    into the database before a process has it open.
+    into the database before a process has it open. `changes`: settings that differ from the usual ones.
     """
     settings = Settings(data=folder, exchange_port=free_port(), desk_port=free_port(), doors=1, live=False)
+    settings = replace(settings, **changes)
     nobody = f"https://localhost:{free_port()}/"
     make_instance(
         settings,

@@ -102,10 +102,14 @@ def memory_mib(pid: int, what: str = "VmRSS") -> float:
 
 
 def cpu_seconds(*pids: int) -> float:
-    """Processor time (user and system) of the processes so far, from /proc, else 0.0."""
+    """Processor time (user and system) of the processes so far; 0.0 where the system does not tell."""
     total = 0.0
     for pid in pids:
         with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            total += time.clock_gettime(_clock_of(pid))
     return total
+
+
+def _clock_of(pid: int) -> int:
+    """The clock of another process's processor time, as clock_getcpuclockid(3) makes it on Linux; in nanoseconds."""
+    return (~pid << 3) | 2

@@ -4,8 +4,10 @@
 
 Alerts, reports that are dispatched, questions and a reader of the feed, each caller with connections of its own, in a
 closed loop: a caller sends its next message when the answer came. An instance as `lgsp up` runs it, over TLS.
-Invariant: it counts only if each acknowledged alert stands in the feed once, the queue is empty at the end, and the log
-verifies.
+It exits with 1 unless each of these holds: `accounted` (each acknowledged alert stands in the feed once), `log`
+(verifies), `drained` (nothing waits at the end), `memory` (no kind of process grows in the second half by more than
+GROWTH and SLACK), `percentiles` (of each kind of call, within SLOWEST), `answered` (one call in a thousand refused at
+most, but for 429 and 503).
 """
 
 from __future__ import annotations
@@ -57,6 +59,9 @@ from security.grants import approvals
 MORE: Final = ("H14.31", "H14.32", "H14.33")  # beside the nine of the sandbox
 _EVERY: Final = 1.0  # seconds between two looks
 _DRAIN: Final = 120.0
+GROWTH: Final = 0.01  # of a process's memory, in the second half
+SLACK: Final = 3.5  # MiB more: caches that fill
+SLOWEST: Final = (1_000.0, 10_000.0)  # milliseconds: half of a kind's calls, and 999 of a thousand
 _FIRST: Final = 60.0  # more seconds for the first answers
 Over = Callable[[], bool]
 Make = Callable[[], tuple[str, str, Mapping[str, Any] | None]]
@@ -64,10 +69,14 @@ Make = Callable[[], tuple[str, str, Mapping[str, Any] | None]]
 
 @dataclass(slots=True)
 class Seen:
-    """Of one kind of call: seconds of each answer, refusals by code, acknowledged alerts by identifier."""
+    """Of one kind of call: seconds of each answer, refusals by code, acknowledged alerts by identifier.
+
+    `failed`: refusals, but for those that were told to come again.
+    """
 
     took: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
     acknowledged: set[str] = field(default_factory=set)
 
     def percentiles(self) -> dict[str, float]:
@@ -76,6 +85,7 @@ class Seen:
         return {f"{name}_ms": round(value * 1000, 1) for name, value in at.items()}
 
 
+_LATER: Final = (429, 503)  # come again: it is how a full door holds its rate
 _SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
@@ -102,16 +112,27 @@ def soak(seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
             identifiers = Counter(_in_feed(settings))
     handed_in = seen["alerts"].acknowledged
     half = looks[len(looks) // 2 :]
+    memory = {kind: _growth(half, kind) for kind in looks[-1].memory}
+    shares = {name: each.percentiles() for name, each in seen.items()}
+    holds = {
+        "accounted": all(identifiers[each] == 1 for each in handed_in),
+        "log": bool(verified["ok"]),
+        "drained": drained is not None,
+        "memory": all(each["grown"] <= SLACK + GROWTH * each["median"] for each in memory.values()),
+        "percentiles": all(each["p50_ms"] <= SLOWEST[0] and each["p999_ms"] <= SLOWEST[1] for each in shares.values()),
+        "answered": all(each.failed <= len(each.took) / 1000 for each in seen.values()),
+    }
     exchanges = sum(len(each.took) for name, each in seen.items() if name != "feed pages")
     return {
-        "ok": bool(verified["ok"]) and drained is not None and all(identifiers[each] == 1 for each in handed_in),
+        "ok": all(holds.values()),
+        "holds": holds,
         "seconds": round(took, 1),
         "agencies": 9 + len(MORE),
         "exchanges": exchanges,
         "exchanges_per_second": round(exchanges / took, 1),
-        "calls": {name: {"answers": len(each.took), **each.percentiles(), "refused": dict(each.refused)}
+        "calls": {name: {"answers": len(each.took), **shares[name], "refused": dict(each.refused)}
                   for name, each in seen.items()},
-        "memory_mib": {kind: _growth(half, kind) for kind in looks[-1].memory},
+        "memory_mib": memory,
         "queue_most": max(each.waiting for each in looks),
         "unplaced_most": max(each.unplaced for each in looks),
         "drained_seconds": drained,
@@ -198,9 +219,11 @@ async def _caller(settings: Settings, system: str, connections: int, seen: Seen,
                 answer = await caller.call(method, path, body)
             except (ClientError, OSError) as broken:
                 seen.refused[type(broken).__name__] += 1
+                seen.failed += 1
                 await asyncio.sleep(0.1)
                 continue
             if not answer.ok:
+                seen.failed += answer.status not in _LATER
                 seen.refused[(answer.problem or {}).get("code", str(answer.status))] += 1
                 await asyncio.sleep(float(answer.headers.get("retry-after", "0.1")))
                 continue
@@ -268,13 +291,15 @@ def _count(settings: Settings, query: str) -> int:
 
 
 def _growth(looks: Sequence[Look], kind: str) -> dict[str, float]:
-    """The median, the largest, and how much it grows in an hour by the line through the second half."""
+    """The median, the largest, and by the line through the second half: what it grew there, and would in an hour."""
     values = [each.memory.get(kind, 0.0) for each in looks]
     times = [each.at for each in looks]
     middle, level = fmean(times), fmean(values)
     spread = sum((at - middle) ** 2 for at in times) or 1.0
     slope = sum((at - middle) * (value - level) for at, value in zip(times, values, strict=True)) / spread
-    return {"median": round(median(values), 1), "most": round(max(values), 1), "per_hour": round(slope * 3600, 1)}
+    grown = slope * (times[-1] - times[0])
+    found = {"median": median(values), "most": max(values), "grown": grown, "per_hour": slope * 3600}
+    return {name: round(value, 1) for name, value in found.items()}
 
 
 def _drained(settings: Settings) -> float | None:

@@ -84,6 +84,18 @@ def content_digest(body: bytes) -> str:
     return f"sha-256={serialise_bytes(hashlib.sha256(body).digest())}"
 
 
+def stated_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
+    """The digests in Content-Digest that can be checked, by name. SHA-256 must be one of them."""
+    value = headers.get("content-digest", "")
+    stated: dict[str, bytes] = {}
+    for name, item in dictionary("Content-Digest", value).items():
+        if name in ("sha-256", "sha-512") and isinstance(item, Item) and isinstance(item.value, bytes):
+            stated[name] = item.value
+    if "sha-256" not in stated:
+        raise SIGNATURE_ALGORITHM(where="Content-Digest", algorithm=value.split("=")[0][:40], expected="sha-256")
+    return stated
+
+
 def check_content_digest(value: str, body: bytes, digests: Mapping[str, bytes] | None = None) -> None:
     """Every known digest must match, and at least one must be present; unknown ones are ignored.
 

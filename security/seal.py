@@ -39,13 +39,14 @@ _ONLY: Final = bytes(8) + b"\x01"  # authenticated data of an only chunk
 
 
 class Sealer:
-    """Seals under one key. The common part of HKDF's HMAC (RFC 2104) is computed once."""
+    """Seals and opens under one key. The common part of HKDF's HMAC (RFC 2104) is computed once."""
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_inner", "_key", "_outer")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY:
             raise ValueError(f"a sealing key has {KEY} bytes")
+        self._key = key  # for records of version 1
         padded = key.ljust(_BLOCK, b"\0")
         self._inner = hashlib.sha256(padded.translate(_IPAD) + _INFO)
         self._outer = hashlib.sha256(padded.translate(_OPAD))
@@ -55,10 +56,7 @@ class Sealer:
         salt = random_bytes(_SALT) if salt is None else salt
         if len(salt) != _SALT:
             raise ValueError(f"a salt has {_SALT} bytes")
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(salt + context + b"\x01")
-        outer.update(inner.digest())
-        cipher = AESGCM(outer.digest())
+        cipher = self.cipher(_VERSION + salt, context)
         if len(plain) <= CHUNK:
             return _VERSION + salt + cipher.encrypt(_NONCE_0, plain, _ONLY)
         view = memoryview(plain)
@@ -69,6 +67,29 @@ class Sealer:
             parts.append(cipher.encrypt(_nonce(number), part, _data(number, last=number == count - 1)))
         return b"".join(parts)
 
+    def unseal(self, context: bytes, sealed: bytes) -> bytes:
+        """The plain bytes. SEAL_BROKEN for anything that `seal` did not make."""
+        count = _count(len(sealed), context)
+        cipher = self.cipher(sealed[:_HEAD], context)
+        if count > 1:
+            return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
+        try:
+            return cipher.decrypt(_NONCE_0, sealed[_HEAD:], _ONLY)
+        except InvalidTag:
+            raise _broken(context, "chunk 0") from None
+
+    def cipher(self, head: bytes, context: bytes) -> AESGCM:
+        """The cipher of the record that begins so. SEAL_BROKEN for an unknown version."""
+        salt = head[1:]
+        if head[:1] == _VERSION:
+            inner, outer = self._inner.copy(), self._outer.copy()
+            inner.update(salt + context + b"\x01")
+            outer.update(inner.digest())
+            return AESGCM(outer.digest())
+        if head[:1] != _EXTRACTED:
+            raise _broken(context, "version")
+        return AESGCM(expand(hmac.digest(salt, self._key, "sha256"), _INFO_1 + context))
+
 
 def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None) -> bytes:
     """Seals one message; see `Sealer`."""
@@ -76,10 +97,8 @@ def seal(key: bytes, context: bytes, plain: bytes, *, salt: bytes | None = None)
 
 
 def unseal(key: bytes, context: bytes, sealed: bytes) -> bytes:
-    """The plain bytes. SEAL_BROKEN for anything that `seal` did not make."""
-    count = _count(len(sealed), context)
-    cipher = _cipher(*_head(key, sealed, context))
-    return b"".join([_open(cipher, sealed, number, count, context) for number in range(count)])
+    """Opens one record; see `Sealer`."""
+    return Sealer(key).unseal(context, sealed)
 
 
 class Record(NamedTuple):
@@ -100,7 +119,7 @@ def unseal_pieces(
     if start < 0 or stop < start:
         raise ValueError("a part begins at 0 or later and does not end before it")
     count, stop = _count(size, context), min(stop, plain_size(size))
-    cipher = _cipher(*_head(key, read(0, _HEAD), context))
+    cipher = Sealer(key).cipher(read(0, _HEAD), context)
     for first in range(start // CHUNK, -(-stop // CHUNK), chunks):
         last = min(first + chunks, -(-stop // CHUNK))
         at = _HEAD + first * _SEALED
@@ -124,14 +143,6 @@ def expand(key: bytes, info: bytes) -> bytes:
     return hmac.digest(key, info + b"\x01", "sha256")
 
 
-def _cipher(version: bytes, key: bytes, salt: bytes, context: bytes) -> AESGCM:
-    if len(key) != KEY:
-        raise ValueError(f"a sealing key has {KEY} bytes")
-    if version == _EXTRACTED:
-        return AESGCM(expand(hmac.digest(salt, key, "sha256"), _INFO_1 + context))
-    return AESGCM(expand(key, _INFO + salt + context))
-
-
 def _nonce(number: int) -> bytes:
     return number.to_bytes(12, "big")
 
@@ -152,13 +163,6 @@ def _count(size: int, context: bytes) -> int:
     if rest and rest < TAG + (1 if count else 0):
         raise _broken(context, f"{size} bytes")
     return count + (1 if rest else 0)
-
-
-def _head(key: bytes, sealed: bytes | memoryview, context: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    version = bytes(sealed[:1])
-    if version not in (_VERSION, _EXTRACTED):
-        raise _broken(context, "version")
-    return version, key, bytes(sealed[1:_HEAD]), context
 
 
 def _open(cipher: AESGCM, sealed: bytes | memoryview, number: int, count: int, context: bytes) -> bytes:

@@ -22,7 +22,8 @@ from contracts.diff.changes import CODES
 from gateway import errors
 from gateway.cli.counterparts import told
 from gateway.doctor.findings import kinds
-from gateway.settings import FILE, NOT_SETTINGS, PREFIX, Settings, expected
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, Settings
+from gateway.settings.sources import expected
 from gateway.transfer import states
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"

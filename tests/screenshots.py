@@ -99,11 +99,12 @@ def _pages(browser: Browser, world: World, folder: Path) -> list[Path]:
         "draft": draft,
         "routes": "/routes?agency=H14.5&of=field-report/v1+createRequest&v0=01392",
     }
-    looks = [(name, path, "vi", "light") for name, path in shots.items()]
-    looks += [("home.dark", "", "vi", "dark"), ("home.en", "", "en", "light")]
+    centre = _session(browser, world, ("tam", "Lê Văn Tâm", "centre"))
+    looks = [(name, path, session("vi", "light")) for name, path in shots.items()]
+    looks += [("home.dark", "", session("vi", "dark")), ("home.en", "", session("en", "light"))]
+    looks += [("feed", "/feed/incident-alert/v1", centre("vi", "light"))]
     written = []
-    for name, path, language, scheme in looks:
-        page = session(language, scheme)
+    for name, path, page in looks:
         answer = page.goto(f"/console{path}")
         if answer is None or not answer.ok:
             raise RuntimeError(f"{path} was not shown")

@@ -18,6 +18,7 @@ from contracts.canonical.model import CodeRow, CodeTable
 from contracts.folder.source_locations import Findings
 
 _COLUMNS: Final = {"code", "vi", "en", "valid_from", "valid_until", "replaced_by"}
+WITHIN: Final = "within"  # the column of the code that contains this one
 _ORDER: Final = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -30,7 +31,7 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
         return None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     columns = set(reader.fieldnames or ())
-    others = columns - _COLUMNS - {"canonical"}
+    others = columns - _COLUMNS - {"canonical", WITHIN}
     if (
         not columns >= _COLUMNS
         or not all(_ORDER.fullmatch(each) for each in others)
@@ -43,7 +44,9 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
             "",
             ", ".join(sorted(columns)) or "nothing",
             "csv",
-            "the columns " + ", ".join(sorted(_COLUMNS)) + " and perhaps canonical, or the same codes in other orders",
+            "the columns "
+            + ", ".join(sorted(_COLUMNS))
+            + " and perhaps within, and canonical, or the same codes in other orders",
         )
         return None
     rows: list[CodeRow] = []
@@ -60,6 +63,7 @@ def read_codes(file: str, raw: bytes, findings: Findings) -> CodeTable | None:
                 canonical=cells.get("canonical"),
                 line=line,
                 also={name: cells[name] for name in sorted(others)},
+                within=cells.get(WITHIN) or "",
             )
             if not row.code or row.code in seen:
                 findings.add(file, line, row.code, "a code twice" if row.code else "no code", "csv", "each code once")
@@ -101,6 +105,7 @@ def other_orders(table: CodeTable) -> list[CodeTable]:
                     canonical=row.code,
                     replaced_by=by_code[row.replaced_by].also[name] if row.replaced_by in by_code else "",
                     also={},
+                    within="",
                 )
                 for row in table.rows
                 if row.also[name]
@@ -115,10 +120,12 @@ def faults(rows: Sequence[CodeRow]) -> Iterator[tuple[CodeRow, str, str]]:
     by_code = {row.code: row for row in rows}
     for row in rows:
         for day in (row.valid_from, row.valid_until):
-            if day and not _is_day(day):
+            if day and not is_day(day):
                 yield row, f"the day {day!r}", "a day as 2026-11-24, or nothing"
         if row.valid_from and row.valid_until and row.valid_from > row.valid_until:
             yield row, "an end before its beginning", "valid_from no later than valid_until"
+        if row.within and (row.within == row.code or row.within not in by_code):
+            yield row, "a container that is not in the table", "another code of this table"
         if not row.replaced_by:
             continue
         if row.replaced_by not in by_code:
@@ -129,7 +136,8 @@ def faults(rows: Sequence[CodeRow]) -> Iterator[tuple[CodeRow, str, str]]:
             yield row, "successors that lead back to the code", "a code that is in force at last"
 
 
-def _is_day(text: str) -> bool:
+def is_day(text: str) -> bool:
+    """Whether it is a day as `2026-11-24` (ISO 8601)."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

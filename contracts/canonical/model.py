@@ -86,6 +86,19 @@ class FeedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFacts:
+    """Fields of the request that its events in the feed tell of; empty: the contract names none.
+
+    `made` is the time of the content. `expires` is the time after which it no longer holds: of a list the latest, and
+    only if each item has one. `area` are codes of administrative units.
+    """
+
+    made: str = ""
+    expires: str = ""
+    area: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     name: str
     pattern: Pattern
@@ -102,6 +115,7 @@ class Operation:
     in_feed: bool = False  # of a dispatch: whether its end, with both messages, is an event of the feed
     order: tuple[str, ...] = ()  # of a dispatch: the fields in whose order its messages are delivered
     priority: Priority = "normal"  # of its messages in the queue
+    event: EventFacts = EventFacts()
 
     @property
     def fed(self) -> tuple[str, ...]:
@@ -310,10 +324,24 @@ class CodeTable:
     def codes(self) -> tuple[str, ...]:
         return tuple(row.code for row in self.rows)
 
+    def inside(self, code: str) -> frozenset[str]:
+        """The code, and all codes of units that it contains. A row may stand before that of its container."""
+        below: dict[str, list[str]] = {}
+        for row in self.rows:
+            below.setdefault(row.within, []).append(row.code)
+        found, waiting = {code}, [code]
+        while waiting:
+            inner = [each for each in below.get(waiting.pop(), ()) if each not in found]
+            found.update(inner)
+            waiting += inner
+        return frozenset(found)
+
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """One code. `valid_from` and `valid_until` are days (ISO 8601, inclusive) or empty."""
+    """One code. `valid_from` and `valid_until` are days (ISO 8601, inclusive) or empty. `within`: the code of the unit
+    that contains it, or empty.
+    """
 
     code: str
     canonical: str | None
@@ -324,6 +352,7 @@ class CodeRow:
     replaced_by: str
     line: int
     also: Mapping[str, str] = field(default_factory=dict)  # codes of the same entity in other code systems, by column
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from contracts.compiled.source import Source
 from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping.validity import compile_in_force, explained
+from contracts.workflow.model import Workflow
 
 
 class CompiledContract:
@@ -34,6 +35,7 @@ class CompiledContract:
         self.namespace = self.contract.namespace
         self.messages: Mapping[str, Struct] = source.messages
         self.tables: Mapping[str, CodeTable] = source.tables
+        self.workflow: Workflow | None = source.workflow
         self.samples: Sequence[Sample] = tuple(source.samples)
         used = [name for op in self.contract.operations.values() for name in (op.request, op.answer)]
         self.exchanged: tuple[str, ...] = tuple(dict.fromkeys(used))

@@ -18,6 +18,7 @@ from contracts.canonical.model import (
     Struct,
 )
 from contracts.canonical.places import places, scalar_at
+from contracts.compiled.event_file import read_event
 from contracts.compiled.identity_file import read_feed, read_identity
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
 from contracts.folder.bundle import Bundle
@@ -32,7 +33,7 @@ _OPERATION: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 _PATH: Final = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*)+")
 _OPERATION_WORDS: Final = {
     "pattern", "method", "path", "request", "answer", "idempotent", "key", "identity", "feed", "partial", "title",
-    "order", "priority",
+    "order", "priority", "event",
 }  # fmt: skip
 _DATE: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 # The codes that DCAT-AP 3 asks for: the EU's tables "frequency" and "data-theme".
@@ -222,6 +223,7 @@ def _operation(read: FieldReader, name: str, source: Source) -> Operation:
         identity=identity,
         order=_order(read, (*at, "order"), pattern, request),
         priority=_priority(read, (*at, "priority"), pattern),
+        event=read_event(read, (*at, "event"), Pattern(pattern), request, fed=fed),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from contracts.canonical.code_tables import other_orders, read_codes
 from contracts.canonical.model import Sample, Struct
 from contracts.canonical.profile import Profile
+from contracts.compiled import workflow_file
 from contracts.compiled.contract_file import read_contract
 from contracts.compiled.format_file import read_format
 from contracts.compiled.source import Source
@@ -19,6 +20,8 @@ from contracts.folder.source_locations import read_json
 _SAMPLE: Final = re.compile(
     r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml|csv|xlsx)"
 )
+
+_FILES: Final = ("contract.yaml", "schema.json", workflow_file.FILE)
 
 
 def load(bundle: Bundle) -> Source:
@@ -31,17 +34,20 @@ def load(bundle: Bundle) -> Source:
             table = read_codes(path, raw, source.findings)
             if table is not None:
                 source.tables.update({each.name: each for each in (table, *other_orders(table))})
-        elif path not in ("contract.yaml", "schema.json") and not path.startswith(("samples/", "systems/")):
+        elif path not in ("contract.yaml", "schema.json", workflow_file.FILE) and not path.startswith(
+            ("samples/", "systems/")
+        ):
             source.findings.add(
                 path,
                 0,
                 "",
                 "a file without a place",
                 "layout",
-                "contract.yaml, schema.json, codes/, systems/, samples/",
+                "contract.yaml, schema.json, workflow.yaml, codes/, systems/, samples/",
             )
     _schema(source, files)
     read_contract(source, bundle)
+    source.workflow = workflow_file.read_workflow(source, bundle)
     for path, raw in files.items():
         if path.startswith("systems/"):
             read_format(source, path, raw)

@@ -12,6 +12,7 @@ from contracts.folder.source_locations import Findings, Located, Path
 from contracts.mapping.cells import CellPlan
 from contracts.mapping.grid import Layout
 from contracts.mapping.plan import Plan
+from contracts.workflow.model import Workflow
 
 IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -40,6 +41,7 @@ class Source:
     tables: dict[str, CodeTable] = field(default_factory=dict)
     formats: dict[str, FormatSource] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
+    workflow: Workflow | None = None
 
 
 class FieldReader:

@@ -18,7 +18,8 @@ from contracts.canonical.model import Array, Scalar, Struct, Type, group
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract
 from contracts.errors import MESSAGE_INVALID
-from contracts.wire.attachments import Attachment, File, Place, Spool, lift_json, lift_xml, stand_ins_in
+from contracts.wire.attachments import Attachment, File, Place, Spool, stand_ins_in
+from contracts.wire.lifting import lift_json, lift_xml
 from contracts.wire.soap import MAX_BYTES, parse_xml
 
 BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"  # as written in schemas

@@ -9,6 +9,7 @@ from contracts.diff.mapping import compare_mappings
 from contracts.diff.schema import Direction, SchemaComparison
 from contracts.diff.sides import Version
 from contracts.diff.terms import compare_terms
+from contracts.diff.workflow import compare_workflows
 from contracts.folder.bundle import Bundle
 
 
@@ -26,6 +27,7 @@ def differences(old: tuple[Bundle, CompiledContract], new: tuple[Bundle, Compile
         schema.message(operation.answer, "answer")
     compare_codes(before, after, tables, changes)
     compare_mappings(before, after, changes)
+    compare_workflows(before, after, changes)
     reported = {change.file for change in changes.by_key.values()}
     for path in sorted(before.bundle.files.keys() | after.bundle.files.keys()):
         if path not in reported and _contents(before, path) != _contents(after, path):

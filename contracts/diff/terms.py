@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from contracts.canonical.model import FeedAnswer, Identity, Operation
+from contracts.canonical.model import EventFacts, FeedAnswer, Identity, Operation
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Version
 
@@ -57,6 +57,8 @@ def _shown(value: object) -> str:
         return ", ".join((*value.key, *value.relations))
     if isinstance(value, FeedAnswer):
         return ", ".join((value.operation, *value.key))
+    if isinstance(value, EventFacts):
+        return ", ".join(each for each in (value.made, value.expires, value.area) if each) or "–"
     return ", ".join(value) if isinstance(value, tuple) and value else str(value or "–")
 
 
@@ -83,6 +85,8 @@ def _operation(new: Version, old: Operation, other: Operation, changes: Changes)
         say("feed", Level.MINOR)
     if old.in_feed != other.in_feed:  # readers of the feed count on its events
         say("in_feed", Level.MINOR if other.in_feed else Level.MAJOR)
+    if old.event != other.event:  # readers get or lose an attribute; no message changes
+        say("event", Level.PATCH)
     if old.order != other.order:  # who counts on an order would lose it; with one, the answer comes later
         say("order", Level.MAJOR)
     if old.priority != other.priority:

@@ -24,6 +24,7 @@ _QUERY: Final = {
         "after": {"type": "string", "description": "The cursor of the last event received"},
         "agency": {"type": "string", "description": "Only events that these agencies sent, separated by commas"},
         "type": {"type": "string", "description": "Only events that tell this, such as corrected,recalled"},
+        "area": {"type": "string", "description": "Only events about these administrative units, by their codes"},
     },
     "required": ["form"],
 }
@@ -40,6 +41,11 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
     "lgspformat": {"type": "string", "description": "The format that the system is registered with"},
     "lgspbundle": {"type": "string", "description": "The digest of the contract's version in force"},
     "lgspreplaces": {"type": "string", "description": "The events that this one corrects or recalls"},
+    "lgspcompleteness": {"type": "string", "description": "Fields with a value of all fields, as 9/14, or unknown"},
+    "lgspage": {"type": "string", "description": "Seconds from the time of the content until it was taken in"},
+    "lgspfailedrules": {"type": "string", "description": "Rules that the provider's answer broke; none, or unknown"},
+    "lgspexpires": {"type": "string", "format": "date-time", "description": "Until when the content holds"},
+    "lgspmasked": {"type": "string", "description": "What the reader's grant hides: data, and names of attributes"},
     "lgspprovider": {"type": "string", "description": "The system that a dispatched message went to"},
     "lgspfailure": {"type": "string", "description": "Why a dispatched message was refused or not delivered"},
     "tombstone": {"type": "boolean", "description": "There is no data; tombstonereason says why"},
@@ -107,7 +113,8 @@ def types(namespace: str, operation: Operation) -> list[str]:
     """The types that the events of an operation can have."""
     name = f"{namespace}:{operation.name}"
     if operation.pattern is Pattern.SUBMIT:
-        return [name, *(f"{name}:{each.value}" for each in Kind if each is not Kind.SUBMITTED)]
+        told = [each.value for each in Kind if each is not Kind.SUBMITTED]
+        return [name, *(f"{name}:{each}" for each in (*told, *(("expired",) if operation.event.expires else ())))]
     return [f"{name}:{end}" for end in _ENDS]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.canonical.model import FeedAnswer, Identity, Kind, Operation
+from contracts.canonical.model import EventFacts, FeedAnswer, Identity, Kind, Operation
 
 
 def declared(operation: Operation) -> dict[str, Any]:
@@ -17,7 +17,15 @@ def declared(operation: Operation) -> dict[str, Any]:
         extensions["x-lgsp-feed"] = {"operation": operation.feed.operation, "key": list(operation.feed.key)}
     if operation.in_feed:
         extensions["x-lgsp-feed"] = {"subject": operation.subject} if operation.subject else True
+    if (told := event_facts(operation.event)) != {}:
+        extensions["x-lgsp-event"] = told
     return extensions
+
+
+def event_facts(event: EventFacts) -> dict[str, str]:
+    """The fields that the contract names, by what they are."""
+    facts = {"made": event.made, "expires": event.expires, "area": event.area}
+    return {name: path for name, path in facts.items() if path}
 
 
 def sentences(operation: Operation) -> list[tuple[str, Mapping[str, str]]]:
@@ -29,6 +37,7 @@ def sentences(operation: Operation) -> list[tuple[str, Mapping[str, str]]]:
         rules.append(("identity.in-feed", {}))
         if operation.key is not None:
             rules.append(("identity.named", {"key": operation.key}))
+    rules += [(f"event.{name}", {"field": path}) for name, path in event_facts(operation.event).items()]
     if (identity := operation.identity) is None:
         return rules
     rules.append((f"identity.key.{identity.scope}", {"key": ", ".join(identity.key)}))

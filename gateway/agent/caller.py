@@ -23,7 +23,7 @@ from lxml import etree
 from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
 from contracts.wire import faults, problems, soap
-from contracts.wire.headers import media_type
+from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from contracts.wire.jsontext import text_of
 from contracts.wire.server_events import MEDIA_TYPE
 from contracts.wire.xmltext import escape_text
@@ -38,7 +38,7 @@ from gateway.agent.errors import (
     AGENT_SECRET,
     AGENT_UNREACHABLE,
 )
-from gateway.agent.link import Away, Link, Passed, Streamed
+from gateway.agent.link import Away, Link, Manner, Passed, Streamed
 from gateway.agent.listener import Head, Reply
 from gateway.agent.queue import Queue
 from gateway.agent.secret import LocalSecret
@@ -135,12 +135,15 @@ class Caller:
         content_type = head.headers.get("content-type", JSON)
         header = head.headers.get(_MARKED_ID)
         message_id = None if header is None else _plain_id(header.strip().strip('"'), "Idempotency-Key", "rest")
+        later = prefers(head.headers, RESPOND_ASYNC)
         operation = await self._known(lambda: self.directory.rest(head.method, head.path))
         if operation is None or not operation.submits:
-            result = await self.link.rest(head.method, head.target, body or None, message_id, content_type, language)
+            manner = Manner(content_type, language, later)
+            result = await self.link.rest(head.method, head.target, body or None, message_id, manner)
             return self._answer(result, message_id)
         message_id = message_id or new_id()
-        call = {"face": "rest", "target": head.target, "content_type": content_type, "language": language}
+        call: dict[str, Any] = {"face": "rest", "target": head.target, "content_type": content_type}
+        call |= {"language": language} | ({"later": True} if later else {})
         outcome = await self._submit(operation, message_id, call, body)
         if isinstance(outcome, str):
             state = {"message": message_id, "state": outcome, "by": "agent"}
@@ -165,11 +168,12 @@ class Caller:
         message_id = f"urn:uuid:{new_id()}" if given_id is None else _plain_id(given_id, "wsa:MessageID", "soap")
         action = _action(head.headers, version) or given_action or element.tag.replace("{", "").replace("}", ":")
         content = soap.canonical(element)
+        call: dict[str, Any] = {"face": "soap", "contract": name, "action": action, "version": version.number}
+        call |= {"later": True} if prefers(head.headers, RESPOND_ASYNC) else {}
         operation = await self._known(lambda: self.directory.soap(name, str(element.tag)))
         if operation is None or not operation.submits:
-            result: Passed | Away | str = await self.link.soap(name, content, message_id, action, version.number)
+            result: Passed | Away | str = await self.link.soap(name, content, message_id, call)
         else:
-            call = {"face": "soap", "contract": name, "action": action, "version": version.number}
             result = await self._submit(operation, message_id, call, content)
         if isinstance(result, Away):
             raise result.failure

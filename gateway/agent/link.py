@@ -33,7 +33,10 @@ from gateway.client.streams import Sent
 from gateway.client.transport import HttpTransport
 
 log = logging.getLogger("lgsp.agent")
-_SHOWN: Final = ("content-type", "content-language", "retry-after", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint")
+_SHOWN: Final = (
+    *("content-type", "content-language", "retry-after", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint"),
+    *("location", "preference-applied"),  # of what is answered later: an address that the agent serves too
+)
 
 
 class Passed(NamedTuple):
@@ -51,6 +54,14 @@ class Passed(NamedTuple):
     @property
     def refused(self) -> bool:
         return bool(self.code)
+
+
+class Manner(NamedTuple):
+    """How a message is sent by REST. `later`: its sender prefers a receipt, and fetches the answer later."""
+
+    content_type: str
+    language: Language
+    later: bool = False
 
 
 class Streamed(NamedTuple):
@@ -116,21 +127,27 @@ class Link:
         target: str,
         body: bytes | None,
         message_id: str | None,
-        content_type: str,
-        language: Language,
+        manner: Manner,
     ) -> Passed | Away:
-        return await self._result(
-            self.client.rest(method, target, body, message_id, content_type=content_type, language=language)
+        type, language, later = manner
+        call = self.client.rest(
+            method, target, body, message_id, content_type=type, language=language, respond_async=later
         )
+        return await self._result(call)
 
-    async def soap(self, contract: str, content: bytes, message_id: str, action: str, version: str) -> Passed | Away:
-        return await self._result(self.client.soap(contract, content, message_id, action=action, version=version))
+    async def soap(self, contract: str, content: bytes, message_id: str, call: Mapping[str, Any]) -> Passed | Away:
+        """`call`: action and version, and whether its sender prefers the answer later."""
+        action, version, later = call["action"], call["version"], bool(call.get("later", False))
+        return await self._result(
+            self.client.soap(contract, content, message_id, action=action, version=version, respond_async=later)
+        )
 
     async def send(self, message_id: str, call: Mapping[str, Any], body: bytes) -> Passed | Away:
         """Sign and send a queued submission."""
         if call["face"] == "soap":
-            return await self.soap(call["contract"], body, message_id, call["action"], call["version"])
-        return await self.rest("POST", call["target"], body, message_id, call["content_type"], call["language"])
+            return await self.soap(call["contract"], body, message_id, call)
+        manner = Manner(call["content_type"], call["language"], call.get("later", False))
+        return await self.rest("POST", call["target"], body, message_id, manner)
 
     async def stream(self, path: str, after: str) -> Streamed | Passed | Away:
         """The stream at an address, once the gateway has proved its beginning."""

@@ -27,12 +27,14 @@ from gateway.cli import (
     client,
     console,
     contract,
+    datasets,
     feed,
     keys,
     processes,
     queue,
     registry,
     run,
+    scorecard,
     vault,
     witness,
 )
@@ -45,8 +47,10 @@ __all__ = ["Checkout", "app", "main"]
 app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(keys.top)
 app.add_typer(run.top)
+app.add_typer(scorecard.top)
 app.add_typer(checkout.top)
 app.add_typer(processes.top)
+app.add_typer(datasets.top)
 for _name, _commands in {
     "access": access.commands,
     "agent": agent.commands,

@@ -49,7 +49,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.AGENCY: """
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         client call, client soap, client token, client feed, client feed-check, client feed-export
-        client transfers, client reconcile
+        client file-send, client file-fetch, client transfers, client reconcile
         client prove, client checkpoints, client accept-log, client keygen, client install
     """,
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
@@ -57,6 +57,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
 # Command, page, operations. A page that alone does it has no operation.
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
+    scorecard | /scorecards/{system} | listScorecards, readScorecard
+    catalogue | /catalogue | readCatalogue
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant

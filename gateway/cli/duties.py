@@ -39,6 +39,7 @@ _OF: Final[Mapping[Duty, str]] = {
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         backup check, restore from
         client call, client soap, client token, client feed, client feed-check, client feed-export,
+        client file-send, client file-fetch,
         client reconcile, client prove, client checkpoints
         client transfers, client accept-log, client keygen, client install
         contract import-wsdl, contract import-openapi, contract new, contract try, contract check
@@ -46,7 +47,7 @@ _OF: Final[Mapping[Duty, str]] = {
     """,
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
     Duty.READS: """
-        feed subscriptions list, feed subscriptions show, feed readers, doctor
+        feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue
         queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from gateway.client.feed_digests import Comparison, Digesting, SealedDigest
     from gateway.client.feeds import FeedEvent, FeedPage
+    from gateway.client.files import SentFile
     from gateway.client.identities.identity import Identity
     from gateway.client.sync import Client
 
@@ -62,6 +63,7 @@ __all__ = [
     "RefusedPolicy",
     "RefusedTheirs",
     "SealedDigest",
+    "SentFile",
 ]
 # Loaded when asked for: a door of the gateway needs one module of the kit, not all of it.
 _MODULES: Final = {
@@ -88,6 +90,7 @@ _MODULES: Final = {
     "RefusedPolicy": "errors",
     "RefusedTheirs": "errors",
     "SealedDigest": "feed_digests",
+    "SentFile": "files",
 }
 
 

@@ -39,6 +39,7 @@ from gateway.client.errors import (
 )
 from gateway.client.feed_calls import FeedCalls
 from gateway.client.feed_digests import SealedDigest
+from gateway.client.files import Files
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.rest import Prepared
@@ -47,6 +48,7 @@ from gateway.client.transport import HttpTransport, RawAnswer, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
 from security.errors import BODY_DECRYPTION, BODY_NOT_ENCRYPTED
+from security.http_signatures import HttpRequest, sign_request
 from security.transparency.checkpoint import Checkpoint
 from security.wssec.decrypt import BodyKeys
 
@@ -56,7 +58,7 @@ _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
 
-class AsyncClient(FeedCalls, Transfers):
+class AsyncClient(FeedCalls, Files, Transfers):
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
     `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first
@@ -257,6 +259,11 @@ class AsyncClient(FeedCalls, Transfers):
         note = await self.document("/audit/checkpoint")
         await self.witness.see(note.decode("utf-8", "replace"), self._consistency)
         return self.witness.kept
+
+    def _sign(self, method: str, path: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+        url = rest.url_of(self.identity.gateway, path)
+        request = HttpRequest(method, url, headers, b"")
+        return url, {**headers, **sign_request(request, self.identity.sign_key, self._clock())}
 
     async def _opened(self, path: str) -> Prepared:
         message = rest.Message("GET", rest.url_of(self.identity.gateway, path), None, None, language=self._language)

@@ -135,7 +135,7 @@ class FeedCalls(ABC):
     ) -> AsyncGenerator[FeedEvent]:
         """The events of a feed, or of several with one cursor for all, as they come; without an end. It connects
         again by itself, and misses nothing meanwhile. To miss no event over a restart either, store an event first,
-        then its `cursor`. `filters`: `agency`, `type`, `since`, `until` (with which there is an end), as in
+        then its `cursor`. `filters`: `agency`, `type`, `area`, `since`, `until` (with which there is an end), as in
         openapi/feeds.yaml.
 
         Raises `Refused` if the feed may not be read any more, and for a cursor that does not hold (410).

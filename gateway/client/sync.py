@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from gateway.client.audit.reconciliation import Statement
 from gateway.client.client import AsyncClient
 from gateway.client.feed_digests import SealedDigest
 from gateway.client.feeds import FeedEvent, FeedPage
+from gateway.client.files import SentFile
 from gateway.client.identities.identity import Identity
 from gateway.client.transfers import EVERY, Wanted
 from security.transparency.checkpoint import Checkpoint
@@ -159,6 +161,14 @@ class Client:
 
     def transfers(self, wanted: Wanted = EVERY, limit: int = 100) -> Iterator[dict[str, Any]]:
         yield from self._each(self._client.transfers(wanted, limit))
+
+    def send_file(
+        self, file: Path, contract: str, operation: str, *, media_type: str = "application/octet-stream"
+    ) -> SentFile:
+        return self._done(self._client.send_file(file, contract, operation, media_type=media_type))
+
+    def fetch_file(self, transfer: str, reference: str, file: Path) -> int:
+        return self._done(self._client.fetch_file(transfer, reference, file))
 
     def reconcile(self, statement: Statement) -> dict[str, Any]:
         return self._done(self._client.reconcile(statement))

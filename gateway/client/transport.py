@@ -61,6 +61,15 @@ class StreamTransport(Transport, Protocol):
         ...
 
 
+@runtime_checkable
+class UploadTransport(Transport, Protocol):
+    async def upload(
+        self, method: str, url: str, headers: Mapping[str, str], pieces: AsyncIterator[bytes]
+    ) -> RawAnswer:
+        """`headers` have the length. Raises `NoConnection` if no complete answer came."""
+        ...
+
+
 class _Open:
     def __init__(self, response: aiohttp.ClientResponse, method: str, url: str) -> None:
         self.status: Final = response.status
@@ -109,6 +118,23 @@ class HttpTransport:
         async with _told(method, url):
             async with self._open().request(
                 method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, timeout=self._timeout
+            ) as response:
+                return await _Open(response, method, url).whole()
+        raise AssertionError("unreachable")
+
+    async def upload(
+        self, method: str, url: str, headers: Mapping[str, str], pieces: AsyncIterator[bytes]
+    ) -> RawAnswer:
+        seconds = aiohttp.ClientTimeout(total=None, connect=self._timeout.connect, sock_read=SILENT)
+        async with _told(method, url):
+            async with self._open().request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=pieces,
+                allow_redirects=False,
+                timeout=seconds,
+                expect100=True,  # a refusal is read before the body is sent
             ) as response:
                 return await _Open(response, method, url).whole()
         raise AssertionError("unreachable")

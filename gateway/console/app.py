@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -38,8 +40,18 @@ from gateway.doors.reply import Reply
 _FEEDS: Final = "/console/feeds/"  # for browsers: the operation of the API, by the session of the pages
 
 
-def build_desk(services: DeskServices) -> Any:
-    """The ASGI application of the listener for people."""
+@dataclass(frozen=True, slots=True)
+class DeskApp:
+    """The ASGI application of the listener for people. `drain` says that the process ends: streams end too."""
+
+    serve: Callable[[Scope, Receive, Send], Awaitable[None]]
+    drain: Callable[[], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.serve(scope, receive, send)
+
+
+def build_desk(services: DeskServices) -> DeskApp:
     vitals = _vitals(services)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     settings = services.settings
@@ -80,7 +92,11 @@ def build_desk(services: DeskServices) -> Any:
         else:
             await apis(scope, receive, send)
 
-    return app
+    def drain() -> None:
+        apis.draining = desk.feeds.stopping = True
+        desk.live.stop()
+
+    return DeskApp(app, drain)
 
 
 def build_metrics(services: DeskServices) -> Any:

@@ -43,6 +43,7 @@ from gateway.delivery.policy import ASKED, RetryPolicy
 from gateway.delivery.queue import DEAD, DONE, HELD, WAITING, Job, Taking, read_contents, take_due
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import Logged, entry_of, free_phase
+from gateway.journal.outcomes import commit_outcome
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.errors import ROUTE_MASK_UNSHOWN, ROUTE_NOT_GRANTED
@@ -55,7 +56,7 @@ from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.lease import Lease
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer
 from gateway.transfer.states import Event
-from gateway.transfer.transfer_records import fed
+from gateway.transfer.transfer_records import facts_of, fed
 from gateway.vault.classes import keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.integrity import tampered
@@ -69,7 +70,6 @@ URGENT_BEYOND: Final = 8  # of all providers, beyond AT_ONCE
 MOMENT: Final = 1.0  # seconds that one run waits for its deliveries
 TIMEOUT: Final = 30.0
 NOT_TO_BE_RECEIVED: Final = frozenset({ROUTE_NOT_GRANTED.code, ROUTE_MASK_UNSHOWN.code})
-_AGAIN: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0, 20.0)
 _logger: Final = logging.getLogger("lgsp.delivery")
 
 
@@ -196,14 +196,19 @@ class Deliverer:
         operation = contract.contract.operations[str(job.row.operation)]
         if job.row.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")
+        message = contract.codec("canonical").read_json(operation.request, body)
+        transfer = _with_terms(transfer, contract.contract, operation, job)
+        if transfer.fed is not None:
+            facts = facts_of(contract, operation, message, job.row.committed)
+            transfer = transfer._replace(fed=transfer.fed._replace(facts=facts))
         return Delivery(
-            open=_with_terms(transfer, contract.contract, operation, job),
+            open=transfer,
             snapshot=snapshot,
             provider=provider,
             receiving=receive(snapshot, provider, contract, operation, self.clock()),
             contract=contract,
             operation=operation,
-            message=contract.codec("canonical").read_json(operation.request, body),
+            message=message,
             caller=f"{job.row.caller_agency}/{job.row.caller_system}",
         )
 
@@ -301,22 +306,17 @@ class Deliverer:
         )
 
     async def _commit(self, job: Job, write: Write) -> None:
-        for wait in (*_AGAIN, None):
-            try:
-                written = await self.journal.commit(write)
-            except Ours as trouble:
-                if wait is None:
-                    _logger.critical(
-                        "transfer %s: its end could not be written (%s); it stays open until this keeper ends",
-                        job.transfer,
-                        trouble.code,
-                    )
-                    return
-                await asyncio.sleep(wait)
-                continue
-            if written.verdict is not Verdict.COMMITTED:
-                _logger.warning("transfer %s was taken from this keeper; what it did counts no more", job.transfer)
+        try:
+            written = await commit_outcome(self.journal, write)
+        except Ours as trouble:
+            _logger.critical(
+                "transfer %s: its end could not be written (%s); it stays open until this keeper ends",
+                job.transfer,
+                trouble.code,
+            )
             return
+        if written.verdict is not Verdict.COMMITTED:
+            _logger.warning("transfer %s was taken from this keeper; what it did counts no more", job.transfer)
 
 
 def _with_terms(transfer: OpenTransfer, contract: Contract, operation: Operation, job: Job) -> OpenTransfer:

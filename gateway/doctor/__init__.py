@@ -85,6 +85,7 @@ def _examine(
     yield from permitted(network.edges(settings))
     yield from permitted(network.desk(settings, now))
     yield from permitted(network.openid(settings))
+    yield from permitted(network.mail(settings))
     yield from permitted(network.old_tls(settings))
     try:
         yield from permitted(_with_keys(settings, certificates.own_certificates(settings, now)))

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.doctor.certificates import SOON
 from gateway.doctor.findings import Finding, finding
 from gateway.doors.http import desk_transport
 from gateway.doors.http.desk_transport import is_local
 from gateway.doors.http.edge import BadEdge, Proxies
+from gateway.notices.mail import MailServer
 from gateway.settings import Settings
 from security.grants.windows import Moment
 
@@ -90,6 +92,16 @@ def openid(settings: Settings) -> Iterator[Finding]:
             yield finding("openid.settings", reason=f"oidc_secret_file: {secret} does not exist")
         elif Path(secret).stat().st_mode & 0o077:
             yield finding("openid.settings", reason=f"oidc_secret_file: others may read {secret}")
+
+
+def mail(settings: Settings) -> Iterator[Finding]:
+    """The settings of the mail server, by which contacts are told."""
+    try:
+        MailServer.of(settings)
+    except Failure as failure:
+        yield finding("mail.settings", reason=str(failure.facts["reason"]))
+    if settings.mail_anchors and not Path(settings.mail_anchors).is_file():
+        yield finding("mail.settings", reason=f"mail_anchors: {settings.mail_anchors} does not exist")
 
 
 def old_tls(settings: Settings) -> Iterator[Finding]:

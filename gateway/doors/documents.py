@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from contracts.base.words import Language, Words, WordsFile
+from contracts.base.words import Language
 from contracts.compiled.contract import CompiledContract
-from contracts.faces import dcat
+from contracts.faces import dcat, rdf
 from contracts.faces.asyncapi import asyncapi
 from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.openapi import openapi
@@ -26,15 +26,15 @@ from contracts.faces.xsd import xsd
 from contracts.wire import problems
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.reply import Reply
-from gateway.registry.records import Agency
+from gateway.registry import owners
 from gateway.registry.snapshot import Snapshot
-
-_words = WordsFile(__file__)
 
 ROOT: Final = "/contracts"
 _XML: Final = "text/xml; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
+_PAGE, _PLAIN = "page", "json"  # what is answered, beside the forms of RDF
+_FILES: Final = {".jsonld": "json-ld", ".ttl": "turtle", ".rdf": "rdf-xml"}
 _SAFE: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
     "x-content-type-options": "nosniff",
@@ -66,69 +66,64 @@ def document(snapshot: Snapshot, scope: Any, base: str, here: str | None = None)
     languages = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"), "")
     wanted = parse_qs(scope["query_string"].decode("latin-1")).get("lang", [""])[0] or problems.language_of(languages)
     language: Language = "en" if wanted == "en" else "vi"
-    as_page = "text/html" in accept
+    form = rdf.accepted(accept, {"text/html": _PAGE, "application/json": _PLAIN}, _PLAIN)
     if scope["method"] not in ("GET", "HEAD"):
         failure = ADDRESS_METHOD(method=scope["method"], path=scope["path"], allowed="GET")
         return Reply(*problems.render(failure, transfer=None, accept_language=languages))
-    if not path:
-        return (
-            _page(_list_page(snapshot, language))
-            if as_page
-            else _json([_summary(each, base, links) for each in snapshot.contracts.values()])
-        )
-    reply = _catalogue(snapshot, path, base) or _of_contract(snapshot, path, (base, links), language, as_page)
+    reply = _catalogue(snapshot, path, (base, links), language, form) or _of_contract(
+        snapshot, path, (base, links), language, form
+    )
     if reply is not None:
         return reply
     failure = ADDRESS_UNKNOWN(method=scope["method"], path=scope["path"], catalogue=base + ROOT)
     return Reply(*problems.render(failure, transfer=None, accept_language=languages))
 
 
-def _catalogue(snapshot: Snapshot, path: str, base: str) -> Reply | None:
-    if path not in ("catalog.jsonld", "catalog.ttl"):
+def _catalogue(snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, form: str) -> Reply | None:
+    """The list of contracts in the form that is accepted, and the catalogue at its own addresses."""
+    base, links = bases
+    if not path and form == _PAGE:
+        return _page(_list_page(snapshot, language))
+    if not path and form == _PLAIN:
+        return _json([_summary(each, base, links) for each in snapshot.contracts.values()])
+    stated = _stated("catalog", path, form)
+    if stated is None:
         return None
-    named = [(contract, _publisher(snapshot, contract)) for _, contract in sorted(snapshot.contracts.items())]
-    centre = snapshot.centre()
-    publisher = dcat.Publisher("centre", _words("centre")) if centre is None else _as_publisher(centre)
-    return _rdf(tuple(named), publisher, base, path)
+    entries = tuple(
+        dcat.Entry(each, owners.publisher(snapshot, each)) for _, each in sorted(snapshot.contracts.items())
+    )
+    return _rdf(entries, owners.centre(snapshot), base, stated)
 
 
-def _publisher(snapshot: Snapshot, contract: CompiledContract) -> dcat.Publisher:
-    role, owner = contract.contract.owner_role, snapshot.owner(contract.contract)
-    return dcat.Publisher(role, Words(role, role)) if owner is None else _as_publisher(owner)
+def _stated(name: str, leaf: str, form: str) -> rdf.Form | None:
+    """The form of RDF that an address ends in, or that is accepted where it names none."""
+    wanted = form if not leaf else _FILES.get(leaf.removeprefix(name)) if leaf.startswith(f"{name}.") else None
+    return next((each for each in rdf.FORMS if each == wanted), None)
 
 
-def _as_publisher(agency: Agency) -> dcat.Publisher:
-    at = agency.contact
-    return dcat.Publisher(agency.code, agency.name, at.get("office", ""), at.get("phone", ""), at.get("email", ""))
-
-
-_Named = tuple[tuple[CompiledContract, dcat.Publisher], ...]
-
-
-def _rdf(named: _Named, publisher: dcat.Publisher | None, base: str, path: str) -> Reply:
-    as_turtle = path.endswith(".ttl")
-    media = "text/turtle; charset=utf-8" if as_turtle else "application/ld+json"
-    return Reply(200, {"content-type": media, **_SAFE}, _rdf_body(named, publisher, base, as_turtle))
+def _rdf(entries: tuple[dcat.Entry, ...], publisher: dcat.Publisher | None, base: str, form: rdf.Form) -> Reply:
+    headers = {"content-type": rdf.MEDIA[form], "vary": "accept, accept-language", **_SAFE}
+    return Reply(200, headers, _rdf_body(entries, publisher, base, form))
 
 
 @lru_cache(maxsize=512)
-def _rdf_body(named: _Named, publisher: dcat.Publisher | None, base: str, as_turtle: bool) -> bytes:
+def _rdf_body(entries: tuple[dcat.Entry, ...], publisher: dcat.Publisher | None, base: str, form: rdf.Form) -> bytes:
     """The catalogue of all contracts; without `publisher`, the entry of one."""
-    nodes = dcat.entry(*named[0], base) if publisher is None else dcat.catalogue(named, publisher, base)
-    return dcat.turtle(nodes) if as_turtle else dcat.json_ld(nodes)
+    nodes = dcat.alone(entries[0], base) if publisher is None else dcat.catalogue(entries, publisher, base)
+    return rdf.written(nodes, form)
 
 
-def _of_contract(
-    snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, as_page: bool
-) -> Reply | None:
+def _of_contract(snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, form: str) -> Reply | None:
     base, links = bases
     name, _, leaf = path.partition("/")
     version, _, leaf = leaf.partition("/")
     contract = snapshot.contract(f"{name}/{version}")
     if contract is None:
         return None
-    if leaf == "":
-        return _page(_contract_page(contract, language, base)) if as_page else _json(_summary(contract, base, links))
+    if leaf == "" and form == _PAGE:
+        return _page(_contract_page(contract, language, base))
+    if leaf == "" and form == _PLAIN:
+        return _json(_summary(contract, base, links))
     if leaf == "openapi.json":
         return Reply(200, {"content-type": _JSON, **_SAFE}, _openapi(contract, base))
     if leaf == "asyncapi.json" and contract.contract.fed:
@@ -137,8 +132,8 @@ def _of_contract(
         return Reply(200, {"content-type": "application/schema+json", **_SAFE}, schema_json(contract))
     if leaf == "samples":
         return Reply(200, {"content-type": _JSON, **_SAFE}, _samples(contract))
-    if leaf in ("dcat.jsonld", "dcat.ttl"):
-        return _rdf(((contract, _publisher(snapshot, contract)),), None, base, leaf)
+    if (stated := _stated("dcat", leaf, form)) is not None:
+        return _rdf((dcat.Entry(contract, owners.publisher(snapshot, contract)),), None, base, stated)
     return _foreign(contract, leaf.removeprefix("formats/"), base) if leaf.startswith("formats/") else None
 
 
@@ -277,7 +272,8 @@ def _list_page(snapshot: Snapshot, language: Language) -> str:
         f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>{title}</title>'
         f'<h1>{title}</h1><p><a href="?lang={other}">{its_name}</a></p><ul>{rows}</ul>'
-        f'<p>DCAT: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a></p></html>'
+        f'<p>DCAT-AP 3: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a> · '
+        f'<a href="{ROOT}/catalog.rdf">RDF/XML</a></p></html>'
     )
 
 

@@ -107,8 +107,7 @@ class Vitals:
                 snapshot = self.registry.snapshot
             except Failure:  # then nobody may read
                 return counts
-            read = [each for each in readers(connection, snapshot, self.clock()) if each.read_at is not None]
-            return replace(counts, readers=read)
+            return replace(counts, readers=readers(connection, snapshot, self.clock(), started=True))
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
         """Whether this process can work, and each check. A restored instance is not ready until it is confirmed."""

@@ -10,15 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.base.errors import Failure, Theirs
 from contracts.canonical.model import Pattern
 from contracts.wire import problems
-from contracts.wire.attachments import lift_json
 from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
+from contracts.wire.lifting import lift_json
 from gateway.doors import other_format
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
@@ -107,12 +107,16 @@ class RestDoor:
 
     # --- in -----------------------------------------------------------------------------------------------------------
 
-    def prove(self, received: Received, channel: Channel) -> http_signatures.Verified:
-        """Verifies token and signature, both of the channel's system."""
+    def prove(
+        self, received: Received, channel: Channel, stated: Mapping[str, bytes] | None = None
+    ) -> http_signatures.Verified:
+        """Verifies token and signature, both of the channel's system. `stated` are the digests of a body that was not
+        read yet: whoever reads it compares them.
+        """
         token = self._token(received, channel)
         if token.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=token.system, other_kind="token")
-        digests = None if received.large is None else received.large.digests
+        digests = stated if received.large is None else received.large.digests
         request = http_signatures.HttpRequest(
             received.method, received.target_uri, received.headers, received.body, digests
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from lxml import etree
@@ -20,8 +21,9 @@ from contracts.canonical.model import Contract, Pattern
 from contracts.errors import SOAP_NOT_UNDERSTOOD
 from contracts.wire import faults, mtom
 from contracts.wire import soap as wire
-from contracts.wire.attachments import File, Spool, lift_xml
+from contracts.wire.attachments import File, Spool
 from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
+from contracts.wire.lifting import lift_xml
 from gateway.doors import other_format
 from gateway.doors.errors import (
     BODY_MEDIA_TYPE,
@@ -68,7 +70,7 @@ class SoapDoor:
         addressed, root, spool = self._parsed(addressed)
         received, system = addressed.received, addressed.channel.system
         opened = self._opened(addressed.contract.contract, root)
-        whole = None if spool is None else spool.restore
+        whole = None if spool is None else partial(spool.restore, parsed=True)
         try:
             envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at, whole)
         except Theirs as failure:
@@ -79,6 +81,9 @@ class SoapDoor:
             ) from None
         if envelope.key.system != system.id:
             raise CHANNEL_MISMATCH(channel=system.id, other=envelope.key.system, other_kind="signature")
+        if spool is not None:
+            for element in envelope.body.iter("{*}*"):
+                element.text = spool.unlined(element.text) if element.text else element.text
         return Authenticated(
             addressed=addressed,
             key=envelope.key,
@@ -107,7 +112,7 @@ class SoapDoor:
         else:
             version = _version(media)
             if large is not None:
-                received = received._replace(body=self._lifted(large, lift_xml))
+                received = received._replace(body=self._lifted(large, partial(lift_xml, exact=True)))
             root = wire.parse_envelope(received.body, version)
         return addressed._replace(received=received), root, large.spool if large is not None else None
 

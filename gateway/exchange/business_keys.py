@@ -40,7 +40,8 @@ class BusinessKeys:
         operation, caller = requested.operation, requested.caller
         if operation.identity is None:
             return None
-        what = (requested.contract.contract, operation, decoded.message, Party(caller.agency, caller.id), self.hash_id)
+        party, at = Party(caller.agency, caller.id), requested.received.at
+        what = (requested.contract.contract, operation, decoded.message, party, self.hash_id, at)
         if operation.identity.items or len(requested.received.body) > _LONG:
             return await asyncio.to_thread(keys.claim, *what)
         return keys.claim(*what)

@@ -29,7 +29,7 @@ from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import PRIORITIES
 from gateway.errors import GATEWAY_FAULT
-from gateway.exchange import large_contents
+from gateway.exchange import large_contents, sources
 from gateway.exchange.business_keys import TRIES, BusinessKeys, KeysChanged
 from gateway.exchange.doors import Door, Reading
 from gateway.exchange.errors import (
@@ -38,10 +38,13 @@ from gateway.exchange.errors import (
     MESSAGE_OTHER_BODY,
     MESSAGE_REPLAYED,
     OPERATION_NEWER,
+    OUTCOME_UNWRITTEN,
     ROUTE_NONE,
     ROUTE_SUSPENDED,
 )
 from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
+from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
+from gateway.exchange.outcomes import Outcomes
 from gateway.exchange.placing import placed
 from gateway.exchange.queueing import Backlog, first_place
 from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, uses_of
@@ -75,7 +78,7 @@ from gateway.transfer.stages import (
     Requested,
 )
 from gateway.transfer.states import Event, State
-from gateway.transfer.transfer_records import canonical_answer, event, fed, receipt_of, row_of
+from gateway.transfer.transfer_records import canonical_answer, event, facts_of, fed, receipt_of, row_of
 from gateway.vault import attachments, binding
 from gateway.vault.classes import Parts
 from gateway.vault.vault import Vault
@@ -97,17 +100,23 @@ class Exchange:
     clock: Callable[[], float]
     provider_seconds: float
     admit: Callable[[], None] = lambda: None  # raises while new transfers must wait
+    opaque_hours: float = HOURS  # how long an opaque body waits for its document
     quotas: Quotas = field(init=False)
     refusals: RefusalLog = field(init=False)
     keys: BusinessKeys = field(init=False)
     repeats: Repeats = field(init=False)
     backlog: Backlog = field(init=False)
+    outcomes: Outcomes = field(init=False)
+    bodies: OpaqueBodies = field(init=False)
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
+        seconds = self.opaque_hours * 3600
+        self.bodies = OpaqueBodies(self.engine, self.vault, self.clock, self.quotas.exists, seconds)
         self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
         self.keys = BusinessKeys(self.engine, self.hash_id)
         self.backlog = Backlog(self.engine, self.clock)
+        self.outcomes = Outcomes(self.journal)
         self.repeats = Repeats(self.engine, self.vault, self.quotas, self.refusals, self.hash_id, self.clock)
 
     async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
@@ -129,7 +138,9 @@ class Exchange:
                 message = await reading.decode(authorised)
                 reading.end()
             large_contents.check(requested, message)
+            await sources.check(requested, message)
             decoded = Decoded(authorised, message)
+            decoded = decoded._replace(uses=await self.bodies.uses(decoded))
             while True:
                 try:
                     return await self._commit(decoded)
@@ -172,6 +183,7 @@ class Exchange:
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
+            uses=decoded.uses,
         )
         done = await self._write_new(decoded, write)
         if done is not None:
@@ -180,6 +192,8 @@ class Exchange:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
         keep = keep_of(requested)
         told = fed(requested.operation, row)
+        if told is not None:
+            told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now))
         transfer = OpenTransfer(
             row.id,
             self.process,
@@ -191,7 +205,12 @@ class Exchange:
             spool=spool,
             heavy=heavy,
         )
-        return await self._forward(Committed(decoded, provider, receiving, transfer))
+        try:
+            return await self._forward(Committed(decoded, provider, receiving, transfer))
+        except Failure as failure:
+            if failure.code != OUTCOME_UNWRITTEN.code:
+                raise
+            return Answered(requested, Receipt(row.id, intent=intent.leaf), failure=failure)
 
     def _provider(self, decoded: Decoded) -> System:
         requested = decoded.requested
@@ -249,6 +268,7 @@ class Exchange:
             feed=feed,
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
             keys=settled.rows,
+            uses=decoded.uses,
         )
         try:
             done = await self._write_new(decoded, write)
@@ -317,14 +337,13 @@ class Exchange:
             queue = self.forwarder.queue_row(transfer, failure, now)
             queue = queue._replace(priority=PRIORITIES[requested.operation.priority])
             note = entries.put_aside(transfer, failure, now, committed.contract)
-            await self._record(outcome.put_aside(transfer, queue, note))
+            await self.outcomes.record(transfer.id, outcome.put_aside(transfer, queue, note))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), queued=True)
         notes = entries.only_try(transfer, failure, now, committed.contract)
         sees = shown(committed.contract, requested.operation.name, committed.decoded.authorised.decision.views)
         if waits:
-            await self._record(
-                outcome.with_notes(outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure), notes)
-            )
+            unknown = outcome.unknown(transfer, Doubt(now, self.process, failure.code), failure)
+            await self.outcomes.record(transfer.id, outcome.with_notes(unknown, notes))
             return Answered(requested, Receipt(transfer.id, intent=transfer.intent), failure=told(failure, sees))
         event = Event.PROVIDER_REFUSED if refused else Event.PROVIDER_DOWN
         receipt = await self._end(
@@ -334,14 +353,8 @@ class Exchange:
 
     async def _end(self, transfer: OpenTransfer, how: Ending, notes: tuple[LogRow, ...] = ()) -> Receipt:
         write, receipt = await off_loop(transfer.heavy, outcome.end, transfer, how, self.vault)
-        await self._record(outcome.with_notes(write, notes))
+        await self.outcomes.record(transfer.id, outcome.with_notes(write, notes))
         return receipt
-
-    async def _record(self, write: Write) -> None:
-        written = await self.journal.commit(write)
-        if written.verdict is not Verdict.COMMITTED:
-            # The keeper took this process for dead and closed the transfer as in-doubt: that end counts.
-            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
 
     # --- repeats ------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from gateway.audit.search.table import cell
 
 ATTRIBUTES: Final = (
     *("sequence", "id", "type", "source", "time", "sequencedtime", "subject", "lgspagency", "lgspformat"),
+    *("lgspcompleteness", "lgspage", "lgspfailedrules", "lgspexpires", "lgspmasked"),
     *("lgspbundle", "lgspreplaces", "lgspprovider", "lgspfailure", "tombstone", "tombstonereason", "tombstonetime"),
 )
 MEDIA: Final[Mapping[str, str]] = {

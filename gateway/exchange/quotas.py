@@ -64,7 +64,7 @@ class Quotas:
         left = self.without_full(query, authorised.decision)
         if left is not None:
             return authorised._replace(decision=left)
-        if not await asyncio.to_thread(self._exists, authorised.requested):
+        if not await asyncio.to_thread(self.exists, authorised.requested):
             raise refused(query)
         return authorised
 
@@ -109,7 +109,7 @@ class Quotas:
             return Authorised(requested, left), ()
         return Authorised(requested, decision), uses_of(decision, query.agency, now)
 
-    def _exists(self, requested: Requested) -> bool:
+    def exists(self, requested: Requested) -> bool:
         """Whether a transfer of this message exists."""
         table = tables.transfer.c
         message = (

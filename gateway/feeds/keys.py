@@ -8,7 +8,8 @@ The rules:
 2. Other content under a known key corrects the earlier message where the contract says so. Otherwise it is refused.
 3. A correction, recall or response names earlier messages. Each of them must be known here, be of the same agency, and
    be named as it was sent. A recalled message is corrected no more.
-4. A reference to a message that this gateway never had is refused: readers of the feed cannot know it either.
+4. Content that holds no longer when it is taken in is not what stands. Later the keeper ends it (`expiry`).
+5. A reference to a message that this gateway never had is refused: readers of the feed cannot know it either.
 
 Invariant: `settle` decides by rows that were read. The journal writes its rows only while they are unchanged, so that
   of two doors at once one wins and the other decides again.
@@ -24,6 +25,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import Finding
 from contracts.canonical.model import Contract, Identity, Kind, Operation
+from contracts.compiled.event_facts import expires
 from contracts.compiled.identity import key_from, keys_of, kind_of, references_of
 from gateway.feeds.errors import MESSAGE_KEY_TAKEN, MESSAGE_REFERENCE
 from gateway.journal.schema import tables
@@ -31,6 +33,7 @@ from gateway.journal.write import KeyRow
 from gateway.transfer.key_seals import HashId, sealed
 
 LIVE, SUPERSEDED, RECALLED, NOTICE = "live", "superseded", "recalled", "notice"
+ENDED: Final = "expired"  # the time came until which the content holds
 _MOST: Final = 20  # findings
 _PAGE: Final = 500
 
@@ -60,6 +63,7 @@ class Claim(NamedTuple):
     refers: str | None
     references: tuple[tuple[str, str], ...] | None
     hash_id: HashId
+    state: str = LIVE  # of its content
 
     @property
     def keys(self) -> list[str]:
@@ -83,9 +87,16 @@ class Settled(NamedTuple):
 
 
 def claim(
-    contract: Contract, operation: Operation, message: Mapping[str, Any], party: Party, hash_id: HashId
+    contract: Contract,
+    operation: Operation,
+    message: Mapping[str, Any],
+    party: Party,
+    hash_id: HashId,
+    at: float = 0.0,
 ) -> Claim | None:
-    """None if the contract declares no identity for this operation. MESSAGE_KEY_TAKEN if two items share a key."""
+    """None if the contract declares no identity for this operation. MESSAGE_KEY_TAKEN if two items share a key. `at`:
+    when it is taken in, in Unix seconds.
+    """
     identity = operation.identity
     if identity is None:
         return None
@@ -112,7 +123,9 @@ def claim(
         if named
         else None
     )
-    return Claim(contract.name, identity, kind, party, tuple(own.values()), refers, references, hash_id)
+    until = expires(operation, message)
+    state = LIVE if until is None or until > at else ENDED
+    return Claim(contract.name, identity, kind, party, tuple(own.values()), refers, references, hash_id, state)
 
 
 def key_of_query(contract: Contract, operation: Operation, message: Mapping[str, Any], hash_id: HashId) -> str:
@@ -199,7 +212,7 @@ def _referred(claim: Claim, known: Mapping[str, KeyRow], transfer: str) -> Itera
             got, expected = "the earlier message named in another way", ",".join(claim.identity.reference)
         elif row.state == RECALLED and claim.kind is Kind.CORRECTED:
             got, expected = "a message that was recalled", "a message that was not recalled"
-        elif claim.kind is not Kind.RESPONDED and row.state in (LIVE, SUPERSEDED):
+        elif claim.kind is not Kind.RESPONDED and row.state in (LIVE, SUPERSEDED, ENDED):
             state = RECALLED if claim.kind is Kind.RECALLED else SUPERSEDED
             step = row._replace(state=state, changed=transfer, previous=row.changed)
             rows.append(sealed(step, claim.hash_id))
@@ -215,7 +228,7 @@ def _unknown(findings: Sequence[Finding]) -> Exception:
 
 
 def _row(claim: Claim, own: Own, transfer: str, before: KeyRow | None) -> KeyRow:
-    state = LIVE
+    state = claim.state
     if claim.kind in (Kind.RECALLED, Kind.RESPONDED):
         state = NOTICE if claim.refers is not None else RECALLED
     row = KeyRow(

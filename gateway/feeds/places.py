@@ -10,12 +10,12 @@ Theory of operation
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from contracts.base.errors import Finding, Theirs
+from contracts.base.times import moment as moment
 from gateway.feeds import cursor as cursors
 from gateway.feeds.errors import FEED_BAD_CURSOR, FEED_OTHER_LOG, FEED_RESTORED
 from gateway.journal import epochs, feed_log
@@ -40,15 +40,6 @@ class Bounds(NamedTuple):
 
 
 ALWAYS: Final = Times()
-
-
-def moment(text: str) -> float | None:
-    """A time with its zone (RFC 3339) in Unix seconds; None for anything else."""
-    try:
-        read = datetime.fromisoformat(text)
-        return None if read.tzinfo is None else read.astimezone(UTC).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def head(connection: Connection, contract: str) -> int:

@@ -19,12 +19,13 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
+from contracts.compiled.event_facts import UNKNOWN
 from contracts.wire.jsontext import read_json
 from gateway.feeds import places
 from gateway.feeds.places import ALWAYS, Times
@@ -32,15 +33,29 @@ from gateway.feeds.sessions import Span
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
-from gateway.transfer.transfer_records import ENDS, end_of
+from gateway.transfer.transfer_records import ENDS, EXPIRED, NOT_READ, ending_of, expired_event
 from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
 MOST: Final = 1000
 HANDLED: Final = ENDS[State.ANSWERED.value]
-_END_MARKS: Final = tuple(f':{end}"' for end in ENDS.values())
+_END_MARKS: Final = tuple(f':{end}"' for end in (*ENDS.values(), EXPIRED))
 _logger: Final = logging.getLogger("lgsp.feeds")
-COLUMNS: Final = tuple(tables.feed_event.c[name] for name in ("offset", "transfer", "event", "body_ref", "sequenced"))
+_event: Final = tables.feed_event.c
+COLUMNS: Final = (_event.offset, _event.transfer, _event.event, _event.body_ref, _event.sequenced)
+# Made once: to make a statement anew costs more than to run it.
+_AFTER: Final = (
+    select(*COLUMNS)
+    .where(_event.contract == bindparam("contract"), _event.offset > bindparam("low"))
+    .order_by(_event.offset)
+    .limit(bindparam("limit"))
+)
+_BETWEEN: Final = _AFTER.where(_event.offset <= bindparam("high"))
+# What older events do not tell: a reader gets "unknown", never a false value.
+_LAST_TOLD: Final = "lgspfailedrules"
+NOT_TOLD: Final = NOT_READ | {_LAST_TOLD: UNKNOWN}
+_TOLD: Final = f',"{_LAST_TOLD}":'
+_NOT_TOLD: Final = f",{json.dumps(NOT_TOLD, separators=(',', ':'))[1:-1]}"
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 CloudEvent = dict[str, Any]
 
@@ -71,42 +86,45 @@ class RawPage:
     offsets: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FeedRow:
+class FeedRow(NamedTuple):
     offset: int
     transfer: str
     event: str
     body_ref: str
     sequenced: float
-    end: str | None  # how the dispatched message ended that it tells of
+    end: str | None  # how the dispatched message ended that it tells of, or that the content of a message expired
+    about: str  # the transfer whose content it tells of: another one only if that content expired
 
     @classmethod
     def of(cls, row: Any) -> FeedRow:
         """A row of `COLUMNS`."""
-        return cls(row.offset, row.transfer, row.event, row.body_ref, row.sequenced, _end(row.event))
+        offset, transfer, event, body_ref, sequenced = row
+        end = _end(event)
+        about = transfer if end != EXPIRED else str(json.loads(event).get("lgspreplaces"))
+        return cls(offset, transfer, event, body_ref, sequenced, end, about)
+
+    @property
+    def plain(self) -> bool:
+        """Whether its data are one message, whose body is sealed with the event that it was handed in by."""
+        return self.end is None or self.end == EXPIRED
 
     @property
     def body(self) -> str:
         """The id of its body, independent of the row's reference."""
-        return f"{self.transfer}/canonical"
+        return f"{self.about}/canonical"
 
     @property
     def parts(self) -> Mapping[str, str]:
         """The ids of the bodies of its data, by their name there; of a submission there is one without a name."""
-        if self.end is None:
+        if self.plain:
             return {"": self.body}
         request = {"request": self.body}
         return request | {"answer": f"{self.transfer}/answer"} if self.end == HANDLED else request
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The ids of all bodies that this event needs."""
-        return (self.body,) if self.end is None else (*self.parts.values(), self.sealed)
-
-    @property
-    def sealed(self) -> str:
-        """The id of the body that is sealed with this event."""
-        return self.body if self.end is None else f"{self.transfer}/{binding.EVENT_PART}"
+        """The ids of all bodies that this event needs; the last is that which is sealed with it."""
+        return (self.body,) if self.plain else (*self.parts.values(), f"{self.transfer}/{binding.EVENT_PART}")
 
 
 def read(
@@ -144,6 +162,8 @@ def events_of(
         )
         event["sequence"] = f"{row.offset:020d}"
         event["sequencedtime"] = rfc3339(row.sequenced)
+        if _LAST_TOLD not in event and row.offset not in bodies.tampered:
+            event |= NOT_TOLD
         if body is None:
             event.update(bodies.tombstone(row))
         else:
@@ -161,12 +181,14 @@ def read_raw(
     events: list[bytes] = []
     for row in rows:
         body = bodies.plain[row.offset]
-        head = (
-            (row.event if body is not None or row.offset not in bodies.tampered else _bare(row)).rstrip()[:-1].encode()
-        )
-        tail = f',"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'.encode()
-        end = json.dumps(bodies.tombstone(row)).encode()[1:] if body is None else b'"data":' + body + b"}"
-        events.append(head + tail + end)
+        tampered = row.offset in bodies.tampered
+        text = (row.event if body is not None or not tampered else _bare(row)).rstrip()[:-1]
+        told = "" if _TOLD in text or tampered else _NOT_TOLD
+        head = f'{text}{told},"sequence":"{row.offset:020d}","sequencedtime":"{rfc3339(row.sequenced)}",'
+        if body is not None:
+            events.append(b'%b"data":%b}' % (head.encode(), body))
+        else:
+            events.append(head.encode() + json.dumps(bodies.tombstone(row)).encode()[1:])
     span = _span(connection, rows, bodies.tampered)
     return RawPage(tuple(events), next, more, span, complete, tuple(row.offset for row in rows))
 
@@ -200,19 +222,24 @@ class _Bodies:
 
 
 def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vault: Vault) -> _Bodies:
-    ids = {row.offset: row.ids for row in rows}
-    opened = vault.open_many(connection, [*{id for each in ids.values() for id in each}])
+    ids = [row.ids for row in rows]
+    opened = vault.open_many(connection, [*{id for each in ids for id in each}])
     plain: dict[int, bytes | None] = {}
     tampered: list[int] = []
-    for row in rows:
-        plain[row.offset] = _data(row, opened)
-        sealed = opened.get(row.sealed)
+    handed_in = _handed_in(connection, contract, [row.about for row in rows if row.end == EXPIRED])
+    for row, own in zip(rows, ids, strict=True):
+        bodies = [opened.get(id) for id in own]
+        plain[row.offset] = _data(row, bodies)
+        sealed = bodies[-1]
         bound = sealed.binding if isinstance(sealed, Opened) else None
         if (
-            row.body_ref != row.body
-            or any(isinstance(opened.get(id), Ours) for id in ids[row.offset])
+            row.body_ref != f"{row.transfer}/canonical"
+            or plain[row.offset] is None
+            and any(isinstance(each, Ours) for each in bodies)
             or bound is not None
-            and bound != binding.of_event(contract, row.event)
+            and bound != binding.of_event(contract, handed_in.get(row.about, row.event))
+            or row.end == EXPIRED
+            and not _expired(row, handed_in.get(row.about))
         ):
             plain[row.offset] = None
             tampered.append(row.offset)
@@ -222,22 +249,33 @@ def _bodies(connection: Connection, contract: str, rows: Sequence[FeedRow], vaul
                 row.offset,
                 row.transfer,
             )
-    gone = [id for row in rows if plain[row.offset] is None and row.offset not in tampered for id in ids[row.offset]]
+    gone = [id for row in rows if plain[row.offset] is None and row.offset not in tampered for id in row.ids]
     return _Bodies(plain, vault.ended(connection, gone) if gone else {}, tuple(tampered))
 
 
-def _data(row: FeedRow, opened: Mapping[str, Opened | Ours | None]) -> bytes | None:
-    """The event's data as JSON text; None if one of its bodies is gone."""
-    if row.end is None:
-        body = opened.get(row.body)
-        return body.plain if isinstance(body, Opened) else None
-    texts = {}
-    for name, id in {**row.parts, "": row.sealed}.items():
-        body = opened.get(id)
-        if not isinstance(body, Opened):
-            return None
-        texts[name] = body.plain
-    return b"{" + b",".join(f'"{name}":'.encode() + text for name, text in texts.items() if name) + b"}"
+def _handed_in(connection: Connection, contract: str, transfers: Sequence[str]) -> Mapping[str, str]:
+    """The events that these transfers were handed in by."""
+    if not transfers:
+        return {}
+    table = tables.feed_event.c
+    query = select(table.transfer, table.event).where(table.contract == contract, table.transfer.in_(transfers))
+    return {row.transfer: row.event for row in connection.execute(query)}
+
+
+def _expired(row: FeedRow, handed_in: str | None) -> bool:
+    """Whether an event of expiry is the one that follows from the event by which its content was handed in."""
+    return handed_in is not None and (row.transfer, row.event) == expired_event(json.loads(handed_in))
+
+
+def _data(row: FeedRow, bodies: Sequence[Opened | Ours | None]) -> bytes | None:
+    """The event's data as JSON text; None if one of its bodies is gone. `bodies`: those of `row.ids`."""
+    texts = [each.plain for each in bodies if isinstance(each, Opened)]
+    if len(texts) < len(bodies):
+        return None
+    if row.plain:
+        return texts[0]
+    parts = [f'"{name}":'.encode() + text for name, text in zip(row.parts, texts, strict=False)]
+    return b"{" + b",".join(parts) + b"}"
 
 
 def _bare(row: FeedRow) -> str:
@@ -252,11 +290,11 @@ def _rows(
     """The rows, the next cursor, whether there are more, and whether the range is complete."""
     low, high, complete = places.bounds(connection, contract, after, times)
     limit = max(1, min(limit, MOST))
-    table = tables.feed_event.c
-    query = (
-        select(*COLUMNS).where(table.contract == contract, table.offset > low).order_by(table.offset).limit(limit + 1)
-    )
-    events = connection.execute(query if high is None else query.where(table.offset <= high)).all()
+    bounds = {"contract": contract, "low": low, "limit": limit + 1}
+    if high is None:
+        events = connection.execute(_AFTER, bounds).all()
+    else:
+        events = connection.execute(_BETWEEN, bounds | {"high": high}).all()
     if low and (not events or events[0][0] != low + 1):
         places.check(connection, contract, low)
     rows = [FeedRow.of(row) for row in events[:limit]]
@@ -279,5 +317,5 @@ def _end(event: str) -> str | None:
     # In the same way: most events need not be parsed.
     for mark in _END_MARKS:
         if mark in event:
-            return end_of(str(json.loads(event).get("type")))
+            return ending_of(str(json.loads(event).get("type")))
     return None

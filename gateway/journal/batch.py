@@ -22,6 +22,7 @@ from typing import Final
 from gateway.journal.readback import Promised
 from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Statements
 from gateway.journal.write import (
+    BodyUse,
     FeedRow,
     KeyRow,
     LogRow,
@@ -48,6 +49,7 @@ _VAULT: Final = VaultRow._fields
 _FEED: Final = FeedRow._fields
 _QUEUE: Final = QueueRow._fields
 _KEY: Final = KeyRow._fields
+_USE: Final = BodyUse._fields
 assert TransferRow._fields == TRANSFER_COLUMNS
 
 
@@ -81,9 +83,11 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
     vault: list[VaultRow] = []
     feed: list[FeedRow] = []
     queue: list[QueueRow] = []
+    uses: list[BodyUse] = []
     for unit, result in zip(units, results, strict=True):
         if result is COMMITTED:
             log += unit.log
+            uses += unit.uses
             vault += unit.vault
             if unit.feed is not None:
                 feed.append(unit.feed)
@@ -98,6 +102,8 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
     if feed:
         sql.insert(cursor, "feed_pending", _FEED, feed)
         promised.feed.update({row.transfer: row for row in feed})
+    if uses:
+        sql.insert(cursor, "opaque_use", _USE, uses)
     if queue:
         sql.insert(cursor, "queue", _QUEUE, queue, QUEUE_TAIL)
         promised.queue.update({row.transfer: row for row in queue})

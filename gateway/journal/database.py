@@ -228,8 +228,10 @@ def _on_connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _on_begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(_IMMEDIATE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if connection.get_execution_options().get(_IMMEDIATE, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # takes no lock, so there is no failure to translate: past SQLAlchemy, which costs more than a small read
+        connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
 
 
 def _on_connect_reading_postgresql(connection: Any, _record: object) -> None:

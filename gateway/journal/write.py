@@ -136,6 +136,13 @@ class QuotaUse(NamedTuple):
     limit: int
 
 
+class BodyUse(NamedTuple):
+    """A new transfer refers to an opaque body."""
+
+    body: str
+    transfer: str
+
+
 class Write(NamedTuple):
     """One unit. At most one of `transfer` (a new one) and `change` (of an existing one) is set."""
 
@@ -148,6 +155,7 @@ class Write(NamedTuple):
     queue: QueueRow | None = None
     quota: tuple[QuotaUse, ...] = ()  # all of them count, or none
     keys: tuple[KeyRow, ...] = ()  # different ones; all of them are written, or nothing
+    uses: tuple[BodyUse, ...] = ()  # different ones
 
 
 class Verdict(StrEnum):

@@ -6,10 +6,10 @@ Theory of operation:
 2. Written rows are read back before COMMIT (`gateway.journal.readback`). After the synced commit all futures of the
    batch are resolved by one call into the event loop. *Acknowledged* means on disk.
 3. A unit is refused alone (`gateway.journal.batch`). A failure of the database refuses the batch; the writer continues
-   with a new connection.
+   with a new connection. A connection that broke before COMMIT left nothing: the batch is written again.
 4. If the connection breaks during COMMIT, the journal asks the database afterwards whether the transaction was
-   committed. If it was, although its callers got an error, this process declares itself fenced: it must end, and the
-   keeper recovers what it left open.
+   committed. If not, the batch is written again. If nobody can tell, its callers get an error. If it was committed all
+   the same, this process declares itself fenced: it must end, and the keeper recovers what it left open.
 5. The thread also beats the row of this process, so that a process which cannot write does not count as alive.
 """
 
@@ -163,14 +163,21 @@ class Journal:
             try:
                 return self._transaction(units, careful=careful)
             except Exception as error:
+                connected = self._cursor is not None
                 self._rollback()
                 if isinstance(error, _Unsure):
-                    return self._after_lost_commit(units, error)
+                    committed = self._was_lost_committed()
+                    if committed:
+                        return error.results
+                    if committed is None or attempt == 3:
+                        return self._unavailable(units, error)
+                    continue
                 if isinstance(error, Altered):
                     return self._altered(units, error)
                 if not careful and (isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error)):
                     return self._write(units, careful=True)
-                if attempt == 3 or not self._sql.worth_repeating(error):
+                again = self._sql.worth_repeating(error) or connected and self._sql.connection_lost(error)
+                if attempt == 3 or not again:
                     return self._unavailable(units, error)
         raise AssertionError("the third attempt ends it")
 
@@ -203,22 +210,22 @@ class Journal:
             return results
 
     # --- when something failed ----------------------------------------------------------------------------------------
-    def _after_lost_commit(self, units: Sequence[Write], error: _Unsure) -> _Results:
-        """Asks the database whether the transaction was committed, as the answer to COMMIT is missing."""
+    def _was_lost_committed(self) -> bool | None:
+        """Asks the database whether the transaction was committed whose answer to COMMIT is missing. None: nobody can
+        tell yet.
+        """
         xact = self._xact
         assert xact is not None
         deadline = time.monotonic() + _RECONNECT_SECONDS
         self._disconnect()
         while time.monotonic() < deadline:
             try:
-                committed = self._was_committed(self._cursor or self._connect(), xact)
+                return self._was_committed(self._cursor or self._connect(), xact)
             except Exception:
                 self._disconnect()
                 time.sleep(0.1)
-                continue
-            return error.results if committed else self._unavailable(units, error)
         self._unconfirmed.append(xact)
-        return self._unavailable(units, error)
+        return None
 
     def _settle_unconfirmed(self, cursor: Cursor) -> None:
         """Fences this process if a transaction was committed although its callers got an error."""

@@ -46,11 +46,12 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)
-    desk = desk_transport.behind(build_desk(services), desk_transport.Edge.of(settings))
+    pages = build_desk(services)
+    desk = desk_transport.behind(pages, desk_transport.Edge.of(settings))
     served = {"desk": desk, "metrics": build_metrics(services)}
     contexts = {"desk": desk_transport.context(settings), "metrics": None}
     servers = {
-        name: make_server(served[name], context=contexts[name], drain_seconds=0.0, on_drain=lambda: None)
+        name: make_server(served[name], context=contexts[name], drain_seconds=0.0, on_drain=pages.drain)
         for name in inherited.sockets
     }
 

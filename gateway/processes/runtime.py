@@ -67,6 +67,7 @@ class Runtime:
             hash_id=partial(keyed, self.keyring.hash_key()),
             clock=time.time,
             provider_seconds=self.settings.provider_seconds,
+            opaque_hours=self.settings.opaque_body_hours,
             admit=admission_check(self.settings, time.time),
         )
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.journal.database import writing
+from gateway.journal.schema.push_tables import push_subscription
 from gateway.keys.keyring import Keyring
 from gateway.push import keys, store
 from gateway.push.records import Cause, HashId, State, Subscription
@@ -19,6 +20,7 @@ from gateway.settings import Settings
 from security.transparency.entry import keyed
 
 ACTS: Final = ("pause", "resume", "end")
+MOST_WAITING: Final = 1000  # events that a first look counts
 
 
 class Seen(NamedTuple):
@@ -77,6 +79,14 @@ def hashing_if_readable(settings: Settings) -> HashId | None:
 def every(connection: Connection, hash_id: HashId | None, now: float, limit: int = 200) -> list[Seen]:
     """Those that have not ended first. The connection must show one moment."""
     return [_seen(connection, each, hash_id, now) for each in store.of_system(connection, None, limit)]
+
+
+def paused(connection: Connection, now: float, limit: int) -> list[Seen]:
+    """The newest that are paused, with what waits, up to MOST_WAITING. Whether a row was altered is not looked at."""
+    row = push_subscription.c
+    query = select(push_subscription).where(row.state == State.PAUSED).order_by(row.changed.desc()).limit(limit)
+    found = [Subscription.of(each) for each in connection.execute(query)]
+    return [Seen(each, store.waiting(connection, each, MOST_WAITING), None, now) for each in found]
 
 
 def one(connection: Connection, id: str, hash_id: HashId | None, now: float) -> tuple[Seen, list[Attempt]]:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine
 
@@ -39,6 +40,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.write import LogRow, Verdict, Write
 from gateway.journal.writer import Journal
+from gateway.notices import store as notices
 from gateway.push import keys, store
 from gateway.push.batches import ONE, Allowed, Batch, Reading, allowed
 from gateway.push.errors import PUSH_CHALLENGE, SUBSCRIPTION_ALTERED
@@ -82,6 +84,7 @@ class Pusher:
     key: SigningKey
     clock: Callable[[], float]
     dead_seconds: float
+    mails: bool = False  # whether the contact is told by mail that it was paused
     limits: Limits = Limits()
     rng: Random = field(default_factory=Random)
     quotas: Quotas = field(init=False)
@@ -248,7 +251,9 @@ class Pusher:
             if outcome.gone:
                 store.end(connection, stands, By("gateway", now, Cause.RECEIVER), self.hash_id)
             elif again is None:
-                store.pause(connection, stands, By("gateway", now, Cause.DEAD), self.hash_id)
+                paused = store.pause(connection, stands, By("gateway", now, Cause.DEAD), self.hash_id)
+                if self.mails:
+                    _tell_contact(connection, paused, since, attempt)
 
         await self._written(lease, record)
         if again is None:
@@ -326,6 +331,19 @@ class Pusher:
                 await self.journal.commit(Write(log=log))
         except Exception:  # the entries that opened them stand, with their range as the upper bound
             _logger.exception("the end of %d readings could not be logged", len(log))
+
+
+def _tell_contact(connection: Connection, paused: Subscription, since: float, attempt: Attempt) -> None:
+    waiting = store.waiting(connection, paused).events
+    facts = {
+        "subscription": paused.id,
+        "feed": paused.contract,
+        "host": urlsplit(paused.url).hostname,
+        "since": rfc3339(since),
+        "waiting": waiting if waiting < store.COUNTED else f"≥ {waiting}",
+        "failure": attempt.failure,
+    }
+    notices.put(connection, "push-paused", paused.id, paused.system, facts, attempt.at)
 
 
 def _read(reader: Reader, facts: Mapping[str, Any], now: float) -> LogRow:

@@ -59,7 +59,7 @@ class By(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """Events after the position, up to COUNTED; when the oldest was sequenced."""
+    """Events after the position, as far as they were counted; when the oldest was sequenced."""
 
     events: int
     oldest: float | None
@@ -118,9 +118,9 @@ def due(connection: Connection, now: float, limit: int) -> list[tuple[str, bool]
     return [(row.id, row.tries > 0) for row in connection.execute(query)]
 
 
-def waiting(connection: Connection, subscription: Subscription) -> Waiting:
+def waiting(connection: Connection, subscription: Subscription, most: int = COUNTED) -> Waiting:
     after = (_event.contract == subscription.contract, _event.offset > subscription.position)
-    counted = select(_event.offset).where(*after).limit(COUNTED).subquery()
+    counted = select(_event.offset).where(*after).limit(most).subquery()
     oldest = connection.scalar(select(_event.sequenced).where(*after).order_by(_event.offset).limit(1))
     return Waiting(connection.scalar(select(func.count()).select_from(counted)) or 0, oldest)
 

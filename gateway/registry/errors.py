@@ -44,6 +44,8 @@ REGISTRY_UNKNOWN = _errors.theirs("registry.unknown", 404)
 REVIEW_OTHER = _errors.theirs("review.other", 409)
 ROUTE_MASK_UNSHOWN = _errors.ours("route.mask-unshown", 503)
 ROUTE_NOT_GRANTED = _errors.ours("route.not-granted", 503)
+SOURCE_OTHER = _errors.policy("source.other", 403)
+SOURCE_TAKEN = _errors.theirs("source.taken", 409)
 
 words = WordsFile(__file__)
 

@@ -41,6 +41,17 @@ class Agency:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What a system is the one source of: the messages of an operation that have one of its values at each path of
+    `when`. A value that ends in `*` stands for all that begin so. An empty `when` is every message.
+    """
+
+    contract: str
+    operation: str
+    when: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """A component system. `active` is false if it or its agency is suspended; `endpoint` is None if it receives no
     calls."""
@@ -58,6 +69,7 @@ class System:
     )  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
     contact: Mapping[str, str] = field(default_factory=dict)  # if it differs from the agency's
     callback: str | None = None  # https address that is told when an asynchronous transfer has ended
+    sources: tuple[Source, ...] = ()  # the data sets, or parts of them, that come from it alone
 
     @property
     def name(self) -> str:

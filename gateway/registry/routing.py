@@ -34,39 +34,40 @@ class RouteTable:
         for position, route in enumerate(routes):
             if len(route.when) == 1:
                 ((path, values),) = route.when.items()
-                known = self._by_value.setdefault(_path(path), {})
+                known = self._by_value.setdefault(path_of(path), {})
                 for value in values:
                     known.setdefault(value, position)
             elif route.when:
                 self._others.append(
-                    (position, tuple((_path(path), frozenset(values)) for path, values in route.when.items()))
+                    (position, tuple((path_of(path), frozenset(values)) for path, values in route.when.items()))
                 )
 
     def find(self, message: Mapping[str, Any]) -> str | None:
         best = len(self.systems)
         for path, known in self._by_value.items():
-            for value in _values(message, path):
+            for value in values_at(message, path):
                 best = min(best, known.get(value, best))
         for position, conditions in self._others:
             if position > best:
                 break
-            if all(any(value in wanted for value in _values(message, path)) for path, wanted in conditions):
+            if all(any(value in wanted for value in values_at(message, path)) for path, wanted in conditions):
                 best = position
         return self.systems[best] if best < len(self.systems) else self._fallback
 
 
-def _path(text: str) -> Path:
+def path_of(text: str) -> Path:
     """`info[].area[].code` -> ("info", "area", "code"): lists are iterated wherever they occur."""
     return tuple(step.removesuffix("[]") for step in text.split("."))
 
 
-def _values(value: Any, path: Path) -> Iterator[str]:
+def values_at(value: Any, path: Path) -> Iterator[str]:
+    """The texts at a path of a message."""
     if isinstance(value, list):
         for item in value:
-            yield from _values(item, path)
+            yield from values_at(item, path)
     elif path:
         if isinstance(value, Mapping) and path[0] in value:
-            yield from _values(value[path[0]], path[1:])
+            yield from values_at(value[path[0]], path[1:])
     elif isinstance(value, bool):
         yield "true" if value else "false"
     elif value is not None and not isinstance(value, Mapping):

@@ -8,33 +8,32 @@ Invariant: the cost of a look-up does not grow with the number of agencies, cont
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, select
 
-from adapters.model import Endpoint
 from contracts.base.errors import Policy
 from contracts.base.words import Words
 from contracts.canonical.model import Contract, Operation
 from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
 from contracts.compiled.pinned import PinnedCodec, pinned
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import CALLBACK, PROPOSED
+from gateway.registry import sources
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.parts.grants import judged
-from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, System
+from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, Source, System
 from gateway.registry.restore_lock import held_until
 from gateway.registry.routing import FEED, RouteTable, tables_of
+from gateway.registry.rows import agency_of, system_of
 from gateway.registry.seals.revisions import revision
+from gateway.registry.sources import SourceTable
 from gateway.registry.standing import Readiness, key_of, readiness, standing, standings
-from gateway.registry.store import drop_of
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
 from security.errors import SIGNATURE_KEY_REVOKED
@@ -67,6 +66,7 @@ class Snapshot:
     notices: Mapping[tuple[str, str], Notice]  # of suspended objects, by kind and id
     _grants: Mapping[str, AgencyGrants]  # by agency, with those of its roles
     _routes: Mapping[tuple[str, str], RouteTable]
+    _sources: Mapping[tuple[str, str], SourceTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
@@ -215,6 +215,18 @@ class Snapshot:
         table = self._routes.get((contract, operation))
         return table is not None and FEED in table.systems
 
+    def other_source(
+        self, contract: str, operation: str, system: System, message: Mapping[str, Any]
+    ) -> tuple[System, Source] | None:
+        """The system that is declared the source of the message, or of a part of it, and is not this one."""
+        table = self._sources.get((contract, operation))
+        found = None if table is None else table.others(system.id, message)
+        return None if found is None else (self.systems[found[0]], found[1])
+
+    def has_sources(self, contract: str, operation: str) -> bool:
+        """Whether a system is declared the source of some messages of the operation."""
+        return (contract, operation) in self._sources
+
     def provider(self, contract: str, operation: str, message: Mapping[str, Any]) -> System | None:
         name = self.route(contract, operation, message)
         return None if name is None else self.systems.get(name)
@@ -231,7 +243,7 @@ def _signing(key: Key | None) -> VerifyKey | None:
 def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Snapshot:
     """Read the registry within this transaction."""
     number = revision(connection)
-    agencies = {row["code"]: _agency(row) for row in _rows(connection, tables.agency)}
+    agencies = {row["code"]: agency_of(row) for row in _rows(connection, tables.agency)}
     known_keys = before.keys if before else {}
     authorities, statuses = outside(connection), standings(connection)
     keys = {
@@ -246,7 +258,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         if key.encrypt is not None and key.state == ACTIVE:
             encrypt[key.system] = (*encrypt.get(key.system, ()), key.encrypt)
     systems = {
-        row["id"]: _system(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ()))
+        row["id"]: system_of(row, agencies, own.get(row["id"], []), encrypt.get(row["id"], ()))
         for row in _rows(connection, tables.system)
     }
     known_officers = officers(connection)
@@ -283,6 +295,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         notices=notices(connection),
         _grants=_grants(connection, agencies, known_officers, in_force),
         _routes=tables_of(connection),
+        _sources=sources.tables_of(systems.values()),
         _rest=rest,
         _methods=methods,
         _ids=frozenset(contract.contract.id for contract in in_force.values()),
@@ -317,52 +330,6 @@ def _pinned(
 
 def _rows(connection: Connection, table: Any) -> list[Mapping[str, Any]]:
     return [cast(Mapping[str, Any], row) for row in connection.execute(select(table)).mappings()]
-
-
-def _agency(row: Mapping[str, Any]) -> Agency:
-    return Agency(
-        code=row["code"],
-        name=Words(row["name_vi"], row["name_en"]),
-        level=row["level"],
-        roles=tuple(json.loads(row["roles"])),
-        contact=json.loads(row["contact"]),
-        state=row["state"],
-    )
-
-
-def _system(
-    row: Mapping[str, Any], agencies: Mapping[str, Agency], keys: list[VerifyKey], encrypt: tuple[EncryptKey, ...]
-) -> System:
-    # Nobody signed the address of a proposed system: it is not called, and its folder is not opened.
-    text = row["endpoint"] if row["state"] != PROPOSED else None
-    endpoint, drop, at = None, drop_of(text), json.loads(text or "{}")
-    callback = at.pop(CALLBACK, None)
-    if at and drop is None:
-        by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
-        kind, url = at.pop("kind"), at.pop("url")
-        endpoint = Endpoint(
-            system=row["id"],
-            kind=kind,
-            url=url,
-            keys_by_id=by_id,
-            keys_by_thumbprint=by_thumbprint,
-            encrypt_keys=encrypt,
-            options=at,
-        )
-    agency = agencies.get(row["agency"])
-    return System(
-        id=row["id"],
-        agency=row["agency"],
-        title=Words(row["title_vi"], row["title_en"]),
-        formats=json.loads(row["formats"]),
-        endpoint=endpoint,
-        state=row["state"],
-        active=row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
-        drop=drop,
-        versions=json.loads(row["versions"] or "{}"),
-        contact=json.loads(row["contact"] or "{}"),
-        callback=callback,
-    )
 
 
 def _grants(

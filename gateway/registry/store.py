@@ -22,8 +22,10 @@ from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
+from gateway.registry import sources
 from gateway.registry.changes import proposals
-from gateway.registry.changes.content import CALLBACK, PROPOSED, declared, endpoint_text, text
+from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, declared, endpoint_text, sources_in, text
+from gateway.registry.changes.content import in_force as content_in_force
 from gateway.registry.changes.document import Document
 from gateway.registry.changes.granting import apply_grants
 from gateway.registry.changes.keys import add_key, apply_authorities, apply_keys, revoke_key
@@ -56,6 +58,7 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
         raise_revision(connection)
     settled = _settled(connection, document)
     contents = declared(document.agencies, document.systems, document.routes, settled)
+    sources.check(contents, content_in_force(connection))
     agencies = {agency.code: _agency_row(agency) for agency in document.agencies}
     systems = {system.id: _system_row(system, settled[system.id]) for system in document.systems}
     changes += _merge(connection, _Kind(tables.agency, "code", "agency", founding), agencies, document.stated)
@@ -137,6 +140,7 @@ def systems(connection: Connection) -> list[System]:
             callback=callback_of(row.endpoint),
             versions=json.loads(row.versions or "{}"),
             contact=json.loads(row.contact or "{}"),
+            sources=sources_in(json.loads(row.endpoint or "{}").get(SOURCES, ())),
         )
         for row in connection.execute(select(*table))
     ]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_type_hints
+from typing import Any, Final, Literal
 
 from contracts.base.words import Words
 
@@ -142,6 +142,11 @@ class Settings:
     large_bodies: int = _setting(
         1_000_000_000, "disk that large bodies under way may use in one door process, in bytes", _COUNT
     )
+    opaque_body_limit: int = _setting(1_073_741_824, "largest file beside a document, in bytes", _COUNT)
+    opaque_bodies: int = _setting(
+        4_294_967_296, "bytes of such files of one agency that may wait for their documents; more get 429", _COUNT
+    )
+    opaque_body_hours: float = _setting(24.0, "hours that such a file waits for its document", _SOME)
     body_seconds: float = _setting(20.0, "time in which a request's body must have arrived, in seconds", _SOME)
     agency_calls: int = _setting(
         48, "calls that one agency may have under way at once in one door process; more get 429", _COUNT
@@ -187,9 +192,24 @@ class Settings:
     )
     push_seconds: float = _setting(15.0, "seconds that a receiver of feeds has to answer a webhook", _SOME)
     push_dead_seconds: float = _setting(86_400.0, "seconds that a receiver may fail before it is paused", _SOME)
+    behind_events: int = _setting(1000, "events that a reader of a feed may be behind, before home says so", _COUNT)
+    behind_seconds: float = _setting(3600.0, "the same in seconds that the oldest of them waits for the reader", _SOME)
     push_networks: str = _setting("", "networks besides public addresses that feeds are pushed to; empty: none")
     push_anchors: str = _setting(
         "", "authorities of receivers besides the exchange's: a file (PEM), or `system` for the system's; empty: none"
+    )
+    mail_server: str = _setting(
+        "",
+        "server that mails to contacts are handed to: `smtps://host`, `smtp://host` (with STARTTLS), or "
+        "`smtp+clear://127.0.0.1`; empty: nobody is told by mail",
+    )
+    mail_from: str = _setting("", "address that the mails come from")
+    mail_user: str = _setting("", "name that `mail_server` asks for; empty: it asks for none")
+    mail_password_file: str = _setting(
+        "", "file with the password of `mail_user`, mode 0600, outside the data folder; empty: none"
+    )
+    mail_anchors: str = _setting(
+        "", "file of the authorities (PEM) of the mail server's TLS certificate; empty: those of the system"
     )
     token_seconds: int = _setting(600, "life of an access token, in seconds", _COUNT)
     status_seconds: float = _setting(
@@ -356,26 +376,6 @@ class BadSetting(ValueError):
     def __init__(self, words: Words) -> None:
         self.words: Final = words
         super().__init__(words.en)
-
-
-def expected(name: str) -> Words:
-    """The valid values of a setting, in words."""
-    item = next(each for each in fields(Settings) if each.name == name)
-    if choices := get_args(get_type_hints(Settings)[name]):
-        return Words(" hoặc ".join(choices), " or ".join(choices))
-    if isinstance(item.default, bool):
-        return Words("true hoặc false", "true or false")
-    if isinstance(item.default, str):
-        return Words("một chuỗi", "a text")
-    kind = Words("số nguyên", "a whole number") if isinstance(item.default, int) else Words("số", "a number")
-    match dict(item.metadata["bounds"]):
-        case {"ge": low, "le": high}:
-            return Words(f"{kind.vi} từ {low} đến {high}", f"{kind.en} from {low} to {high}")
-        case {"ge": low}:
-            return Words(f"{kind.vi} từ {low} trở lên", f"{kind.en}, {low} or more")
-        case {"gt": low}:
-            return Words(f"{kind.vi} lớn hơn {low}", f"{kind.en} above {low}")
-    return kind
 
 
 def default_data() -> Path:

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from contracts.base import safeyaml
 from contracts.base.words import Words
-from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, expected
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings
 
 _FIELDS: Final = {each.name: each for each in fields(Settings) if each.name != "data"}
 _TYPES: Final = get_type_hints(Settings)
@@ -161,3 +161,23 @@ def _check_networks(settings: Settings) -> None:
                     "between",
                 )
             ) from None
+
+
+def expected(name: str) -> Words:
+    """The valid values of a setting, in words."""
+    item = _FIELDS[name]
+    if choices := get_args(_TYPES[name]):
+        return Words(" hoặc ".join(choices), " or ".join(choices))
+    if isinstance(item.default, bool):
+        return Words("true hoặc false", "true or false")
+    if isinstance(item.default, str):
+        return Words("một chuỗi", "a text")
+    kind = Words("số nguyên", "a whole number") if isinstance(item.default, int) else Words("số", "a number")
+    match dict(item.metadata["bounds"]):
+        case {"ge": low, "le": high}:
+            return Words(f"{kind.vi} từ {low} đến {high}", f"{kind.en} from {low} to {high}")
+        case {"ge": low}:
+            return Words(f"{kind.vi} từ {low} trở lên", f"{kind.en}, {low} or more")
+        case {"gt": low}:
+            return Words(f"{kind.vi} lớn hơn {low}", f"{kind.en} above {low}")
+    return kind

@@ -77,12 +77,17 @@ def kept_reason(failure: Failure) -> str:
     return reason if not place or code in _OWN_PLACES else code
 
 
+def rule_of(finding: Finding) -> str:
+    """The word of the rule that a finding tells of."""
+    return finding.rule if _RULE.fullmatch(finding.rule) else "invalid"
+
+
 def _kept(finding: Finding, names: frozenset[str]) -> dict[str, str]:
     texts = {
         "here": _path(finding.here, names),
         "canonical": _path(finding.canonical, names),
         "got": finding.got if _KINDS.fullmatch(finding.got) else "",
-        "rule": finding.rule if _RULE.fullmatch(finding.rule) else "invalid",
+        "rule": rule_of(finding),
         # What an expression said of a failure may quote what it was given.
         "expected": "" if finding.rule == "expression" else _short(finding.expected, _EXPECTED),
     }

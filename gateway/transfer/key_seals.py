@@ -9,6 +9,8 @@ from typing import Final
 from gateway.journal.write import KeyRow
 
 TAKEN_UP: Final = "feed-keys"  # the note of older events whose keys were taken up
+EXPIRY_NOTE: Final = "feed-expired"  # content of a feed whose time has come
+EXPIRY: Final = "feed.expiry"  # in `instance`, with a feed: the offset up to which its events were looked through
 HISTORY: Final = "feed.history"  # in `instance`: since when past rows are kept; of one feed with its name behind it
 HashId = Callable[[str], str]
 

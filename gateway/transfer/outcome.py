@@ -19,7 +19,7 @@ from gateway.journal.write import LogRow, QueueRow, TransferChange, TransferRow,
 from gateway.transfer import entries
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer, Receipt
 from gateway.transfer.states import Event, State, after, through
-from gateway.transfer.transfer_records import end_event, end_subject, receipt_text
+from gateway.transfer.transfer_records import NOT_READ, EndFacts, end_event, end_subject, failed_rules, receipt_text
 from gateway.vault import binding
 from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.vault import Vault
@@ -56,7 +56,8 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
     feed = None
     if transfer.fed is not None and how.failure != TRANSFER_TAMPERED.code:  # nothing sure can be told of that one
         subject = end_subject(transfer.fed, how.answer)
-        feed = end_event(transfer.id, transfer.fed, change.state, how.failure, how.at, subject)
+        told = EndFacts(subject, {**NOT_READ, **transfer.fed.facts}, failed_rules(how.failure, how.call))
+        feed = end_event(transfer.id, transfer.fed, change.state, how.failure, how.at, told)
         parts.append((binding.EVENT_PART, feed.event.encode()))
         bound[binding.EVENT_PART] = binding.of_event(feed.contract, feed.event)
     kept = (

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import Codec, CompiledContract
 from contracts.wire.attachments import Spool
-from gateway.journal.write import ReplayKey
+from gateway.journal.write import BodyUse, ReplayKey
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
@@ -182,6 +183,7 @@ class Authorised(NamedTuple):
 class Decoded(NamedTuple):
     authorised: Authorised
     message: Message
+    uses: tuple[BodyUse, ...] = ()  # the opaque bodies that it names
 
     @property
     def requested(self) -> Requested:
@@ -191,7 +193,8 @@ class Decoded(NamedTuple):
 class Fed(NamedTuple):
     """The columns of a dispatched transfer that its event in the feed tells, beside how it ended.
 
-    `key` is no column: it is the field of the answer whose value is the event's subject.
+    `key` and `facts` are no columns: `key` is the field of the answer whose value is the event's subject, `facts` are
+    attributes that follow from the request.
     """
 
     contract: str
@@ -201,6 +204,7 @@ class Fed(NamedTuple):
     caller_agency: str
     provider: str | None
     key: str | None = None
+    facts: Mapping[str, str] = MappingProxyType({})
 
 
 class OpenTransfer(NamedTuple):

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
-from contracts.base.times import rfc3339
+from contracts.base.errors import Failure
+from contracts.base.ids import derived_id
+from contracts.base.times import moment, rfc3339
 from contracts.canonical.model import Kind, Operation, Pattern
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.event_facts import UNKNOWN, age, counted, expires
 from contracts.compiled.identity import key_from, subject_of
 from contracts.wire.jsontext import read_json
 from gateway.journal.write import FeedRow, TransferRow
 from gateway.registry.records import System
+from gateway.transfer.kept_findings import rule_of
 from gateway.transfer.stages import Decoded, Fed, Message, Receipt, Requested
 from gateway.transfer.states import Event, State, after
 
 MOST_REPLACED: Final = 20  # ids in an event
 # How a dispatched transfer ended, as the type of its event says.
+EXPIRED: Final = "expired"  # the end of a content's validity, as the type of its event says
+NONE: Final = "none"
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+NOT_READ: Final = {"lgspcompleteness": UNKNOWN, "lgspage": UNKNOWN}  # of a request that was not opened
+_FACTS: Final = tuple(NOT_READ)
+_OF_EXPIRED: Final = frozenset(
+    "specversion source datacontenttype lgspagency lgspformat lgspbundle lgspcompleteness lgspage lgspfailedrules"
+    " lgspexpires subject".split()
+)
 ENDS: Final = {State.ANSWERED.value: "handled", State.FAILED.value: "refused", State.DEAD.value: "undelivered"}
 
 
@@ -60,6 +75,11 @@ def event_type(namespace: str, operation: str, kind: Kind) -> str:
     return f"{namespace}:{operation}" if kind is Kind.SUBMITTED else f"{namespace}:{operation}:{kind.value}"
 
 
+def ending_of(type: str) -> str | None:
+    """The same as `end_of`, and `expired` for the event of an end of validity."""
+    return EXPIRED if type.endswith(f":{EXPIRED}") else end_of(type)
+
+
 def operation_of(namespace: str, type: str) -> str:
     """The operation that the type of an event names; empty for a type of another contract."""
     return type.removeprefix(f"{namespace}:").partition(":")[0] if type.startswith(f"{namespace}:") else ""
@@ -86,8 +106,12 @@ def event(decoded: Decoded, now: float, kind: Kind, replaces: Collection[str]) -
         "lgspagency": requested.caller.agency,
         "lgspformat": requested.format,
         "lgspbundle": requested.contract.digest,
+        **facts_of(requested.contract, requested.operation, decoded.message, now),
+        "lgspfailedrules": NONE,  # a message that breaks a rule is not accepted
     }
     operation = requested.operation
+    if (until := expires(operation, decoded.message)) is not None:
+        event["lgspexpires"] = rfc3339(until)
     key = decoded.message.get(operation.key) if operation.key else None
     if operation.identity is not None:
         event["subject"] = subject_of(operation.identity, decoded.message)
@@ -98,13 +122,40 @@ def event(decoded: Decoded, now: float, kind: Kind, replaces: Collection[str]) -
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
+def facts_of(contract: CompiledContract, operation: Operation, message: Message, at: float) -> dict[str, str]:
+    """How complete a request is, and how old its content was when it was taken in."""
+    complete = counted(contract, operation.request).of(message)
+    return {"lgspcompleteness": complete, "lgspage": age(operation, message, at)}
+
+
+def expired_event(event: Mapping[str, Any]) -> tuple[str, str]:
+    """The id and the JSON text of the event that tells of the end of this one's content. It says nothing that this one
+    does not, so whoever has both can compare them.
+    """
+    until = moment(event.get("lgspexpires")) or 0.0
+    id = derived_id(f"{EXPIRED}\n{event['id']}", int(until * 1000))
+    kept = {name: value for name, value in event.items() if name in _OF_EXPIRED}
+    type = ":".join([*event["type"].split(":")[:5], EXPIRED])
+    ended = kept | {"id": id, "type": type, "time": event["lgspexpires"], "lgspreplaces": event["id"]}
+    return id, json.dumps(ended, ensure_ascii=False, separators=(",", ":"))
+
+
 def fed(operation: Operation, row: object) -> Fed | None:
     """`row` has the columns of `transfer` as attributes. None if the operation has no events of this kind."""
     return fed_of(row, operation.key) if operation.in_feed else None
 
 
 def fed_of(row: object, key: str | None) -> Fed:
-    return Fed(*(getattr(row, name) for name in Fed._fields[:-1]))._replace(key=key)
+    return Fed(*(getattr(row, name) for name in Fed._fields[:-2]))._replace(key=key)
+
+
+def failed_rules(failure: str | None, call: object) -> str:
+    """The kinds of rules that the provider's answer broke, as words. UNKNOWN if what failed is not at hand."""
+    if failure is None:
+        return NONE
+    if not isinstance(call, Failure):
+        return UNKNOWN
+    return " ".join(sorted({rule_of(each) for each in call.findings})) or NONE
 
 
 def end_subject(of: Fed, answer: bytes | None) -> str | None:
@@ -112,8 +163,23 @@ def end_subject(of: Fed, answer: bytes | None) -> str | None:
     return key_from(read_json(answer), (of.key,)) if of.key is not None and answer is not None else None
 
 
-def end_event(transfer: str, of: Fed, state: str, failure: str | None, at: float, subject: str | None) -> FeedRow:
-    """The event of a dispatched transfer that has ended. But for `subject` it says nothing that its row does not:
+class EndFacts(NamedTuple):
+    """What the event of an end tells that its transfer's row does not; its own binding covers it."""
+
+    subject: str | None = None
+    facts: Mapping[str, str] = NOTHING  # those of the request
+    rules: str | None = None
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any], *, named: bool) -> EndFacts:
+        """As an event tells them; the subject only if its contract names it."""
+        facts = {name: str(event[name]) for name in _FACTS if name in event}
+        rules = event.get("lgspfailedrules")
+        return cls(str(event.get("subject")) if named else None, facts, None if rules is None else str(rules))
+
+
+def end_event(transfer: str, of: Fed, state: str, failure: str | None, at: float, told: EndFacts) -> FeedRow:
+    """The event of a dispatched transfer that has ended. But for `told` it says nothing that its row does not:
     `audit verify` makes it anew and compares.
     """
     event = {
@@ -125,9 +191,11 @@ def end_event(transfer: str, of: Fed, state: str, failure: str | None, at: float
         "datacontenttype": "application/json",
         "lgspagency": of.caller_agency,
         "lgspbundle": of.bundle,
+        **told.facts,
+        "lgspfailedrules": told.rules,
         "lgspprovider": of.provider,
         "lgspfailure": failure,
-        "subject": subject,
+        "subject": told.subject,
     }
     known = {name: value for name, value in event.items() if value is not None}
     return FeedRow(

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from contracts.base.errors import Ours
 from contracts.wire.attachments import STAND_INS_BEGIN, Attachment, Spool
+from contracts.wire.base64_lines import Lines
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
@@ -32,8 +33,15 @@ OpenBody = Callable[[str], Opened]
 
 
 def listed(spool: Spool) -> bytes:
-    files = [{"size": each.size, "sha256": each.sha256.hex()} for each in spool.attachments]
+    files = [
+        {"size": each.size, "sha256": each.sha256.hex()} | ({"lines": _written(each.lines)} if each.lines else {})
+        for each in spool.attachments
+    ]
     return json.dumps({"nonce": spool.nonce.hex(), "files": files}, separators=(",", ":")).encode()
+
+
+def _written(lines: Lines) -> list[list[object]]:
+    return [[length, space.decode("ascii"), count] for length, space, count in lines]
 
 
 def total(spool: Spool) -> int:
@@ -127,7 +135,8 @@ def stored(open_body: OpenBody, transfer: str, check: Callable[[Opened], object]
     value, start = json.loads(opened.plain), 0
     attachments: list[Attachment] = []
     for each in value["files"]:
-        attachments.append(Attachment(start, each["size"], bytes.fromhex(each["sha256"])))
+        lines = tuple((length, space.encode("ascii"), count) for length, space, count in each.get("lines", ()))
+        attachments.append(Attachment(start, each["size"], bytes.fromhex(each["sha256"]), lines))
         start += each["size"]
     return Spool(_Pieces(open_body, transfer, start), bytes.fromhex(value["nonce"]), attachments)
 

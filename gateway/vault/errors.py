@@ -7,6 +7,7 @@ from contracts.base.errors import Errors
 _errors = Errors(__file__)
 
 BODY_NO_ROOM = _errors.ours("body.no-room", 503)
+BODY_WAITING = _errors.policy("body.waiting", 429)
 TRANSFER_TAMPERED = _errors.ours("transfer.tampered", 500)
 VAULT_BROKEN = _errors.ours("vault.broken", 500)
 VAULT_EXPIRED = _errors.ours("vault.expired", 410)

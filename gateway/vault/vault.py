@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from contracts.base.errors import Failure, Ours
 from gateway.journal.schema import tables
@@ -27,18 +27,23 @@ from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING, VAULT_NOT_FOUND
 from gateway.vault.keystore import KeyStore
-from security.seal import Record, Sealer, seal, unseal, unseal_pieces
+from security.seal import Record, Sealer, unseal_pieces
 
 FORGET_SECONDS: Final = 10.0  # how often a serving process checks whether its keys in memory were destroyed
 GONE: Final = frozenset({VAULT_EXPIRED.code, VAULT_KEY_MISSING.code})
 _FRESH: Final = 1.0  # seconds for which a key in memory is used without checking its file
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
+_table: Final = tables.vault.c
+_BODIES: Final = select(_table.id, _table.key_id, _table.size, _table.sealed).where(
+    _table.id.in_(bindparam("ids", expanding=True))
+)
 _DAY: Final = 86_400
 
 
 class _Cached(NamedTuple):
     key: bytes
+    sealer: Sealer
     checked: float  # by the monotonic clock
 
 
@@ -109,7 +114,7 @@ class Vault:
         plain, bound = self.unseal_bound(row)
         if not self.keys.stands(key_id):
             self.keys.make(key_id)
-        sealed = seal(self._read_key(key_id), _context(row.id, bound), plain)
+        sealed = self._held(key_id).sealer.seal(_context(row.id, bound), plain)
         return VaultRow(row.id, key_id, row.size, sealed if bound is None else binding.wrap(bound, sealed))
 
     def open(self, connection: Connection, id: str) -> bytes:
@@ -118,24 +123,17 @@ class Vault:
 
     def open_bound(self, connection: Connection, id: str) -> Opened:
         """The body of that id, with its binding."""
-        row = connection.execute(
-            select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(
-                tables.vault.c.id == id
-            )
-        ).first()
+        row = connection.execute(_BODIES, {"ids": [id]}).first()
         if row is None:
             raise VAULT_NOT_FOUND(id=id)
-        return self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
+        return self._opened(*row)
 
     def open_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Opened | Ours | None]:
         """Those bodies that exist; None if the key was destroyed or is missing; a failure if the body does not open."""
-        wanted = select(tables.vault.c.id, tables.vault.c.key_id, tables.vault.c.size, tables.vault.c.sealed).where(
-            tables.vault.c.id.in_(ids)
-        )
         bodies: dict[str, Opened | Ours | None] = {}
-        for row in connection.execute(wanted):
+        for row in connection.execute(_BODIES, {"ids": ids}).all():
             try:
-                bodies[row[0]] = self.unseal_bound(VaultRow(row[0], row[1], row[2], bytes(row[3])))
+                bodies[row[0]] = self._opened(*row)
             except Ours as failure:
                 bodies[row[0]] = None if failure.code in GONE else failure
         return bodies
@@ -151,14 +149,17 @@ class Vault:
 
     def unseal_bound(self, row: VaultRow) -> Opened:
         """The same, with its binding."""
-        key = self._key_for(row.id, row.key_id)
-        bound, sealed = binding.split(row.sealed)
+        return self._opened(*row)
+
+    def _opened(self, id: str, key_id: str, size: int, record: bytes) -> Opened:
+        sealer = self._held_for(id, key_id).sealer
+        bound, sealed = binding.split(bytes(record))
         try:
-            plain = unseal(key, _context(row.id, bound), sealed)
+            plain = sealer.unseal(_context(id, bound), sealed)
         except Exception as error:
-            raise VAULT_BROKEN(id=row.id, key_id=row.key_id) from error
-        if len(plain) != row.size:
-            raise VAULT_BROKEN(id=row.id, key_id=row.key_id)
+            raise VAULT_BROKEN(id=id, key_id=key_id) from error
+        if len(plain) != size:
+            raise VAULT_BROKEN(id=id, key_id=key_id)
         return Opened(plain, bound)
 
     # --- in pieces ----------------------------------------------------------------------------------------------------
@@ -171,13 +172,13 @@ class Vault:
         if row is None:
             return None
         meta = Meta(row[0], row[1], int(row[2]), int(row[3]))
-        self._key_for(id, meta.key_id)
+        self._held_for(id, meta.key_id)
         return meta
 
     def pieces(self, connection: Connection, meta: Meta, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Its bytes from `start` to before `stop`, in pieces: the body is never in memory as a whole."""
         end = meta.size if stop is None else min(stop, meta.size)
-        key = self._read_key(meta.key_id)
+        key = self._held(meta.key_id).key
         if connection.dialect.name == "sqlite":
             row = connection.execute(text("SELECT rowid FROM vault WHERE id = :id"), {"id": meta.id}).scalar_one()
             blob = connection.connection.driver_connection.blobopen("vault", "sealed", row, readonly=True)  # type: ignore[union-attr]
@@ -235,32 +236,32 @@ class Vault:
         id = key_id(now, retention or self._class)
         if not self.keys.stands(id):
             self.keys.make(id)
-        today = self._sealing[retention] = (int(now // _DAY), id, Sealer(self._read_key(id)))
+        today = self._sealing[retention] = (int(now // _DAY), id, self._held(id).sealer)
         return today
 
-    def _key_for(self, id: str, key_id: str) -> bytes:
+    def _held_for(self, id: str, key_id: str) -> _Cached:
         """The key of a body; a failure that names the body."""
         try:
-            return self._read_key(key_id)
+            return self._held(key_id)
         except Ours as failure:
             if failure.code not in GONE:
                 raise
             raise Ours(failure.type, id=id, key_id=key_id, date=failure.facts.get("date", "-")) from None
 
-    def _read_key(self, key_id: str) -> bytes:
+    def _held(self, key_id: str) -> _Cached:
         cached, now = self._cache.get(key_id), time.monotonic()
         if cached is not None:
             if now - cached.checked < _FRESH:
-                return cached.key
+                return cached
             if self.keys.stands(key_id):
-                self._cache[key_id] = _Cached(cached.key, now)
-                return cached.key
+                cached = self._cache[key_id] = cached._replace(checked=now)
+                return cached
             self.forget_gone()
         key = self.keys.load(key_id)
         if len(self._cache) >= _KEPT:
             self._cache = {}
-        self._cache[key_id] = _Cached(key, now)
-        return key
+        cached = self._cache[key_id] = _Cached(key, Sealer(key), now)
+        return cached
 
 
 def _context(name: str, bound: bytes | None) -> bytes:

@@ -208,6 +208,27 @@ def test_events_of_a_feed_come_through_the_agent_as_they_come(
     assert bad.json()["code"] in ("feed.bad-cursor", "api.invalid")
 
 
+@pytest.mark.parametrize("face", ["rest", "soap"])
+def test_a_question_that_is_answered_later(centre: Agent, face: str) -> None:
+    """The addresses of the gateway's receipt are addresses of the agent: the old system fetches state and answer."""
+    if face == "rest":
+        taken = centre.call("GET", messages.indicator_question(**QUESTION), prefer="respond-async, wait=1")
+        assert taken.json()["status"] == taken.headers["location"]
+    else:
+        inner = messages.indicator_body(**QUESTION).partition(b"?>")[2]
+        body = b'<e:Envelope xmlns:e="%s"><e:Body>%s</e:Body></e:Envelope>' % (SOAP11.encode(), inner)
+        taken = centre.call("POST", "/soap/indicator/v1", body, content_type="text/xml", prefer="respond-async")
+        assert b"Queued" in taken.body
+    assert (taken.status, taken.headers["preference-applied"]) == (202, "respond-async")
+    own = taken.headers["location"]
+    assert own == f"/transfers/{taken.headers['lgsp-transfer']}"
+    wait("the end of the transfer", lambda: centre.call("GET", own).json()["state"] == "answered")
+    answer = centre.call("GET", f"{own}/answer")
+    assert answer.status == 200 and b"612.450" in answer.body
+    at_once = centre.call("GET", messages.indicator_question(**QUESTION))
+    assert at_once.status == 200 and "preference-applied" not in at_once.headers
+
+
 def test_a_question_by_rest_and_the_documents_with_the_agents_own_address(centre: Agent, instance: Settings) -> None:
     told = centre.call("GET", messages.indicator_question(**QUESTION))
     assert told.status == 200 and b'"value":612.450' in told.body

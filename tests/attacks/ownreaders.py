@@ -69,6 +69,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "security.transparency.merkle:leaf_hash",
         "security.transparency.merkle:node_hash",
         "security.transparency.merkle:root_of",
+        "security.seal:Sealer.unseal",
         "security.seal:unseal",
         "security.seal:unseal_pieces",
     ),

@@ -16,7 +16,7 @@ from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import LargeForm, read_large
 from contracts.proof import tryout
-from contracts.wire import attachments, headers, jsontext, mtom, problems, soap
+from contracts.wire import attachments, headers, jsontext, lifting, mtom, problems, soap
 from tests.attacks.reading import Try, reader
 
 Bytes = Callable[[int], bytes]
@@ -125,9 +125,9 @@ def _lifted(lift: Callable[..., Any], raw: bytes) -> object:
     return list(spool.restore(lift(io.BytesIO(raw), spool, len(raw) + 100)))
 
 
-@reader("contracts.wire.attachments:lift_json", "contracts.wire.attachments:Spool.restore")
+@reader("contracts.wire.lifting:lift_json", "contracts.wire.attachments:Spool.restore")
 def lifted_json() -> Iterable[Try]:
-    lift = partial(_lifted, attachments.lift_json)
+    lift = partial(_lifted, lifting.lift_json)
     yield from [Try(name, lift, make) for name, make in JSON.items()]
     large = b'"' + b"QUJD" * 20_000 + b'",'
     yield Try("many attachments", lift, again(large, b"[", b"1]"))
@@ -136,14 +136,18 @@ def lifted_json() -> Iterable[Try]:
     yield Try("many that are none", lift, again(large.replace(b'",', b'!",'), b"[", b"1]"))
 
 
-@reader("contracts.wire.attachments:lift_xml")
+@reader("contracts.wire.lifting:lift_xml")
 def lifted_xml() -> Iterable[Try]:
-    lift = partial(_lifted, attachments.lift_xml)
+    lift = partial(_lifted, lifting.lift_xml)
     yield from [Try(name, lift, make) for name, make in XML.items()]
     large = b"<a>" + b"QUJD" * 20_000 + b"</a>"
     yield Try("many attachments", lift, again(large, b"<r>", b"</r>"))
     yield Try("one attachment", lift, again(b"QUJD", b"<r>", b"</r>"))
     yield Try("in lines", lift, again(b"QUJD\r\n", b"<r>", b"</r>"))
+    exact = partial(_lifted, partial(lifting.lift_xml, exact=True))
+    yield Try("in short lines, exactly", exact, again(b"QUJD\r\n", b"<r>", b"</r>"))
+    yield Try("in lines, exactly", exact, again(b"QUJD" * 19 + b"\r\n", b"<r>", b"</r>"))
+    yield Try("in lines that differ, exactly", exact, again(b"QUJD" * 19 + b"\n" + b"QUJD" * 5 + b" ", b"<r>", b"</r>"))
     yield Try("behind a long tag", lift, lambda n: b'<r a="' + b"a" * n + b'">' + b"QUJD" * 20_000 + b"</r>")
     yield Try("behind spaces in a tag", lift, lambda n: b"<r" + b" " * n + b">" + b"QUJD" * 20_000 + b"</r>")
 

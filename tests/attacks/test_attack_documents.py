@@ -23,7 +23,10 @@ from gateway.registry.snapshot import Snapshot
 from tests.attacks.raw import told_by
 
 EVIL = """</title><script>alert(1)</script> ]]> --> ?> "'`\\\\ """
-LEAVES = ("", "openapi.json", "schema.json", "samples", "dcat.jsonld", "dcat.ttl", "formats/do-thi-xml/service.wsdl")
+LEAVES = (
+    "", "openapi.json", "schema.json", "samples", "dcat.jsonld", "dcat.ttl", "dcat.rdf",
+    "formats/do-thi-xml/service.wsdl",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.browser.conftest import Console, lgsp
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-EVERY = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR)
+EVERY = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR, Role.CENTRE)
 PATHS = ["/sign-in", *(page.path for page in pages() if page.method == "GET" and page.title)]
 # Pages of things that only an act of several steps makes: they are looked at as not there.
 NOT_MADE = (
@@ -75,7 +75,9 @@ def site(console: Console, world: World) -> Site:
     values = {
         "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
         "/access": {"{id}": "G-0006", "{subject:path}": "G-0006"},
+        "/catalogue": CONTRACT,
         "/contracts": CONTRACT,
+        "/feed": {"{id}": "incident-alert", "{major}": "1"},
         "/people": {"{id}": "xem"},
         "/queue": {"{job}": job, "{transfer}": ids[1]},
         "/transfers/{id}": {"{id}": ids[2]},

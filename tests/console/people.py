@@ -48,8 +48,20 @@ class Person:
         return await self.send(target, fields)
 
     async def send(self, target: str, fields: dict[str, Any], **headers: str) -> Answer:
+        return await self._send(target, fields, headers)
+
+    async def taken(self, target: str, **form: Any) -> Answer:
+        """A form whose answer is streamed; he stays until its end."""
+        return await self._send(
+            target, {"csrf": secrets.csrf_of(self.cookie.partition("=")[2]), **form}, {}, stays=True
+        )
+
+    async def _send(
+        self, target: str, fields: dict[str, Any], headers: dict[str, str], *, stays: bool = False
+    ) -> Answer:
         own = {"origin": f"https://{HOST}", "content-type": "application/x-www-form-urlencoded", **headers}
-        return await ask(self.desk.app, "POST", target, self._headers(own), urlencode(fields, doseq=True).encode())
+        body = urlencode(fields, doseq=True).encode()
+        return await ask(self.desk.app, "POST", target, self._headers(own), body, stays=stays)
 
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
         named = {name.replace("_", "-"): value for name, value in more.items()}

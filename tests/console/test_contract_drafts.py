@@ -70,14 +70,14 @@ async def test_one_hands_in_another_confirms_and_the_log_names_both(people: Desk
     tu, lan = await people.signed_in("tu", Role.STEWARD), await people.signed_in("lan", Role.OFFICER)
     at = await checked(tu)
     page = Reader((await tu.get(at)).body).text
-    assert "nothing to mend" in page and "1.2.0" in page and "source" in page and "schema.field-added" in page
+    assert "nothing to mend" in page and "1.2.1" in page and "source" in page and "schema.field-added" in page
     assert (await lan.get(at)).status == 404, "what is not handed in is its maker's alone"
     assert notes(people, "contract-draft") == []
     assert (await tu.post(f"{at}/hand-in", reason=REASON)).status == 303
     (entry,) = notes(people, "contract-draft")
     facts: Any = entry["facts"]
     assert facts["bundle"] == NEXT.digest and facts["reason"] == REASON and str(entry["actor"]).startswith("H14.0/tu")
-    assert in_force(people) == "1.2.0"
+    assert in_force(people) == "1.2.1"
     assert "Contracts to confirm" in Reader((await lan.get("/console")).body).text
     assert "Contracts to confirm" not in Reader((await tu.get("/console")).body).text
     page = Reader((await lan.get(at)).body).text
@@ -104,7 +104,7 @@ async def test_nobody_confirms_his_own_draft(people: Desk) -> None:
     for person in (tu, again):
         answer = await person.post(f"{at}/confirm", digest=shown)
         assert answer.status == 403 and b"draft.own" in answer.body
-    assert in_force(people) == "1.2.0" and notes(people, "contract") == []
+    assert in_force(people) == "1.2.1" and notes(people, "contract") == []
 
 
 async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
@@ -130,7 +130,7 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
         with writing(people.world.engine) as connection:
             connection.execute(update(row).where(row.c.id == id).values(**{name: before[name] for name in values}))
     with writing(people.world.engine) as connection:
-        put(connection, edition("1.2.1"))
+        put(connection, edition("1.2.2"))
     assert (await lan.post(f"{at}/confirm", digest=shown)).status == 409
     with people.world.engine.connect() as connection:
         found = draft_rows.find(connection, id)
@@ -139,7 +139,7 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
     answer = await lan.post(f"{at}/confirm", digest=forged)
     assert answer.status == 409 and b"draft.other" in answer.body, "it was checked against another version"
     assert await digest(lan, at) == "" and "differs from the page" in Reader((await lan.get(at)).body).text
-    assert in_force(people) == "1.2.1"
+    assert in_force(people) == "1.2.2"
 
 
 async def test_a_draft_ends_and_so_does_its_makers_word(people: Desk) -> None:
@@ -156,7 +156,7 @@ async def test_a_draft_ends_and_so_does_its_makers_word(people: Desk) -> None:
     lan = await people.sign_in("lan")
     answer = await lan.post(f"{at}/confirm", digest=shown)
     assert answer.status == 409 and b"draft.closed" in answer.body and await digest(lan, at) == ""
-    assert "ended unused" in Reader((await lan.get(at)).body).text and in_force(people) == "1.2.0"
+    assert "ended unused" in Reader((await lan.get(at)).body).text and in_force(people) == "1.2.1"
 
 
 async def test_a_draft_is_rejected_by_another_and_withdrawn_by_its_maker(people: Desk) -> None:
@@ -181,9 +181,9 @@ async def test_what_cannot_be_published_is_told_with_its_places_and_kept_nowhere
     for bundle, words in (
         (camera("1.2.0", broken), ("Places to mend", "systems/vms-json.yaml:", "descriptions")),
         (camera("1.2.0", shorter), ("contract.breaking", "schema.bounds-narrowed", "schema.json:", "be handed in")),
-        (camera("1.1.1", unplaced("CameraEvent", "more")), ("contract.small-step", "1.2.0", "schema.field-added")),
-        (camera("1.0.0"), ("contract.version-low", "1.1.0")),
-        (camera("1.1.0"), ("draft.nothing",)),
+        (camera("1.1.2", unplaced("CameraEvent", "more")), ("contract.small-step", "1.2.0", "schema.field-added")),
+        (camera("1.0.0"), ("contract.version-low", "1.1.1")),
+        (camera("1.1.1"), ("draft.nothing",)),
     ):
         answer = await upload(tu, f"{DRAFTS}/new", "archive", zipped(bundle.files, "v1"))
         page = Reader(answer.body).text
@@ -221,7 +221,7 @@ async def test_a_roll_back_takes_two_as_well(people: Desk) -> None:
     assert (await tu.post(f"{at}/hand-in", reason=REASON)).status == 303 and in_force(people) == "1.3.0"
     assert (await lan.post(f"{at}/confirm", digest=await digest(lan, at))).status == 303
     facts: Any = notes(people, "contract")[0]["facts"]
-    assert in_force(people) == "1.2.0" and facts["how"] == "rolled back" and facts["drafted_by"].startswith("H14.0/tu")
+    assert in_force(people) == "1.2.1" and facts["how"] == "rolled back" and facts["drafted_by"].startswith("H14.0/tu")
 
 
 async def test_waiting_drafts_are_bounded(people: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

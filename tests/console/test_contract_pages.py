@@ -41,6 +41,8 @@ async def test_a_mapping_table_has_every_row_of_its_file(people: Desk) -> None:
         if "canonical:" in line and "here:" in line
     ]
     assert len(written) > 30 and all(each in page.text for each in written)
+    other = Reader((await tu.get("/console/contracts/field-report/v1/formats/do-thi-xml")).body)
+    assert "always" in other.text and "constant:" not in other.text and "absent:" not in other.text
     assert (await tu.get(f"{ALERT}/formats/none")).status == 404
 
 

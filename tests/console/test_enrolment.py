@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from sqlalchemy import update
 
+from gateway.console.accounts import secrets
 from gateway.console.roles import Role
 from gateway.journal import jobs
 from gateway.journal.database import lock_of, writing
@@ -26,7 +27,7 @@ from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from security import algorithms
 from security.pki import authority
-from tests.console.people import Desk, Person, Reader
+from tests.console.people import HOST, Desk, Person, Reader
 from tests.console.test_operations_of_pages import NOTICE as NOTICE
 from tests.console.test_operations_of_pages import Script
 from tests.console.test_queue import office as office
@@ -149,6 +150,13 @@ async def test_what_cannot_be_answered_is_told_and_not_ordered(desk: Desk, post:
         assert told in Reader(page.body).text, wrong
         assert (await minh.post(f"{HERE}/enrol", older="keep", reason=REASON, **wrong)).status >= 400, wrong
     good = {"sign": request()}
+    typed = {"older": "until", "until": "2099-01-31", "reason": "no"}
+    referer = {"referer": f"https://{HOST}{HERE}/enrol/look"}
+    fields = {"csrf": secrets.csrf_of(minh.cookie.partition("=")[2]), **good, **typed}
+    again = await minh.send(f"{HERE}/enrol", fields, **referer)  # that page has no GET: it is shown again
+    text = again.body.decode()
+    assert again.status == 400 and "console.reason" in text and 'id="refused-why"' in text, text[:200]
+    assert 'value="2099-01-31"' in text and "possession proved" in text
     for form in ({"older": "keep"}, {"reason": REASON}, {"older": "until", "reason": REASON}):
         assert (await minh.post(f"{HERE}/enrol", **good, **form)).status == 400, form
     assert (await minh.post(f"{HERE}/enrol", **good, older="until", until="2020-01-01", reason=REASON)).status == 400

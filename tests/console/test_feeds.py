@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,23 +14,31 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from openpyxl import load_workbook
 from sqlalchemy import update
 
+from contracts.base.errors import Failure
 from contracts.wire.server_events import Reader
 from gateway.console.accounts import store
 from gateway.console.roles import Role
-from gateway.console.work import feeds
-from gateway.feeds import cursor
+from gateway.console.work import feed_exports, feed_view, feeds
+from gateway.console.work.feeds import Asking
+from gateway.doors.api.feed_pages import Part
+from gateway.feeds import cursor, stream_lease
+from gateway.feeds.places import Times
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from tests.console.people import HOST, Desk, Person
 from tests.console.test_operations import call, token
+from tests.doors.api.client import ask
 from tests.doors.api.streams import Streamed
 from tests.doors.api.test_api_feed_times import ONE, THREE, TWO, filled, ids
 from tests.doors.api.test_api_reading import regrant
 from tests.registry.making import approve_all
 
 FEED = "/feeds/incident-alert/v1"
+OTHER = "01935b6e-0000-7000-8000-000000000099"
+WHY = "For the report of the month"
 
 
 @pytest.fixture
@@ -135,7 +146,7 @@ async def test_a_browser_follows(office: Desk) -> None:
 
 @pytest.mark.parametrize("lost", ["session", "account", "grant"])
 async def test_a_stream_ends_with_what_allowed_it(office: Desk, lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(stream_lease, "HEARTBEAT", 0.1)
     tam = await office.signed_in("tam", Role.CENTRE)
     async with followed(tam, f"/console{FEED}?form=events") as stream:
         await stream.until(lambda each: each.raw)
@@ -165,3 +176,105 @@ async def test_a_lease_and_a_cap(office: Desk, monkeypatch: pytest.MonkeyPatch) 
         assert (await tam.get(f"/console{FEED}?form=events")).status == 429
         await stream.until(lambda each: each.ended)
     assert stream.end is not None and stream.end["reason"] == "lease" and stream.ids == [THREE]
+
+
+async def test_a_desk_that_stops_ends_its_streams(office: Desk) -> None:
+    """As doors do: the reader is told, and goes on from its place at the next desk."""
+    await filled(office.world, ONE)
+    tam = await office.signed_in("tam", Role.CENTRE)
+    async with followed(tam, f"/console{FEED}?form=events", sec_fetch_site="same-origin") as stream:
+        await stream.until(lambda each: len(each.ids) == 1)
+        office.app.drain()
+        await stream.until(lambda each: each.ended)
+        assert stream.events[-1].type == "end" and stream.ids == [ONE]
+        end = json.loads(stream.events[-1].data)
+        assert end["reason"] == "stopping" and end["next"] == stream.events[-1].id
+
+
+async def test_the_page_shows_the_newest_events_and_where_a_stream_goes_on(office: Desk) -> None:
+    tam = await office.signed_in("tam", Role.CENTRE)
+    empty = (await tam.get("/console/feed/incident-alert/v1")).body.decode()
+    assert "No event yet." in empty and "<script src" in empty
+    transfers = [f"01935b6e-0000-7000-8000-{number:012d}" for number in range(1, feed_view.ROWS + 4)]
+    await filled(office.world, *transfers)
+    page = (await tam.get("/console/feed/incident-alert/v1")).body.decode()
+    shown = re.findall(r'<tr data-offset="(\d+)"', page)
+    assert shown == [str(number) for number in range(feed_view.ROWS + 3, 3, -1)]
+    assert "style=" not in page and "onclick" not in page
+    (after,) = re.findall(r'data-after="([^"]+)"', page)
+    await filled(office.world, OTHER)
+    async with followed(tam, f"/console{FEED}?form=events&after={after}", sec_fetch_site="same-origin") as stream:
+        await stream.until(lambda each: each.ids == [OTHER])
+    earlier = (await tam.get("/console/feed/incident-alert/v1?upto=3")).body.decode()
+    assert re.findall(r'<tr data-offset="(\d+)"', earlier) == ["3", "2", "1"] and "data-feed" not in earlier
+    assert all(each["actor"].startswith("H14.0/tam: console") for each in office.world.logged("feed-read"))
+    feeds_page = (await tam.get("/console/feeds")).body.decode()
+    assert 'href="/console/feed/incident-alert/v1"' in feeds_page and "access." in feeds_page
+    assert (await tam.get("/console/feed/none/v1")).status == 404
+    assert (await tam.get("/console/feed/incident-alert/v1?upto=x")).status == 400
+
+
+@pytest.mark.parametrize("form", feed_exports.FORMS)
+async def test_a_range_is_exported_with_a_reason(office: Desk, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_exports, "ROWS", 2)
+    regrant(office.world, fields=["*", "!note"])
+    await filled(office.world, ONE, TWO, THREE)
+    tam = await office.signed_in("tam", Role.CENTRE)
+    short = await tam.post("/console/feed/incident-alert/v1/export", form=form, reason="no")
+    assert short.status == 400 and b"console.reason" in short.body and b"data-after" in short.body, "the form again"
+    assert office.world.logged("export") == []
+    file = await tam.taken("/console/feed/incident-alert/v1/export", form=form, reason=WHY)
+    assert file.status == 200 and file.headers["content-disposition"].endswith(f'"incident-alert-v1.{form}"')
+    assert file.headers["cache-control"] == "no-store"
+    (entry,) = office.world.logged("export")
+    assert entry["actor"].startswith("H14.0/tam: console") and entry["facts"]["reason"] == WHY
+    assert (entry["facts"]["from"], entry["facts"]["to"], entry["facts"]["grant"]) == (1, 3, "G-0004")
+    rows = read_table(form, file.body)
+    assert [row["id"] for row in rows] == [ONE, TWO, THREE]
+    assert {row["data.note"] or "" for row in rows} <= {"", "(absent: not-permitted)"}, "masked as a page is"
+    later = await tam.taken(
+        "/console/feed/incident-alert/v1/export", **{"form": form, "from": "2099-01-01", "reason": WHY}
+    )
+    assert later.status == 200 and read_table(form, later.body) == []
+    wrong = await tam.post("/console/feed/incident-alert/v1/export", **{"form": "csv", "from": "x", "reason": WHY})
+    assert wrong.status == 400 and b"console.form" in wrong.body
+
+
+async def test_an_export_ends_with_what_allowed_it(office: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_exports, "ROWS", 1)
+    await filled(office.world, ONE, TWO, THREE)
+    tam = await office.signed_in("tam", Role.CENTRE)
+    desk, session = office.desk(), tam.cookie.partition("=")[2]
+    asking = Asking("incident-alert/v1", Part(None, 1, Times()), lambda: desk.viewer(session), ("source", "x"))
+    reply = await asyncio.to_thread(feed_exports.export, desk.feeds, asking, "csv", WHY)
+    assert reply.parts is not None and len(desk.feeds.streams) == 1
+    assert ONE.encode() in (await reply.parts.next_part() or b"")
+    await tam.post("/console/sign-out")
+    with pytest.raises(Failure, match="login"):
+        await reply.parts.next_part()
+    await reply.parts.aclose()
+    assert len(desk.feeds.streams) == 0 and len(office.world.logged("export")) == 1
+
+
+async def test_an_export_by_a_token_says_so_and_a_quota_is_for_systems(office: Desk) -> None:
+    await filled(office.world, ONE)
+    office.add("tam", Role.CENTRE)
+    mine, wanted = token(office, "tam"), {"form": "csv", "reason": WHY, "until": "2026-01-01T00:00:00Z"}
+    headers = {"host": HOST, "authorization": f"Bearer {mine}", "content-type": "application/json"}
+    answer = await ask(office.app, "POST", f"/api{FEED}/export", headers, json.dumps(wanted).encode(), stays=True)
+    assert answer.status == 200 and len(read_table("csv", answer.body)) == 0
+    (entry,) = office.world.logged("export")
+    assert entry["actor"].startswith("H14.0/tam: console, token")
+    regrant(office.world, quota={"calls": 2, "per": "month"})
+    assert (await call(office, mine, "POST", f"/api{FEED}/export", wanted)).status == 429
+    assert len(office.world.logged("export")) == 1
+
+
+def read_table(form: str, content: bytes) -> list[dict[str, Any]]:
+    if form == "csv":
+        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    if form == "xlsx":
+        head, *rows = load_workbook(io.BytesIO(content)).active.iter_rows(values_only=True)
+        return [dict(zip(head, row, strict=True)) for row in rows]
+    table = pytest.importorskip("pyarrow.parquet").read_table(io.BytesIO(content))
+    return list(table.to_pylist())

@@ -196,3 +196,13 @@ async def test_a_page_that_is_only_open_does_not_keep_its_session(people: Desk) 
     with writing(people.world.engine) as connection:
         connection.execute(update(tables.console_session).values(seen=people.now() - sessions.IDLE - 1))
     assert (await minh.get("/console/queue/events")).status == 303
+
+
+async def test_a_desk_that_stops_ends_its_streams_and_the_browser_comes_again() -> None:
+    hub, state = Hub(), State()
+    first, second = Reader(hub, state), Reader(hub, state)
+    assert await first.next(CHANGED) == await second.next(CHANGED) == CHANGED
+    hub.stop()
+    assert [await each.next(CHANGED, END) for each in (first, second)] == ["over", "over"]
+    assert hub.readers == 0
+    assert await Reader(hub, state).next(CHANGED, END) == "over"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from gateway.console.pages import log as pages
 from gateway.console.roles import Role
@@ -21,6 +21,7 @@ from gateway.doctor.findings import finding
 from gateway.journal import jobs, log_checks
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.journal.schema.console_tables import console_job
 from tests.console.people import Desk, Person, Reader
 
 _PROGRAM = """
@@ -58,7 +59,13 @@ async def test_a_verification_runs_is_noted_and_shown(people: Desk, monkeypatch:
     assert "Nobody has verified" in Reader((await lan.get("/console/log")).body).text
     assert (await lan.post("/console/log/verify")).status == 303
     assert result(people).facts["ok"] is True
-    assert "all 7 entries" in Reader((await lan.get("/console/log")).body).text
+    ended = Reader((await lan.get("/console/log?done=verifying")).body).text
+    assert "all 7 entries" in ended and "has begun" not in ended
+    with writing(people.world.engine) as connection:
+        connection.execute(update(console_job).values(state=jobs.RUNNING, changed=people.now()))
+    assert "has begun" in Reader((await lan.get("/console/log?done=verifying")).body).text
+    with writing(people.world.engine) as connection:
+        connection.execute(update(console_job).values(state=jobs.DONE))
     (note,) = notes(people)
     assert note["actor"].startswith("H14.0/lan: console") and note["facts"]["ok"] is True and note["facts"]["size"] == 7
 

@@ -150,6 +150,19 @@ async def test_a_system_whose_last_calls_failed_is_not_ready(people: Desk) -> No
     assert state(people, TO) == ("ready", None)
 
 
+async def test_one_refusal_says_nothing_against_a_system_that_works(people: Desk) -> None:
+    """It is called and answers; its one request was refused."""
+    log, code = Log(people), "access.no-grant"
+    log.called()
+    log.story.refused(code, caller=form.Caller(FROM.agency, TO), ago=0.0)
+    log.indexed()
+    assert state(people, TO) == ("ready", None)
+    for _ in range(LAST):
+        log.story.refused(code, caller=form.Caller(FROM.agency, TO), ago=0.0)
+    log.indexed()
+    assert state(people, TO) == ("refused", code)
+
+
 async def test_a_system_that_is_refused_is_not_ready(people: Desk) -> None:
     log, code = Log(people), "signature.key-revoked"
     minh = await people.signed_in("minh", Role.OPERATOR)

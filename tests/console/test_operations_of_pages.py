@@ -54,13 +54,14 @@ OF_TRANSFERS = {
     "searchEntries", "exportEntries", "listFilters", "saveFilter", "deleteFilter", "readProofArchive", "readReceipts",
     "readAttention", "findId",
 }  # fmt: skip
-OF_FEEDS = {"readPersonFeed"}  # test_feeds
+OF_FEEDS = {"exportPersonFeed", "readPersonFeed"}  # test_feeds
 OF_ACCESS = {
     "listReceivers", "readMatrix", "listGrants", "readGrant", "revokeGrant", "suspendGrant", "resumeGrant",
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
     "previewGrant",
 }  # fmt: skip
 OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
+OF_WATCH = {"listScorecards", "readScorecard"}  # in test_scorecards
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_HOST = {
     "readDocument",
@@ -76,6 +77,7 @@ OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "resumeAgency", "readBackups", "recordDrill", "readVault", "addHold", "releaseHold", "confirmClock", "readKeys",
     "askAuthorities",
 }  # fmt: skip
+OF_CATALOGUE = {"readCatalogue", "readDataSet"}  # in test_catalogue
 OF_CONTRACTS = {"listContracts", "readContract", "readMapping", "compareVersions", "tryMessage"}
 OF_STEWARDS = {
     "checkContract",
@@ -135,7 +137,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried += [OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST]
+    tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH]
     assert set(operations()) == set().union(*tried)
 
 

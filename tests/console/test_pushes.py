@@ -38,6 +38,9 @@ async def subscribed(people: Desk) -> str:
 async def test_the_pages_say_what_waits_and_whom_to_tell(people: Desk) -> None:
     id = await subscribed(people)
     minh = await people.signed_in("minh", Role.OPERATOR)
+    home = Reader((await minh.get("/console")).body)
+    assert f"/console/subscriptions/{id}" in home.links and "paused: its receiver fails" in home.text
+    assert "push.not-taken" in home.text
     listed = Reader((await minh.get("/console/subscriptions")).body)
     assert id[-12:] in listed.text and "paused: its receiver fails" in listed.text and "dieu-hanh" in listed.text
     one = Reader((await minh.get(f"/console/subscriptions/{id}")).body)

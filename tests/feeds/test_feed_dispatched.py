@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from adapters.errors import PROVIDER_REFUSED, Acted
+from contracts.base.errors import Finding
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
@@ -22,12 +23,15 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.transfer import lease as leases
 from gateway.transfer.stages import Answered, Refused
+from gateway.transfer.transfer_records import failed_rules
+from gateway.vault import binding
 from security.transparency.merkle import leaf_hash
 from tests.exchange.house import Call, Gateway, house, sample
 from tests.registry.making import NOW, PROVINCE, contracts
 
 FEED, OPERATION = "field-report/v1", "createRequest"
 TYPE = "urn:lgsp:contract:field-report:v1:createRequest"
+NEW = ("lgspcompleteness", "lgspage", "lgspfailedrules")
 TRANSFER, EVENT, VAULT, LOG = tables.transfer, tables.feed_event, tables.vault, tables.log_entry
 
 
@@ -258,3 +262,34 @@ def test_two_that_end_one_transfer_write_one_event(place: Place) -> None:
     refused = asyncio.run(place.gateway.carry(Call(FEED, OPERATION, "m-9")))
     assert isinstance(refused, Refused) and refused.failure.code == "journal.fenced"
     assert place.events() == []
+
+
+def test_the_end_tells_how_complete_the_request_was_and_which_rules_the_answer_broke(place: Place) -> None:
+    place.dispatch("m-1")
+    findings = [Finding("body", "", "nothing", rule, "text") for rule in ("required", "code", "required", "x y")]
+    place.dispatch(
+        "m-2", failure=PROVIDER_REFUSED(acted=Acted.NO, system="do-thi", status=422, final=True, findings=findings)
+    )
+    first, second = place.events()
+    assert first["lgspcompleteness"].partition("/")[0] == str(
+        sum(not isinstance(each, dict) or "absent" not in each for each in first["data"]["request"].values())
+    )
+    assert (first["lgspage"], first["lgspfailedrules"]) == ("unknown", "none")
+    assert second["lgspcompleteness"] == first["lgspcompleteness"]
+    assert second["lgspfailedrules"] == "code invalid required"
+    assert place.verified() == ()
+    assert failed_rules("delivery.discarded", None) == "unknown", "a person ended it"
+
+
+def test_an_event_of_an_earlier_release_says_unknown(place: Place) -> None:
+    place.dispatch("m-1")
+    place.sequence()
+    with writing(place.gateway.engine) as connection:
+        for id, text in connection.execute(select(EVENT.c.transfer, EVENT.c.event)).all():
+            old = {name: value for name, value in json.loads(text).items() if name not in NEW}
+            bare = json.dumps(old, ensure_ascii=False, separators=(",", ":"))
+            row = place.gateway.vault.seal(id, "event", bare.encode(), NOW, bound=binding.of_event(FEED, bare))
+            connection.execute(update(VAULT).where(VAULT.c.id == row.id).values(row._asdict()))
+            connection.execute(update(EVENT).where(EVENT.c.transfer == id).values(event=bare))
+    (event,) = place.events()
+    assert {event[name] for name in NEW} == {"unknown"}

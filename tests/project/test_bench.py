@@ -110,14 +110,15 @@ def test_page_one_of_a_long_feed_costs_what_it_does_of_a_short_one(measured_rows
     row = measured_rows["feed-million"]
     (ratio,) = row["against"].values()
     assert ratio >= 0.5 and row["median"] > 0 and row["details"]["keys_of_the_state_per_second"] > 0
+    assert row["details"]["webhook_events_per_second"] > 0 and row["details"]["stream_event_ms"] > 0
 
 
 @pytest.mark.server
 def test_twelve_agencies_for_a_while() -> None:
-    """All of them are served; what was acknowledged stands in the feed once, and the queue ends empty (`ok`)."""
+    """All of them are served; what was acknowledged stands in the feed once, and the queue ends empty."""
     result = soak.soak(600.0 if FULL else 5.0, lambda text: print(text))
-    assert result["ok"], result
+    assert all(result["holds"][each] for each in ("accounted", "log", "drained")), result
     assert result["agencies"] == 12 and all(each["answers"] for each in result["calls"].values())
     assert {"door", "keeper"} <= result["memory_mib"].keys()
-    if FULL:  # MiB an hour, over the second half
-        assert all(each["per_hour"] <= 60 for each in result["memory_mib"].values()), result["memory_mib"]
+    if FULL:  # memory and percentiles too, which a few seconds do not show
+        assert result["ok"], result

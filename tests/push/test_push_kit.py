@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -120,3 +122,37 @@ async def test_a_program_that_is_not_ours_verifies_a_delivery(world: World, keys
         script = Path(__file__).parent / "node" / "verify.mjs"
         done = subprocess.run(["node", str(script)], input=given, capture_output=True, text=True, check=True)
         assert json.loads(done.stdout) is held
+
+
+async def test_a_foreign_library_of_standard_webhooks_verifies_a_delivery(
+    world: World, keys: House, receiver: Receiver
+) -> None:
+    """authweave-webhooks knows the asymmetric form. It takes three signatures, and bodies of 256 KiB, at most."""
+    library = pytest.importorskip("authweave_webhooks", reason="authweave-webhooks is not installed (Python 3.12)")
+    replay = pytest.importorskip("authweave_core")
+    await filled(world, 2)
+    id = await subscribed(world, receiver)
+    async with pushing(world, keys) as pusher:
+        await run(pusher, world, lambda: row(world, id).position == 2)
+    known = (await call(world, "dieu-hanh", "GET", f"/subscriptions/{id}")).json["keys"]
+    ((headers, body),) = receiver.deliveries
+
+    def verifier(texts: list[str]) -> Any:
+        raw = tuple(library.Ed25519PublicKey(base64.b64decode(each.removeprefix("whpk_"))) for each in texts)
+        named = {"environment": "test", "owner": "dieu-hanh", "endpoint": receiver.url}
+        document = library.PublicKeyDocument(version="1", not_before=0, retire_after=None, keys=raw, **named)
+        return library.StandardWebhooksVerifier(
+            library.StaticPublicKeyResolver(document),
+            replay_store=replay.InMemoryReplayStore(capacity=100, time_source=time.monotonic),
+            time_source=lambda: int(time.time()),
+            **{f"expected_{name}": value for name, value in named.items()},
+        )
+
+    ours = verifier(known)
+    taken = await ours.verify(headers=headers, body=body)
+    assert headers["webhook-id"] == taken.webhook_id and len(json.loads(taken.body)) == 2 and not taken.replay_detected
+    assert (await ours.verify(headers=headers, body=body)).replay_detected
+    other = webhooks.public_text(OTHER.public_key())
+    for theirs, shown, content in ((verifier([other]), headers, body), (ours, headers, body + b" ")):
+        with pytest.raises(library.WebhookVerificationError):
+            await theirs.verify(headers=shown, body=content)

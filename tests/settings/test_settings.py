@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 
-from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, expected, load
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, load
 from gateway.settings.saving import save
+from gateway.settings.sources import expected
 
 ROOT = Path(__file__).parents[2]
 NAMES = [each.name for each in fields(Settings) if each.name != "data"]

@@ -14,7 +14,10 @@ from sqlalchemy import Engine, delete, select, update
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
-from contracts.wire.attachments import Spool, lift_json
+from contracts.wire.attachments import Spool
+from contracts.wire.lifting import lift_json
+from gateway.audit.verify.findings import Findings
+from gateway.audit.verify.rows.pieces import Files, check_pieces
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
 from gateway.keeper.tasks.loose_contents import PATIENCE, LooseContents
@@ -79,6 +82,41 @@ def test_a_piece_that_is_not_there_or_anothers(database: Engine, tmp_path: Path,
     with pytest.raises(Ours) as caught:
         b"".join(attachments.restored(attachments.opener(database, vault), "t-1", rest))
     assert caught.value.code in ("vault.not-found", "vault.broken")
+
+
+def _cut(engine: Engine, piece: str, other: str) -> None:
+    with engine.begin() as connection:
+        sealed = connection.scalar(select(tables.vault.c.sealed).where(tables.vault.c.id == piece))
+        change = update(tables.vault).where(tables.vault.c.id == piece)
+        connection.execute(change.values(sealed=bytes(sealed or b"")[:-100]))
+
+
+def _nothing(engine: Engine, piece: str, other: str) -> None:
+    pass
+
+
+@pytest.mark.attack("log: rows")
+@pytest.mark.parametrize(
+    ("change", "open_all", "found"),
+    [
+        (_nothing, False, ""),
+        (_nothing, True, ""),
+        (_gone, False, "its piece t-1/attachments.1 is gone"),
+        (_cut, False, "its piece t-1/attachments.1 has"),
+        (_swapped, True, "its piece t-1/attachments.1 does not open"),
+    ],
+)
+def test_verification_finds_what_happened_to_a_piece(
+    database: Engine, tmp_path: Path, change: Any, open_all: bool, found: str
+) -> None:
+    vault = Vault(tmp_path / "keys")
+    kept(database, vault, "t-1")
+    change(database, "t-1/attachments.1", "t-1/attachments.0")
+    wrong = Findings()
+    with database.connect() as connection:
+        check_pieces(connection, wrong, Files(vault, open_all))
+    assert len(wrong.wrong) == bool(found) and found in "".join(wrong.wrong), wrong.wrong
+    assert wrong.checked == {"pieces of large files": -(-2 * len(BIG) // PIECE)}
 
 
 def test_what_a_dead_process_left_is_removed_later(

@@ -20,6 +20,7 @@ from contracts.faces.identities import sentences
 from contracts.faces.pages.calls import calls
 from contracts.faces.pages.rules import enforced, samples
 from contracts.faces.pages.words import fill, head, say, table
+from contracts.faces.pages.workflow import handling
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 "
@@ -61,6 +62,7 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
         f"<h2>{say('protection', language)}</h2><p>{say(contract.protection, language)}</p>",
         *_operations(compiled, language, root),
         *_identities(compiled, language),
+        *handling(compiled, language),
         *calls(compiled, language, root),
     ]
     seen: set[str] = set()

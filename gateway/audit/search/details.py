@@ -132,7 +132,7 @@ def _changes(facts: Mapping[str, Any], say: Say) -> str | None:
     parts = [*dict.fromkeys(_object(each, say) for each in objects)]
     changed = part(part(facts, "registry"), "changed")
     rows = [
-        (key, [*_pairs(key, part(part(changed, table), key))])
+        (key, [*_pairs(key, part(part(changed, table), key), say)])
         for table in changed
         if table not in _TOLD_OTHERWISE
         for key in part(changed, table)
@@ -153,12 +153,12 @@ def _object(change: Mapping[str, Any], say: Say) -> str:
     return f"{_code(say, 'what', text_in(change, 'what'))} {text_in(change, 'id')}: {told}"
 
 
-def _pairs(key: str, fields: Mapping[str, Any]) -> Iterator[str]:
+def _pairs(key: str, fields: Mapping[str, Any], say: Say) -> Iterator[str]:
     """Each field of a row that was there before and is there now."""
     whole = key in map(str, _ids(fields))
     for name, pair in fields.items():
         if name not in _MOMENTS and isinstance(pair, list) and len(pair) == 2 and not (None in pair and whole):
-            yield f"{name} {_value(pair[0])} → {_value(pair[1])}"
+            yield f"{_code(say, 'field', name)} {_value(pair[0])} → {_value(pair[1])}"
 
 
 def _ids(fields: Mapping[str, Any]) -> Iterator[Any]:
@@ -264,6 +264,14 @@ def _feed_read(facts: Mapping[str, Any], say: Say) -> str:
     return "; ".join(each for each in [*parts, say("owners", owners=", ".join(owners)) if owners else ""] if each)
 
 
+def _exported(facts: Mapping[str, Any], say: Say) -> str | None:
+    """Of a feed the form and the range; of entries of the log nothing more than their number."""
+    if "contract" not in facts or "from" not in facts:
+        return None
+    told = say("exported", form=facts.get("form"), first=facts["from"], last=facts.get("to"))
+    return "; ".join(each for each in (told, text_in(facts, "reason")) if each)
+
+
 def _account(facts: Mapping[str, Any], say: Say) -> str:
     """An account of the console: what was done to it, and its roles before and after."""
     changed = part(facts, "changed")
@@ -290,6 +298,7 @@ _DETAILS: Final[Mapping[str, Callable[[Mapping[str, Any], Say], str | None]]] = 
     "taken-up": _call,
     "altered": _altered,
     "contract": _contract,
+    "export": _exported,
     "feed-read": _feed_read,
     "quarantine": _quarantined,
     **dict.fromkeys(("registry-accepted", "accounts-repaired"), _accepted),

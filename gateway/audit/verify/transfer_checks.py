@@ -28,8 +28,8 @@ from contracts.compiled.loader import load
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.transfer.states import State
-from gateway.transfer.transfer_records import ENDS, end_event, event_type, fed_of
-from gateway.vault import binding
+from gateway.transfer.transfer_records import ENDS, EndFacts, end_event, event_type, fed_of
+from gateway.vault import attachments, binding
 from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
 from security.seal import plain_size
@@ -104,6 +104,11 @@ class Terms:
                 value = json.loads(bytes(entry))
                 reasons.add(str(value.get("reason")))
         return reasons
+
+    def lists_contents(self, transfer: str) -> bool:
+        """Whether the vault has, or had until its retention ended, the list of the transfer's large contents."""
+        id = f"{transfer}/{attachments.PART}"
+        return self.connection.scalar(select(tables.vault.c.id).where(tables.vault.c.id == id)) is not None
 
     def end(self) -> Iterator[str]:
         """Parts that are gone although their key was not destroyed.
@@ -187,6 +192,7 @@ def judge(name: str, row: Row[Any], intent: Entry, outcome: Entry | None, terms:
         else (),
         _sealed(row, event),
         _kept(name, row, outcome or {}, term, terms) if term is not None else (),
+        _contents(row, intent, terms),
     ):
         for text in texts:
             find(f"{name}: {text}")
@@ -298,19 +304,20 @@ def _end_event(row: Row[Any], stored: tuple[Any, ...], term: Term | None, outcom
     # Only the sealed answer has the subject; the event's own binding covers it. What a person settled has no answer.
     answered = row.state == State.ANSWERED.value and "out" in outcome
     named = term is not None and term.key is not None and answered
-    subject = _subject(text) if named else None
-    made = end_event(row.id, fed_of(row, None), row.state, row.failure, row.finished or 0.0, subject)
+    told = EndFacts.of(_object(text), named=named)
+    made = end_event(row.id, fed_of(row, None), row.state, row.failure, row.finished or 0.0, told)
     if body_ref != made.body_ref:
         yield f"its event in the feed refers to {body_ref} for its body"
     if (contract, text) != (made.contract, made.event):
         yield f"its event in the feed is not the one of its end, which is {made.event}"
 
 
-def _subject(event: str) -> str:
+def _object(event: str) -> Mapping[str, Any]:
     try:
-        return str(_decode(event).get("subject"))
-    except (ValueError, AttributeError):
-        return ""
+        value = _decode(event)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _types(term: Term, operation: str) -> list[str]:
@@ -341,6 +348,15 @@ def _sealed(row: Row[Any], event: tuple[Any, ...]) -> Iterator[str]:
                 "its row (received, payload_digest or another column that never changes) or its intent in the log"
                 f" is not what its {part} was sealed with"
             )
+
+
+def _contents(row: Row[Any], intent: Entry, terms: Terms) -> Iterator[str]:
+    """A request that is shorter than the log says has its large contents beside it."""
+    told = intent.get("in")
+    size = told.get("size") if isinstance(told, dict) else None
+    if isinstance(size, int) and row.request_size is not None and size > row.request_size:
+        if not terms.lists_contents(row.id):
+            yield "its request had large contents, and the vault has no list of them"
 
 
 def _kept(name: str, row: Row[Any], outcome: Entry, term: Term, terms: Terms) -> Iterator[str]:

@@ -11,6 +11,7 @@ from contracts.base.errors import Failure
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from gateway.audit.verify.rows.pieces import Files
     from gateway.registry.seals.accounts import Seal as AccountsSeal
     from gateway.registry.seals.sealing import Seal
     from gateway.settings import Settings
@@ -34,6 +35,19 @@ def hash_id(settings: Settings) -> Callable[[str], str] | None:
 
     try:
         return partial(keyed, Keyring(settings).hash_key())
+    except (OSError, Failure):
+        return None
+
+
+def files(settings: Settings, open_all: bool) -> Files | None:
+    """None for whoever may not read the vault's keys: then lists of large files are not opened."""
+    from gateway.audit.verify.rows.pieces import Files
+    from gateway.keys.keyring import Keyring
+    from gateway.vault.vault import Vault
+
+    try:
+        next(settings.vault_keys.iterdir(), None)
+        return Files(Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest), open_all)
     except (OSError, Failure):
         return None
 

@@ -67,6 +67,9 @@ class Scope:
     no_record: Annotated[
         bool, typer.Option("--no-record", help="Write nothing: else the instance keeps the verdict, for the console.")
     ] = False
+    files: Annotated[
+        bool, typer.Option("--files", help="Open every piece of large files too, and compare it: this reads them all.")
+    ] = False
 
 
 @commands.command("verify")
@@ -117,6 +120,7 @@ class Asked:
         self.first = first
         self.last = last
         self.record = not scope.no_record
+        self.files = scope.files
         self.as_json = as_json
 
     @property
@@ -235,6 +239,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
                     connection,
                     key,
                     issuers=readable.issuers(settings),
+                    files=readable.files(settings, asked.files),
                     on_progress=lambda done: progress.update(held, completed=done),
                 )
                 rows = Completeness(

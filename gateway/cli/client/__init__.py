@@ -2,10 +2,10 @@
 
 import typer
 
-from gateway.cli.client import accept_log, calls, feed_check, feed_export, identity, log, transfers
+from gateway.cli.client import calls, feed_check, feed_export, files, identity, log, log_succession, transfers
 
 commands = typer.Typer(
     no_args_is_help=True, help="A component system's calls to a gateway: signed, verified, witnessed."
 )
-for _module in (calls, feed_check, feed_export, transfers, log, accept_log, identity):
+for _module in (calls, feed_check, feed_export, files, transfers, log, log_succession, identity):
     commands.add_typer(_module.commands)

@@ -45,7 +45,7 @@ def read_mapping(asked: Asked) -> Any:
         "messages": [
             {
                 "message": message,
-                "rows": [asdict(each) for each in table["rows"]],
+                "rows": [{"canonical": each.canonical, "here": each.here, "rest": each.rest} for each in table["rows"]],
                 "drops": list(table["drops"] or ()),
                 "ignores": list(table["ignores"] or ()),
             }

@@ -8,11 +8,16 @@ from typing import Any
 from contracts.base.times import rfc3339
 from gateway.console.site.operation import Asked
 from gateway.console.work import feed_readers
+from gateway.exchange.feed_readers import FeedReader
 
 
 def list_feed_readers(asked: Asked) -> Any:
     found = feed_readers.reading(asked.desk, asked.viewer)
-    return {"readers": [{**asdict(each), "read_at": each.read_at and rfc3339(each.read_at)} for each in found]}
+    return {"readers": [shown_reader(each) for each in found]}
+
+
+def shown_reader(reader: FeedReader) -> dict[str, Any]:
+    return {**asdict(reader), "read_at": reader.read_at and rfc3339(reader.read_at)}
 
 
 OPERATIONS = {"listFeedReaders": list_feed_readers}

@@ -1,11 +1,11 @@
-"""Feeds for a person of the centre, in pages and as a stream."""
+"""Feeds for a person of the centre: in pages, as a stream, and a range as a file."""
 
 from __future__ import annotations
 
 from gateway.console.site.operation import Asked
-from gateway.console.work import feeds
+from gateway.console.work import feed_exports, feeds
 from gateway.console.work.feeds import Asking
-from gateway.doors.api.feed_pages import part_of
+from gateway.doors.api.feed_pages import Part, part_of, times_of
 from gateway.doors.reply import Reply
 
 
@@ -18,4 +18,11 @@ def read_person_feed(asked: Asked) -> Reply:
     return feeds.read(asked.desk.feeds, asking, params["form"])
 
 
-OPERATIONS = {"readPersonFeed": read_person_feed}
+def export_person_feed(asked: Asked) -> Reply:
+    times = times_of({name: asked.body.get(name) for name in ("since", "until")})
+    name = f"{asked.params['contract']}/v{asked.params['major']}"
+    asking = Asking(name, Part(None, 1, times), asked.still, ("source", asked.source))
+    return feed_exports.export(asked.desk.feeds, asking, asked.body["form"], asked.reason())
+
+
+OPERATIONS = {"exportPersonFeed": export_person_feed, "readPersonFeed": read_person_feed}

@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.base.times import rfc3339
 from gateway.audit.search.shown import shown
+from gateway.console.operations.feed_readers import shown_reader
 from gateway.console.site.operation import Asked, when
 from gateway.console.work import finding
 from gateway.console.work.home import Needs, needs
@@ -19,6 +20,8 @@ def attend(asked: Asked) -> Any:
         "queue": None if found.queue is None else dict(found.queue),
         "counted": listing.COUNTED,
         "subscriptions": found.pushes,
+        "paused": None if found.paused is None else [each.shown() for each in found.paused],
+        "behind": None if found.behind is None else [shown_reader(each) for each in found.behind],
         "approvals": found.approvals,
         "drafts": found.drafts,
         "review": None if found.review is None else {"due": when(found.review.at), "late": found.review.late},

@@ -13,8 +13,10 @@ from gateway.console.work import attention, board, months
 from gateway.console.work.home import mark, needs
 from gateway.delivery import listing
 from gateway.doors.api import status
+from gateway.exchange.feed_readers import MOST_BEHIND
 from gateway.journal import log_checks
 from gateway.journal.schema import tables
+from gateway.push.operating import MOST_WAITING
 
 HOME_PAUSE = 10.0  # seconds between two looks for a page that is open
 MONTH = 30  # days: the longer span of the table of refusals
@@ -42,7 +44,13 @@ def home(ask: Ask) -> Shown:
     except Failure as failure:  # a registry that was altered is what the page has to say
         values["trouble"] = failure
     found = needs(ask.desk, ask.viewer, days, month)
-    values |= {**found._asdict(), "refusals": found.refusals or (), "ending": found.ending or ()}
+    values |= {
+        **found._asdict(),
+        "refusals": found.refusals or (),
+        "ending": found.ending or (),
+        "most_waiting": MOST_WAITING,
+    }
+    values["most_behind"] = MOST_BEHIND
     with ask.desk.reading() as connection:
         values["months"] = months.known(connection, ask.now)
         values["verdict"] = log_checks.verdict(connection)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.audit.search.index import REINDEX
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.work import integrity, log_acts
 from gateway.console.work.log_findings import groups
+from gateway.journal.jobs import RUNNING
+from gateway.keeper.witnessing.stamps import ORDER as STAMP
 
 HERE: Final = "/console/log"
+_ORDERED: Final = {"stamp-asked": STAMP, "reindex-asked": REINDEX}
 PAUSE: Final = 2.0  # seconds between two looks for a page that is open
 
 
 def log(ask: Ask) -> Shown:
     found = integrity.integrity(ask.desk)
     wrong = groups(found.checks[0].facts.get("wrong", ())) if found.checks else ()
-    values = {"it": found, "wrong": wrong, "orders": log_acts.newest(ask.desk), "stamps": log_acts.stamps(ask.desk)}
-    return Shown("log.html", values)
+    orders = log_acts.newest(ask.desk)
+    running = {name: kind in orders and orders[kind].state == RUNNING for name, kind in _ORDERED.items()}
+    running["verifying"] = any(each.state == RUNNING for each in found.checks[:1]) and not found.interrupted
+    values = {"it": found, "wrong": wrong, "orders": orders, "stamps": log_acts.stamps(ask.desk)}
+    return Shown("log.html", {**values, **ask.begun(running)})
 
 
 def events(ask: Ask) -> Live:

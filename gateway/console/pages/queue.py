@@ -82,7 +82,8 @@ def start(ask: Ask) -> Answer:
 
 def bulk(ask: Ask) -> Shown:
     progress, items = queueing.progress(ask.desk, ask.path["job"])
-    return Shown("queue-bulk.html", {"it": progress, "items": items})
+    begun = ask.begun(dict.fromkeys(("bulk-started", "bulk-resume"), progress.job.state == RUNNING))
+    return Shown("queue-bulk.html", {"it": progress, "items": items, **begun})
 
 
 def bulk_events(ask: Ask) -> Live:

@@ -76,6 +76,7 @@ PAGES = (
         N_("Registry document"),
         method="POST",
         operation="previewDocument",
+        looks=True,
         upload=_UPLOAD,
     ),
     Page(

@@ -17,6 +17,7 @@ from gateway.console.accounts.provider import Provider
 from gateway.console.accounts.records import Viewer
 from gateway.console.accounts.signing_in import SignIn
 from gateway.console.site.live import Hub
+from gateway.console.work.feed_readers import Kept
 from gateway.console.work.feeds import Following
 from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
@@ -38,6 +39,7 @@ class Desk:
     # Passwords are costly: two threads, so that a flood of attempts leaves pages their processor.
     hashing: Readers = field(default_factory=lambda: Readers(threads=2, each=2))
     live: Hub = field(default_factory=Hub)
+    reader_counts: Kept = field(default_factory=Kept)
 
     @cached_property
     def hash_key(self) -> bytes:

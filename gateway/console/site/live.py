@@ -46,6 +46,13 @@ class Hub:
     def __init__(self) -> None:
         self._watched: dict[tuple[str, ...], tuple[_Watched, asyncio.Task[None]]] = {}
         self.readers = 0
+        self.stopping = False  # the desk ends
+
+    def stop(self) -> None:
+        """Ends every stream. A browser connects again, to whichever desk comes next."""
+        self.stopping = True
+        for watched, _ in self._watched.values():
+            watched.tell()
 
     def enter(self, live: Live) -> _Watched:
         """One more reader; he leaves by `leave`."""
@@ -92,7 +99,7 @@ async def events(hub: Hub, live: Live, seen: str, holds: Callable[[], bool]) -> 
     watched = hub.enter(live)
     try:
         yield b"retry: 2000\n\n"
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 and not hub.stopping:
             moved = watched.moved
             if not await asyncio.to_thread(holds):
                 yield _END

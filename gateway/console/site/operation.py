@@ -51,6 +51,7 @@ class Asked:
     body: Any
     source: str
     now: float
+    accept: str = ""  # the media types that are accepted
     still: Callable[[], Viewer | None] = lambda: None  # who has the same token or session now; it runs in a thread
 
     def reason(self) -> str:
@@ -128,6 +129,7 @@ def _handler(desk: Desk, function: Operation, status: int) -> Handler:
             body=request.json,
             source=request.received.source,
             now=desk.now(),
+            accept=request.received.headers.get("accept", ""),
             still=partial(_find, desk, request.call.scope.get(SESSION), request.received),
         )
         value = await services.readers.run(request.owner, function, asked)

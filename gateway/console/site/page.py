@@ -16,6 +16,7 @@ from contracts.base.words import Language
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM, CONSOLE_REASON
 from gateway.console.roles import May
+from gateway.doors.reply import Reply
 
 if TYPE_CHECKING:
     from gateway.console.site.desk import Desk
@@ -55,6 +56,8 @@ class Ask:
     address: str = ""  # path and query, as they were asked for
     origin: str = ""  # scheme and host
     files: Mapping[str, bytes] = field(default_factory=dict)  # of a page that takes an `upload`
+    still: Callable[[], Viewer | None] = lambda: None  # who has the same session now; it runs in a thread
+    accept: str = ""  # the media types that are accepted
 
     def field(self, name: str, most: int = 200) -> str:
         """A field of the form. Raises `console.form` if it is missing, empty or too long."""
@@ -62,6 +65,11 @@ class Ask:
         if not text or len(text) > most:
             raise CONSOLE_FORM(field=name, why="missing" if not text else f"more than {most} characters")
         return text
+
+    def begun(self, running: Mapping[str, bool]) -> dict[str, str]:
+        """What is begun is said to have begun while it runs, and no longer. `running`: by the name in `done`."""
+        done = self.query.get("done", "")
+        return {"done": ""} if not running.get(done, True) else {}
 
     def reason(self) -> str:
         """The reason of an act. Raises `console.reason`."""
@@ -115,7 +123,7 @@ class Live:
     going: Callable[[], bool] | None = None
 
 
-Answer = Shown | Moved | Sent | Live
+Answer = Shown | Moved | Sent | Live | Reply  # a reply streams a file by its `parts`
 View = Callable[[Ask], Answer]
 
 
@@ -134,4 +142,5 @@ class Page:
     method: str = "GET"
     operation: str = ""
     page_only: str = ""
+    looks: bool = False  # a page of POST that only shows: a refused form on it comes back by showing it again
     upload: int = 0  # bytes of a form that may have files; 0: none, and the bound of other forms

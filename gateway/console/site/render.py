@@ -48,6 +48,7 @@ _CODED: Final = re.compile(r"`([^`]+)`")
 STATIC: Final = {
     "console.css": "text/css",
     "console.js": "text/javascript",
+    "feed.js": "text/javascript",
     "passkeys.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

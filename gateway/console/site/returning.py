@@ -1,7 +1,8 @@
 """What somebody typed comes back after a refusal: the page of the form, with the failure and with what was typed.
 
 The page is the one that the browser says it came from, else the nearest page above the address of the form. It is
-shown as it is shown by a GET of the same person, with his permissions.
+shown as it is shown by a GET of the same person, with his permissions. A page that only a POST shows, without changing
+anything (`Page.looks`), is shown again from the fields of the form.
 Invariant: only a form whose origin and token were checked comes back.
 """
 
@@ -37,14 +38,14 @@ def given_back(ask: Ask, failure: Failure, action: str, referer: str, frame: Map
 
     `frame`: what the base template needs.
     """
-    for path, query in _places(ask, action, referer):
-        found = _page_at(path)
-        if found is None or found[0].may not in ask.viewer.account.may:
+    found = ((path, query, each) for path, query in _places(ask, action, referer) for each in _pages_at(path))
+    for path, query, (page, params) in found:
+        if page.may not in ask.viewer.account.may:
             continue
-        page, params = found
         address = path + (f"?{query}" if query else "")
         asked = dict(parse_qsl(query, max_num_fields=_MOST_FIELDS)) if query.count("&") < _MOST_FIELDS else {}
-        here = replace(ask, path=params, query=asked, form={}, files={}, address=address)
+        form, files = (ask.form, ask.files) if page.looks else ({}, {})
+        here = replace(ask, path=params, query=asked, form=form, files=files, address=address)
         with suppress(Failure):  # of a page that is not there any more
             answer = page.view(here)
             if isinstance(answer, Shown) and (html := _filled(ask, answer, failure, action, frame, page, address)):
@@ -85,14 +86,17 @@ def _places(ask: Ask, action: str, referer: str) -> Iterator[tuple[str, str]]:
         action = action.rpartition("/")[0]
 
 
-def _page_at(path: str) -> tuple[Page, dict[str, Any]] | None:
-    """A page that is shown. Those without a title are files and streams."""
-    for pattern, page in _shown():
-        if (match := pattern.match(path)) is not None:
-            return page, match.groupdict()
-    return None
+def _pages_at(path: str) -> Iterator[tuple[Page, dict[str, Any]]]:
+    """The first page that a GET shows there, then the first that a POST does. Those without a title are files and
+    streams."""
+    for looks in (False, True):
+        for pattern, page in _shown():
+            if page.looks is looks and (match := pattern.match(path)) is not None:
+                yield page, match.groupdict()
+                break
 
 
 @cache
 def _shown() -> list[tuple[Any, Page]]:
-    return [(compile_path(f"/console{each.path}")[0], each) for each in pages() if each.method == "GET" and each.title]
+    shown = (each for each in pages() if each.title and (each.method == "GET" or each.looks))
+    return [(compile_path(f"/console{each.path}")[0], each) for each in shown]

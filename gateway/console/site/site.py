@@ -10,6 +10,7 @@ import functools
 import html
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -31,6 +32,9 @@ from gateway.console.site.desk import Desk
 from gateway.console.site.page import Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import HEADERS, STATIC, asset, failure_values, render
 from gateway.console.site.returning import given_back
+from gateway.doors.http.body import Receive, Scope, Send
+from gateway.doors.http.streaming import send_stream
+from gateway.doors.reply import Reply
 
 HOME = "/console"
 _LANGUAGE = "lgsp-language"
@@ -86,6 +90,8 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         address=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         origin=guard.origin_of(request),
         files=files,
+        still=functools.partial(desk.viewer, token, touch=False),
+        accept=request.headers.get("accept", ""),
     )
     try:
         answer = await asyncio.to_thread(page.view, ask)
@@ -95,6 +101,8 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         raise
     if isinstance(answer, Live):
         return _stream(desk, answer, request, token)
+    if isinstance(answer, Reply):
+        return _File(answer)
     return await asyncio.to_thread(_response, answer, ask, page)
 
 
@@ -113,6 +121,17 @@ def _stream(desk: Desk, answer: Live, request: Request, token: str) -> Response:
     return StreamingResponse(
         live.events(desk.live, answer, seen, holds), media_type="text/event-stream", headers=HEADERS
     )
+
+
+class _File(Response):
+    """A file that is made while it is sent."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self._reply = replace(reply, headers={**HEADERS, **reply.headers})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_stream(self._reply, scope, receive, send)
 
 
 def _response(answer: Shown | Moved | Sent, ask: Ask, page: Page) -> Response:

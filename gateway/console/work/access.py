@@ -86,7 +86,7 @@ class Standing(NamedTuple):
 
 
 def grants(connection: Connection, snapshot: Snapshot, scope: str | None, now: float) -> list[Standing]:
-    return [Standing(each, standing(each, now)) for each in all_grants(connection) if _holds(snapshot, each, scope)]
+    return [Standing(each, standing(each, now)) for each in all_grants(connection) if holds(snapshot, each, scope)]
 
 
 def standing(grant: Grant, now: float) -> str:
@@ -110,7 +110,7 @@ def grant(connection: Connection, snapshot: Snapshot, name: str, scope: str | No
     every = grant_versions(connection, name)
     present = next((each for each in all_grants(connection) if each.id == name), None)
     last = present or (Grant.from_json(every[-1].content) if every else None)
-    if last is None or not _holds(snapshot, last, scope):
+    if last is None or not holds(snapshot, last, scope):
         raise unknown("grant", name)
     told: list[tuple[GrantVersion, tuple[tuple[str, Any, Any], ...]]] = []
     before: Mapping[str, Any] = {}
@@ -128,7 +128,8 @@ def ended(connection: Connection) -> list[str]:
     return sorted(grant_names(connection) - {each.id for each in all_grants(connection)})
 
 
-def _holds(snapshot: Snapshot, grant: Grant, scope: str | None) -> bool:
+def holds(snapshot: Snapshot, grant: Grant, scope: str | None) -> bool:
+    """Whether a grant is one of the agency, or of one of its roles; any is for None."""
     if scope is None or grant.agency == scope:
         return True
     agency = snapshot.agencies.get(scope)

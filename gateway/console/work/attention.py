@@ -20,7 +20,7 @@ from gateway.audit.search.fields import OUTCOMES, word
 from gateway.audit.search.search import first_at
 from gateway.console.site.desk import Desk
 from gateway.console.work.months import Span
-from gateway.console.work.tally import tally_of
+from gateway.console.work.tally import refusals_of
 from gateway.journal.schema import tables
 from gateway.registry.records import ACTIVE
 from gateway.registry.snapshot import Snapshot
@@ -125,7 +125,7 @@ def denials(connection: Connection, desk: Desk, scope: str | None, now: float, s
     size, span = _size(connection), span or Span(first_of(now, DAYS))
     since = first_at(connection, span.begins, 0, size)
     until = size if span.ends is None else first_at(connection, span.ends, since, size)
-    pairs, capped = tally_of(desk.services.engine).refusals(connection, since, until)
+    pairs, capped = refusals_of(desk.services.engine).counted(connection, since, until)
     codes, agencies = codes_by_digest(), _agencies(desk.services.registry.snapshot)
     rows = [
         Denied(codes.get(code or 0, "…"), None if agency is None else agencies.get(agency, "…"), number)

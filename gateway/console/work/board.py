@@ -124,7 +124,7 @@ def board(desk: Desk, viewer: Viewer) -> Board:
         (each for each in snapshot.systems.values() if viewer.account.scope in (None, each.agency)),
         key=lambda one: (one.agency, one.id),
     )
-    seen = _seen(desk, [each.id for each in systems], now)
+    seen = seen_of(desk, [each.id for each in systems], now)
     rows = (
         _row(desk, each, (numbers.get(each.id) or Numbers(), waiting.get(each.id, 0), seen[each.id]), now)
         for each in systems
@@ -136,7 +136,7 @@ def unready(desk: Desk, viewer: Viewer) -> tuple[Unready, ...]:
     """The systems that cannot call, that were seen to fail or to be refused, or were never seen to work."""
     snapshot, now = desk.services.registry.snapshot, desk.now()
     systems = [each for each in snapshot.systems.values() if viewer.account.scope in (None, each.agency)]
-    seen, ready = _seen(desk, [each.id for each in systems], now), snapshot.readiness(now)
+    seen, ready = seen_of(desk, [each.id for each in systems], now), snapshot.readiness(now)
     found = (Unready(each, *seen[each.id].state(ready[each.id])) for each in systems)
     return tuple(sorted((each for each in found if each.ready != "ready"), key=lambda one: one.system.id))
 
@@ -168,7 +168,7 @@ def detail(desk: Desk, viewer: Viewer, id: str) -> Detail:
         last = search(connection, Query(system=id), limit=SEEN).hits
     newest = sorted({each.idx: each for each in found}.values(), key=lambda each: -each.idx)[:10]
     return Detail(
-        row=_row(desk, system, (numbers.get(id) or Numbers(), waiting, _seen(desk, [id], now)[id]), now),
+        row=_row(desk, system, (numbers.get(id) or Numbers(), waiting, seen_of(desk, [id], now)[id]), now),
         since=since,
         keys=keys,
         grants=snapshot.grants(system.agency),
@@ -264,7 +264,7 @@ def _row(desk: Desk, system: System, counted: tuple[Numbers, int, Seen], now: fl
     )
 
 
-def _seen(desk: Desk, systems: Sequence[str], now: float) -> dict[str, Seen]:
+def seen_of(desk: Desk, systems: Sequence[str], now: float) -> dict[str, Seen]:
     with reading(desk.services.engine) as connection:
         return observed(connection, systems, codes_by_digest(), now)
 

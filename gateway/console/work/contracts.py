@@ -46,6 +46,7 @@ class MappingRow:
     canonical: str
     here: str
     rest: str
+    cells: tuple[tuple[str, str], ...]  # the same by their names
 
 
 def listed(desk: Desk) -> list[tuple[CompiledContract, int]]:
@@ -124,11 +125,12 @@ def mapping(desk: Desk, name: str, format_name: str) -> dict[str, dict[str, Any]
 
 
 def _row(written: Mapping[str, Any]) -> MappingRow:
-    rest = {name: value for name, value in written.items() if name not in ("canonical", "here")}
+    cells = tuple((name, _text(value)) for name, value in written.items() if name not in ("canonical", "here"))
     return MappingRow(
         _place(written.get("canonical", "")),
         _place(written.get("here", "")),
-        "; ".join(f"{name}: {_text(value)}" for name, value in rest.items()),
+        "; ".join(f"{name}: {text}" for name, text in cells),
+        cells,
     )
 
 

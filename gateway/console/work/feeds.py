@@ -10,7 +10,6 @@ Invariant: a stream that waits holds no thread and no connection of the database
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
@@ -39,6 +38,7 @@ from gateway.feeds.arrivals import Arrivals
 from gateway.feeds.heads import offsets
 from gateway.feeds.masks import masks_of
 from gateway.feeds.sessions import NOTE, Reader, Sessions, Span
+from gateway.feeds.stream_lease import StreamLease
 from gateway.journal import feed_log
 from gateway.journal.append import append
 from gateway.journal.database import writing
@@ -52,7 +52,6 @@ from security.errors import ENCRYPTION_NO_KEY
 from security.grants.grants import Decision
 from security.stream_seals import END
 
-HEARTBEAT: Final = 15.0  # seconds
 RETRY_MILLISECONDS: Final = 3000
 MOST: Final = 100  # events of a batch
 EACH: Final = 16  # streams of one account
@@ -81,6 +80,7 @@ class Following:
     sessions: Sessions = field(default_factory=Sessions)
     streams: Streams = field(default_factory=lambda: Streams(EACH, ALL))
     arrivals: Arrivals = field(init=False)
+    stopping: bool = False  # the desk ends
     _noting: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
@@ -89,6 +89,10 @@ class Following:
                 return offsets(connection, contracts)
 
         self.arrivals = Arrivals(partial(self.readers.run, ("gateway", "arrivals"), read))
+
+    def lease(self) -> StreamLease:
+        """Of a stream that begins now."""
+        return StreamLease(self.settings.stream_seconds, lambda: self.stopping, self.arrivals, self.registry)
 
     def judged(self, viewer: Viewer | None, name: str) -> tuple[Viewer, CompiledContract, Decision]:
         """The contract, and the decision that lets the person read its feed. Raises what he is refused with."""
@@ -175,9 +179,8 @@ class PersonStream:
         self.following.judged(self.asking.still(), self.asking.name)
 
     async def _run(self, page: FeedPage, log: str) -> AsyncGenerator[bytes]:
-        loop, name = asyncio.get_running_loop(), self.asking.name
-        run, owner = self.following.readers.run, self.asking.owner
-        until, cursor = loop.time() + self.following.settings.stream_seconds, page.next
+        following, name, owner, cursor = self.following, self.asking.name, self.asking.owner, page.next
+        run, lease = following.readers.run, following.lease()
         yield server_events.retry(RETRY_MILLISECONDS)
         try:
             while True:
@@ -188,11 +191,15 @@ class PersonStream:
                 if page.place.get("complete") is True:
                     yield _ended({"reason": "complete"}, cursor)
                     return
-                left = until - loop.time()
-                if left <= 0:
-                    yield _ended({"reason": "lease"}, cursor)
+                if (over := lease.over()) is not None:
+                    yield _ended({"reason": over}, cursor)
                     return
-                if not page.more and not await self._wait(cursor, min(HEARTBEAT, left)):
+                offsets = cursors.decode(cursor, (name,)).offsets
+                came = page.more or await lease.wait(offsets, following.registry.snapshot)
+                if lease.stopping():
+                    page = page._replace(events=[], offsets=())  # what was sent is not sent again
+                    continue
+                if not came:
                     await run(owner, self._judge)
                     if self.asking.part.times.until is None:
                         page = page._replace(events=[], offsets=())
@@ -203,19 +210,6 @@ class PersonStream:
         except Exception:
             _log.exception("feed %s: unexpected fault in a stream", name)
             yield _ended({"reason": "fault"}, cursor)
-
-    async def _wait(self, cursor: str, seconds: float) -> bool:
-        """Whether something came. Ends early if the registry changes."""
-        registry, snapshot = self.following.registry, self.following.registry.snapshot
-
-        def changed() -> bool:
-            try:
-                return registry.snapshot is not snapshot
-            except Failure:  # raised again where the stream judges
-                return True
-
-        offsets = cursors.decode(cursor, (self.asking.name,)).offsets
-        return await self.following.arrivals.after(offsets, seconds, changed)
 
 
 def read(following: Following, asking: Asking, form: str) -> Reply:

@@ -15,18 +15,23 @@ from gateway.audit.search.search import Query, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
-from gateway.console.work import access, attention, draft_rows, pushes, waiting
+from gateway.console.work import access, attention, draft_rows, feed_readers, pushes, waiting
 from gateway.console.work.months import Span, span_of
 from gateway.delivery import listing
+from gateway.exchange.feed_readers import FeedReader
 from gateway.journal.schema import tables
+from gateway.push import operating
+from gateway.push.operating import Seen
 
 _REFUSALS = 8
+_PAUSED = 8
 LISTS = (listing.IN_DOUBT, listing.WAITS, listing.GIVEN_UP)
 
 
 class Needs(NamedTuple):
     """`queue`: messages by list, each up to `listing.COUNTED`. `approvals`: proposals that wait for signatures.
     `drafts`: contracts that another person handed in. `pushes`: subscriptions whose receivers failed for too long.
+    `paused`: the newest that are paused for any cause, with what waits. `behind`: readers of feeds that are far behind.
     """
 
     queue: Mapping[str, int] | None
@@ -38,6 +43,8 @@ class Needs(NamedTuple):
     denials: attention.Denials | None
     volumes: attention.Volumes | None
     pushes: int | None
+    paused: tuple[Seen, ...] | None
+    behind: tuple[FeedReader, ...] | None
 
 
 def mark(desk: Desk) -> object:
@@ -54,17 +61,20 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS, month: str = "
     may, scope, now = viewer.account.may, viewer.account.scope, desk.now()
     snapshot = desk.services.registry.snapshot
     span = span_of(month) if month else Span(attention.first_of(now, days))
-    queue = pushed = approvals = drafts = review = ending = refusals = denials = volumes = None
+    queue = pushed = paused = behind = approvals = drafts = review = ending = refusals = denials = volumes = None
     with desk.reading() as connection:
         if May.QUEUE in may:
             queue = {each: listing.count(connection, each) for each in LISTS}
             pushed = pushes.paused(connection)
+            paused = tuple(operating.paused(connection, now, _PAUSED))
         if May.ACCESS in may:
             approvals = len(waiting.every(connection, snapshot, scope, now))
         if May.CONFIRM in may:
             drafts = draft_rows.waiting(connection, viewer.account.id, now)
         if May.SYSTEMS in may:
             ending = tuple(attention.ending(connection, scope, now))
+    if May.SYSTEMS in may:
+        behind = feed_readers.far_behind(desk, scope)
     if May.ACCESS in may and scope is None:
         review = access.due(desk)
     if May.SEARCH in may:
@@ -83,4 +93,6 @@ def needs(desk: Desk, viewer: Viewer, days: int = attention.DAYS, month: str = "
         denials=denials,
         volumes=volumes,
         pushes=pushed,
+        paused=paused,
+        behind=behind,
     )

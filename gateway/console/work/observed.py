@@ -73,9 +73,11 @@ def _seen(connection: Connection, system: str, codes: Mapping[int, str], now: fl
     refusals = [codes.get(row.failure, "…") if row.outcome == _REFUSED else "" for row in requests]
     recent = asked is not None and now - asked < FRESH
     works = [row.idx for row, code in zip((*results, *requests), (*ended, *refusals), strict=True) if code == ""]
+    refused = bool(refusals) and all(refusals[:LAST]) and recent
     return Seen(
         failing=failures[0] if failures and all(failures) else None,
-        refused=refusals[0] if refusals and all(refusals[:LAST]) and recent else None,
+        # Fewer refusals say nothing against a system that was seen to work, such as one that is called.
+        refused=refusals[0] if refused and (len(refusals) >= LAST or not works) else None,
         called=called,
         asked=asked,
         worked=_time(connection, max(works)) if works else None,

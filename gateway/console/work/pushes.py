@@ -12,6 +12,8 @@ from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.desk import Desk
 from gateway.journal.schema.push_tables import push_subscription
+from gateway.notices import store as notices
+from gateway.notices.store import Notice
 from gateway.push import operating
 from gateway.push.operating import ACTS, Seen
 from gateway.push.records import Cause, HashId, State, Subscription
@@ -25,6 +27,7 @@ class Subscriber(NamedTuple):
     seen: Seen
     attempts: tuple[Attempt, ...]
     contact: Mapping[str, str]
+    notices: tuple[Notice, ...]  # mails to the contact, the newest first
 
 
 def every(desk: Desk) -> list[Seen]:
@@ -36,11 +39,12 @@ def one(desk: Desk, id: str) -> Subscriber:
     """Raises `subscription.unknown`."""
     with desk.reading() as connection:
         seen, tried = operating.one(connection, id, _hashing(desk), desk.now())
+        mails = notices.about(connection, id)
     snapshot = desk.services.registry.snapshot
     system = snapshot.system(seen.subscription.system)
     agency = snapshot.agency(system.agency) if system is not None else None
     contact = (system.contact if system is not None else {}) or (agency.contact if agency is not None else {})
-    return Subscriber(seen, tuple(tried), contact)
+    return Subscriber(seen, tuple(tried), contact, tuple(mails))
 
 
 def act(desk: Desk, viewer: Viewer, id: str, what: str, reason: str) -> Subscription:

@@ -13,6 +13,7 @@ from contracts.base.words import Words
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.desk import Desk
+from gateway.console.work.board import seen_of
 from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.proposals import proposals
 from gateway.registry.records import NEWEST, Route, System
@@ -39,7 +40,8 @@ class RouteRow:
     system: System | None
     speaks: str
     address: str | None
-    ready: str
+    ready: str  # what the registry says: whether it may be called
+    seen: str = ""  # the same with what the log shows (`observed.Seen.state`)
 
     @property
     def subject(self) -> str:
@@ -86,7 +88,7 @@ def routes(desk: Desk, viewer: Viewer, contract: str = "", system: str = "") -> 
         and system in ("", each.name)
         and (scope is None or each.system is not None and each.system.agency == scope)
     )
-    return Routes(tuple(shown), waiting)
+    return Routes(tuple(_observed(desk, list(shown))), waiting)
 
 
 def operations(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
@@ -124,6 +126,7 @@ def where(desk: Desk, viewer: Viewer, given: tuple[str, str, str], values: Mappi
         receives = snapshot.decide_receiving(row.system.agency, contract, operation, now)
         if viewer.account.scope not in (None, row.system.agency):
             row = replace(row, address=None)
+        (row,) = _observed(desk, [row])
     return Where(asks, row, receives, {path: text for path, text in values.items() if text})
 
 
@@ -162,6 +165,12 @@ def _rows(desk: Desk, contents: Mapping[Subject, Content]) -> list[RouteRow]:
                 )
             )
     return rows
+
+
+def _observed(desk: Desk, rows: Sequence[RouteRow]) -> list[RouteRow]:
+    """With the state of each system as the board of systems shows it."""
+    states = seen_of(desk, sorted({each.name for each in rows if each.system is not None}), desk.now())
+    return [replace(each, seen=states[each.name].state(each.ready)[0]) if each.system else each for each in rows]
 
 
 def _deciding(rows: Sequence[RouteRow], message: Mapping[str, Any]) -> RouteRow | None:

@@ -30,6 +30,8 @@ from contracts.wire import problems
 from gateway.doors.api import (
     audit,
     authority,
+    body_fetches,
+    body_uploads,
     feed_digests,
     feed_exports,
     feed_readers,
@@ -89,6 +91,8 @@ def build_apis(services: Services) -> ApiApp:
         **subscriptions.HANDLERS,
         "listTransfers": transfer_list.list_transfers,
         "readAnswer": transfer_answers.read_answer,
+        "sendBody": body_uploads.send_body,
+        "readBody": body_fetches.read_body,
         **audit.HANDLERS,
         "readProof": audit.read_proof,
         "readEntries": audit.read_entries,
@@ -97,7 +101,7 @@ def build_apis(services: Services) -> ApiApp:
     }
     documents = [
         DOCUMENTS / f"{name}.yaml"
-        for name in ("tokens", "keys", "feeds", "subscriptions", "transfers", "audit", "authority")
+        for name in ("tokens", "keys", "feeds", "subscriptions", "transfers", "bodies", "audit", "authority")
     ]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
@@ -114,7 +118,7 @@ def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
         raw = safeyaml.load(path.read_text("utf-8"))
         for address, item in raw["paths"].items():
             kept = {
-                name: value
+                name: _unread(value) if name in _METHODS else value
                 for name, value in item.items()
                 if name not in _METHODS or listener in value.get("x-lgsp-listeners", ())
             }
@@ -129,6 +133,12 @@ def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
                 if known.setdefault(name, value) != value:
                     raise BadDocument(f"{path.name}: components/{kind}/{name} differs from that of another document")
     return merged
+
+
+def _unread(operation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without its body, if the handler reads that itself, as it comes (`x-lgsp-streamed`)."""
+    streamed = operation.get("x-lgsp-streamed")
+    return {name: value for name, value in operation.items() if not streamed or name != "requestBody"}
 
 
 def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: Common, prove: Prove) -> ApiApp:
@@ -179,7 +189,13 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
         for method in _METHODS & set(item)
         if "x-lgsp-body-limit" in item[method]
     }
-    return ApiApp(middleware, services, oauth, limits)
+    streamed = frozenset(
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in _METHODS & set(item)
+        if item[method].get("x-lgsp-streamed")
+    )
+    return ApiApp(middleware, services, oauth, limits, streamed)
 
 
 def _operations(document: Mapping[str, Any], handlers: Mapping[str, Handler]) -> dict[str, dict[str, Any]]:
@@ -284,7 +300,16 @@ class _Inner:
 class ApiApp:
     """An `Application`: passes each call through connexion and turns its exceptions into failures."""
 
-    def __init__(self, app: Any, services: Common, oauth: frozenset[str], limits: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        app: Any,
+        services: Common,
+        oauth: frozenset[str],
+        limits: Mapping[str, int],
+        streamed: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        """`streamed`: method and path of operations whose handlers read the body, after the caller was proven."""
+        self._streamed = streamed
         self._app = app
         self._services = services
         self._oauth = oauth
@@ -294,7 +319,8 @@ class ApiApp:
         call.read_head()
         if brings_body(call.headers) and call.shell.budgets is not None:
             call.channel()
-        await call.read(min(self._limit(call.path), self._services.settings.body_limit))
+        if (call.method, call.path) not in self._streamed:
+            await call.read(min(self._limit(call.path), self._services.settings.body_limit))
         if call.turn is not None:
             call.turn.spend(estimate(call.body))
             call.turn.end()

@@ -1,25 +1,29 @@
-"""Filters the events of a feed by the agency that sent them and by what they tell.
+"""Filters the events of a feed by the agency that sent them, by what they tell, and by what area they are about.
 
 Invariant: a filter sees an event as its reader does, after the masks. So it tells nothing that the reader may not see.
+A reader who may not see the field of the area cannot filter by it, and is told so.
 Invariant: an event that was changed in the database passes every filter, since nothing that it says can be trusted.
 Invariant: the work of one page is bounded. The cursor goes on over the events that were looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from contracts.base.errors import Finding
 from contracts.canonical.model import Kind
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.event_facts import area_table, areas
 from gateway.doors.api.errors import API_INVALID
+from gateway.feeds.masks import Masks, sees
 from gateway.feeds.reading import HANDLED
 from gateway.feeds.sessions import Span
-from gateway.transfer.transfer_records import ENDS
+from gateway.transfer.transfer_records import ENDS, EXPIRED, operation_of
 
 LOOKED_AT: Final = 5000  # events for one page
 MOST: Final = 20  # values of one filter
-TYPES: Final = (*(each.value for each in Kind), *ENDS.values())
+TYPES: Final = (*(each.value for each in Kind), *ENDS.values(), EXPIRED)
 
 
 class Filter(NamedTuple):
@@ -27,6 +31,7 @@ class Filter(NamedTuple):
 
     agencies: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
+    areas: frozenset[str] = frozenset()
 
     def passes(self, event: Mapping[str, Any]) -> bool:
         """The event as its reader sees it."""
@@ -48,16 +53,47 @@ def what(type: str) -> str:
 
 def filter_of(params: Mapping[str, Any]) -> Filter:
     """Raises `api.invalid` for a word that is no type, and for too many values."""
-    agencies, types = (_values(params.get(name)) for name in ("agency", "type"))
+    agencies, types, units = (_values(params.get(name)) for name in ("agency", "type", "area"))
     findings = []
     if wrong := types - set(TYPES):
         findings.append(Finding("query type", "", f"{len(wrong)} unknown words", "enum", ", ".join(TYPES)))
-    for name, values in (("agency", agencies), ("type", types)):
+    for name, values in (("agency", agencies), ("type", types), ("area", units)):
         if len(values) > MOST:
             findings.append(Finding(f"query {name}", "", f"{len(values)} values", "maxItems", f"at most {MOST}"))
     if findings:
         raise API_INVALID(count=len(findings), findings=findings)
-    return Filter(agencies, types)
+    return Filter(agencies, types, units)
+
+
+def area_filter(
+    contract: CompiledContract, masks: Masks, wanted: frozenset[str]
+) -> Callable[[Mapping[str, Any]], bool]:
+    """Judges whether an event, as its reader sees it, is about one of these administrative units or a unit in it. Where
+    no table tells what lies in a unit, codes that begin with its code do. An event without data is about none.
+
+    Raises `api.invalid` if the contract names no field of the area, or the reader does not see it.
+    """
+    named = {each.name: each for each in contract.contract.fed if each.event.area}
+    hidden = [each for each in named.values() if not sees(masks[each.name], each, each.event.area)]
+    if hidden or not named:
+        got = "a field that your grant hides" if hidden else "a feed whose contract names no area"
+        expected = ", ".join(sorted({each.event.area for each in hidden})) or "no area"
+        raise API_INVALID(count=1, findings=[Finding("query area", "", got, "area", expected)])
+    known: dict[str, frozenset[str]] = {}
+    for name, operation in named.items():
+        table = area_table(contract, operation)
+        known[name] = wanted if table is None else wanted.union(*(table.inside(each) for each in wanted))
+    begins = {name: tuple(wanted) if area_table(contract, each) is None else () for name, each in named.items()}
+
+    def passes(event: Mapping[str, Any]) -> bool:
+        operation = named.get(operation_of(contract.namespace, event["type"]))
+        if operation is None:
+            return bool(event.get("tombstonereason") == "tampered")
+        data = event.get("data", {})
+        codes = areas(operation, data.get("request") if operation.in_feed else data)
+        return any(code in known[operation.name] or code.startswith(begins[operation.name]) for code in codes)
+
+    return passes
 
 
 def _values(text: str | None) -> frozenset[str]:

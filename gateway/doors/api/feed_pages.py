@@ -15,7 +15,7 @@ from contracts.base.errors import Finding
 from contracts.compiled.contract import CompiledContract
 from contracts.wire import jsontext
 from gateway.doors.api.errors import API_INVALID
-from gateway.doors.api.feed_filters import ALL, LOOKED_AT, Filter, filter_of, joined, span_of
+from gateway.doors.api.feed_filters import ALL, LOOKED_AT, Filter, area_filter, filter_of, joined, span_of
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.feeds import MOST, Page, RawPage, read, read_raw
 from gateway.feeds import cursor as cursors
@@ -44,7 +44,7 @@ class FeedPage(NamedTuple):
         if form == "lines":
             return b"\n".join([*self.events, place.encode(), b""]), "application/x-ndjson"
         head = f'{json.dumps(named, separators=(",", ":"))[:-1]},{place[1:-1]},"events":['
-        return head.encode() + b",".join(self.events) + b"]}", JSON
+        return b"%b%b]}" % (head.encode(), b",".join(self.events)), JSON
 
 
 class Part(NamedTuple):
@@ -118,6 +118,7 @@ def _filtered(services: Store, contract: CompiledContract, part: Part, masks: Ma
     """Looks at pages until enough events pass the filter, or LOOKED_AT events were looked at."""
     name, after, events = contract.contract.name, part.after, list[bytes]()
     spans, offsets, looked_at = list[Span](), list[int](), 0
+    about = area_filter(contract, masks, part.filter.areas) if part.filter.areas else None
     while True:
         with services.engine.connect() as connection:
             page: Page = read(connection, name, after, MOST, vault=services.vault, times=part.times)
@@ -125,7 +126,7 @@ def _filtered(services: Store, contract: CompiledContract, part: Part, masks: Ma
         for offset, event in zip(page.offsets, page.events, strict=True):
             masked(event, contract, masks)
             last, looked_at = offset, looked_at + 1
-            if part.filter.passes(event):
+            if part.filter.passes(event) and (about is None or about(event)):
                 kept.append((offset, event))
                 if len(events) + len(kept) == part.limit:
                     break

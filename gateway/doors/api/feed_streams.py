@@ -14,7 +14,6 @@ Invariant: masks, quotas and entries of the log are those of pages (`feed_readin
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -35,6 +34,7 @@ from gateway.errors import GATEWAY_FAULT
 from gateway.exchange.answer_keys import demand_key
 from gateway.feeds import cursor as cursors
 from gateway.feeds.places import ALWAYS, Times, offsets
+from gateway.feeds.stream_lease import StreamLease
 from gateway.journal import feed_log
 from gateway.journal.write import ReplayKey
 from security import jose
@@ -42,7 +42,6 @@ from security.encryption_keys import EncryptKey
 from security.http_signatures import signature_of
 from security.stream_seals import END, SEAL, Running, Sealed
 
-HEARTBEAT: Final = 15.0  # seconds
 RETRY_MILLISECONDS: Final = 3000
 MOST: Final = 100  # events of a batch
 LARGE: Final = 1_048_576  # bytes; after a batch of more the next ones have fewer events
@@ -122,8 +121,8 @@ class FeedStream:
             return feed_log.name(connection), offsets(connection, self.part.after, self.names)
 
     async def _run(self, batch: _Batch) -> AsyncGenerator[bytes]:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self.services.settings.stream_seconds
+        services = self.services
+        lease = StreamLease(services.settings.stream_seconds, self._stopping, services.arrivals, services.registry)
         begin = server_events.retry(RETRY_MILLISECONDS)
         try:
             while True:
@@ -134,12 +133,11 @@ class FeedStream:
                 if batch.complete:
                     yield self._ended({"reason": "complete"})
                     return
-                left = until - loop.time()
-                if self._stopping() or left <= 0:
-                    yield self._ended({"reason": "stopping" if self._stopping() else "lease"})
+                if (over := lease.over()) is not None:
+                    yield self._ended({"reason": over})
                     return
-                more = batch.more or await self._wait(min(HEARTBEAT, left))
-                if self._stopping():
+                more = batch.more or await lease.wait(self._offsets, self._proven.snapshot)
+                if lease.stopping():
                     batch = NOTHING  # what was sent is not sent again
                     continue
                 self._proven = judged_anew(self.services, self.request, self._proven)
@@ -161,18 +159,6 @@ class FeedStream:
 
     def _stopping(self) -> bool:
         return self.request.call.shell.draining
-
-    async def _wait(self, seconds: float) -> bool:
-        """Whether something came. Ends early if the door stops or the registry changes."""
-        services, snapshot = self.services, self._proven.snapshot
-
-        def ended() -> bool:
-            try:
-                return self._stopping() or services.registry.snapshot is not snapshot
-            except Failure:  # raised again where the stream judges
-                return True
-
-        return await services.arrivals.after(self._offsets, seconds, ended)
 
     async def _batch(self, request: ApiRequest, replay: ReplayKey | None = None) -> _Batch:
         """The next events of each feed, and moves the place behind them."""

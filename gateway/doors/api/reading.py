@@ -47,8 +47,11 @@ class Readers:
         places = self._of.setdefault(owner, _Places(asyncio.Semaphore(self.each)))
         places.users += 1
         try:
-            async with asyncio.timeout(self.seconds):
-                await places.free.acquire()
+            if places.free.locked():
+                async with asyncio.timeout(self.seconds):
+                    await places.free.acquire()
+            else:
+                await places.free.acquire()  # at once
         except BaseException as trouble:
             self._left(owner, places)
             if isinstance(trouble, TimeoutError):
@@ -56,13 +59,27 @@ class Readers:
             raise
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, "reading")
+        result: asyncio.Future[T] = loop.create_future()
         job: Future[T] = self._pool.submit(work, *of)
-        job.add_done_callback(lambda _done: _soon(loop, partial(self._done, owner, places)))
-        return await asyncio.wrap_future(job)
+        job.add_done_callback(lambda done: _soon(loop, partial(self._done, owner, places, done, result)))
+        try:
+            return await result
+        except asyncio.CancelledError:
+            job.cancel()  # if it has not begun
+            raise
 
-    def _done(self, owner: tuple[str, str], places: _Places) -> None:
+    def _done(self, owner: tuple[str, str], places: _Places, job: Future[T], result: asyncio.Future[T]) -> None:
+        """One call into the loop frees the place and answers the caller, if he is still there."""
         places.free.release()
         self._left(owner, places)
+        if result.done():
+            return
+        if job.cancelled():
+            result.cancel()
+        elif (trouble := job.exception()) is not None:
+            result.set_exception(trouble)
+        else:
+            result.set_result(job.result())
 
     def _left(self, owner: tuple[str, str], places: _Places) -> None:
         places.users -= 1

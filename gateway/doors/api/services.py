@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
 
@@ -37,7 +37,11 @@ from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
 from gateway.transfer.stages import Received
 from gateway.vault.vault import Vault
+from security.http_signatures import stated_digests
 from security.keys import SigningKey
+
+SEND_BODY: Final = "sendBody"  # the operation whose handler reads the body and compares its digest
+UPLOADS, DOOR_UPLOADS = 2, 8  # of one agency, and of all, at once in one process
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,10 @@ class Services:
     sessions: Sessions = field(default_factory=Sessions)
     arrivals: Arrivals = field(init=False)
     streams: Streams = field(init=False)
+    uploads: Streams = field(init=False)
 
     def __post_init__(self) -> None:
+        self.uploads = Streams(UPLOADS, DOOR_UPLOADS)
         self.streams = Streams(self.settings.agency_streams, self.settings.door_streams)
 
         def read(contracts: Collection[str]) -> Mapping[str, int]:
@@ -134,7 +140,8 @@ class Services:
 
     async def authenticate(self, call: Call, received: Received, operation: str) -> Caller:
         channel = call.channel()
-        signature = self.rest.prove(received, channel)
+        stated = stated_digests(received.headers) if operation == SEND_BODY else None
+        signature = self.rest.prove(received, channel, stated)
         return Caller(channel.system, signature.key.key_id, ReplayKey(signature.replay_key, signature.expires))
 
     async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:

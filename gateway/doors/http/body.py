@@ -104,7 +104,7 @@ async def read_body(
 
     `admit` is called once when the body is known to be large (`costs.LARGE`), with its size in bytes. It may raise.
     """
-    known = _known_size(headers)
+    known = known_size(headers)
     if known > limit:
         raise BODY_TOO_LARGE(limit=limit)
     if admit is not None and known > LARGE:
@@ -119,7 +119,7 @@ async def read_body(
 
 def expects_large(headers: Mapping[str, str], limit: int) -> bool:
     """Whether the body is to be spooled: a package of files, longer than `limit`, or of a length that is not told."""
-    return media_type(headers) == PACKAGE or "transfer-encoding" in headers or _known_size(headers) > limit
+    return media_type(headers) == PACKAGE or "transfer-encoding" in headers or known_size(headers) > limit
 
 
 async def spool_body(
@@ -129,7 +129,7 @@ async def spool_body(
 
     It may take a second more for each `SLOWEST` bytes.
     """
-    known = _known_size(headers)
+    known = known_size(headers)
     if known > into.limit:
         raise BODY_TOO_LARGE(limit=into.limit)
     if known > LARGE:
@@ -195,7 +195,7 @@ class _Taking:
             self.body.close()
 
 
-def _known_size(headers: Mapping[str, str]) -> int:
+def known_size(headers: Mapping[str, str]) -> int:
     """The length that the headers tell; 0 if they do not. `body.encoded` for a compressed body."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":

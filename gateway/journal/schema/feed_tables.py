@@ -63,3 +63,11 @@ feed_keyed = Table(  # how far older events were taken up into `feed_key`
     Column("upto", BigInteger, nullable=False),  # the offset of the last event that was looked at
     Column("rules", Text, nullable=False),  # digest of the contract's identities
 )
+feed_expiry = Table(  # when the content of events ends that still holds (`gateway.feeds.expiry`)
+    "feed_expiry",
+    metadata,
+    Column("transfer", Text, primary_key=True),  # that handed the content in
+    Column("contract", Text, nullable=False),
+    Column("expires", Float, nullable=False),
+)
+Index("feed_expiry_next", feed_expiry.c.expires)

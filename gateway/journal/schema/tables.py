@@ -45,12 +45,15 @@ from gateway.journal.schema.console_tables import (
     console_token as console_token,
 )
 from gateway.journal.schema.feed_tables import feed_event as feed_event
+from gateway.journal.schema.feed_tables import feed_expiry as feed_expiry
 from gateway.journal.schema.feed_tables import feed_key as feed_key
 from gateway.journal.schema.feed_tables import feed_key_past as feed_key_past
 from gateway.journal.schema.feed_tables import feed_keyed as feed_keyed
 from gateway.journal.schema.feed_tables import feed_pending as feed_pending
+from gateway.journal.schema.mail_table import mail as mail
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
+from gateway.journal.schema.metadata import READINGS as READINGS
 from gateway.journal.schema.metadata import metadata as metadata
 from gateway.journal.schema.push_tables import push_subscription as push_subscription
 from gateway.journal.schema.queue_table import queue as queue
@@ -212,6 +215,20 @@ vault = Table(
     Column("size", BigInteger, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
+opaque_body = Table(  # files that documents refer to (`gateway.vault.opaque_bodies`); their bytes are in `vault`
+    "opaque_body",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("agency", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+Index("opaque_body_agency", opaque_body.c.agency, opaque_body.c.id)
+opaque_use = Table(
+    "opaque_use",
+    metadata,
+    Column("body", Text, primary_key=True),
+    Column("transfer", Text, primary_key=True, index=True),  # that refers to it
+)
 
 # --- search over the log ----------------------------------------------------------------------------------------------
 # One row per entry, derived from the log alone (`gateway.audit.search.index`). All columns but `idx` are short digests
@@ -237,6 +254,14 @@ log_index = Table(
 LOG_INDEXED = tuple(column.name for column in log_index.columns if column.name != "idx")
 for _name in LOG_INDEXED:
     Index(f"log_index_{_name}", log_index.c[_name], log_index.c.idx)
+Index(  # the newest readings of each reader and feed
+    "log_index_readings",
+    log_index.c.system,
+    log_index.c.contract,
+    log_index.c.idx,
+    sqlite_where=READINGS,
+    postgresql_where=READINGS,
+)
 log_party = Table(  # the agencies that an entry concerns, in any role
     "log_party",
     metadata,

@@ -206,8 +206,8 @@ def held_bodies(connection: Connection, name: str) -> int:
 
 def held_by_others(connection: Connection, hold: Hold) -> int:
     """How many of its bodies are under another hold's keys; they pass to this one when that one is released."""
-    vault, transfer = tables.vault.c, rows.transfer_of(connection.dialect.name)
-    covered = transfer.in_(hold.transfers or select(tables.transfer.c.id).where(hold.covers()))
+    vault, transfers = tables.vault.c, hold.transfers or select(tables.transfer.c.id).where(hold.covers())
+    covered = rows.covered(connection.dialect.name, transfers)
     query = select(vault.key_id, func.count()).where(
         vault.key_id.like("____-__-__.%.%"), func.length(vault.sealed) > 0, covered
     )
@@ -219,15 +219,13 @@ def held_by_others(connection: Connection, hold: Hold) -> int:
 
 def under_key(connection: Connection, name: KeyName, holds: Sequence[Hold]) -> list[tuple[Hold, list[str]]]:
     """Which of a key's bodies these holds cover; each body belongs to the first hold that covers it."""
-    transfer, taken = rows.transfer_of(connection.dialect.name), set[str]()
+    taken = set[str]()
     covers: list[tuple[Hold, list[str]]] = []
     for hold in holds:
         if hold.name == name.hold:
             continue
-        if hold.transfers is not None:
-            covered = transfer.in_(hold.transfers)
-        else:
-            covered = transfer.in_(select(tables.transfer.c.id).where(hold.covers()))
+        transfers = select(tables.transfer.c.id).where(hold.covers()) if hold.transfers is None else hold.transfers
+        covered = rows.covered(connection.dialect.name, transfers)
         ids = [id for id, _ in rows.under(connection, name.id, covered) if id not in taken]
         taken.update(ids)
         if ids:
@@ -255,10 +253,12 @@ def _unheld(engine: Engine, transfers: Sequence[str]) -> Iterator[str]:
     vault = tables.vault.c
     for transfer in transfers:
         with engine.connect() as connection:
-            query = select(vault.id, vault.key_id).where(
-                vault.id > transfer, vault.id < rows.after_transfer(transfer), func.length(vault.sealed) > 0
-            )
-            bodies = connection.execute(query).all()
+            query = select(vault.id, vault.key_id).where(func.length(vault.sealed) > 0)
+            own = (vault.id > transfer) & (vault.id < rows.after_transfer(transfer))
+            bodies = list(connection.execute(query.where(own)))
+            files = rows.files_of(connection, transfer)
+            for at in range(0, len(files), _PAGE):
+                bodies += connection.execute(query.where(vault.id.in_(files[at : at + _PAGE])))
         yield from (id for id, key_id in bodies if (name := KeyName.of(key_id)) is not None and name.hold is None)
 
 

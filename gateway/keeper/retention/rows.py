@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, or_, select, update
 
 from contracts.base.errors import Ours
 from contracts.base.ids import new_id
@@ -38,6 +38,21 @@ def transfer_of(dialect: str) -> ColumnElement[str]:
     if dialect == "sqlite":
         return func.substr(_vault.id, 1, func.instr(_vault.id, "/") - 1)
     return func.split_part(_vault.id, "/", 1)
+
+
+def covered(dialect: str, transfers: Any) -> ColumnElement[bool]:
+    """Whether a body belongs to one of these transfers, or is a file that one of them names, as SQL. `transfers`: ids,
+    or a statement of ids.
+    """
+    use, of = tables.opaque_use.c, transfer_of(dialect)
+    return or_(of.in_(transfers), of.in_(select(use.body).where(use.transfer.in_(transfers))))
+
+
+def files_of(connection: Connection, transfer: str) -> list[str]:
+    """The ids of the bodies of files that a transfer names."""
+    use = tables.opaque_use.c
+    files = connection.scalars(select(use.body).where(use.transfer == transfer).order_by(use.body)).all()
+    return [id for file in files for id in parts_of(connection, file)]
 
 
 def after_transfer(transfer: str) -> str:

@@ -38,6 +38,7 @@ def _pusher(services: KeeperServices) -> Pusher:
         key=key,
         clock=services.clock,
         dead_seconds=settings.push_dead_seconds,
+        mails=bool(settings.mail_server),
         limits=Limits(connect=min(5.0, settings.push_seconds), total=settings.push_seconds),
     )
     services.closing.push_async_callback(pusher.finish)

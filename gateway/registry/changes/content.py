@@ -17,12 +17,13 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from adapters.kinds import FILES
 from gateway.journal.schema import tables
-from gateway.registry.records import Agency, Route, System
+from gateway.registry.records import Agency, Route, Source, System
 from gateway.registry.routing import FEED
 
 What = Literal["agency", "system", "route"]
 Content = Mapping[str, Any]
 CALLBACK: Final = "callback"  # in the text of an endpoint: the address that the system is called back at
+SOURCES: Final = "sources"  # in the text of an endpoint: what the system is the source of
 PROPOSED: Final = "proposed"  # the state of a system whose first content waits for officers
 _KINDS: Final[tuple[What, ...]] = ("agency", "system", "route")
 
@@ -62,8 +63,10 @@ def text(value: object) -> str:
 
 
 def endpoint_text(system: System) -> str | None:
-    """How the system is reached, and where it is called back; None if neither."""
-    told = {} if system.callback is None else {CALLBACK: system.callback}
+    """How the system is reached, where it is called back, and what it is the source of; None if nothing of that."""
+    told: dict[str, Any] = {} if system.callback is None else {CALLBACK: system.callback}
+    if system.sources:
+        told[SOURCES] = [asdict(each) for each in system.sources]
     if system.drop is not None:
         return text({"kind": FILES.name, **asdict(system.drop), **told})
     if system.endpoint is None:
@@ -128,12 +131,13 @@ def put(connection: Connection, subject: Subject, content: Content, state: str) 
                 )
             )
         return
-    table, versions, endpoint = tables.system.c, content.get("versions"), content.get("endpoint")
+    table, versions = tables.system.c, content.get("versions")
+    endpoint = {**content.get("endpoint", {}), **({SOURCES: content[SOURCES]} if SOURCES in content else {})}
     values = {
         "agency": content["agency"],
         "formats": text(content["formats"]),
         "versions": None if versions is None else text(versions),
-        "endpoint": None if endpoint is None else text(endpoint),
+        "endpoint": text(endpoint) if endpoint else None,
     }
     connection.execute(update(tables.system).where(table.id == subject.id).values(values))
     new = (table.id == subject.id) & (table.state == PROPOSED)
@@ -144,6 +148,19 @@ def clear_route(connection: Connection, subject: Subject) -> None:
     contract, operation = subject.id.split(" ")
     table = tables.route
     connection.execute(delete(table).where(table.c.contract == contract, table.c.operation == operation))
+
+
+def sources_of(content: Content) -> tuple[Source, ...]:
+    """What a system's content declares it the source of."""
+    return sources_in(content.get(SOURCES, ()))
+
+
+def sources_in(stated: Any) -> tuple[Source, ...]:
+    """The same from the list in a row, a content or a proposal."""
+    return tuple(
+        Source(each["contract"], each["operation"], {path: tuple(values) for path, values in each["when"].items()})
+        for each in stated
+    )
 
 
 def named_systems(content: Content) -> set[str]:
@@ -161,8 +178,11 @@ def _system(
     content: dict[str, Any] = {"id": name, "agency": agency, "formats": formats}
     if versions:
         content["versions"] = versions
-    if endpoint is not None:
-        content["endpoint"] = json.loads(endpoint)
+    reached: dict[str, Any] = {} if endpoint is None else json.loads(endpoint)
+    if (sources := reached.pop(SOURCES, None)) is not None:
+        content[SOURCES] = sources
+    if reached:
+        content["endpoint"] = reached
     return content
 
 

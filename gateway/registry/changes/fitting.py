@@ -10,7 +10,7 @@ from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, alive, compile_bundle
 from gateway.journal.schema import tables
 from gateway.registry import versions
-from gateway.registry.changes.content import Content, Subject
+from gateway.registry.changes.content import Content, Subject, sources_of
 from gateway.registry.errors import words
 from gateway.registry.records import NEWEST
 
@@ -49,6 +49,13 @@ def _missing(connection: Connection, subject: Subject, content: Content) -> Iter
             or rule["format"] not in compiled.formats
         ):
             yield f"{rule['contract']} {rule['operation']} {rule['format']}"
+    for source in sources_of(content):
+        compiled = _in_force(connection, source.contract)
+        operation = compiled.contract.operations.get(source.operation) if compiled is not None else None
+        if compiled is None or operation is None:
+            yield f"{source.contract} {source.operation}"
+        else:
+            yield from compiled.check_fields(operation.request, ["*", *source.when])
 
 
 def _in_force(connection: Connection, contract: str) -> CompiledContract | None:

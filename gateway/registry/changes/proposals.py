@@ -30,6 +30,7 @@ from gateway.registry.changes.officers import officers
 from gateway.registry.errors import PROPOSAL_OUTDATED, unknown
 from gateway.registry.records import ACTIVE, Change
 from gateway.registry.seals.revisions import alone
+from gateway.registry.sources import shared
 from security.grants.approvals import counted
 from security.grants.grants import OFFICERS, digest
 
@@ -263,23 +264,29 @@ def waits_for(
     """What else has to come into force before a proposal may.
 
     A route needs its systems as they are proposed. A system that gives up its address needs routes without it. A drop
-    folder belongs to one system: who is to have it waits until the other one has given it up.
+    folder belongs to one system, and data have one source: who is to have it waits until the other one has given it up.
     """
     content, subject = proposal.content, proposal.subject
     if subject.what == "route":
         systems = [Subject("system", name) for name in sorted(named_systems(content))]
         return [each for each in systems if each in waiting or each not in force]
-    if subject.what == "system" and not is_called(content):
-        folder, others = _folder(content), (each for each in sorted(force) if each != subject)
-        return [
-            each
-            for each in others
-            if each.what == "route"
-            and subject.id in named_systems(force[each])
-            or folder is not None
-            and folder == _folder(force[each])
-        ]
+    if subject.what == "system":
+        return [each for each in sorted(force) if each != subject and _holds_up(content, each, force[each])]
     return []
+
+
+def _holds_up(system: Content, other: Subject, held: Content) -> bool:
+    """Whether content in force keeps a system's proposal from coming into force."""
+    if other.what == "system" and shared(system, held) is not None:
+        return True
+    if is_called(system):
+        return False
+    folder = _folder(system)
+    return (
+        other.what == "route"
+        and system["id"] in named_systems(held)
+        or (folder is not None and folder == _folder(held))
+    )
 
 
 def _folder(content: Content) -> str | None:

@@ -18,7 +18,7 @@ import yaml
 from sqlalchemy import Connection, select
 
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import PROPOSED, Content, Subject, in_force
+from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, Content, Subject, in_force
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.officers import OFFICERS, PERSONS, Roll, listed
 from gateway.registry.changes.proposals import Proposal, proposals
@@ -114,11 +114,23 @@ def _systems(
             "agency": content["agency"],
             "title": {"vi": row.title_vi, "en": row.title_en},
             **({"formats": formats} if formats else {}),
-            **({"endpoint": dict(content["endpoint"])} if "endpoint" in content else {}),
+            **_reached(content),
+            **({SOURCES: [_source(each) for each in content[SOURCES]]} if SOURCES in content else {}),
             **_contact(row.contact),
             **_state(held.standing if held is not None and row.state == PROPOSED else row.state),
             **({"keys": keys[row.id]} if row.id in keys else {}),
         }
+
+
+def _reached(content: Content) -> dict[str, Any]:
+    """The endpoint, and the address for callbacks beside it."""
+    endpoint = dict(content.get("endpoint", {}))
+    callback = {CALLBACK: endpoint.pop(CALLBACK)} if CALLBACK in endpoint else {}
+    return {**({"endpoint": endpoint} if endpoint else {}), **callback}
+
+
+def _source(stated: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stated.items() if value}
 
 
 def _keys(connection: Connection) -> dict[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from adapters.kinds import FILES, KINDS
 from adapters.model import DropFolder, DropRule, Endpoint
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
-from gateway.registry.parts.identities import Identities
+from gateway.registry.parts.chosen import Chosen
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
 from gateway.registry.versions import minor_of
 from security.pki.authority import GATEWAY
@@ -28,12 +28,11 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
 Minor = Callable[[str, str], CompiledContract | None]  # contract name, minor version -> the published contract
 
 
-class Parties(Identities):
+class Parties(Chosen):
     """The agencies and systems of a document."""
 
     def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str], minor: Minor) -> None:
-        super().__init__()
-        self._contracts = contracts
+        super().__init__(contracts)
         self._fill = fill
         self._minor = minor
         self._agencies: dict[str, Agency] = {}
@@ -60,7 +59,9 @@ class Parties(Identities):
 
     def _system(self, path: str, raw: Any) -> None:
         item = self._mapping(
-            path, raw, {"id", "agency", "title", "formats", "endpoint", "callback", "state", "contact", "keys"}
+            path,
+            raw,
+            {"id", "agency", "title", "formats", "endpoint", "callback", "sources", "state", "contact", "keys"},
         )
         name = self._text(f"{path}.id", item.get("id"), _ID, limit=64)
         agency = self._text(f"{path}.agency", item.get("agency"))
@@ -104,6 +105,7 @@ class Parties(Identities):
             versions=versions,
             contact=contact,
             callback=self._callback(f"{path}.callback", item["callback"]) if "callback" in item else None,
+            sources=self._sources(f"{path}.sources", item.get("sources", [])),
         )
 
     def _callback(self, path: str, raw: Any) -> str:
@@ -242,14 +244,3 @@ class Parties(Identities):
             return ACTIVE
         self._stated.add(name)
         return self._text(f"{path}.state", item["state"], choice=(ACTIVE, SUSPENDED))
-
-    def _contract(self, path: str, name: str) -> CompiledContract | None:
-        contract = self._contracts.get(name)
-        if contract is None and name:
-            self._wrong(
-                path,
-                "reference",
-                f"a contract in force ({', '.join(sorted(self._contracts)) or 'there is none'})",
-                name,
-            )
-        return contract

@@ -120,6 +120,10 @@ def test_details_of_what_has_no_transfer() -> None:
         "1": {name: [value, None] for name, value in old.items()},
         "2": {name: [None, value] for name, value in new.items()},
     }
+    taken = {"contract": "c/v1", "form": "csv", "from": 1, "to": 3, "reason": "for the report"}
+    assert detail("export", **taken) == "csv, events 1–3; for the report"
+    named = {"agency": {"H1": {"name_vi": ["Sở A", "Sở B"]}}}
+    assert detail("registry", registry={"changed": named}) == "Vietnamese name Sở A → Sở B"
     assert detail("registry", registry={"changed": {"route": routes}}) == "c/v1 send to do-thi → thuc-phan"
     shown = {"field": "A.phone", "personal": "basic", "grants": ["G-1"], "agencies": ["H1"]}
     told = {"how": "published", "version": "1.1.0", "before": {"version": "1.0.0"}, "discloses": [shown]}

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from contracts.base.errors import Theirs
-from contracts.wire.attachments import LIFT, Spool, lift_json, lift_xml, stand_ins_in
+from contracts.wire.attachments import Spool, stand_ins_in
+from contracts.wire.lifting import LIFT, lift_json, lift_xml
 
 LIMIT = 10_000_000
 BIG = bytes(range(256)) * 300  # 76,800 bytes, more than LIFT characters
@@ -157,7 +158,8 @@ def test_what_is_not_well_formed_is_left_to_its_parser(raw: bytes) -> None:
 
 MEMORY = """
 import base64, os, re, sys, tempfile
-from contracts.wire.attachments import Spool, lift_xml, lift_json
+from contracts.wire.attachments import Spool
+from contracts.wire.lifting import lift_xml, lift_json
 lift = {"xml": lift_xml, "json": lift_json}[sys.argv[1]]
 head, tail = {"xml": (b"<a><b>", b"</b></a>"), "json": (b'{"b": "', b'"}')}[sys.argv[1]]
 with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as file:

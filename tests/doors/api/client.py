@@ -3,6 +3,7 @@ registry."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -70,8 +71,9 @@ async def ask(
     certificate: bytes | None = None,
     chunks: int = 0,
     extensions: dict[str, Any] | None = None,
+    stays: bool = False,
 ) -> Answer:
-    """One request, as a server would hand it over."""
+    """One request, as a server would hand it over. `stays`: the caller waits for the end of a stream."""
     parts = urlsplit(target)
     size = max(1, len(body) // chunks + 1) if chunks else max(1, len(body))
     pieces = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
@@ -92,14 +94,19 @@ async def ask(
         "extensions": {"tls": {"client_cert_der": certificate}} if extensions is None else extensions,
     }
     sent: list[dict[str, Any]] = []
+    ended = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         if not pieces:
+            if stays:
+                await ended.wait()
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            ended.set()
 
     await app(scope, receive, send)
     start = sent[0]

@@ -75,6 +75,10 @@ async def test_both_messages_are_shown_as_the_grant_says(
         answer = sample(contracts()["field-report/v1"], "ServiceRequestReceived")
         assert event["data"]["answer"] == json.loads(json.dumps(answer, default=float))
         assert event["subject"] == answer["service_request_id"]
+        whole = "!" not in shown
+        assert ("lgspmasked" not in event) == whole and (whole or event["lgspmasked"] == "data")
+        seen = [name for name, value in event["data"]["request"].items() if value != HIDDEN]
+        assert event["lgspcompleteness"].partition("/")[0] == str(len(seen))
         assert world.logged("feed-read")[0]["facts"]["owners"] == ["H14.3", "H14.5"]
 
 

@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from contracts.wire import server_events
-from gateway.doors.api import feed_streams
 from gateway.doors.http import streaming
-from gateway.feeds import cursor
+from gateway.feeds import cursor, stream_lease
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
@@ -84,7 +83,7 @@ async def test_a_range_that_is_over_ends(world: World) -> None:
 
 
 async def test_a_quiet_stream_has_a_heartbeat(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_streams, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(stream_lease, "HEARTBEAT", 0.05)
     async with streamed(world, "dieu-hanh", STREAM) as stream:
         await stream.until(lambda each: each.raw.count(server_events.BEAT) > 2)
         await filled(world, ONE)

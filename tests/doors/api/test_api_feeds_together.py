@@ -7,12 +7,15 @@ import json
 import pytest
 import zstandard
 
+from contracts.base.errors import Failure
 from gateway.doors.api import feed_pages
+from gateway.doors.api.feed_filters import area_filter
 from gateway.feeds import cursor
 from tests.doors.api.client import World
 from tests.doors.api.streams import streamed
 from tests.doors.api.test_api_feed_times import FEED, ONE, THREE, TWO, filled, ids
 from tests.doors.api.test_api_reading import regrant
+from tests.registry.making import contracts
 
 BOTH = "/feeds/events?feeds=incident-alert/v1,field-report/v1"
 
@@ -89,6 +92,51 @@ async def test_a_filter_tells_nothing_that_the_grant_hides(world: World) -> None
     assert (await world.signed("dieu-hanh", f"{FEED}?type=recalled")).json["events"] == []
     shown = (await world.signed("dieu-hanh", f"{FEED}?type=submitted")).json["events"]
     assert ids(shown) == [ONE] and shown[0]["type"].endswith(":submitAlert")
+
+
+async def about(world: World, transfer: str, *codes: str) -> None:
+    geocode = [{"valueName": "ma-xa", "value": each} for each in codes]
+    area = [{"areaDesc": "x", **({"geocode": geocode} if codes else {})}]
+    await world.hand_in(transfer, {"identifier": transfer, "info": [{"event": "x", "area": area}]}, type="submitAlert")
+    world.sequence()
+
+
+async def test_a_filter_by_area(world: World) -> None:
+    await about(world, ONE, "01273")
+    await about(world, TWO, "01288", "01477")
+    await about(world, THREE)
+    for area, found in (
+        ("01273", [ONE]),
+        ("01477", [TWO]),
+        ("01273,01288", [ONE, TWO]),
+        ("04", [ONE, TWO]),  # the province that they lie in, by the table
+        ("012", []),  # a part of a code is none
+        ("99", []),
+    ):
+        page = (await world.signed("dieu-hanh", f"{FEED}?area={area}")).json
+        assert (ids(page["events"]), page["more"]) == (found, False), area
+    page = (await world.signed("dieu-hanh", f"{FEED}?area=01288&type=recalled")).json
+    assert page["events"] == []
+    async with streamed(world, "dieu-hanh", f"{FEED}?form=events&area=01477") as stream:
+        await stream.until(lambda each: each.ids == [TWO])
+
+
+@pytest.mark.parametrize("hidden", ["info.area", "info.area.geocode", "info.area.geocode.value", "info"])
+async def test_a_reader_cannot_filter_by_an_area_that_he_does_not_see(world: World, hidden: str) -> None:
+    regrant(world, fields=["*", f"!{hidden}"])
+    await about(world, ONE, "01273")
+    for area in ("01273", "01288"):
+        answer = await world.signed("dieu-hanh", f"{FEED}?area={area}")
+        assert (answer.status, answer.json["code"]) == (400, "api.invalid")
+        (finding,) = answer.json["findings"]
+        assert (finding["here"], finding["got"]) == ("query area", "a field that your grant hides")
+    assert world.logged("feed-read") == []
+
+
+def test_a_feed_without_an_area_is_not_filtered_by_it() -> None:
+    with pytest.raises(Failure) as caught:
+        area_filter(contracts()["dossier-status/v1"], {"submitStatus": None}, frozenset({"01273"}))
+    assert caught.value.findings[0].got == "a feed whose contract names no area"
 
 
 async def test_the_work_of_a_filtered_page_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

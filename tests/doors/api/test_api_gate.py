@@ -15,7 +15,7 @@ from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
 from tests.doors.api.client import World, ask, served
 
-ALL = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "feeds", "transfers", "audit", "management")]
+ALL = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "feeds", "transfers", "bodies", "audit", "management")]
 
 
 async def handler(services: Any, request: Any) -> Reply:
@@ -24,7 +24,7 @@ async def handler(services: Any, request: Any) -> Reply:
 
 NAMES = (
     "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests exportFeed listReaders "
-    "listTransfers readTransfer readAnswer readCheckpoint readTile "
+    "listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
     "moveSubscription replaySubscription"

@@ -214,3 +214,32 @@ def test_contents_that_were_changed_after_signing(large: Town) -> None:
     assert answer.fault is not None and answer.fault.problem == "signature.digest-mismatch"
     assert len(large.soap.came) == came
     nothing_stays(large)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n        "])
+def test_base64_with_line_breaks(large: Town, end: str) -> None:
+    """As encoders of MIME and formatters of XML write it: signed so, kept so octet by octet, sent on without them."""
+    files = [noise(300_000), noise(100)]
+    document = large.with_files(files) | {"subject": "soap"}
+    element = large.element(document)
+    for data in element.iter("{*}data"):
+        lines = [data.text[at : at + 76] for at in range(0, len(data.text), 76)]
+        data.text = end.replace("\r\n", "\n").join(["", *lines, ""])
+
+    def breaks(sent: dict[str, str], content: bytes) -> Sent:
+        """The parser gives \\n for \\r\\n, so the signature holds."""
+        return sent, content.replace(b"\n", b"\r\n") if end == "\r\n" else content
+
+    client = large.soap_client()
+    prepared = client.prepare(CONTRACT, OPERATION, element, mutate=breaks)
+    raw = client.exchange(prepared)
+    assert client.judge(prepared, raw).ok, raw.body[:2000]
+    assert large.soap.files[-1] == files
+    transfer, body = raw.headers["lgsp-transfer"], prepared.request.body
+    salt, _, request = kept(large, transfer, "request").partition(b"\r\n")
+    assert body.count(end.encode()) > 5_000 and request.partition(b"\r\n\r\n")[2] == body
+    salted = bytes.fromhex(salt.partition(b": ")[2].decode()) + body
+    assert entry(large, transfer, "intent")["in"] == {"sha256": hashlib.sha256(salted).hexdigest(), "size": len(body)}
+    ((size,),) = rows(large, "select sum(length(sealed)) from vault where id like ?", f"{transfer}/%")
+    assert size < sum(map(len, files)) + 20_000  # once, without its base64
+    stranger_agrees(large, transfer)

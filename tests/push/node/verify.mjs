@@ -1,5 +1,5 @@
-// Verifies a webhook by Node's own cryptography, from the text of Standard Webhooks 1.1 alone: its libraries for
-// JavaScript (1.1.1) and Python (1.0.1) only know the symmetric form.
+// Verifies a webhook by Node's own cryptography, from the text of Standard Webhooks 1.1 alone: its own libraries
+// for JavaScript (1.1.1) and Python (1.1.0) only know the symmetric form.
 import { createPublicKey, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 

@@ -19,6 +19,7 @@ from gateway.audit.verify.rows.index import check_index
 from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
 from gateway.audit.verify.rows.pending import check_pending
+from gateway.audit.verify.rows.pieces import Files, check_pieces
 from gateway.audit.verify.rows.quotas import check_quotas
 from gateway.audit.verify.rows.reviews import check_reviews
 from gateway.audit.verify.rows.signed import check_signed
@@ -30,10 +31,12 @@ def check_tables(
     vkey: str | NoteKey,
     *,
     issuers: Issuers | None = None,
+    files: Files | None = None,
     now: float | None = None,
     on_progress: Progress | None = None,
 ) -> Completeness:
-    """`vkey` is the trusted key of the current log, `issuers` the certificates of the embedded authority.
+    """`vkey` is the trusted key of the current log, `issuers` the certificates of the embedded authority, `files` the
+    vault, if its keys can be read.
 
     `now` (Unix seconds) selects the current windows of quotas.
     """
@@ -46,6 +49,7 @@ def check_tables(
     check_signed(connection, key, wrong)
     check_kept(connection, wrong)
     check_digests(connection, wrong)
+    check_pieces(connection, wrong, files)
     check_lists(connection, issuers, wrong)
     check_quotas(connection, time.time() if now is None else now, wrong)
     check_index(connection, wrong, on_progress)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, literal, select, union_all
 
 from gateway.journal.schema import tables
+from security.transparency.merkle import leaf_hash
 
 _COMMON: Final = frozenset({"intent", "outcome", "refusal"})  # they are in no index by phase
 
@@ -25,6 +26,8 @@ class Noted(NamedTuple):
     facts: Mapping[str, Any]
     name: str
     ended: int | None
+    transfer: str  # the id in the entry
+    leaf: bytes
 
 
 def read_notes(connection: Connection, kinds: Collection[str]) -> list[Noted]:
@@ -57,6 +60,8 @@ def _read(rows: Any) -> Iterator[Noted]:
                 facts=facts,
                 name="a pending entry" if turn == 2 else f"entry {place}",
                 ended=int(ended) if turn == 0 else None,
+                transfer=str(value["transfer"]),
+                leaf=leaf_hash(bytes(entry)),
             )
         except (ValueError, KeyError, TypeError):  # the check of entries reports it
             continue

@@ -1,0 +1,225 @@
+"""Serves `POST /bodies`: takes an opaque body, a file of up to a gibibyte that a document will refer to.
+
+The signature covers address, media type and Content-Digest, so it is verified before a byte of the body is read. The
+body then goes to the vault in sealed pieces while it comes. It is compared with the signed digest before it counts.
+Invariant: a body counts from the commit of its description, which the same transaction tells to the log.
+Invariant: of a body that is refused, breaks off or differs nothing stays; what a dying process leaves is removed by the
+  keeper (`gateway.keeper.tasks.loose_bodies`).
+Invariant: a few mebibytes of a body are in memory; bodies under way and bytes that wait are limited for each agency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contracts.base.randomness import random_bytes
+from contracts.base.times import rfc3339
+from gateway.doors.api.errors import BODY_NO_LENGTH
+from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.errors import BODY_MEDIA_TYPE
+from gateway.doors.http.body import AT_ONCE as PART
+from gateway.doors.http.body import SLOWEST, Gone, known_size
+from gateway.doors.http.channel import identify
+from gateway.doors.http.errors import BODY_TOO_LARGE, BODY_TOO_SLOW
+from gateway.doors.reply import Reply
+from gateway.doors.rest import receipt_header
+from gateway.exchange.errors import BODY_NOT_FOR_OPERATION
+from gateway.exchange.opaque_bodies import retention_of
+from gateway.exchange.quotas import GrantQuery, decide
+from gateway.journal.database import writing
+from gateway.journal.errors import JOURNAL_FENCED
+from gateway.journal.write import LogRow, VaultRow, Verdict, Write
+from gateway.registry.snapshot import Snapshot
+from gateway.transfer import entries
+from gateway.transfer.stages import Receipt
+from gateway.vault import opaque_bodies as bodies
+from gateway.vault.attachments import PIECE
+from gateway.vault.errors import BODY_NO_ROOM
+from gateway.vault.scratch import RESERVE
+from gateway.vault.scratch import RETRY_SECONDS as ROOM_SECONDS
+from security.http_signatures import check_content_digest
+from security.transparency.entry import SALT
+
+PIECES: Final = 4  # that are committed together
+_MEDIA: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(?:;[\x20-\x7e]{1,100})?")
+_log: Final = logging.getLogger("lgsp.bodies")
+
+
+async def send_body(services: Services, request: ApiRequest) -> Reply:
+    headers, limit = request.received.headers, services.settings.opaque_body_limit
+    size = known_size(headers)
+    if size > limit:
+        raise BODY_TOO_LARGE(limit=limit)
+    if not size:
+        raise BODY_NO_LENGTH(limit=limit)
+    media = headers.get("content-type", "")
+    if _MEDIA.fullmatch(media) is None:
+        raise BODY_MEDIA_TYPE(got=media[:80] or "—", expected="type/subtype")
+    upload = _Upload(services, request, size)
+    upload.check(request.snapshot, request.received.at)
+    services.uploads.enter(upload, upload.agency)
+    try:
+        return await upload.take()
+    finally:
+        services.uploads.leave(upload, upload.agency)
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class _Upload:
+    """One body that comes."""
+
+    services: Services
+    request: ApiRequest
+    size: int
+    retention: str = ""
+    _came: int = 0
+    _number: int = 0  # of the next piece
+    _salt: bytes = field(default_factory=lambda: random_bytes(SALT))
+    _hashes: Mapping[str, Any] = field(init=False)
+    _writing: asyncio.Future[Any] | None = None
+    _counts: bool = False  # its description may be committed
+
+    def __post_init__(self) -> None:
+        stated = self.request.received.headers["content-digest"]
+        hashes = {"sha-256": hashlib.sha256(), "salted": hashlib.sha256(self._salt)}
+        self._hashes = hashes | ({"sha-512": hashlib.sha512()} if "sha-512" in stated else {})
+
+    @property
+    def body(self) -> str:
+        return self.request.received.transfer
+
+    @property
+    def agency(self) -> str:
+        return self.request.proven.system.agency
+
+    def check(self, snapshot: Snapshot, now: float) -> None:
+        """Raises if the agency may not send such messages now, or they may name no bodies."""
+        name, operation = self.request.params["contract"], self.request.params["operation"]
+        contract = snapshot.contract(name)
+        if contract is None or operation not in contract.contract.operations:
+            raise BODY_NOT_FOR_OPERATION(contract=name, operation=operation)
+        decide(GrantQuery(snapshot, self.agency, contract.contract, operation, now))
+        self.retention = retention_of(contract.contract, contract.contract.operations[operation])
+
+    async def take(self) -> Reply:
+        services, settings = self.services, self.services.settings
+        await services.record(Write(replay=self.request.proven.replay))
+        seconds = settings.body_seconds + self.size / SLOWEST
+        try:
+            await asyncio.to_thread(self._reserve)
+            async with asyncio.timeout(seconds):
+                await self._receive()
+            return await self._finish()
+        except TimeoutError:
+            raise BODY_TOO_SLOW(seconds=f"{seconds:.0f}") from None
+        finally:
+            if not self._counts:
+                await asyncio.shield(self._discard())
+
+    def _reserve(self) -> None:
+        """Runs in a thread."""
+        services, settings = self.services, self.services.settings
+        if services.engine.dialect.name == "sqlite" and shutil.disk_usage(settings.data).free < 2 * self.size + RESERVE:
+            raise BODY_NO_ROOM(retry_after=ROOM_SECONDS)
+        since = bodies.first_waiting(self.request.received.at, settings.opaque_body_hours)
+        with writing(services.engine) as connection:
+            bodies.reserve(connection, self.body, self.agency, self.size, since, settings.opaque_bodies)
+
+    async def _receive(self) -> None:
+        call, held, parts, more = self.request.call, bytearray(), list[bytes](), True
+        budgets, pending = call.shell.budgets, 0
+        while more:
+            message = await call.receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            parts.append(message.get("body", b""))
+            pending += len(parts[-1])
+            self._came += len(parts[-1])
+            more = message.get("more_body", False)
+            if self._came > self.size:
+                raise BODY_TOO_LARGE(limit=self.size)
+            if not more and self._came < self.size:
+                raise Gone
+            if pending < PART and more:
+                continue
+            if budgets is not None:
+                await budgets.admit(self.agency, pending)
+            held += b"".join(parts)
+            parts, pending = [], 0
+            if len(held) >= PIECES * PIECE or not more:
+                cut = len(held) if not more else len(held) // PIECE * PIECE
+                await self._keep(await asyncio.to_thread(self._sealed, bytes(held[:cut])))
+                del held[:cut]
+
+    def _sealed(self, data: bytes) -> tuple[VaultRow, ...]:
+        """Runs in a thread."""
+        for each in self._hashes.values():
+            each.update(data)
+        vault, now, first = self.services.vault, self.services.clock(), self._number
+        cuts = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
+        self._number += len(cuts)
+        return tuple(
+            bodies.sealed_piece(vault, self.body, first + number, cut, now, self.retention)
+            for number, cut in enumerate(cuts)
+        )
+
+    async def _keep(self, rows: tuple[VaultRow, ...], log: tuple[LogRow, ...] = ()) -> None:
+        self._writing = self.services.journal.commit(Write(vault=rows, log=log))
+        if (await asyncio.shield(self._writing)).verdict is not Verdict.COMMITTED:
+            raise JOURNAL_FENCED(retry_after=1)
+
+    async def _finish(self) -> Reply:
+        """Compares what came with what was signed, and asks the registry again: the body may have come slowly."""
+        services, headers = self.services, self.request.received.headers
+        digests = {name: each.digest() for name, each in self._hashes.items()}
+        check_content_digest(headers["content-digest"], b"", digests)
+        now, snapshot = services.clock(), services.registry.snapshot
+        system = identify(self.request.received.certificate, snapshot, now).system
+        self.check(snapshot, now)
+        described = bodies.Described(
+            agency=system.agency,
+            system=system.id,
+            contract=self.request.params["contract"],
+            operation=self.request.params["operation"],
+            media_type=headers["content-type"],
+            size=self.size,
+            sha256=digests["sha-256"].hex(),
+            salt=self._salt.hex(),
+        )
+        facts = {
+            "contract": described.contract,
+            "operation": described.operation,
+            "size": self.size,
+            "sha256": digests["salted"].hex(),  # of the salt and the body
+        }
+        note = entries.note(bodies.RECEIVED, facts, now, actor=system.name, about=self.body)
+        row = bodies.sealed_description(services.vault, self.body, described, note.leaf, now, self.retention)
+        self._counts = True
+        await self._keep((row,), (note,))
+        until = self.request.received.at + services.settings.opaque_body_hours * 3600
+        told = {
+            "reference": str(described.reference(self.body)),
+            "mediaType": described.media_type,
+            "size": self.size,
+            "sha256": described.sha256,
+            "until": rfc3339(until),
+        }
+        receipt = receipt_header(Receipt(self.body, intent=note.leaf))
+        sent = {"content-type": "application/json", "lgsp-transfer": self.body, "lgsp-receipt": receipt}
+        return Reply(201, sent, json.dumps(told).encode())
+
+    async def _discard(self) -> None:
+        try:
+            if self._writing is not None and not self._writing.done():
+                await asyncio.wait({self._writing})
+            await asyncio.to_thread(bodies.remove, self.services.engine, None, self.body, self.size)
+        except Exception:  # the database is away, which the caller is told by the first failure
+            _log.exception("body %s: its pieces stay until the keeper removes them", self.body)

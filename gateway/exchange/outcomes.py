@@ -1,0 +1,61 @@
+"""Records how calls ended, also if the database cannot be written at that moment.
+
+Invariant: a caller is never told that nothing was forwarded once it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.base.errors import Ours
+from gateway.exchange.errors import OUTCOME_UNWRITTEN
+from gateway.exchange.refusal_log import BUSY_SECONDS
+from gateway.journal.errors import JOURNAL_FENCED
+from gateway.journal.outcomes import commit_outcome
+from gateway.journal.write import Verdict, Write, Written
+from gateway.journal.writer import Journal
+
+PATIENCE: Final = 10.0  # seconds that a caller waits for the database; the outcome is tried for longer
+ASK_AGAIN: Final = 30  # seconds
+_logger: Final = logging.getLogger("lgsp.exchange")
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """The outcomes that one process has to write."""
+
+    journal: Journal
+    _writing: set[asyncio.Task[Written]] = field(default_factory=set)
+
+    async def record(self, transfer: str, write: Write) -> None:
+        """Returns when the outcome is on disk. Raises `transfer.outcome-unwritten` if that takes too long,
+        `journal.fenced` if another process has ended the transfer.
+        """
+        task = asyncio.create_task(commit_outcome(self.journal, write))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE)
+        if not done:
+            task.add_done_callback(lambda late: _tell(transfer, late))
+            raise OUTCOME_UNWRITTEN(transfer=transfer, retry_after=ASK_AGAIN)
+        try:
+            written = task.result()
+        except Ours as trouble:
+            _logger.critical("transfer %s: its outcome could not be written (%s)", transfer, trouble.code)
+            raise OUTCOME_UNWRITTEN(transfer=transfer, retry_after=ASK_AGAIN) from trouble
+        if written.verdict is not Verdict.COMMITTED:
+            # The keeper took this process for dead and closed the transfer as in-doubt: that end counts.
+            raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)
+
+
+def _tell(transfer: str, late: asyncio.Task[Written]) -> None:
+    if late.cancelled():
+        return
+    trouble = late.exception()
+    if trouble is not None:
+        _logger.critical("transfer %s: its outcome could not be written; recovery closes it: %s", transfer, trouble)
+    elif late.result().verdict is not Verdict.COMMITTED:
+        _logger.warning("transfer %s was ended by another process; what came of this call counts no more", transfer)

@@ -1,0 +1,115 @@
+"""Sends the notices that wait, in the leading keeper.
+
+A mail is sent before its row says so. A keeper that dies between sends it again, under the same Message-ID.
+Invariant: what became of a notice is an entry of the log, in the transaction that ends its row. The entry names system
+and agency, not the address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from sqlalchemy import Engine
+
+from contracts.base.errors import Failure
+from contracts.base.words import WordsFile
+from gateway.delivery.policy import RetryPolicy
+from gateway.journal.append import append
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.notices import store
+from gateway.notices.errors import MAIL_NO_ADDRESS
+from gateway.notices.mail import Letter, MailServer, is_address
+from gateway.notices.store import Notice
+from gateway.registry.registry import Registry
+from gateway.transfer import entries
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+
+NOTE: Final = "notice"
+KINDS: Final = {"push-paused": ("push-paused.subject", "push-paused.text")}  # the words of each kind
+POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)
+AT_ONCE: Final = 20
+_words: Final = WordsFile(__file__)
+_logger: Final = logging.getLogger("lgsp.notices")
+
+
+@dataclass(slots=True, kw_only=True)
+class Mailing:
+    """One for each keeper; only the leading one runs it."""
+
+    engine: Engine
+    lock: FileLock | None
+    registry: Registry
+    server: MailServer
+    name: str  # of the instance
+    clock: Callable[[], float]
+    policy: RetryPolicy = POLICY
+    rng: Random = field(default_factory=Random)
+
+    async def run_once(self, lease: Lease) -> int:
+        """Sends what is due, one after the other. Returns how many had a try."""
+        return await asyncio.to_thread(self._run, lease)
+
+    def _run(self, lease: Lease) -> int:
+        with self.engine.connect() as connection:
+            found = store.due(connection, self.clock(), AT_ONCE)
+        for one in found:
+            failure = self._try(one)
+            self._record(one, failure, lease)
+            if failure is not None and failure.type is not MAIL_NO_ADDRESS:
+                break  # the others would fail as well; they are due at the next run
+        return len(found)
+
+    def _try(self, one: Notice) -> Failure | None:
+        try:
+            self.server.send(self.letter(one))
+        except Failure as failure:
+            return failure
+        return None
+
+    def letter(self, one: Notice) -> Letter:
+        """The mail to the contact as the registry has it now. Raises: mail.no-address."""
+        snapshot = self.registry.snapshot
+        system = snapshot.system(one.system)
+        agency = None if system is None else snapshot.agency(system.agency)
+        addresses = (contact.get("email", "") for contact in (
+            {} if system is None else system.contact, {} if agency is None else agency.contact))  # fmt: skip
+        to = next((each for each in addresses if is_address(each)), None)
+        if to is None:
+            raise MAIL_NO_ADDRESS(system=one.system)
+        facts = {**one.facts, "system": one.system, "instance": self.name}
+        subject, text = (_words(name, **facts) for name in KINDS[one.kind])
+        return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
+
+    def _record(self, one: Notice, failure: Failure | None, lease: Lease) -> None:
+        now, again = self.clock(), None
+        if failure is not None:
+            _logger.warning("notice %s (%s): %s", one.id, one.kind, failure)
+            if failure.type is not MAIL_NO_ADDRESS:
+                again = self.policy.next_try(one.tries + 1, one.made, now, self.rng)
+        code = None if failure is None else failure.code
+        with writing(self.engine, self.lock) as connection:
+            leases.check(connection, lease)
+            if again is not None and code is not None:
+                store.put_off(connection, one, code, again)
+                return
+            store.ended(connection, one, code, now)
+            append(connection, [entries.note(NOTE, self._facts(one, code), now)])
+
+    def _facts(self, one: Notice, failure: str | None) -> dict[str, str | int | None]:
+        system = self.registry.snapshot.system(one.system)
+        return {
+            "notice": one.id,
+            "about": one.about,
+            "subject": one.kind,
+            "reader": one.system,
+            "agency": None if system is None else system.agency,
+            "tries": one.tries + 1,
+            "failure": failure,
+        }

@@ -1,0 +1,79 @@
+"""Stores notices until they are sent. A notice is a row of the transaction that it tells of.
+
+Invariant: a row has neither address nor text. Both are made when it is sent, from the registry as it is then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from contracts.base.ids import new_id
+from gateway.journal.schema.mail_table import mail
+
+WAITING, SENT, FAILED = "waiting", "sent", "failed"
+KEPT: Final = 20  # notices that are shown about one thing
+
+
+class Notice(NamedTuple):
+    """A row of the table, whose columns are described there."""
+
+    id: str
+    kind: str
+    about: str
+    system: str
+    facts: Mapping[str, Any]
+    made: float
+    state: str
+    tries: int
+    next_at: float
+    ended: float | None
+    failure: str | None
+
+
+def put(connection: Connection, kind: str, about: str, system: str, facts: Mapping[str, Any], now: float) -> None:
+    """Adds a notice that waits, within the transaction of what it tells."""
+    connection.execute(
+        insert(mail).values(
+            id=new_id(),
+            kind=kind,
+            about=about,
+            system=system,
+            facts=json.dumps(facts),
+            made=now,
+            state=WAITING,
+            tries=0,
+            next_at=now,
+        )  # fmt: skip
+    )
+
+
+def due(connection: Connection, now: float, limit: int) -> list[Notice]:
+    query = select(mail).where(mail.c.state == WAITING, mail.c.next_at <= now)
+    return [_of(row) for row in connection.execute(query.order_by(mail.c.next_at).limit(limit))]
+
+
+def about(connection: Connection, what: str) -> list[Notice]:
+    """The newest first."""
+    query = select(mail).where(mail.c.about == what).order_by(mail.c.made.desc()).limit(KEPT)
+    return [_of(row) for row in connection.execute(query)]
+
+
+def ended(connection: Connection, one: Notice, failure: str | None, now: float) -> None:
+    """Sent, or given up."""
+    state = SENT if failure is None else FAILED
+    values = {"state": state, "ended": now, "failure": failure, "tries": one.tries + 1}
+    connection.execute(update(mail).where(mail.c.id == one.id).values(values))
+
+
+def put_off(connection: Connection, one: Notice, failure: str, until: float) -> None:
+    values = {"tries": one.tries + 1, "failure": failure, "next_at": until}
+    connection.execute(update(mail).where(mail.c.id == one.id).values(values))
+
+
+def _of(row: Any) -> Notice:
+    values = row._asdict()
+    return Notice(**{**values, "facts": json.loads(values["facts"])})
