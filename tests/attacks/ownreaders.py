@@ -103,6 +103,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     "it looks something up, and hands bytes on to readers that are tried themselves": (
         "gateway.client.feed_digests:Digests.read",
         "gateway.doors.api.feeds:sent",
+        "gateway.doors.api.body_fetches:read_body",
         "gateway.doors.api.feeds_together:read_page",
         "contracts.codecs.cells.codec:CellCodec.joined",
         "contracts.codecs.xmlleaf:read_absent",

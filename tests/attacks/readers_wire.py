@@ -136,7 +136,11 @@ def lifted_json() -> Iterable[Try]:
     yield Try("many that are none", lift, again(large.replace(b'",', b'!",'), b"[", b"1]"))
 
 
-@reader("contracts.wire.lifting:lift_xml")
+@reader(
+    "contracts.wire.lifting:lift_xml",
+    "contracts.wire.base64_lines:laid_out",
+    "contracts.wire.base64_lines:lines_of",
+)
 def lifted_xml() -> Iterable[Try]:
     lift = partial(_lifted, lifting.lift_xml)
     yield from [Try(name, lift, make) for name, make in XML.items()]
