@@ -38,9 +38,9 @@ from gateway.exchange.errors import (
     MESSAGE_OTHER_BODY,
     MESSAGE_REPLAYED,
     OPERATION_NEWER,
-    OUTCOME_UNWRITTEN,
     ROUTE_NONE,
     ROUTE_SUSPENDED,
+    TRANSFER_OUTCOME_UNWRITTEN,
 )
 from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
 from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
@@ -208,7 +208,7 @@ class Exchange:
         try:
             return await self._forward(Committed(decoded, provider, receiving, transfer))
         except Failure as failure:
-            if failure.code != OUTCOME_UNWRITTEN.code:
+            if failure.code != TRANSFER_OUTCOME_UNWRITTEN.code:
                 raise
             return Answered(requested, Receipt(row.id, intent=intent.leaf), failure=failure)
 

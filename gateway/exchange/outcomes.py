@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.base.errors import Ours
-from gateway.exchange.errors import OUTCOME_UNWRITTEN
+from gateway.exchange.errors import TRANSFER_OUTCOME_UNWRITTEN
 from gateway.exchange.refusal_log import BUSY_SECONDS
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.outcomes import commit_outcome
@@ -40,12 +40,12 @@ class Outcomes:
         done, _ = await asyncio.wait({task}, timeout=PATIENCE)
         if not done:
             task.add_done_callback(lambda late: _tell(transfer, late))
-            raise OUTCOME_UNWRITTEN(transfer=transfer, retry_after=ASK_AGAIN)
+            raise TRANSFER_OUTCOME_UNWRITTEN(transfer=transfer, retry_after=ASK_AGAIN)
         try:
             written = task.result()
         except Ours as trouble:
             _logger.critical("transfer %s: its outcome could not be written (%s)", transfer, trouble.code)
-            raise OUTCOME_UNWRITTEN(transfer=transfer, retry_after=ASK_AGAIN) from trouble
+            raise TRANSFER_OUTCOME_UNWRITTEN(transfer=transfer, retry_after=ASK_AGAIN) from trouble
         if written.verdict is not Verdict.COMMITTED:
             # The keeper took this process for dead and closed the transfer as in-doubt: that end counts.
             raise JOURNAL_FENCED(retry_after=BUSY_SECONDS)

@@ -81,6 +81,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "contracts.compiled.event_file:read_event",
         "contracts.compiled.identity_file:read_identity",
         "contracts.compiled.contract_file:read_contract",
+        "contracts.compiled.workflow_file:read_workflow",
         "contracts.compiled.format_file:read_format",
         "contracts.compiled.loader:load",
         "gateway.sample_client.identity:Encryption.load",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gzip
 import json
 import ssl
 from collections.abc import Callable
@@ -370,8 +371,6 @@ def test_a_path_that_climbs(world: World, judge: Judge, path: str) -> None:
 )
 def test_a_body_that_would_unpack(world: World, judge: Judge, encoding: str) -> None:
     """A thousandfold in gzip; it is refused by its name, before it is read, and so nothing is unpacked."""
-    import gzip
-
     packed = gzip.compress(b"[" + b" " * 50_000_000, 9)
     prepared = world.rest(OTHER).prepare(
         "POST", "/incident-alert/v1/alerts", packed, headers={"content-encoding": encoding}

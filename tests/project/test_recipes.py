@@ -83,7 +83,8 @@ def tree(tmp_path: Path) -> Path:
     copy = tmp_path / "tree"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, copy / package)  # with what is compiled already
-    (copy / "tests").symlink_to(ROOT / "tests")
+    for package in ("examples", "tests"):
+        (copy / package).symlink_to(ROOT / package)
     return copy
 
 
