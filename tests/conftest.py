@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import pytest
 from alembic.util import pyfiles
 from connexion.spec import OpenAPISpecification
@@ -52,6 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         files = sorted({item.path for item in items})
         random.Random(int(seed)).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+# An example has no time limit: how long one takes depends on what else the machine does.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_configure() -> None:

@@ -15,11 +15,12 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
-from contracts.base.words import Words
+from contracts.base.words import Words, WordsFile
 
 DAY: Final = 24 * 60  # minutes
 MOST_DAYS: Final = 3 * 366  # that a deadline may span
 _EPOCH: Final = date(1970, 1, 1)
+_words: Final = WordsFile(__file__)
 Periods = tuple[tuple[int, int], ...]  # of one day: minute of the day at which each begins, and at which it ends
 
 
@@ -60,6 +61,13 @@ class Stretch:
     @property
     def counted(self) -> bool:
         return self.why is Why.WORKING
+
+    @property
+    def told(self) -> Words:
+        """Why it counts or not, in words."""
+        if self.name is None:
+            return _words(self.why.value)
+        return _words("worked" if self.counted else self.why.value, name=self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

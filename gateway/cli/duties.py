@@ -43,6 +43,7 @@ _OF: Final[Mapping[Duty, str]] = {
         client reconcile, client prove, client checkpoints
         client transfers, client accept-log, client keygen, client install
         contract import-wsdl, contract import-openapi, contract new, contract try, contract check
+        contract deadline
         witness key, witness add-log, witness status, witness run
     """,
     Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",

@@ -158,3 +158,10 @@ def test_what_lies_between_two_times_is_what_a_count_says(
 @given(STARTS, st.integers(1, 10_000))
 def test_around_the_clock_a_deadline_is_plain_arithmetic(start: int, minutes: int) -> None:
     assert deadline(ALWAYS, start, minutes).due == start + minutes
+
+
+def test_each_reason_has_words_and_names_the_holiday() -> None:
+    for start, minutes in (("2026-02-16T10:30", 420), ("2026-08-22T07:00", 60), ("2026-11-28T08:00", 60)):
+        for each in deadline(OFFICE, at(start), minutes).stretches:
+            assert each.told.vi and each.told.en and "{" not in each.told.en
+            assert each.name is None or each.name.en in each.told.en and each.name.vi in each.told.vi
