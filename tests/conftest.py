@@ -11,6 +11,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -180,7 +181,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A sandbox in real processes: doors, keeper, desk, stand-ins (one of them down)."""
-    with running(demo_settings(tmp_path_factory.mktemp("instance") / "data")) as settings:
+    settings = demo_settings(tmp_path_factory.mktemp("instance") / "data")
+    # A provider that a test plays may be slow on a busy machine.
+    with running(replace(settings, provider_seconds=6.0)) as settings:
         yield settings
 
 

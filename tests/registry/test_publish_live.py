@@ -193,7 +193,7 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     """A sender held to the version it was built to, and a reader of the feed who is spared what came later."""
     settings: Settings = world.remembered["settings"]
     more = edition(
-        "1.2.0",
+        "1.3.0",
         unplaced("Alert", "confirmedBy"),
         operation("withdrawAlert", "submitAlert", "/withdrawals"),
         contract="incident-alert",

@@ -121,7 +121,7 @@ def receiving(**change: object) -> dict[str, str]:
     [
         ({"operations": ["feed"]}, {"grants[11].operations[0]": "reference"}),
         ({"contract": "indicator/v1", "operations": ["submitValues"]}, {"grants[11].operations[0]": "reference"}),
-        ({"contract": "incident-alert/v1", "operations": ["*"]}, {"grants[11].operations[0]": "reference"}),
+        ({"contract": "observation/v1", "operations": ["*"]}, {"grants[11].operations[0]": "reference"}),
         ({"hours": {"days": ["mon"], "from": "07:00", "until": "17:30"}}, {"grants[11].hours": "unknown"}),
         ({"quota": {"calls": 1, "per": "day"}}, {"grants[11].quota": "unknown"}),
         ({"receives": "yes"}, {"grants[11].receives": "type"}),

@@ -100,21 +100,16 @@ def drawing(workflow: Workflow, language: Language) -> str:
     columns = max(x for x, _ in places.values()) + 1
     rows = max(y for _, y in places.values()) + 1
     width, height = columns * (_WIDE + _GAP), rows * _ROW + 30
-    ways: dict[tuple[str, str], list[str]] = {}
-    for step in workflow.steps.values():
-        for source in step.sources:
-            ways.setdefault((source, step.target), []).append(step.title.of(language))
+    ways = dict.fromkeys((source, step.target) for step in workflow.steps.values() for source in step.sources)
     lines = [
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(say("handling.drawing", language))}" font-family="system-ui,sans-serif" font-size="13">',
         '<defs><marker id="to" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#5b6770"/></marker></defs>',
     ]
-    for (source, target), names in ways.items():
-        title = escape(", ".join(names))
+    for source, target in ways:
         lines.append(
-            f'<path d="{_way(places[source], places[target])}" fill="none" stroke="#5b6770" marker-end="url(#to)">'
-            f"<title>{title}</title></path>"
+            f'<path d="{_way(places[source], places[target])}" fill="none" stroke="#5b6770" marker-end="url(#to)"/>'
         )
     for name, (column, row) in places.items():
         state = workflow.states[name]

@@ -55,6 +55,7 @@ def audit_package(
         """A stored list may be older than the transfer, and then tells nothing about its signers."""
         renew(connection, EmbeddedAuthority(settings), time.time(), all_of_them=True)
 
+    time.sleep(1 - time.time() % 1)  # lists have whole seconds: one of the transfer's own second may precede it
     package = packages.create(engine, keyring, transfer, asked, fresh_lists)
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:

@@ -180,7 +180,7 @@ def unmarked() -> Any:
     """A version of the contract whose format for `do-thi` has no word for a hidden address."""
     others, hidden = "unknown: KHONG_RO, partial: MOT_PHAN, none: KHONG_CO", "not-permitted: BAO_MAT"
     return edition(
-        "1.1.2",
+        "1.2.1",
         swap(
             "systems/do-thi-xml.yaml",
             f"dt:ThuDienTu, absent: {{{others}, {hidden}}}",

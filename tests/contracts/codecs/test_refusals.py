@@ -264,10 +264,12 @@ def test_roots_actions_and_addresses(catalogue: Any) -> None:
     alert, report, indicator = (catalogue[name] for name in ("incident-alert/v1", "field-report/v1", "indicator/v1"))
     assert alert.codec("cap12").soap_roots == {f"{{{CAP}}}alert": ("submitAlert", "Alert")}
     assert alert.codec("canonical").soap_roots == {
-        "{urn:lgsp:contract:incident-alert:v1}submitAlert": ("submitAlert", "Alert")
+        "{urn:lgsp:contract:incident-alert:v1}submitAlert": ("submitAlert", "Alert"),
+        "{urn:lgsp:contract:incident-alert:v1}dispatchAlert": ("dispatchAlert", "Alert"),
     }
     assert alert.codec("canonical").soap_answer_roots == {
-        "{urn:lgsp:contract:incident-alert:v1}submitAlertResponse": ("submitAlert", "Accepted")
+        "{urn:lgsp:contract:incident-alert:v1}submitAlertResponse": ("submitAlert", "Accepted"),
+        "{urn:lgsp:contract:incident-alert:v1}dispatchAlertResponse": ("dispatchAlert", "AlertReceived"),
     }
     assert report.codec("do-thi-xml").soap_action("createRequest").endswith(":TiepNhanPhanAnh")
     assert indicator.codec("canonical").soap_action("getValue") == "urn:lgsp:contract:indicator:v1:getValue"

@@ -73,7 +73,7 @@ ELSEWHERE: dict[tuple[str, str], str] = {
         (YAML, "request: ServiceRequest", "request: Nothing", "a message of schema.json"),
         (YAML, "method: POST", "method: GET", "GET (for a query) or POST"),
         (YAML, "idempotent: true", "idempotant: true", "one of answer, event, feed, idempotent"),
-        (YAML, "version: 1.1.1", "version: one", "three numbers, as 1.2.0"),
+        (YAML, "version: 1.2.0", "version: one", "three numbers, as 1.2.0"),
         (YAML, "retention_months: 24", "retention_months: 1", "3 or more"),
         (YAML, "protection: signed", "evidence: some", "full, metadata or none"),
         (YAML, "protection: signed", "id: again", "each key once"),

@@ -295,7 +295,7 @@ def test_each_change_is_named_with_its_place(edit: Edit, expected: list[tuple[st
 
 def test_the_seeded_changes_cover_the_codes() -> None:
     seeded = {code for _, _, expected in SEEDED for code, *_ in expected}
-    assert set(CODES) == seeded
+    assert {code for code in CODES if not code.startswith("workflow.")} == seeded  # those: contracts/workflow
 
 
 def test_the_gravest_comes_first_and_the_catalogue_does_not_differ_from_itself() -> None:

@@ -10,7 +10,7 @@ from lxml import html
 from contracts.base.errors import Failure
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.compiled.workflow_file import FILE
-from contracts.diff.changes import Level
+from contracts.diff.changes import CODES, Level
 from contracts.diff.compare import differences
 from contracts.faces.pages.page import page
 from contracts.folder.bundle import Bundle, catalogue_folders
@@ -135,6 +135,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     assert refused.value.code == "contract.invalid"
 
 
+PARK = "  park:\n    title: {vi: Tạm để, en: Park}\n    from: [sent]\n    to: accepted\n    by: [centre]\n"
 CHANGES: list[tuple[str, tuple[str, str], list[tuple[str, Level, str]]]] = [
     ("a longer deadline", ("minutes: 210", "minutes: 420"), [("workflow.changed", Level.MINOR, "sent.term")]),
     ("the whole deadline", ("minutes: 4200", "minutes: 8400"), [("workflow.changed", Level.MINOR, "term")]),
@@ -143,6 +144,7 @@ CHANGES: list[tuple[str, tuple[str, str], list[tuple[str, Level, str]]]] = [
     ("a step that fewer may take", ("by: [sender, agency]", "by: [sender]"), [("workflow.changed", Level.MAJOR, "answer.by")]),
     ("a reason that must be given", ("to: accepted\n", "to: accepted\n    reason: true\n"), [("workflow.changed", Level.MAJOR, "accept.reason")]),
     ("a title", ("en: Take in}", "en: Accept}"), [("workflow.words-changed", Level.PATCH, "accept")]),
+    ("a step more", ("steps:\n", "steps:\n" + PARK), [("workflow.step-added", Level.MINOR, "park")]),
 ]  # fmt: skip
 
 
@@ -155,6 +157,28 @@ def test_each_change_has_its_level(edit: tuple[str, str], expected: list[tuple[s
     before, after = Bundle.of(files()), edited(edit)
     changes = differences((before, compile_bundle(before)), (after, compile_bundle(after)))
     assert [(each.code, each.level, each.where) for each in changes] == expected
+
+
+def test_a_state_and_its_steps_come_and_go() -> None:
+    """And with the cases above each code of a workflow's change was seen."""
+    state = "states:\n  parked:\n    title: {vi: Tạm để, en: Parked}\n    shown: open\n"
+    steps = "steps:\n" + PARK.replace("accepted", "parked") + PARK.replace("park:", "resume:").replace("sent", "parked")
+    before, after = Bundle.of(files()), edited(("states:\n", state), ("steps:\n", steps))
+    sides = [(each, compile_bundle(each)) for each in (before, after)]
+    there = [(each.code, each.level, each.where) for each in differences(*sides)]
+    assert sorted(there) == [
+        ("workflow.state-added", Level.MINOR, "parked"),
+        ("workflow.step-added", Level.MINOR, "park"),
+        ("workflow.step-added", Level.MINOR, "resume"),
+    ]
+    back = [(each.code, each.level, each.where) for each in differences(*reversed(sides))]
+    assert sorted(back) == [
+        ("workflow.state-removed", Level.MAJOR, "parked"),
+        ("workflow.step-removed", Level.MAJOR, "park"),
+        ("workflow.step-removed", Level.MAJOR, "resume"),
+    ]
+    seen = {code for code, *_ in (*there, *back)} | {code for _, _, expected in CHANGES for code, *_ in expected}
+    assert seen | {"workflow.added", "workflow.removed"} == {code for code in CODES if code.startswith("workflow.")}
 
 
 def test_a_workflow_that_comes_or_goes_is_a_change() -> None:
