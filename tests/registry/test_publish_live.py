@@ -213,12 +213,12 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     for name in ("quan-trac", "dieu-hanh"):
         mark = f"  - id: {name}\n"
         document = document.replace(
-            mark, f'{mark}    formats: {{incident-alert/v1: {{format: canonical, version: "1.1"}}}}\n'
+            mark, f'{mark}    formats: {{incident-alert/v1: {{format: canonical, version: "1.2"}}}}\n'
         )
     (tmp_path / "province.yaml").write_text(document, "utf-8")
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]
     shown = world.lgsp("registry", "show", "--data", str(settings.data))
-    assert {each["id"]: each["versions"] for each in shown["systems"]}["quan-trac"] == {"incident-alert/v1": "1.1"}
+    assert {each["id"]: each["versions"] for each in shown["systems"]}["quan-trac"] == {"incident-alert/v1": "1.2"}
     everywhere(settings)
     refused = sender.call("POST", "/incident-alert/v1/alerts", {**told, "identifier": "QT-2"})
     assert refused.problem is not None and refused.problem["code"] == "message.invalid"
