@@ -27,7 +27,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.journal.write import FeedRow, Write
-from gateway.transfer.quality_events import OPERATION, POSITION, REFUSAL, Position, concerns, made
+from gateway.transfer.quality_events import OPERATION, POSITION, REFUSAL, Position, concerns, made, may_concern
 from gateway.vault import binding
 from gateway.vault.classes import keeping
 from gateway.vault.vault import Vault
@@ -41,9 +41,12 @@ Check = Callable[[Connection], None]
 
 
 class _Read(NamedTuple):
-    """A page of the log: number, phase and bytes of each entry, and the position before and after it."""
+    """A page of the log: the phase and the entry of those that an event follows from, how many entries there were, and
+    the position before and after them.
+    """
 
-    entries: Sequence[tuple[str, Mapping[str, Any]]]
+    chosen: Sequence[tuple[str, Mapping[str, Any]]]
+    entries: int
     before: Position | None
     after: Position
 
@@ -69,10 +72,10 @@ class Quality:
             page = _read(connection)
             if page is None:
                 return 0
-            chosen = [(phase, entry) for phase, entry in page.entries if concerns(phase, entry)]
-            intents = _intents(connection, {entry["transfer"] for phase, entry in chosen if phase != REFUSAL})
+            tries = {entry["transfer"] for phase, entry in page.chosen if phase != REFUSAL}
+            intents = _intents(connection, tries) if tries else {}
         units = []
-        for phase, entry in chosen:
+        for phase, entry in page.chosen:
             intent = {} if phase == REFUSAL else intents.get(entry["transfer"])
             if intent is None:
                 _logger.critical("transfer %s: the log has no intent of it; no event tells of it", entry["transfer"])
@@ -85,7 +88,7 @@ class Quality:
                 apply(connection, units)
         except _Moved:
             return 0
-        return len(page.entries)
+        return page.entries
 
     def _unit(
         self, phase: str, entry: Mapping[str, Any], intent: Mapping[str, Any], contract: CompiledContract
@@ -111,7 +114,7 @@ def _read(connection: Connection) -> _Read | None:
     if before is None:
         head = connection.execute(select(_present.idx, _present.leaf).order_by(_present.idx.desc()).limit(1)).first()
         next, leaf = (0, "-") if head is None else (head.idx + 1, bytes(head.leaf).hex())
-        return _Read((), None, Position(next, next, leaf))
+        return _Read((), 0, None, Position(next, next, leaf))
     at = before
     query = select(_present.idx, _present.phase, _present.entry, _present.leaf)
     rows: Sequence[Any] = ()
@@ -125,8 +128,9 @@ def _read(connection: Connection) -> _Read | None:
     rows = rows or connection.execute(query.where(_present.idx >= at.next).order_by(_present.idx).limit(PAGE)).all()
     if not rows:
         return None
-    entries = [(row.phase, parse(bytes(row.entry))) for row in rows]
-    return _Read(entries, before, Position(at.begin, rows[-1].idx + 1, bytes(rows[-1].leaf).hex()))
+    read = [(row.phase, parse(bytes(row.entry))) for row in rows if may_concern(row.phase)]
+    chosen = [(phase, entry) for phase, entry in read if concerns(phase, entry)]
+    return _Read(chosen, len(rows), before, Position(at.begin, rows[-1].idx + 1, bytes(rows[-1].leaf).hex()))
 
 
 def _is_of(connection: Connection, at: Position) -> bool:
@@ -146,6 +150,5 @@ def _intents(connection: Connection, transfers: Collection[str]) -> Mapping[str,
     found: dict[str, Mapping[str, Any]] = {}
     for table in (_past, _present):
         query = select(table.transfer, table.entry).where(table.transfer.in_(transfers), table.phase == "intent")
-        if transfers:
-            found |= {row.transfer: parse(bytes(row.entry)) for row in connection.execute(query)}
+        found |= {row.transfer: parse(bytes(row.entry)) for row in connection.execute(query)}
     return found

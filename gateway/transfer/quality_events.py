@@ -60,6 +60,11 @@ class Made(NamedTuple):
     message: Mapping[str, Any]
 
 
+def may_concern(phase: str) -> bool:
+    """Whether an event can follow from an entry of this phase: of others the bytes need not be read."""
+    return phase == REFUSAL or phase.partition("#")[0] in TRIES
+
+
 def concerns(phase: str, entry: Entry) -> bool:
     """Whether an event follows from this entry."""
     if not isinstance(entry.get("transfer"), str) or moment(entry.get("at")) is None:

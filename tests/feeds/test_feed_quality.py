@@ -18,8 +18,9 @@ from contracts.base.ids import new_id
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.audit.verify.complete import check_complete
+from gateway.feeds import quality as quality_module
 from gateway.feeds.quality import FOLDER, Quality
-from gateway.journal.append import append
+from gateway.journal.append import append, apply
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
@@ -126,17 +127,32 @@ def test_a_bad_answer_is_told_with_its_provider_and_without_a_value(place: Place
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_death_of_the_keeper_leaves_each_event_once(place: Place, seed: int) -> None:
+def test_any_death_of_the_keeper_leaves_each_event_once(
+    place: Place, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies before it writes, or when all is written and not committed."""
     chance = random.Random(seed)
 
     class Died(Exception):
         pass
 
     def die(connection: Connection) -> None:
-        if chance.random() < 0.5:
+        if chance.random() < 0.3:
             raise Died
 
+    def written(connection: Connection, units: Any) -> Any:
+        results = apply(connection, units)
+        if alive != [True] and chance.random() < 0.4:
+            raise Died
+        return results
+
+    alive: list[bool] = []
+    monkeypatch.setattr(quality_module, "apply", written)
+    refuse(place, BROKEN)
+    place.sequence()
+    alive.append(True)
     follow(place)
+    alive.clear()
     ids = []
     for number in range(12):
         ids += [refuse(place, BROKEN) for _ in range(chance.randint(0, 3))]
@@ -146,9 +162,11 @@ def test_any_death_of_the_keeper_leaves_each_event_once(place: Place, seed: int)
             follow(place, die)
         except Died:
             continue
+    alive.append(True)
     follow(place)
     with place.gateway.engine.connect() as connection:
         phases = list(connection.scalars(select(ENTRY.c.phase).where(ENTRY.c.phase.in_(("refusal", "try-failed")))))
+    phases.remove("refusal")  # that of before
     events = told(place)
     assert [each["subject"] for each in events if each["data"]["kind"] == "refused"] == ids
     assert len(events) == len(phases) and [int(each["sequence"]) for each in events] == [*range(1, len(events) + 1)]

@@ -31,6 +31,7 @@ from security.transparency.checkpoint import NoteKey
 from security.transparency.entry import Caller, Refusal, freeze
 from tests.doors.api.client import World
 from tests.doors.api.streams import streamed
+from tests.doors.api.test_api_feed_exports import rows, taken
 from tests.registry.making import ENDPOINTS, PROVINCE, approve_all, contracts
 
 FEED = f"/feeds/{QUALITY}"
@@ -55,16 +56,16 @@ def published(world: World) -> None:
 
 def refuse(world: World, count: int) -> list[str]:
     ids, now = [f"refused-{number}" for number in range(count)], time.time()
-    rows = []
+    logged = []
     for id in ids:
         finding = {"here": "sent", "canonical": "sent", "rule": "required"}
         caller = Caller("H14.2", "canh-bao")
         refusal = Refusal(
             id, now, "rest", "message.invalid", 422, caller, None, "incident-alert/v1", findings=[finding]
         )
-        rows.append(LogRow(*freeze(refusal)))
+        logged.append(LogRow(*freeze(refusal)))
     with writing(world.engine) as connection:
-        append(connection, rows)
+        append(connection, logged)
     return ids
 
 
@@ -97,6 +98,8 @@ async def test_the_centre_reads_it_as_every_feed(told: tuple[World, list[str]]) 
     assert [json.loads(each.data) for each in stream.events] == page["events"]
     state = await world.signed("dieu-hanh", f"{FEED}/state")
     assert (state.status, state.json["code"]) == (404, "feed.no-state")
+    exported = rows((await taken(world, f"{FEED}/export?form=csv")).body)
+    assert [row["data.transfer"] for row in exported] == ids
     listed = (await world.signed("dieu-hanh", "/feeds")).json["feeds"]
     assert [each["sources"] for each in listed if each["contract"] == QUALITY] == [[]]
 
