@@ -26,6 +26,8 @@ from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
+from gateway.registry.own_feed import CENTRE as CENTRE
+from gateway.registry.own_feed import is_closed
 from gateway.registry.parts.grants import judged
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, Source, System
 from gateway.registry.restore_lock import held_until
@@ -46,7 +48,6 @@ __all__ = ["Agency", "Change", "Key", "Route", "Snapshot", "System", "load_snaps
 
 Mask = Callable[[dict[str, Any]], dict[str, Any]]
 Views = tuple[tuple[str, ...], ...]
-CENTRE: Final = "centre"
 _NOTHING: Final = AgencyGrants.of(())
 
 
@@ -128,6 +129,9 @@ class Snapshot:
 
     def decide(self, agency: str, contract: str, operation: str, now: float) -> Decision:
         """Whether the agency may call the operation, and which fields of the answer it sees."""
+        known = self.agencies.get(agency)
+        if is_closed(contract, operation, known.roles if known is not None else ()):
+            return Decision(False, Reason.NO_GRANT)
         return self._grants.get(agency, _NOTHING).decide(contract, operation, now)
 
     def decide_receiving(self, agency: str, contract: str, operation: str, now: float) -> Decision:

@@ -8,8 +8,9 @@ every transfer is compared with its entries, and every entry with its transfer:
 2. Each entry of a transfer has that transfer. Its row has the id and phase of its bytes. Times never go back.
 3. The state of a transfer, and whether it is in a feed, follow from its entries: the intent of a submission names no
    provider.
-4. Each event of a feed is that of an accepted transfer, of a dispatched one that has ended, or of content whose time
-   has come (`rows.expiries`). Offsets have no gap, and events are in the order of sequencing.
+4. Each event of a feed is that of an accepted transfer, of a dispatched one that has ended, of content whose time has
+   come (`rows.expiries`), or follows from an entry of the log (`rows.quality`). Offsets have no gap, and events are in
+   the order of sequencing.
 5. Each message of the queue belongs to a transfer. Each transfer that was queued according to the log is in the queue.
 6. A receipt names the leaves of the log. The message id has the keyed hash in the intent, if the key is available.
 7. Times, references, events, queue and vault agree with the entries, the contract and the bindings of the sealed bodies
@@ -32,7 +33,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exist
 
 from gateway.audit.verify import transfer_checks
 from gateway.audit.verify.findings import MOST, Findings, Progress
-from gateway.audit.verify.rows import expiries
+from gateway.audit.verify.rows import expiries, quality
 from gateway.audit.verify.rows.key_history import check_key_history
 from gateway.audit.verify.rows.keys import check_keys
 from gateway.journal import epochs
@@ -82,6 +83,7 @@ def check_complete(
     check_keys(connection, wrong, hash_id, terms.keys)
     check_key_history(connection, wrong, hash_id)
     expiries.check_missing(connection, wrong)
+    quality.check_missing(connection, wrong)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
 
 
@@ -254,6 +256,9 @@ def _judge_feeds(connection: Connection, wrong: Findings) -> int:
         for row in connection.execute(astray.execution_options(yield_per=_BATCH)):
             if row.state is None and expiries.is_one(row.event):
                 expiries.check_event(connection, row, wrong)
+                continue
+            if row.state is None and row.contract == quality.QUALITY:
+                quality.check_event(connection, row, wrong)
                 continue
             if (found := found + 1) > MOST:
                 break

@@ -15,6 +15,8 @@ from typing import Any, Final, TypeVar
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.changes.granting import Proposal
+from gateway.registry.own_feed import FEED as FEED
+from gateway.registry.own_feed import QUALITY
 from gateway.registry.parts.officers import OFFICER_ID
 from gateway.registry.parts.parties import Minor, Parties
 from gateway.registry.records import System
@@ -25,7 +27,6 @@ from security.grants.windows import Hours, Quota
 _GRANT_ID: Final = re.compile(r"[A-Za-z0-9]+([-.][A-Za-z0-9]+)*")
 _NAMES: Final = {*Grant.__slots__} - STANDING | {"approvals"}
 MOST_EDITIONS: Final = 1_000_000
-FEED: Final = "feed"  # the operation that permits to read a contract's feed
 T = TypeVar("T")
 
 
@@ -138,12 +139,17 @@ class Grants(Parties):
     def _granted(
         self, path: str, compiled: CompiledContract, operations: list[str], fields: list[str], receives: bool
     ) -> None:
-        known = [each.name for each in received(compiled)] if receives else [*compiled.contract.operations, FEED]
+        known = [each.name for each in received(compiled)] if receives else _callable(compiled)
         for number, name in enumerate(operations):
             if name and name not in (*known, ALL) or not known:
                 self._wrong(f"{path}.operations[{number}]", "reference", f"one of {', '.join([*known, ALL])}", name)
         for message, problem in field_faults(compiled, operations, fields, receives):
             self._wrong(f"{path}.fields", "reference", f"fields of {message} that can be shown or masked", problem)
+
+
+def _callable(compiled: CompiledContract) -> list[str]:
+    """What a grant can permit. The messages of one contract are the gateway's own (`gateway.registry.own_feed`)."""
+    return [FEED] if compiled.contract.name == QUALITY else [*compiled.contract.operations, FEED]
 
 
 def field_faults(
