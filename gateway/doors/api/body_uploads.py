@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -170,30 +170,31 @@ class _Upload:
             parts, pending = [], 0
             if len(held) >= PIECES * PIECE or not more:
                 rows = await asyncio.to_thread(self._sealed, bytes(held), not more)
+                held.clear()
                 if rows:
                     await self._keep(rows)
-                held.clear()
 
     def _sealed(self, data: bytes, last: bool) -> tuple[VaultRow, ...]:
-        """Runs in a thread."""
+        """The pieces that this completes. Runs in a thread."""
+        rows = list[VaultRow]()
+        for at in range(0, max(1, len(data)), PIECE):  # few copies at once
+            rows += self._taken(data[at : at + PIECE], last and at + PIECE >= len(data))
+        return tuple(rows)
+
+    def _taken(self, part: bytes, last: bool) -> Iterator[VaultRow]:
         for each in self._hashes.values():
-            each.update(data)
+            each.update(part)
         if self._opener is not None:
-            data = self._opener.feed(data) + (self._opener.end() if last else b"")
-            self._file.update(data)
-        self._salted.update(data)
-        self._kept += len(data)
-        self._plain += data
-        cut = len(self._plain) if last else len(self._plain) // PIECE * PIECE
-        whole = bytes(self._plain[:cut])
-        del self._plain[:cut]
-        vault, now, first = self.services.vault, self.services.clock(), self._number
-        cuts = [whole[at : at + PIECE] for at in range(0, cut, PIECE)]
-        self._number += len(cuts)
-        return tuple(
-            bodies.sealed_piece(vault, self.body, first + number, cut, now, self.retention)
-            for number, cut in enumerate(cuts)
-        )
+            part = self._opener.feed(part) + (self._opener.end() if last else b"")
+            self._file.update(part)
+        self._salted.update(part)
+        self._kept += len(part)
+        self._plain += part
+        vault, now = self.services.vault, self.services.clock()
+        while len(self._plain) >= PIECE or last and self._plain:
+            yield bodies.sealed_piece(vault, self.body, self._number, bytes(self._plain[:PIECE]), now, self.retention)
+            del self._plain[:PIECE]
+            self._number += 1
 
     async def _keep(self, rows: tuple[VaultRow, ...], log: tuple[LogRow, ...] = ()) -> None:
         self._writing = self.services.journal.commit(Write(vault=rows, log=log))

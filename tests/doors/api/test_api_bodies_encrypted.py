@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from sqlalchemy import insert, select
 
 from contracts.base.ids import new_id
 from contracts.wire.body_references import BodyReference, body_reference
+from gateway.exchange.opaque_bodies import OpaqueBodies
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
@@ -207,3 +209,18 @@ async def test_the_key_of_the_newest_registration_is_used(world: Sealing) -> Non
     with world.engine.connect() as connection:
         stored = [bytes(each) for each in connection.scalars(select(tables.vault.c.sealed))]
     assert not any(DATA[:64] in each or b"video/mp4" in each for each in stored)
+
+
+@pytest.mark.attack("large bodies")
+async def test_what_came_in_clear_is_not_named_once_the_contract_encrypts(world: Sealing) -> None:
+    answer = await upload_in_clear(world)
+    reference = body_reference(answer.json["reference"])
+    assert reference is not None
+    system = world.services.registry.snapshot.systems["canh-bao"]
+    known = OpaqueBodies(world.engine, world.vault, time.time, lambda requested: False)
+    for protection, wrong in (("signed", []), ("encrypted", ["note"])):
+        contract = SimpleNamespace(name="incident-alert/v1", protection=protection)
+        requested: Any = SimpleNamespace(
+            caller=system, contract=SimpleNamespace(contract=contract), operation=SimpleNamespace(name="submitAlert")
+        )
+        assert known._wrong(requested, [("note", reference)]) == wrong

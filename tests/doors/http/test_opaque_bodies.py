@@ -199,8 +199,9 @@ def test_files_of_encrypted_contracts_are_encrypted_on_all_ways(bodies: Town, tm
         assert element.count(text) == 1
         action = "urn:caobang:mot-cua:1:DongBoHoSo"
         by_soap.soap(contract, element.replace(text, reference.encode()), action=action)
-        uses = rows(bodies, "select transfer from opaque_use where body = ?", reference.split(":")[3])
-        assert centre.fetch_file(uses[0][0], reference, fetched) == 70_000 and digest(fetched) == digest(small)
+        ((use,),) = rows(bodies, "select transfer from opaque_use where body = ?", reference.split(":")[3])
+        assert event_of(centre, contract, use)["dossier"]["note"] == reference
+        assert centre.fetch_file(use, reference, fetched) == 70_000 and digest(fetched) == digest(small)
         with pytest.raises(Refused) as theirs:  # another agency's
             sender.rest("POST", "/dossier-status/v1/statuses", status | {"MaCapNhat": "x", "NoiDungXuLy": reference})
         assert (theirs.value.status, theirs.value.code) == (422, "body.not-yours")
