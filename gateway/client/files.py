@@ -23,7 +23,7 @@ from contracts.base.words import Language
 from contracts.wire.body_references import BodyReference, body_reference
 from gateway.client import rest
 from gateway.client.answers import Answer, Receipt
-from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, ClientError, NoConnection
+from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, ClientError, NoConnection, NotProven
 from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.rest import Prepared
 from gateway.client.transport import RawAnswer, StreamTransport, Transport, UploadTransport
@@ -138,6 +138,9 @@ class Files(ABC):
                     async for data in self._fetched(path, size, named):
                         sha256.update(data)
                         size += out.write(data)
+                except NotProven:
+                    part.unlink(missing_ok=True)
+                    raise
                 except NoConnection:
                     left = _TRIES if size > before else left - 1
                     if not left:
