@@ -45,7 +45,7 @@ class Wire:
     headers: dict[str, str] = field(default_factory=dict)
 
     async def send(self, *of: Any) -> RawAnswer:
-        raise NotImplementedError
+        raise AssertionError("not asked for")
 
     async def close(self) -> None: ...
 
@@ -66,7 +66,7 @@ class Wire:
             yield self.body[at : at + 50_000]
 
     async def whole(self) -> RawAnswer:
-        raise NotImplementedError
+        raise AssertionError("not asked for")
 
 
 class Trusted:
