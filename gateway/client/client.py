@@ -48,6 +48,7 @@ from gateway.client.transport import HttpTransport, RawAnswer, Transport
 from security import jose
 from security.encryption_keys import EncryptKey
 from security.errors import BODY_DECRYPTION, BODY_NOT_ENCRYPTED
+from security.file_encryption import FileKey
 from security.http_signatures import HttpRequest, sign_request
 from security.transparency.checkpoint import Checkpoint
 from security.wssec.decrypt import BodyKeys
@@ -264,6 +265,9 @@ class AsyncClient(FeedCalls, Files, Transfers):
         url = rest.url_of(self.identity.gateway, path)
         request = HttpRequest(method, url, headers, b"")
         return url, {**headers, **sign_request(request, self.identity.sign_key, self._clock())}
+
+    def _sealed_key(self, key: FileKey, receiver: EncryptKey) -> bytes:
+        return key.sealed(self.identity.sign_key, receiver)
 
     async def _opened(self, path: str) -> Prepared:
         message = rest.Message("GET", rest.url_of(self.identity.gateway, path), None, None, language=self._language)

@@ -33,10 +33,10 @@ _MARK: Final = PREFIX.encode()
 
 def retention_of(contract: Contract, operation: Operation) -> str:
     """The class of the bodies of such messages: they are kept as the message is. `body.not-for-operation` if it is not
-    kept, travels encrypted, or is only a question.
+    kept, or is only a question.
     """
     kept = None
-    if contract.protection == "signed" and contract.evidence != "none" and operation.pattern is not Pattern.QUERY:
+    if contract.evidence != "none" and operation.pattern is not Pattern.QUERY:
         kept = keeping(contract.evidence, contract.retention_months, operation.pattern).of("canonical")
     if kept is None:
         raise BODY_NOT_FOR_OPERATION(contract=contract.name, operation=operation.name)
@@ -84,6 +84,7 @@ class OpaqueBodies:
             mine = (requested.caller.agency, requested.contract.contract.name, requested.operation.name)
             if (
                 body is None
+                or body.encrypted < (requested.contract.contract.protection == "encrypted")  # it came in clear
                 or (body.agency, body.contract, body.operation) != mine
                 or body.reference(reference.body) != reference
             ):
@@ -92,8 +93,9 @@ class OpaqueBodies:
 
 
 def _may_name(requested: Requested) -> bool:
-    """Whether the text of a reference is in what came: cheap, and never wrong but where a file hides it."""
-    return requested.received.face is Face.FILES or _MARK in requested.received.body
+    """Whether the text of a reference is in what came: cheap, and never wrong but where file or cipher hides it."""
+    hidden = requested.received.face is Face.FILES or requested.contract.contract.protection == "encrypted"
+    return hidden or _MARK in requested.received.body
 
 
 def _begun(body: str) -> float:

@@ -41,7 +41,7 @@ _AT_ONCE: Final = 64  # pieces that are removed together
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What is sealed beside a body. `salt`: hexadecimal, of the digest in the log."""
+    """What is sealed beside a body. `salt`: hexadecimal, of the digest in the log. `encrypted`: it came so."""
 
     agency: str
     system: str
@@ -51,6 +51,7 @@ class Described:
     size: int
     sha256: str
     salt: str
+    encrypted: bool = False
 
     def reference(self, body: str) -> BodyReference:
         return BodyReference(body, self.size, self.sha256)

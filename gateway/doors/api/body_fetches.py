@@ -5,6 +5,7 @@ whose masks leave the field with the reference (`gateway.vault.opaque_bodies`).
 Invariant: to all others the answer is that of a body that does not exist.
 Invariant: an entry of the log names reader, body and range before a byte leaves. While it is sent, the reader is judged
   anew before each piece; one piece is in memory.
+Invariant: of a contract with encrypted bodies, what leaves is encrypted for the reader (`encrypted_bodies`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import base64
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Engine, select
 
 from contracts.base.errors import Failure, Ours
+from gateway.doors.api.encrypted_bodies import reader_key
+from gateway.doors.api.encrypted_bodies import sealer as make_sealer
 from gateway.doors.api.errors import BODY_RANGE, BODY_UNKNOWN
 from gateway.doors.api.feed_pages import Part, make_page
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
@@ -33,6 +36,8 @@ from gateway.vault import opaque_bodies as bodies
 from gateway.vault.integrity import check_bound, intent_of
 from gateway.vault.opaque_bodies import Described
 from gateway.vault.vault import GONE, Vault
+from security import file_encryption
+from security.file_encryption import FileSealer
 
 WITH_RECEIVER: Final = frozenset({State.FORWARDING.value, State.IN_DOUBT.value, State.ANSWERED.value})
 _RANGE: Final = re.compile(r"bytes=(\d{1,15})?-(\d{1,15})?")  # one range (RFC 9110 §14.1.2)
@@ -50,7 +55,10 @@ async def read_body(services: Services, request: ApiRequest) -> Reply:
         raise BODY_UNKNOWN(body=body, transfer=transfer)
     assert described is not None
     start, stop = _range(request.received.headers.get("range"), described.size)
-    download = _Download(services, request, request, body, described.size, start, stop)
+    receiver, sealer = reader_key(request, described), None
+    if receiver is not None:
+        sealer = await run(owner, make_sealer, services, described, stop - start, receiver)
+    download = _Download(services, request, request, body, described.size, start, stop, sealer)
     services.streams.enter(download, request.proven.system.agency)
     try:
         facts = {"transfer": transfer, "body": body, "contract": described.contract, "from": start, "to": stop}
@@ -60,8 +68,11 @@ async def read_body(services: Services, request: ApiRequest) -> Reply:
         await download.aclose()
         raise
     digest = f"sha-256=:{base64.b64encode(bytes.fromhex(described.sha256)).decode()}:"
-    headers = {"content-type": described.media_type, "content-length": str(stop - start), "accept-ranges": "bytes"}
-    headers |= {"repr-digest": digest, "content-disposition": f'attachment; filename="{body}"'}
+    if sealer is None:
+        headers = {"content-type": described.media_type, "content-length": str(stop - start), "repr-digest": digest}
+    else:
+        headers = {"content-type": file_encryption.MEDIA_TYPE, "content-length": str(sealer.total)}
+    headers |= {"accept-ranges": "bytes", "content-disposition": f'attachment; filename="{body}"'}
     if stop - start == described.size:
         return Reply(200, headers, b"", download)
     return Reply(206, headers | {"content-range": f"bytes {start}-{stop - 1}/{described.size}"}, b"", download)
@@ -158,6 +169,7 @@ class _Download:
     size: int
     at: int
     stop: int
+    sealer: FileSealer | None  # what it takes is encrypted for the reader
 
     async def next_part(self) -> bytes | None:
         if self.at >= self.stop:
@@ -166,15 +178,17 @@ class _Download:
             self.proven = judged_anew(self.services, self.request, self.proven)
             number, inside = divmod(self.at, attachments.PIECE)
             opened = attachments.opener(self.services.engine, self.services.vault)
-            piece = await self.services.readers.run(
-                self.request.owner, bodies.piece, opened, self.body, number, self.size
-            )
+            size, part = await self.services.readers.run(self.request.owner, self._part, opened, number, inside)
         except Failure as failure:
             await self.services.exchange.refusals.refuse(self.request.received, failure)
             raise
-        part: Any = piece[inside : inside + self.stop - self.at]
-        self.at += len(part)
-        return bytes(part)
+        self.at += size
+        return part
+
+    def _part(self, opened: attachments.OpenBody, number: int, inside: int) -> tuple[int, bytes]:
+        """(bytes of the body, what is sent for them). Runs in a thread."""
+        part = bodies.piece(opened, self.body, number, self.size)[inside : inside + self.stop - self.at]
+        return len(part), part if self.sealer is None else self.sealer.add(part)
 
     async def aclose(self) -> None:
         self.services.streams.leave(self, self.request.proven.system.agency)

@@ -5,6 +5,8 @@ body then goes to the vault in sealed pieces while it comes. It is compared with
 Invariant: a body counts from the commit of its description, which the same transaction tells to the log.
 Invariant: of a body that is refused, breaks off or differs nothing stays; what a dying process leaves is removed by the
   keeper (`gateway.keeper.tasks.loose_bodies`).
+A body of a contract with encrypted bodies comes encrypted (`security.file_encryption`), and is decrypted while it
+comes.
 Invariant: a few mebibytes of a body are in memory; bodies under way and bytes that wait are limited for each agency.
 """
 
@@ -14,14 +16,14 @@ import asyncio
 import hashlib
 import json
 import logging
-import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
+from gateway.doors.api.encrypted_bodies import MEDIA, check_media, opener
 from gateway.doors.api.errors import BODY_NO_LENGTH
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.errors import BODY_MEDIA_TYPE
@@ -45,11 +47,13 @@ from gateway.vault.attachments import PIECE
 from gateway.vault.errors import BODY_NO_ROOM
 from gateway.vault.scratch import RESERVE
 from gateway.vault.scratch import RETRY_SECONDS as ROOM_SECONDS
+from security import jose
+from security.encryption_keys import EncryptKey
+from security.file_encryption import FileOpener
 from security.http_signatures import check_content_digest
 from security.transparency.entry import SALT
 
 PIECES: Final = 4  # that are committed together
-_MEDIA: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(?:;[\x20-\x7e]{1,100})?")
 _log: Final = logging.getLogger("lgsp.bodies")
 
 
@@ -61,7 +65,7 @@ async def send_body(services: Services, request: ApiRequest) -> Reply:
     if not size:
         raise BODY_NO_LENGTH(limit=limit)
     media = headers.get("content-type", "")
-    if _MEDIA.fullmatch(media) is None:
+    if MEDIA.fullmatch(media) is None:
         raise BODY_MEDIA_TYPE(got=media[:80] or "—", expected="type/subtype")
     upload = _Upload(services, request, size)
     upload.check(request.snapshot, request.received.at)
@@ -80,16 +84,23 @@ class _Upload:
     request: ApiRequest
     size: int
     retention: str = ""
+    _receiver: EncryptKey | None = None  # of the answer, if the contract asks for encryption
+    _opener: FileOpener | None = None
     _came: int = 0
+    _kept: int = 0  # bytes of the file that were sealed
+    _plain: bytearray = field(default_factory=bytearray)  # what is less than a piece
     _number: int = 0  # of the next piece
     _salt: bytes = field(default_factory=lambda: random_bytes(SALT))
-    _hashes: Mapping[str, Any] = field(init=False)
+    _hashes: Mapping[str, Any] = field(init=False)  # of what comes
+    _file: Any = field(init=False)  # of the file
+    _salted: Any = field(init=False)
     _writing: asyncio.Future[Any] | None = None
     _counts: bool = False  # its description may be committed
 
     def __post_init__(self) -> None:
         stated = self.request.received.headers["content-digest"]
-        hashes = {"sha-256": hashlib.sha256(), "salted": hashlib.sha256(self._salt)}
+        hashes = {"sha-256": hashlib.sha256()}
+        self._file, self._salted = hashes["sha-256"], hashlib.sha256(self._salt)
         self._hashes = hashes | ({"sha-512": hashlib.sha512()} if "sha-512" in stated else {})
 
     @property
@@ -108,6 +119,9 @@ class _Upload:
             raise BODY_NOT_FOR_OPERATION(contract=name, operation=operation)
         decide(GrantQuery(snapshot, self.agency, contract.contract, operation, now))
         self.retention = retention_of(contract.contract, contract.contract.operations[operation])
+        self._receiver = check_media(self.services, self.request, contract.contract, snapshot)
+        if self._receiver is not None and self._opener is None:
+            self._opener, self._file = opener(self.services, self.request), hashlib.sha256()
 
     async def take(self) -> Reply:
         services, settings = self.services, self.services.settings
@@ -155,21 +169,32 @@ class _Upload:
             held += b"".join(parts)
             parts, pending = [], 0
             if len(held) >= PIECES * PIECE or not more:
-                cut = len(held) if not more else len(held) // PIECE * PIECE
-                await self._keep(await asyncio.to_thread(self._sealed, bytes(held[:cut])))
-                del held[:cut]
+                rows = await asyncio.to_thread(self._sealed, bytes(held), not more)
+                held.clear()
+                if rows:
+                    await self._keep(rows)
 
-    def _sealed(self, data: bytes) -> tuple[VaultRow, ...]:
-        """Runs in a thread."""
+    def _sealed(self, data: bytes, last: bool) -> tuple[VaultRow, ...]:
+        """The pieces that this completes. Runs in a thread."""
+        rows = list[VaultRow]()
+        for at in range(0, max(1, len(data)), PIECE):  # few copies at once
+            rows += self._taken(data[at : at + PIECE], last and at + PIECE >= len(data))
+        return tuple(rows)
+
+    def _taken(self, part: bytes, last: bool) -> Iterator[VaultRow]:
         for each in self._hashes.values():
-            each.update(data)
-        vault, now, first = self.services.vault, self.services.clock(), self._number
-        cuts = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
-        self._number += len(cuts)
-        return tuple(
-            bodies.sealed_piece(vault, self.body, first + number, cut, now, self.retention)
-            for number, cut in enumerate(cuts)
-        )
+            each.update(part)
+        if self._opener is not None:
+            part = self._opener.feed(part) + (self._opener.end() if last else b"")
+            self._file.update(part)
+        self._salted.update(part)
+        self._kept += len(part)
+        self._plain += part
+        vault, now = self.services.vault, self.services.clock()
+        while len(self._plain) >= PIECE or last and self._plain:
+            yield bodies.sealed_piece(vault, self.body, self._number, bytes(self._plain[:PIECE]), now, self.retention)
+            del self._plain[:PIECE]
+            self._number += 1
 
     async def _keep(self, rows: tuple[VaultRow, ...], log: tuple[LogRow, ...] = ()) -> None:
         self._writing = self.services.journal.commit(Write(vault=rows, log=log))
@@ -184,21 +209,23 @@ class _Upload:
         now, snapshot = services.clock(), services.registry.snapshot
         system = identify(self.request.received.certificate, snapshot, now).system
         self.check(snapshot, now)
+        key = None if self._opener is None else self._opener.key
         described = bodies.Described(
             agency=system.agency,
             system=system.id,
             contract=self.request.params["contract"],
             operation=self.request.params["operation"],
-            media_type=headers["content-type"],
-            size=self.size,
-            sha256=digests["sha-256"].hex(),
+            media_type=headers["content-type"] if key is None else key.media_type,
+            size=self._kept,
+            sha256=self._file.hexdigest(),
             salt=self._salt.hex(),
+            encrypted=key is not None,
         )
         facts = {
             "contract": described.contract,
             "operation": described.operation,
-            "size": self.size,
-            "sha256": digests["salted"].hex(),  # of the salt and the body
+            "size": described.size,
+            "sha256": self._salted.hexdigest(),  # of the salt and the body
         }
         note = entries.note(bodies.RECEIVED, facts, now, actor=system.name, about=self.body)
         row = bodies.sealed_description(services.vault, self.body, described, note.leaf, now, self.retention)
@@ -208,13 +235,20 @@ class _Upload:
         told = {
             "reference": str(described.reference(self.body)),
             "mediaType": described.media_type,
-            "size": self.size,
+            "size": described.size,
             "sha256": described.sha256,
             "until": rfc3339(until),
         }
         receipt = receipt_header(Receipt(self.body, intent=note.leaf))
-        sent = {"content-type": "application/json", "lgsp-transfer": self.body, "lgsp-receipt": receipt}
-        return Reply(201, sent, json.dumps(told).encode())
+        content, media = json.dumps(told).encode(), "application/json"
+        if self._receiver is not None:
+            content = await asyncio.to_thread(self._encrypted, content, media, self._receiver)
+            media = jose.MEDIA_TYPE
+        sent = {"content-type": media, "lgsp-transfer": self.body, "lgsp-receipt": receipt}
+        return Reply(201, sent, content)
+
+    def _encrypted(self, content: bytes, media: str, receiver: EncryptKey) -> bytes:
+        return jose.seal(content, media, self.services.rest.signing_key, receiver)[0]
 
     async def _discard(self) -> None:
         try:

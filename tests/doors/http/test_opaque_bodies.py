@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +19,7 @@ from contracts.base.ids import new_id
 from gateway.cli import app
 from gateway.client import Client, Identity
 from gateway.client.errors import NoConnection, Refused
+from gateway.sandbox.standins import messages
 from tests.attacks import raw
 from tests.doors.http.town import MIB, PATH, Town, forget_peak, memory, noise, town
 
@@ -156,6 +157,58 @@ def test_an_upload_that_ends_half_way_does_not_count(bodies: Town, tmp_path: Pat
     assert rows(bodies, "select 1 from vault where id = ?", f"{body}/body") == []
     for table in ("log_pending", "log_entry"):
         assert rows(bodies, f"select 1 from {table} where transfer = ? and phase = 'opaque-body'", body) == []
+
+
+def event_of(reader: Client, contract: str, transfer: str) -> dict[str, Any]:
+    until = time.monotonic() + 60
+    while True:
+        for page in reader.pages(contract):
+            for event in page.events:
+                if event["id"] == transfer:
+                    return cast(dict[str, Any], event["data"])
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def test_files_of_encrypted_contracts_are_encrypted_on_all_ways(bodies: Town, tmp_path: Path) -> None:
+    """REST and SOAP documents, the kit, the commands: in bounded memory, and nothing of the file in clear."""
+    file, contract, size = written(tmp_path, SIZE // 2 - 4321), "dossier-status/v1", SIZE // 2 - 4321
+    small, fetched = tmp_path / "small", tmp_path / "fetched"
+    small.write_bytes(noise(70_000))
+    with kit(bodies, "mot-cua") as sender, kit(bodies, "mot-cua-xa") as by_soap, kit(bodies, "dieu-hanh") as centre:
+        sender.send_file(small, contract, "submitStatus")
+        (door,) = bodies.doors()
+        forget_peak(door)
+        before = memory(door, "VmRSS")
+        sent = sender.send_file(file, contract, "submitStatus", media_type="video/mp4")
+        up = memory(door, "VmHWM") - before
+        assert sent.sha256 == digest(file)
+        status = messages.dossier_status() | {"NoiDungXuLy": sent.reference}
+        transfer = sender.rest("POST", "/dossier-status/v1/statuses", status).headers["lgsp-transfer"]
+        assert event_of(centre, contract, transfer)["dossier"]["note"] == sent.reference
+        forget_peak(door)
+        before = memory(door, "VmRSS")
+        assert centre.fetch_file(transfer, sent.reference, fetched) == size
+        down = memory(door, "VmHWM") - before
+        assert digest(fetched) == sent.sha256
+        print(f"{size} bytes, encrypted: a door grew by {up} up, {down} down")
+        assert up <= 64 * MIB and down <= 64 * MIB
+        reference = by_soap.send_file(small, contract, "submitStatus").reference
+        element = messages.dossier_status_xml(event=new_id())
+        text = "Bổ sung trích lục bản đồ thửa đất số 118.".encode()
+        assert element.count(text) == 1
+        action = "urn:caobang:mot-cua:1:DongBoHoSo"
+        by_soap.soap(contract, element.replace(text, reference.encode()), action=action)
+        ((use,),) = rows(bodies, "select transfer from opaque_use where body = ?", reference.split(":")[3])
+        assert event_of(centre, contract, use)["dossier"]["note"] == reference
+        assert centre.fetch_file(use, reference, fetched) == 70_000 and digest(fetched) == digest(small)
+        with pytest.raises(Refused) as theirs:  # another agency's
+            sender.rest("POST", "/dossier-status/v1/statuses", status | {"MaCapNhat": "x", "NoiDungXuLy": reference})
+        assert (theirs.value.status, theirs.value.code) == (422, "body.not-yours")
+        who = ("--identity", str(bodies.settings.identities / "dieu-hanh"), "--json")
+        command = ["client", "file-fetch", transfer, sent.reference, str(tmp_path / "by-command"), *who]
+        told = CliRunner().invoke(app, command)
+        assert told.exit_code == 0 and digest(tmp_path / "by-command") == sent.sha256, told.output
 
 
 def test_the_commands_send_and_fetch(bodies: Town, tmp_path: Path) -> None:
