@@ -77,6 +77,7 @@ SERIES: Final = {
     "MT-04": Series("Tỷ lệ che phủ rừng", "%", "N", ("59.80", "61.20"), ("12.40", "79.50"), False, _SOCIAL),
 }  # fmt: skip
 _YEARS: Final = range(2010, 2100)  # the system was set up in 2010
+_COMMUNES_SINCE: Final = datetime(2025, 7, 1, tzinfo=_HERE)  # of today; there is no figure of one from before
 # figures that the contract's samples quote
 _QUOTED: Final = {
     ("KT-05", PROVINCE, "2026-Q3"): ("612,450", "Số liệu sơ bộ đến hết ngày 30/9, chưa gồm thu chuyển nguồn.")
@@ -117,6 +118,8 @@ def look_up(indicator: str, area: str, period: str, now: float) -> dict[str, Any
     if frequency not in series.frequencies:
         return None
     published = end + timedelta(days=4, hours=8, minutes=30)
+    if area != PROVINCE and published < _COMMUNES_SINCE:
+        return None
     moment = datetime.fromtimestamp(now, UTC).astimezone(_HERE)
     head = {
         "maChiTieu": indicator,
