@@ -258,8 +258,9 @@ def _handed_in(connection: Connection, contract: str, transfers: Sequence[str]) 
     if not transfers:
         return {}
     table = tables.feed_event.c
-    query = select(table.transfer, table.event).where(table.contract == contract, table.transfer.in_(transfers))
-    return {row.transfer: row.event for row in connection.execute(query)}
+    # By the transfers alone: with the contract as well, SQLite looks through the whole feed.
+    query = select(table.contract, table.transfer, table.event).where(table.transfer.in_(transfers))
+    return {row.transfer: row.event for row in connection.execute(query) if row.contract == contract}
 
 
 def _expired(row: FeedRow, handed_in: str | None) -> bool:
