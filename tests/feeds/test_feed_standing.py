@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from sqlalchemy import event as listening
 from sqlalchemy import update
 
 from contracts.base.errors import Theirs
@@ -165,3 +166,29 @@ def test_without_business_keys_there_is_no_state(place: Place) -> None:
     with pytest.raises(Theirs) as wrong:
         place.page("field-report/v1", None, 10)
     assert wrong.value.code == "feed.no-state"
+
+
+def test_a_page_of_the_state_does_not_look_through_the_feed(place: Place) -> None:
+    """By the plans of SQLite: of the feed it searches single transfers, so a page costs the same in a longer feed."""
+    if place.gateway.engine.dialect.name != "sqlite":
+        pytest.skip("the plan of SQLite is looked at")
+    for number in range(3):
+        place.alert(f"a-{number}")
+    place.sequence()
+    ran: list[str] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        ran.append(statement)
+
+    listening.listen(place.gateway.engine, "before_cursor_execute", keep)
+    try:
+        assert len(place.page(ALERTS, None, 2).events) == 2
+    finally:
+        listening.remove(place.gateway.engine, "before_cursor_execute", keep)
+    (asked,) = [statement for statement in ran if "feed_event" in statement and "transfer IN (?, ?)" in statement]
+    whole = asked.replace("IN (?, ?)", f"IN ({', '.join('?' * 1000)})")  # of a page in full length the plan is another
+    with place.gateway.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {whole}", tuple(map(str, range(1000)))).all()
+    plans = [str(row[3]) for row in rows]
+    searched = [each for each in plans if "feed_event" in each]
+    assert searched and all("(transfer=?)" in each for each in searched), plans
