@@ -48,7 +48,7 @@ def check_growth(
                 if ratio >= TOO_MUCH:
                     raise Superlinear(f"{size} units cost {ratio:.1f} times what {sizes[-3]} cost ({costs[-1]:.3f} s)")
             worst = max(worst, ratio)
-        if costs[-1] >= _ENOUGH and costs[-1] >= 3 * costs[0] and worst or costs[-1] >= 8 * _ENOUGH:
+        if costs[-1] >= _ENOUGH and costs[-1] >= 3 * costs[0] and worst or costs[-1] >= 16 * _ENOUGH:
             break  # what every input costs there is small beside what its length costs
         if hasattr(given, "__len__") and len(given) > _LONGEST:
             break
