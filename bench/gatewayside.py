@@ -24,7 +24,8 @@ from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import Prepared, RestClient
 from gateway.sample_client.transport import RawAnswer
 from gateway.sandbox.instance import make_instance
-from gateway.settings import Settings
+from gateway.settings import Settings, load
+from gateway.settings.handing import handed
 
 PATH: Final = "/field-report/v1/requests"
 CALLER: Final = "phan-anh"
@@ -103,10 +104,10 @@ def gateway_side(
     log = folder.with_name("gateway.log")
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(bind(settings.host, settings.exchange_port))
-        keeper = stack.enter_context(_child(["keeper", "--data", str(folder)], log, core))
+        keeper = stack.enter_context(_child(settings, ["keeper"], log, core))
         start = time.monotonic()
-        door = ["door", "--data", str(folder), "--socket", f"exchange={listener.fileno()}"]
-        pid = stack.enter_context(_child(door, log, core, listener.fileno()))
+        door = ["door", "--socket", f"exchange={listener.fileno()}"]
+        pid = stack.enter_context(_child(settings, door, log, core, listener.fileno()))
         identity = Identity.load(settings.identities / caller)
         yield GatewaySide(
             settings, RestClient(identity), identity.client_context(), pid, keeper, time.monotonic() - start
@@ -120,13 +121,13 @@ def _readable(descriptor: int, seconds: float) -> bool:
 
 
 @contextlib.contextmanager
-def _child(arguments: list[str], log: Path, core: int | None, *inherited: int) -> Iterator[int]:
+def _child(settings: Settings, arguments: list[str], log: Path, core: int | None, *inherited: int) -> Iterator[int]:
     """A process of the gateway, started as the supervisor does, once it is ready."""
     read, write = os.pipe()
+    given = handed(load(settings.data))
     try:
-        with running(
-            "gateway", [*arguments, "--ready", str(write)], log, fds=(*inherited, write), core=core
-        ) as process:
+        words = [*arguments, "--data", str(settings.data), "--settings", str(given), "--ready", str(write)]
+        with running("gateway", words, log, fds=(*inherited, given, write), core=core) as process:
             os.close(write)
             write = -1
             if not _readable(read, READY_SECONDS) or not os.read(read, 16):
@@ -134,5 +135,6 @@ def _child(arguments: list[str], log: Path, core: int | None, *inherited: int) -
             yield process.pid
     finally:
         os.close(read)
+        os.close(given)
         if write >= 0:
             os.close(write)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 try:
-    from gateway.cli import Checkout, main
+    from gateway.cli import main
+    from gateway.cli.checkout import Checkout
 except KeyboardInterrupt:  # before there was anything to stop
     raise SystemExit(130) from None
 

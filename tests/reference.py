@@ -149,7 +149,7 @@ def settings_page() -> str:
 
 
 def commands_page() -> str:
-    from gateway.cli import app
+    from gateway.cli.tree import app
 
     lines = [
         "# Commands",

@@ -3,7 +3,7 @@
 0 all well, 1 the answer is no, 2 wrong usage, 3 ours, 130 and more by a signal (`docs/commands.md`).
 Each group of commands is a module or a package here. A command is a function: its parameters declare its arguments and
 options, its docstring is its help. Invariant: what only some commands need is imported inside their functions, so that
-`lgsp --help` loads neither the database nor cryptography.
+`lgsp --help` loads neither the database nor cryptography, and a process of an instance none of the commands.
 """
 
 from __future__ import annotations
@@ -12,79 +12,16 @@ import io
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
-from gateway import __version__
-from gateway.cli import (
-    access,
-    agent,
-    audit,
-    backup,
-    ca,
-    checkout,
-    client,
-    console,
-    contract,
-    datasets,
-    feed,
-    keys,
-    processes,
-    queue,
-    registry,
-    run,
-    scorecard,
-    vault,
-    witness,
-)
-from gateway.cli.checkout import Checkout
-from gateway.cli.common import language, persons, stopping
+from gateway.cli import processes
+from gateway.cli.common import stopping
 from gateway.cli.common.output import FULL, Exit, fail, failures_as_exits
 
-__all__ = ["Checkout", "app", "main"]
+if TYPE_CHECKING:
+    from gateway.cli.checkout import Checkout
 
-app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(keys.top)
-app.add_typer(run.top)
-app.add_typer(scorecard.top)
-app.add_typer(checkout.top)
-app.add_typer(processes.top)
-app.add_typer(datasets.top)
-for _name, _commands in {
-    "access": access.commands,
-    "agent": agent.commands,
-    "audit": audit.commands,
-    "backup": backup.commands,
-    "restore": backup.restore_commands,
-    "client": client.commands,
-    "console": console.commands,
-    "contract": contract.commands,
-    "queue": queue.commands,
-    "feed": feed.commands,
-    "registry": registry.commands,
-    "ca": ca.commands,
-    "keys": keys.commands,
-    "vault": vault.commands,
-    "witness": witness.commands,
-}.items():
-    app.add_typer(_commands, name=_name)
-persons.guard(app)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        print(f"lgsp {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def lgsp(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version of the package.")
-    ] = False,
-) -> None:
-    """LGSP gateway: signed, granted, translated, logged data exchange."""
+__all__ = ["main"]
 
 
 def main(extra: Checkout | None = None) -> None:
@@ -111,6 +48,11 @@ def main(extra: Checkout | None = None) -> None:
 
 
 def _command() -> Callable[..., None]:
+    import typer
+
+    from gateway.cli.common import language
+    from gateway.cli.tree import app
+
     language.take_up()
     command = typer.main.get_command(app)
     if language.language() == "vi":
@@ -122,7 +64,8 @@ def _command() -> Callable[..., None]:
 def _run(words: list[str], as_json: bool, extra: Checkout | None) -> None:
     try:
         with failures_as_exits(as_json):
-            _command()(prog_name="lgsp", obj=extra)
+            if not processes.run(words):
+                _command()(prog_name="lgsp", obj=extra)
     except SystemExit as end:  # wrong usage: the parser has told people; programs get their object
         message = getattr(end.__context__, "format_message", None)
         if as_json and message is not None:

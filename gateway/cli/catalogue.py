@@ -21,8 +21,8 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from gateway.cli import app
 from gateway.cli.common.language import COMMAND, DOMAIN, HELP, LOCALE, OPTIONS, PARSER, USAGE, one_line
+from gateway.cli.tree import app
 from gateway.console.site import render
 
 

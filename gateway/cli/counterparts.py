@@ -36,7 +36,7 @@ class Counterpart(NamedTuple):
 
 
 _AT_HOST: Final[Mapping[AtHost, str]] = {
-    AtHost.PROCESSES: "up, reload, keeper, files, door, desk, standin, traffic",
+    AtHost.PROCESSES: "up, reload",
     AtHost.OWN_INSTANCE: "demo, bench",
     AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key",
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",

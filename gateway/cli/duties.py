@@ -46,7 +46,7 @@ _OF: Final[Mapping[Duty, str]] = {
         contract deadline
         witness key, witness add-log, witness status, witness run
     """,
-    Duty.RUNS: "up, keeper, files, door, desk, standin, traffic",
+    Duty.RUNS: "up",
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue
         queue list, queue show, queue bulk preview, queue bulk show

@@ -1,29 +1,57 @@
-"""A hidden command for each process of an instance, made from the table of processes. The supervisor starts these."""
+"""The words that start a process of an instance, made from the table of processes. The supervisor gives them.
+
+    NAME [WHICH] --data FOLDER [--settings DESCRIPTOR] [--socket NAME=DESCRIPTOR …] [--lifeline DESCRIPTOR]
+        [--ready DESCRIPTOR]
+
+Invariant: nothing of the commands is loaded here. A door would hold it for as long as it lives.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import getopt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
-import typer
+from gateway import settings
+from gateway.cli.common.output import Exit, bad_setting, fail
+from gateway.processes.table import PROCESSES, Inherited
+from gateway.settings.handing import taken
 
-from gateway.cli.common.options import Data, load_settings
-from gateway.processes.table import PROCESSES, Inherited, ProcessKind
-
-top = typer.Typer()
-Name = Annotated[str, typer.Argument()]
-Sockets = Annotated[list[str] | None, typer.Option("--socket", help="NAME=DESCRIPTOR; may be repeated.")]
-Pipe = Annotated[int | None, typer.Option()]
-
-
-def _declare(kind: ProcessKind) -> None:
-    def command(
-        name: Name = "", data: Data = None, socket: Sockets = None, lifeline: Pipe = None, ready: Pipe = None
-    ) -> None:
-        sockets = {each.partition("=")[0]: int(each.partition("=")[2]) for each in socket or ()}
-        kind.load()(load_settings(data), Inherited(sockets, lifeline, ready, name))
-
-    top.command(kind.name, hidden=True, help=kind.help)(command)
+_KINDS: Final = {each.name: each for each in PROCESSES}
+_OPTIONS: Final = ("data=", "settings=", "socket=", "lifeline=", "ready=")
 
 
-for _kind in PROCESSES:
-    _declare(_kind)
+def run(words: Sequence[str]) -> bool:
+    """Run the process that these words name, to its end. False if they name none."""
+    kind = _KINDS.get(words[0]) if words else None
+    if kind is None:
+        return False
+    try:
+        given, names = getopt.gnu_getopt(list(words[1:]), "", _OPTIONS)
+        sockets = dict(text.split("=", 1) for option, text in given if option == "--socket")
+        options = dict(given)
+        numbers = {name: int(number) for name, number in sockets.items()}
+        handed, lifeline, ready = (
+            int(options[name]) if name in options else None for name in ("--settings", "--lifeline", "--ready")
+        )
+    except (getopt.GetoptError, ValueError) as wrong:
+        fail(
+            Exit.USAGE,
+            "usage",
+            f"{words[0]}: {wrong} / lệnh chưa đúng cú pháp",
+            "The supervisor starts it; start an instance with `lgsp up`. / Tiến trình này do `lgsp up` khởi động.",
+            as_json=False,
+        )
+    name = names[0] if names else ""
+    kind.load()(_settings(options.get("--data"), handed), Inherited(numbers, lifeline=lifeline, ready=ready, name=name))
+    return True
+
+
+def _settings(data: str | None, handed: int | None) -> settings.Settings:
+    if handed is not None:
+        return taken(handed)
+    try:
+        return settings.load(None if data is None else Path(data))
+    except settings.BadSetting as trouble:
+        bad_setting(trouble, as_json=False)

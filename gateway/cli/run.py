@@ -50,6 +50,7 @@ def up(
     import math
 
     from gateway.audit.witnessing.config import anchors_of, witnesses_of
+    from gateway.cli.tree import commands
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
@@ -119,10 +120,12 @@ def up(
         else:
             _welcome(settings, time.monotonic() - began)
 
+    beside = sandbox_children(settings, left_out) if settings.live and settings.kind == "sandbox" else ()
     supervisor = Supervisor(
         settings,
         on_ready=ready,
-        extra=sandbox_children(settings, left_out) if settings.live and settings.kind == "sandbox" else (),
+        extra=beside,
+        loaded=() if all(each.takes_settings for each in beside) else (commands,),  # agents are started by theirs
     )
     try:
         with _alone(settings):

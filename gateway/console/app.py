@@ -30,6 +30,7 @@ from gateway.doors.api import audit
 from gateway.doors.api import status as api_status
 from gateway.doors.api.apis import DOCUMENTS, PEOPLE, build, merge
 from gateway.doors.api.services import DeskServices
+from gateway.doors.document_addresses import is_document
 from gateway.doors.exchange_app import SOAP_PREFIX
 from gateway.doors.health import METRICS, PROBES, Health, Vitals
 from gateway.doors.http import refusals
@@ -84,7 +85,7 @@ def build_desk(services: DeskServices) -> DeskApp:
             await apis({**scope, **named}, receive, send)
         elif path == "/" or path == "/console" or path.startswith("/console/"):
             await pages(scope, receive, send)
-        elif documents.is_document(path):
+        elif is_document(path):
             reply = documents.document(services.registry.snapshot, scope, settings.base, "")
             await send_reply(reply, scope, send)
         elif path.startswith(SOAP_PREFIX) and (soap := _soap_document(services, scope)) is not None:

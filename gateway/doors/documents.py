@@ -24,12 +24,12 @@ from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
 from contracts.faces.xsd import xsd
 from contracts.wire import problems
+from gateway.doors.document_addresses import ROOT, foreign_faces
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.reply import Reply
 from gateway.registry import owners
 from gateway.registry.snapshot import Snapshot
 
-ROOT: Final = "/contracts"
 _XML: Final = "text/xml; charset=utf-8"
 _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
@@ -39,10 +39,6 @@ _SAFE: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
     "x-content-type-options": "nosniff",
 }
-
-
-def is_document(path: str) -> bool:
-    return path == ROOT or path.startswith(ROOT + "/")
 
 
 def soap_document(contract: CompiledContract | None, query: bytes, address: str) -> Reply | None:
@@ -212,16 +208,6 @@ def _summary(each: CompiledContract, base: str, links: str) -> dict[str, Any]:
         "dcat": f"{at}/dcat.jsonld",
         "soap": f"{base}/soap/{contract.name}",
         "wsdl": f"{links}/soap/{contract.name}?wsdl",
-    }
-
-
-def foreign_faces(each: CompiledContract) -> dict[str, str]:
-    """The address of the client document of each foreign format."""
-    leaves = {"json": "openapi.json", "xml": "service.wsdl"}
-    return {
-        name: leaves[codec.media]
-        for name, codec in each.formats.items()
-        if name != "canonical" and codec.media in leaves
     }
 
 

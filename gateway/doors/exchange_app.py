@@ -18,7 +18,7 @@ from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import carries_files
 from contracts.wire import problems
-from gateway.doors import documents
+from gateway.doors.document_addresses import is_document
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.http.body import Scope, Spooling
 from gateway.doors.http.costly import Reading, Readings
@@ -28,6 +28,7 @@ from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
 from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
+from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Addressed, Face
 
 SOAP_PREFIX: Final = "/soap/"
@@ -65,16 +66,14 @@ class ExchangeApp:
         target = _target(call)
         if path.startswith(SOAP_PREFIX):
             if call.method == "GET" and target is not None:
-                reply = await self._build(
-                    documents.soap_document, target.contract, call.scope["query_string"], self.base + path
-                )
+                reply = await self._build(_soap_document, target.contract, call.scope["query_string"], self.base + path)
                 if reply is not None:
                     return reply
             return await self._transfer(call, target)
         if target is not None:
             return await self._transfer(call, target)
-        if documents.is_document(path):
-            return await self._build(documents.document, snapshot, call.scope, self.base)
+        if is_document(path):
+            return await self._build(_document, snapshot, call.scope, self.base)
         if snapshot.names_contract(path):
             return await self._transfer(call, None)
         call.app = self.apis
@@ -119,7 +118,7 @@ class ExchangeApp:
             path.startswith(_ALWAYS)
             or path.startswith("/audit/")
             and not path.startswith(_READINGS)
-            or documents.is_document(path)
+            or is_document(path)
         ):
             return
         left = call.snapshot.held_until - self.clock()
@@ -127,7 +126,8 @@ class ExchangeApp:
             raise GATEWAY_RESTORED(retry_after=math.ceil(min(60.0, left)))
 
     async def _build(self, build: Callable[..., T], *of: Any) -> T:
-        """Builds a document in a thread: the first one of a new contract takes half a second."""
+        """Builds a document in a thread: the first one of a new contract takes half a second, and what makes it is
+        loaded for it."""
         return await asyncio.get_running_loop().run_in_executor(self._maker, build, *of)
 
     def _misaddressed(self, call: Call) -> Failure:
@@ -143,6 +143,18 @@ class ExchangeApp:
 
 def _face(path: str) -> Face:
     return Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
+
+
+def _document(snapshot: Snapshot, scope: Scope, base: str) -> Reply:
+    from gateway.doors.documents import document
+
+    return document(snapshot, scope, base)
+
+
+def _soap_document(contract: CompiledContract, query: bytes, address: str) -> Reply | None:
+    from gateway.doors.documents import soap_document
+
+    return soap_document(contract, query, address)
 
 
 def _takes_files(target: _Target) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from contracts.base.errors import Failure
 from contracts.compiled.contract import Codec, CompiledContract
 from contracts.errors import MESSAGE_INVALID, MESSAGE_OTHER_FORMAT, MESSAGE_WRONG_MEDIA, MESSAGE_WRONG_ROOT
-from gateway.doors.documents import foreign_faces
+from gateway.doors.document_addresses import foreign_faces
 from gateway.transfer.stages import Message, Received, Requested
 
 LIMIT: Final = 32_768  # bytes of a body

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from gateway.journal.database import writing
+from gateway.journal.database import insert, writing
 from gateway.journal.schema import tables
 
 BEAT_SECONDS: Final = 2.0
@@ -35,7 +33,6 @@ def host() -> str:
 def register(engine: Engine, process_id: str, kind: str) -> None:
     """Inserts the row of this process as alive; keeps an existing row of that id."""
     at = time.time()
-    insert = insert_sqlite if engine.dialect.name == "sqlite" else insert_postgresql
     row = {
         "id": process_id,
         "kind": kind,
@@ -46,7 +43,7 @@ def register(engine: Engine, process_id: str, kind: str) -> None:
         "state": "alive",
     }
     with writing(engine) as connection:
-        connection.execute(insert(tables.process).values(row).on_conflict_do_nothing())
+        connection.execute(insert(connection, tables.process).values(row).on_conflict_do_nothing())
 
 
 def end(engine: Engine, process_id: str) -> None:

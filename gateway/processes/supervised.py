@@ -51,6 +51,11 @@ class Child:
     ending: bool = False  # it was told to end, and is not restarted
     alone: bool = False  # its successor starts only after it ended
 
+    @property
+    def takes_settings(self) -> bool:
+        """Whether it gets the settings of the instance. An agent has its own."""
+        return self.load is not agent
+
     def close_pipe(self) -> None:
         if self.ready_pipe >= 0:
             os.close(self.ready_pipe)

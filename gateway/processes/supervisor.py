@@ -36,7 +36,8 @@ from gateway.processes.forkserver import ForkServer
 from gateway.processes.sockets import open_listeners
 from gateway.processes.supervised import Child, NotStarted, gateway_children, words
 from gateway.processes.table import DOOR, GATEWAY, catalogue
-from gateway.settings import Settings, load_reader
+from gateway.settings import BadSetting, Settings, load
+from gateway.settings.handing import handed
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 PID: Final = "supervisor.pid"
@@ -52,6 +53,7 @@ class Supervisor:
     settings: Settings
     on_ready: Callable[[], None] = lambda: None
     extra: Sequence[Child] = ()
+    loaded: Sequence[Callable[[], object]] = ()  # called in the fork server, for what `extra` needs besides
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
     ready_seconds: float = 30.0
     _children: list[Child] = field(default_factory=list)
@@ -116,7 +118,7 @@ class Supervisor:
 
     def _fork_server(self) -> ForkServer:
         loaded = dict.fromkeys(
-            (load_reader, *(row.load for row in GATEWAY), *(child.load for child in self.extra), catalogue)
+            (*(row.load for row in GATEWAY), *(child.load for child in self.extra), *self.loaded, catalogue)
         )
         return ForkServer(tuple(loaded), self.ready_seconds, wanted=lambda: not self._stopping)
 
@@ -127,28 +129,38 @@ class Supervisor:
             except OSError as error:
                 why = error.strerror or error
                 raise NotStarted(words("process", name=child.name, why=why), words("process.next")) from None
+            except BadSetting as trouble:
+                raise NotStarted(words("process", name=child.name, why=trouble.words)) from None
 
     def _start(self, child: Child) -> bool:
         try:
             self._begin(child)
         except OSError as error:
             self.say(f"{child.name} could not be started: {error.strerror or error} (ulimit -u, ulimit -n, memory)")
+        except BadSetting as trouble:
+            self.say(f"{child.name} could not be started: {trouble.words.en}")
         return child.process is not None
 
     def _begin(self, child: Child) -> None:
-        """Start a child, unless the supervisor is stopping. OSError if no process can be started."""
+        """Start a child with the settings of now, unless the supervisor is stopping.
+
+        OSError if no process can be started, BadSetting if the settings cannot be read.
+        """
         if self._stopping:
             return
         child.close_pipe()
         child.ready, child.started = False, time.monotonic()
-        child.ready_pipe, ready_write = os.pipe()
+        given = {"--lifeline": self._lifeline[0]}
+        if child.takes_settings:
+            given["--settings"] = handed(load(self.settings.data))
+        child.ready_pipe, given["--ready"] = os.pipe()
         try:
             os.set_blocking(child.ready_pipe, False)
-            lifeline = self._lifeline[0]
-            arguments = [*child.arguments, "--lifeline", str(lifeline), "--ready", str(ready_write)]
-            child.process = self._forks.fork(arguments, (*child.sockets, lifeline, ready_write))
+            arguments = [*child.arguments, *(word for name, number in given.items() for word in (name, str(number)))]
+            child.process = self._forks.fork(arguments, (*child.sockets, *given.values()))
         finally:
-            os.close(ready_write)
+            for name in given.keys() - {"--lifeline"}:
+                os.close(given[name])
 
     def _again(self, child: Child, what: str) -> None:
         pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]

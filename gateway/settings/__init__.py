@@ -388,8 +388,3 @@ def load(data: Path | None = None, environment: Mapping[str, str] | None = None)
     from gateway.settings.sources import read
 
     return read((data or default_data()).absolute(), os.environ if environment is None else environment)
-
-
-def load_reader() -> None:
-    """Import the reader before forking, since the import takes longer than reading."""
-    from gateway.settings import sources  # noqa: F401

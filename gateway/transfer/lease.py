@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, case, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from gateway.errors import AUDIT_LEASE_LOST
+from gateway.journal.database import insert
 from gateway.journal.schema.tables import lease as table
 
 KEEPER: Final = "keeper"
@@ -77,7 +76,6 @@ def take(
 
     `unmoved` comes from `LeaseObserver`. Returns None while another holder has the lease.
     """
-    insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     free = table.c.until <= 0.0
     if over is not None:
         free = free | (table.c.holder == over)
@@ -86,7 +84,7 @@ def take(
             (table.c.holder == unmoved.holder) & (table.c.epoch == unmoved.epoch) & (table.c.until == unmoved.until)
         )
     taken = connection.execute(
-        insert(table)
+        insert(connection, table)
         .values(name=KEEPER, holder=holder, epoch=1, until=now + seconds)
         .on_conflict_do_update(
             index_elements=[table.c.name],

@@ -24,8 +24,8 @@ import typer
 
 from contracts.base.ids import new_id
 from gateway import __version__
-from gateway.cli import app
 from gateway.cli.run import _alone
+from gateway.cli.tree import app
 from gateway.journal.database import open_engine, writing
 from gateway.keys.keyring import Keyring
 from gateway.processes.supervised import NotStarted

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from gateway import cli
+from gateway.cli import tree
 from gateway.cli.duties import _OF, DUTIES, ROLES, Duty, duty_of
 
 FOLDER = Path(cli.__file__).parent
@@ -23,7 +24,7 @@ def commands() -> dict[str, Any]:
             name: each for word, one in command.commands.items() for name, each in below(one, f"{path} {word}").items()
         }
 
-    return {name.strip(): each for name, each in below(typer.main.get_command(cli.app), "").items()}
+    return {name.strip(): each for name, each in below(typer.main.get_command(tree.app), "").items()}
 
 
 def test_every_command_is_in_the_table_once() -> None:

@@ -154,7 +154,7 @@ def test_whoever_started_it_may_have_signals_ignored() -> None:
 def test_what_stands_is_told_of_commands_that_there_are() -> None:
     import typer
 
-    from gateway.cli import app
+    from gateway.cli.tree import app
 
     for name, words in stopping._STANDS.items():
         command = typer.main.get_command(app)

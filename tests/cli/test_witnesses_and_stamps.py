@@ -18,7 +18,7 @@ from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.witnessing.config import WitnessStatus, anchors_of, witnesses_of
-from gateway.cli import app
+from gateway.cli.tree import app
 from gateway.doctor import examine
 from gateway.doctor.witnessing import witness_findings, witness_settings
 from gateway.journal.append import append

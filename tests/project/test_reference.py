@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from gateway.cli import app
+from gateway.cli.tree import app
 from gateway.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,16 +18,14 @@ Invariant: every entry before the watermark has exactly the rows that follow fro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from gateway.audit.search import facts
 from gateway.audit.search.facts import Facts
 from gateway.audit.search.fields import FIELDS
-from gateway.journal.database import writing
+from gateway.journal.database import insert, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
@@ -132,11 +130,12 @@ class Indexer:
     def empty(self, keeper_lease: Lease | None = None) -> None:
         """Empties the index."""
         state = tables.log_indexed
-        put: Any = insert_sqlite if self.engine.dialect.name == "sqlite" else insert_postgresql
         with writing(self.engine, self.lock) as connection:
             start = {"upto": 0, "leaf": None}
             connection.execute(
-                put(state).values(name=NAME, **start).on_conflict_do_update(index_elements=[state.c.name], set_=start)
+                insert(connection, state)
+                .values(name=NAME, **start)
+                .on_conflict_do_update(index_elements=[state.c.name], set_=start)
             )
             connection.execute(delete(tables.log_index))
             connection.execute(delete(tables.log_party))

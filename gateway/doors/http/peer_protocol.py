@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from contracts.base.errors import Failure
 from contracts.wire import problems
 from gateway.doors.http.body import ABORT, TARGET, Receive, Scope, Send
 from gateway.doors.http.framing import Framing, Malformed
 from gateway.doors.http.limits import Connections, Place
+from gateway.doors.http.uvicorn_parts import HttpToolsProtocol
 
 HEAD_SECONDS: Final = 20.0
 _FAREWELL_SECONDS: Final = 2.0  # for a peer that still sends, to read its answer

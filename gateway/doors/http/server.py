@@ -16,19 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from gateway.doors.http import peer_protocol
 from gateway.doors.http.acceptor import Acceptor
 from gateway.doors.http.limits import Connections
 from gateway.doors.http.peer_protocol import Listener, PeerProtocol, Refusing, plain_refusal
+from gateway.doors.http.uvicorn_parts import Config, Server
 from security.pki.tls import SUITES_12
 
 
-class DrainingServer(uvicorn.Server):
+class DrainingServer(Server):
     """Stops in two steps: no new connections and `Connection: close` on every answer, then the end."""
 
-    def __init__(self, config: uvicorn.Config, drain_seconds: float, on_drain: Callable[[], None]) -> None:
+    def __init__(self, config: Config, drain_seconds: float, on_drain: Callable[[], None]) -> None:
         super().__init__(config)
         self._drain_seconds = drain_seconds
         self._on_drain = on_drain
@@ -117,7 +116,7 @@ def make_server(
 ) -> DrainingServer:
     """A server for `app`. `answer_seconds`: how long a request may take; a stopping server waits a little longer."""
     protocol, connections = reading.protocol, reading.connections or Connections(source=64, certificate=128, agency=256)
-    config = uvicorn.Config(
+    config = Config(
         app,
         http=type(
             protocol.__name__,

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from contracts.base.times import rfc3339
 from contracts.base.words import Words
@@ -30,7 +28,7 @@ from gateway.audit.log.checkpoints import CheckpointFile, size_of
 from gateway.audit.witnessing.admission import AdmissionDeadline, patience
 from gateway.audit.witnessing.config import WitnessStatus, standing
 from gateway.journal.append import append
-from gateway.journal.database import writing
+from gateway.journal.database import insert, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
@@ -214,9 +212,10 @@ def keep(connection: Connection, kind: str, now: WitnessStatus) -> None:
     table = tables.witness_status
     values: dict[str, object] = {"size": now.size, "at": now.at, "behind": now.behind, "told": now.told}
     values["trouble"] = json.dumps(dict(now.trouble or {}), ensure_ascii=False)
-    insert = insert_sqlite if connection.dialect.name == "sqlite" else insert_postgresql
     connection.execute(
-        insert(table).values(kind=kind, **values).on_conflict_do_update(index_elements=[table.c.kind], set_=values)
+        insert(connection, table)
+        .values(kind=kind, **values)
+        .on_conflict_do_update(index_elements=[table.c.kind], set_=values)
     )
 
 

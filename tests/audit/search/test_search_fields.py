@@ -14,7 +14,7 @@ from gateway.audit.search.facts import Facts, facts_of
 from gateway.audit.search.fields import CHANGES, FIELDS, KINDS, kinds_in
 from gateway.audit.search.search import Query
 from gateway.audit.search.table import COLUMNS
-from gateway.cli import app
+from gateway.cli.tree import app
 from gateway.console.roles import Role
 from gateway.journal.schema import tables
 from gateway.registry.records import Change

@@ -15,8 +15,8 @@ import pytest
 
 from bench.demo import demo_settings, running
 from bench.ports import free_port
-from gateway.cli import app
 from gateway.cli.run import ensure_instance
+from gateway.cli.tree import app
 from gateway.doctor import examine
 from gateway.keys.keyring import Keyring
 from gateway.sample_client.identity import Identity

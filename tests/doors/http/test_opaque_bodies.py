@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.base.ids import new_id
-from gateway.cli import app
+from gateway.cli.tree import app
 from gateway.client import Client, Identity
 from gateway.client.errors import NoConnection, Refused
 from gateway.sandbox.standins import messages

@@ -1,0 +1,76 @@
+"""The tree of the commands. The processes of an instance do not load it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+from gateway.cli import (
+    access,
+    agent,
+    audit,
+    backup,
+    ca,
+    checkout,
+    client,
+    console,
+    contract,
+    datasets,
+    feed,
+    keys,
+    queue,
+    registry,
+    run,
+    scorecard,
+    vault,
+    witness,
+)
+from gateway.cli.common import persons
+
+app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(keys.top)
+app.add_typer(run.top)
+app.add_typer(scorecard.top)
+app.add_typer(checkout.top)
+app.add_typer(datasets.top)
+for _name, _commands in {
+    "access": access.commands,
+    "agent": agent.commands,
+    "audit": audit.commands,
+    "backup": backup.commands,
+    "restore": backup.restore_commands,
+    "client": client.commands,
+    "console": console.commands,
+    "contract": contract.commands,
+    "queue": queue.commands,
+    "feed": feed.commands,
+    "registry": registry.commands,
+    "ca": ca.commands,
+    "keys": keys.commands,
+    "vault": vault.commands,
+    "witness": witness.commands,
+}.items():
+    app.add_typer(_commands, name=_name)
+persons.guard(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"lgsp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lgsp(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version of the package.")
+    ] = False,
+) -> None:
+    """LGSP gateway: signed, granted, translated, logged data exchange."""
+
+
+def commands() -> typer.Typer:
+    """All commands; loads them in the process that calls it."""
+    return app
