@@ -68,7 +68,7 @@ A_PROVIDER: Final = 8
 URGENT_BESIDE: Final = 2  # urgent messages that a provider gets beside those that are out
 URGENT_BEYOND: Final = 8  # of all providers, beyond AT_ONCE
 MOMENT: Final = 1.0  # seconds that one run waits for its deliveries
-TIMEOUT: Final = 30.0
+TIMEOUT: Final = 30.0  # seconds that a provider has at least; as long as for a call that somebody waits for
 NOT_TO_BE_RECEIVED: Final = frozenset({ROUTE_NOT_GRANTED.code, ROUTE_MASK_UNSHOWN.code})
 _logger: Final = logging.getLogger("lgsp.delivery")
 

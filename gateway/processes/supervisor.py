@@ -151,10 +151,10 @@ class Supervisor:
         child.close_pipe()
         child.ready, child.started = False, time.monotonic()
         given = {"--lifeline": self._lifeline[0]}
-        if child.takes_settings:
-            given["--settings"] = handed(load(self.settings.data))
-        child.ready_pipe, given["--ready"] = os.pipe()
         try:
+            if child.takes_settings:
+                given["--settings"] = handed(load(self.settings.data))
+            child.ready_pipe, given["--ready"] = os.pipe()
             os.set_blocking(child.ready_pipe, False)
             arguments = [*child.arguments, *(word for name, number in given.items() for word in (name, str(number)))]
             child.process = self._forks.fork(arguments, (*child.sockets, *given.values()))

@@ -21,11 +21,15 @@ AREA = "01392"  # whose reports are routed to it
 
 @dataclass(slots=True)
 class Office(RestStandIn):
-    """It keeps the callers waiting whose calls go beyond what is `allowed`."""
+    """It keeps the callers waiting whose calls go beyond what is `allowed`, as long as the test wants.
+
+    The gateway must be as patient (`provider_seconds` of the shared instance, in `tests/conftest.py`)."""
 
     allowed: float = math.inf
     came: int = 0
     answered: int = 0
+    under_way: int = 0
+    most: int = 0  # calls under way at the same time
 
     def carry_out(self, path: str, content: dict[str, Any], number: int) -> dict[str, Any]:
         return {
@@ -39,9 +43,12 @@ class Office(RestStandIn):
     async def _take(self, request: web.Request) -> web.StreamResponse:
         self.came += 1
         mine = self.came
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
         while mine > self.allowed:
             await asyncio.sleep(0.02)
         answer = await StandIn._take(self, request)
+        self.under_way -= 1
         self.answered += 1
         return answer
 

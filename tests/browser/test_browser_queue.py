@@ -232,16 +232,17 @@ def test_a_whole_list_is_retried_previewed_stopped_and_resumed(console: Console,
         page.get_by_role("button", name="Go on with one message").click()
         page.wait_for_url("**done=bulk-resume")
         counts(page, waiting=every - 2, sent=1, answered=1)
-        assert provider.came == 2
+        world.wait("the second call", lambda: provider.came == 2)
         provider.allowed = 2
         counts(page, waiting=0, answered=2, sent=8, accepted=every - 10)  # eight at once to a provider
+        world.wait("eight calls at the provider", lambda: provider.came == 10)  # the page tells before they are there
         assert "The others follow" in page.locator("#progress").inner_text()
         provider.allowed = float("inf")
         counts(page, answered=every, sent=0, accepted=0, again=0, failed=0, skipped=0)
         shown(page, "h1 .badge.good")
         assert "finished" in page.locator("h1").inner_text()
         states = page.locator("main tbody td .badge").all_inner_texts()
-        assert states == ["answered"] * every and provider.answered == every
+        assert states == ["answered"] * every and provider.answered == every and provider.most == 8
         job = re.search(r"/bulk/([^?#]+)", page.url)
     assert job is not None and not [each for each, _ in waiting(console, provider=SYSTEM)]
     page.goto("/console/search?kind=bulk-retry")

@@ -312,20 +312,20 @@ def test_a_suspended_agency_is_refused_on_its_live_connection(one: Instance, tmp
 
 def test_a_door_told_to_stop_waits_for_a_slow_provider(tmp_path: Path) -> None:
     """As long as a provider may take: the caller gets the answer, and no transfer is left in doubt."""
-    settings = replace(demo_settings(tmp_path / "data"), provider_seconds=9.0)
+    settings = replace(demo_settings(tmp_path / "data"), provider_seconds=20.0)
     ensure_instance(settings, say_progress=False)
     slow = Instance(settings)
     try:
         client = slow.world.rest("y-te")
         client.token()
-        slow.world.fault("kinh-te", "slow", seconds=6.5)
+        slow.world.fault("kinh-te", "slow", seconds=15.0)  # it is told to stop within them
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(client.call, "GET", VALUES)
             until("the call on its way", lambda: rows(settings, "select id from transfer where state = 'forwarding'"))
             for number, words in children(slow.pid).items():
                 if "door" in words:
                     os.kill(number, signal.SIGTERM)
-            assert answer.result(20).ok
+            assert answer.result(60).ok
         assert not rows(settings, "select transfer from log_entry where phase = 'in-doubt'")
     finally:
         slow.end()

@@ -34,13 +34,29 @@ function follow(part) {
       if (fresh && !writing && fresh.innerHTML !== each.innerHTML) each.replaceChildren(...fresh.childNodes);
     }
   };
+  let busy = false;
+  let next = null;
+  const look = async (...hows) => { // one answer after the other: a late one would put back what was
+    next = hows;
+    if (busy) return;
+    busy = true;
+    try {
+      while (next) {
+        const parts = next.flatMap((how) => [...named(how)]);
+        next = null;
+        await renew(part, ...parts);
+      }
+    } finally {
+      busy = false;
+    }
+  };
   const changed = (event) => {
     seen = event.lastEventId;
-    return renew(part, ...named("with"));
+    return look("with");
   };
   const ended = () => {
     left();
-    return renew(part, ...named("with"), ...named("after"));
+    return look("with", "after");
   };
   const open = () => {
     if (source) return;

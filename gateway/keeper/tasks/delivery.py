@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.delivery.worker import Deliverer
+from gateway.delivery.worker import TIMEOUT, Deliverer
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 
 
@@ -16,6 +16,7 @@ def _deliverer(services: KeeperServices) -> Deliverer:
         services.forwarder,
         services.process_id,
         services.clock,
+        timeout=max(TIMEOUT, services.settings.provider_seconds),
     )
     services.closing.push_async_callback(deliverer.finish)
     return deliverer
