@@ -182,9 +182,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A sandbox in real processes: doors, keeper, desk, stand-ins (one of them down)."""
     settings = demo_settings(tmp_path_factory.mktemp("instance") / "data")
-    # A provider that a test plays may be slow on a busy machine, and one that it holds back stands for as long as the
-    # test goes on: no call ends by itself. Who wants a time-out has an instance of his own.
-    with running(replace(settings, provider_seconds=120.0)) as settings:
+    # A provider that a test plays may be slow on a busy machine.
+    with running(replace(settings, provider_seconds=6.0)) as settings:
         yield settings
 
 
