@@ -6,7 +6,6 @@ Invariant: every answer was right, and the memory is read while the door still s
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from typing import Final
 
 from bench.gatewayside import PROVIDER, gateway_side
 from bench.load import fire_now
-from bench.process import await_port, cpu_seconds, free_port, memory_mib, pinned, running, two_cores
+from bench.process import await_port, free_port, memory_mib, pinned, running, two_cores
 
 BATCH: Final = 2500
 PACKAGES: Final = (
@@ -32,12 +31,10 @@ PACKAGES: Final = (
 class Door:
     """`first_answer`: seconds from the start of the process, in its own interpreter, to its first exchange.
 
-    `starting`: processor seconds of it from its start to its first answer.
-    `loading`: processor seconds that a process takes to load the packages and end, just afterwards (median of three).
+    `loading`: seconds that a process takes to load the packages and end, just afterwards (median of three).
     """
 
     first_answer: float
-    starting: float
     loading: float
     exchanges: int
     memory_at_start: float
@@ -58,7 +55,7 @@ def measure(exchanges: int, say: Callable[[str], None] = lambda text: None) -> D
         first = side.prepare(0, 1)
         side.verify(first, fire_now([shot for shot, _ in first], side.port, side.context).replies)
         first_answer = side.started + time.monotonic() - began
-        at_start, starting = memory_mib(side.door_pid), cpu_seconds(side.door_pid)
+        at_start = memory_mib(side.door_pid)
         done, seconds = 1, 0.0
         while done < exchanges:
             prepared = side.prepare(done, min(BATCH, exchanges - done))
@@ -69,7 +66,6 @@ def measure(exchanges: int, say: Callable[[str], None] = lambda text: None) -> D
             say(f"{done} exchanges, {memory_mib(side.door_pid):.0f} MiB")
         return Door(
             first_answer,
-            starting,
             _loading(ours),
             done,
             at_start,
@@ -80,17 +76,11 @@ def measure(exchanges: int, say: Callable[[str], None] = lambda text: None) -> D
 
 def _loading(core: int | None) -> float:
     def once() -> float:
-        began = _of_children()
+        began = time.monotonic()
         subprocess.run(
             [sys.executable, "-W", "ignore", "-c", f"import {PACKAGES}"], check=True, stdin=subprocess.DEVNULL
         )
-        return _of_children() - began
+        return time.monotonic() - began
 
     with pinned(core):
         return statistics.median(once() for _ in range(3))
-
-
-def _of_children() -> float:
-    """Processor seconds of the children that ended."""
-    ended = os.times()
-    return ended.children_user + ended.children_system

@@ -1,4 +1,4 @@
-"""Hands the settings of an instance to a process that it starts, as JSON over a pipe.
+"""Hands the settings of an instance to a process that it starts, as JSON in memory.
 
 The library that reads them takes 8 MiB and a tenth of a second: the supervisor has it loaded, its children need it not.
 """
@@ -15,10 +15,12 @@ from gateway.settings import Settings
 
 def handed(settings: Settings) -> int:
     """A descriptor from which `taken` reads the settings. The caller closes it."""
-    ours, theirs = os.pipe()  # 64 KiB fit into it unread; the settings are 10
-    with os.fdopen(theirs, "w", encoding="utf-8") as out:
+    # Of any size, as lists of networks may be long: a pipe that nobody reads yet would hold 64 KiB, and then wait.
+    memory = os.memfd_create("settings")
+    with os.fdopen(os.dup(memory), "w", encoding="utf-8") as out:
         json.dump(asdict(settings), out, default=str)
-    return ours
+    os.lseek(memory, 0, os.SEEK_SET)
+    return memory
 
 
 def taken(descriptor: int) -> Settings:

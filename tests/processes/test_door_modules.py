@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
+
+from gateway.settings import Settings
+from gateway.settings.handing import handed, taken
 
 LOADED = """
 import sys
@@ -29,3 +34,9 @@ def test_a_door_loads_no_part_that_only_others_need() -> None:
     assert "gateway.processes.door" in loaded and "aiohttp" in loaded
     unneeded = {each for each in NEVER for name in loaded if name == each or name.startswith(f"{each}.")}
     assert not unneeded, f"a door loads {sorted(unneeded)}; load them where they are used"
+
+
+def test_settings_of_any_size_are_handed_over(tmp_path: Path) -> None:
+    """More than a pipe holds: whoever hands them over does not wait for a reader."""
+    settings = replace(Settings(tmp_path), push_networks=", ".join(f"10.0.{each % 250}.0/24" for each in range(8_000)))
+    assert taken(handed(settings)) == settings
