@@ -263,6 +263,12 @@ class Settings:
     backup_days: int = _setting(
         7, "days after which the doctor names the last backup as too old; 0: it does not matter", _ANY
     )
+    report_superior: str = _setting(
+        "", "name of the body above the one that issues reports, in their head; empty: none"
+    )
+    report_place: str = _setting("", "place in the date of reports, such as `Cao Bằng`; empty: left to be filled in")
+    report_symbol: str = _setting("BC", "symbol of reports behind their number, such as `BC-TTGS`")
+    report_signer: str = _setting("", "office of whoever signs reports, such as `Giám đốc`; empty: head of the agency")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property

@@ -111,6 +111,7 @@ from gateway.journal.schema.registry_tables import (
 from gateway.journal.schema.registry_tables import (
     system_key as system_key,
 )
+from gateway.journal.schema.report_table import report as report
 
 instance = Table("instance", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 

@@ -363,6 +363,11 @@ def _notices() -> Iterator[Column]:
     yield from exempt("mail", mail, *mail_table.mail.c.keys())
 
 
+def _reports() -> Iterator[Column]:
+    row = "figures of reports; one whose figures are not those of its entry's digest is not given out"
+    yield from exempt("report", row, *tables.report.c.keys())
+
+
 def _push() -> Iterator[Column]:
     """An auditor's account has no key of the seals; the doctor has."""
     row = "under two seals; nothing is sent by a row that does not hold, and `doctor` names it"
@@ -373,5 +378,5 @@ def _push() -> Iterator[Column]:
 
 
 def stores() -> Iterator[Column]:
-    for group in (_feeds, _push, _notices, _vault, _journal, _instance, _console):
+    for group in (_feeds, _push, _notices, _reports, _vault, _journal, _instance, _console):
         yield from group()
