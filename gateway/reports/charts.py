@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 COLOURS: Final = ("#1f4e79", "#d08a1d", "#a8322d")
 FONT: Final = "Libertinus Serif, Times New Roman, serif"
 WIDTH: Final = 680
-_LEFT, _TOP, _HIGH = 56, 30, 180  # of columns
+_LEFT, _TOP, _HIGH = 56, 30, 150  # of columns
 _LABEL, _LINE = 250, 22  # of lines
 _LETTERS: Final = 40
 _INK, _GRID = "#222222", "#cccccc"
