@@ -20,6 +20,7 @@ from gateway.reports.drawing import Wanted
 from gateway.reports.forms import FORMS, document, file_name
 from gateway.reports.periods import Period
 from gateway.reports.store import Report
+from gateway.scorecards.scoring import PARTS
 from gateway.settings import Settings
 from tests.journal.databases import migrated
 from tests.reports import seeding
@@ -106,6 +107,11 @@ def test_charts_are_drawings_of_attributes_alone() -> None:
         assert root.attrib["aria-label"] == "T & t" and "style" not in svg
         rects = [each for each in root if each.tag.endswith("rect")]
         assert all(0 <= float(each.attrib["width"]) <= charts.WIDTH for each in rects)
+
+
+def test_each_part_of_a_score_has_a_name(report: Report) -> None:
+    content = Content(report, "vi")
+    assert len({content.say(f"part.{part}") for part in PARTS}) == len(PARTS)
 
 
 def test_names_of_files(report: Report) -> None:
