@@ -134,11 +134,11 @@ class Contents:
 
 
 class Taking(NamedTuple):
-    """The limits of one round: at most `limit` messages in all and `each` for a provider.
+    """The limits of one round: at most `limit` messages in all, and `each` that are out to one provider at a time.
 
-    Messages of `resting` providers are left out. One message goes to each provider in `tried`. Those in `busy`
-    get so many urgent ones only; urgent ones may exceed `limit` by `beyond`. `room`
-    limits single providers.
+    Messages of `resting` providers are left out. One message at a time goes to each provider in `tried`. `out` counts
+    the running deliveries of each provider. A provider that has some gets `beside` more urgent ones than `each`. Urgent
+    ones may exceed `limit` by `beyond`. `room` limits single providers.
     """
 
     process: str  # the new owner of the transfers
@@ -147,23 +147,24 @@ class Taking(NamedTuple):
     resting: Collection[str] = ()
     tried: Collection[str] = ()
     each: int = 8
-    busy: Mapping[str, int] = MappingProxyType({})
+    out: Mapping[str, int] = MappingProxyType({})
+    beside: int = 0
     beyond: int = 0
     room: Callable[[str], int] | None = None
 
     def most(self, provider: str) -> int:
         """How many messages of any priority this provider may get."""
-        if provider in self.resting or provider in self.busy:
+        if provider in self.resting:
             return 0
-        return min(1 if provider in self.tried else self.each, self._room(provider))
+        at_once = 1 if provider in self.tried else self.each
+        return max(0, min(at_once - self.out.get(provider, 0), self._room(provider)))
 
     def most_urgent(self, provider: str) -> int:
         """The same of the urgent ones alone."""
-        if provider in self.resting:
-            return 0
-        if provider in self.busy:
-            return 0 if provider in self.tried else min(self.busy[provider], self._room(provider))
-        return self.most(provider)
+        out = self.out.get(provider, 0)
+        if out == 0 or provider in self.resting or provider in self.tried:
+            return self.most(provider)
+        return max(0, min(self.each + self.beside - out, self._room(provider)))
 
     def _room(self, provider: str) -> int:
         return self.each if self.room is None else max(0, self.room(provider))
@@ -232,8 +233,7 @@ def _due(connection: Connection, provider: str, taking: Taking) -> list[tuple[in
         return []
     rows = [(int(row[0]), float(row[1]), str(row[2])) for row in connection.execute(union_all(*parts))]
     rows.sort()
-    most = max(taking.most(provider), taking.most_urgent(provider))
-    return rows[:most]
+    return rows[: max(taking.most(provider), taking.most_urgent(provider))]
 
 
 def _is_first(queue: Table) -> ColumnElement[bool]:

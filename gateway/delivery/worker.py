@@ -146,11 +146,8 @@ class Deliverer:
             resting={name for name in positions if self.forwarder.is_open(name)},
             tried={name for name, position in positions.items() if position is Position.HALF_OPEN},
             each=A_PROVIDER,
-            busy={
-                name: max(0, min(URGENT_BESIDE, A_PROVIDER + URGENT_BESIDE - number))
-                for name, number in self._out.items()
-                if number > 0
-            },
+            out={name: number for name, number in self._out.items() if number > 0},
+            beside=URGENT_BESIDE,
             beyond=max(0, URGENT_BEYOND + min(0, free)),
             room=lambda name: self.paces.room(name, now),
         )
