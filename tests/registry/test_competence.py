@@ -43,7 +43,7 @@ CODES = [f"H{number}" for number in range(6)]
 
 def agency(code: str, **how: Any) -> Agency:
     roles = ("centre",) if code == "H0" else ()
-    return Agency(code=code, name=Words(code, code), level="department", roles=roles, contact={}, **how)
+    return Agency(code=code, name=Words(code, code), level="department", roles=roles, contacts=(), **how)
 
 
 AGENCIES = {code: agency(code) for code in CODES}
