@@ -27,8 +27,8 @@ def scorecard(
     until: Annotated[str | None, typer.Option("--until", help="The last day; yesterday without it.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Availability, timeliness, freshness, completeness, validity, duplication and corrections of systems, with a score
-    out of 100 and its arithmetic.
+    """Availability, answers, timeliness, freshness, completeness, validity, duplication and corrections of systems,
+    with a score out of 100 and its arithmetic.
     """
     from gateway.cli.common.name_checks import refuse
     from gateway.journal.database import open_engine

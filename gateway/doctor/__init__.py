@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from contracts.base.errors import Failure
-from gateway.doctor import certificates, network, push, store
+from gateway.doctor import certificates, contacts, network, push, store
 from gateway.doctor.access import access
 from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
@@ -105,6 +105,7 @@ def _examine(
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))
             yield from permitted(access(settings, connection, now))
+            yield from permitted(contacts.parties(connection, now))
             yield from permitted(_with_keys(settings, vault(settings, connection, now)))
             yield from permitted(rows(connection))
             yield from permitted(witness_findings(settings, connection, now))

@@ -26,6 +26,7 @@ from gateway.notices import store
 from gateway.notices.errors import MAIL_NO_ADDRESS
 from gateway.notices.mail import Letter, MailServer, is_address
 from gateway.notices.store import Notice
+from gateway.registry import contacts
 from gateway.registry.registry import Registry
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
@@ -78,9 +79,8 @@ class Mailing:
         snapshot = self.registry.snapshot
         system = snapshot.system(one.system)
         agency = None if system is None else snapshot.agency(system.agency)
-        addresses = (contact.get("email", "") for contact in (
-            {} if system is None else system.contact, {} if agency is None else agency.contact))  # fmt: skip
-        to = next((each for each in addresses if is_address(each)), None)
+        known = (*(() if system is None else system.contacts), *(() if agency is None else agency.contacts))
+        to = next((each.email for each in contacts.present(known, self.clock()) if is_address(each.email)), None)
         if to is None:
             raise MAIL_NO_ADDRESS(system=one.system)
         facts = {**one.facts, "system": one.system, "instance": self.name}

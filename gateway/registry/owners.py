@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.dcat import Publisher
+from gateway.registry.contacts import lasting
 from gateway.registry.errors import words
 from gateway.registry.records import Agency
 from gateway.registry.snapshot import Snapshot
@@ -23,5 +24,5 @@ def centre(snapshot: Snapshot) -> Publisher:
 
 
 def as_publisher(agency: Agency) -> Publisher:
-    at = agency.contact
+    at = lasting(agency.contacts)
     return Publisher(agency.code, agency.name, at.get("office", ""), at.get("phone", ""), at.get("email", ""))

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from adapters.kinds import FILES, KINDS
 from adapters.model import AdapterKind, DropFolder, Endpoint
 from contracts.base.words import Words
+from gateway.registry.contacts import Contact, lasting
 from security.encryption_keys import EncryptKey
 from security.keys import VerifyKey
 
@@ -30,13 +31,14 @@ class Agency:
     name: Words
     level: str
     roles: tuple[str, ...]
-    contact: Mapping[str, str]
+    contacts: tuple[Contact, ...]
     state: str = ACTIVE
 
     @property
     def reached(self) -> Words:
         """Name, code, and contact details (article 12.3)."""
-        at = ", ".join(self.contact[each] for each in ("office", "phone", "email") if each in self.contact)
+        contact = lasting(self.contacts)
+        at = ", ".join(contact[each] for each in ("office", "phone", "email") if each in contact)
         return Words(f"{self.name.vi} ({self.code}; {at})", f"{self.name.en} ({self.code}; {at})")
 
 
@@ -67,7 +69,7 @@ class System:
     versions: Mapping[str, str] = field(
         default_factory=dict
     )  # "<contract>/v<major>" -> the minor version it is pinned to, or NEWEST
-    contact: Mapping[str, str] = field(default_factory=dict)  # if it differs from the agency's
+    contacts: tuple[Contact, ...] = ()  # if they differ from the agency's
     callback: str | None = None  # https address that is told when an asynchronous transfer has ended
     sources: tuple[Source, ...] = ()  # the data sets, or parts of them, that come from it alone
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from adapters.model import Endpoint
 from contracts.base.words import Words
+from gateway.registry import contacts
 from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, sources_in
 from gateway.registry.records import ACTIVE, Agency, System
 from gateway.registry.store import drop_of
@@ -24,7 +25,7 @@ def agency_of(row: Mapping[str, Any]) -> Agency:
         name=Words(row["name_vi"], row["name_en"]),
         level=row["level"],
         roles=tuple(json.loads(row["roles"])),
-        contact=json.loads(row["contact"]),
+        contacts=contacts.read(row["contact"]),
         state=row["state"],
     )
 
@@ -60,7 +61,7 @@ def system_of(
         active=row["state"] == ACTIVE and agency is not None and agency.state == ACTIVE,
         drop=drop,
         versions=json.loads(row["versions"] or "{}"),
-        contact=json.loads(row["contact"] or "{}"),
+        contacts=contacts.read(row["contact"]),
         callback=callback,
         sources=declared,
     )

@@ -22,7 +22,7 @@ from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
-from gateway.registry import sources
+from gateway.registry import contacts, sources
 from gateway.registry.changes import proposals
 from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, declared, endpoint_text, sources_in, text
 from gateway.registry.changes.content import in_force as content_in_force
@@ -38,8 +38,8 @@ from gateway.registry.versions import in_force, minor_of
 from security.pki.chains import Trust
 
 __all__ = [
-    "add_key", "apply", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision", "revision", "revoke_key",
-    "set_state", "systems",
+    "add_key", "apply", "check_contacts", "mark_withdrawn", "publish_bundle", "put_in_force", "raise_revision",
+    "revision", "revoke_key", "set_state", "systems",
 ]  # fmt: skip
 
 _APPROVED: Final = ("roles", "agency", "formats", "endpoint", "versions")  # columns that only approval changes
@@ -72,7 +72,7 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     else:
         states = {each.id: each.state for each in document.systems if f"system {each.id}" in document.stated}
         changes += proposals.apply_contents(connection, Wanted(contents, states, document.proposed_by), now)
-    _check_contacts(connection)
+    check_contacts(connection)
     for change in changes:
         if change.how == "resumed":  # its notice no longer applies
             connection.execute(
@@ -91,7 +91,7 @@ def _agency_row(agency: Agency) -> dict[str, Any]:
         "name_en": agency.name.en,
         "level": agency.level,
         "roles": text(list(agency.roles)),
-        "contact": text(dict(agency.contact)),
+        "contact": contacts.row(agency.contacts),
         "state": agency.state,
     }
 
@@ -139,7 +139,7 @@ def systems(connection: Connection) -> list[System]:
             drop=drop_of(row.endpoint),
             callback=callback_of(row.endpoint),
             versions=json.loads(row.versions or "{}"),
-            contact=json.loads(row.contact or "{}"),
+            contacts=contacts.read(row.contact),
             sources=sources_in(json.loads(row.endpoint or "{}").get(SOURCES, ())),
         )
         for row in connection.execute(select(*table))
@@ -172,11 +172,11 @@ def _system_row(system: System, versions: Mapping[str, str]) -> dict[str, Any]:
         "endpoint": endpoint_text(system),
         "state": system.state,
         "versions": text(dict(versions)) if versions else None,
-        "contact": text(dict(system.contact)) if system.contact else None,
+        "contact": contacts.row(system.contacts) if system.contacts else None,
     }
 
 
-def _check_contacts(connection: Connection) -> None:
+def check_contacts(connection: Connection) -> None:
     """Raises if the system has no contact, own or its agency's: an active one needs it (article 12.3)."""
     system, agency = tables.system.c, tables.agency.c
     query = select(system.id).join_from(tables.system, tables.agency, agency.code == system.agency)
@@ -248,7 +248,7 @@ def set_state(
     if before == after:
         return []
     connection.execute(update(table).where(column == name).values(state=after))
-    _check_contacts(connection)
+    check_contacts(connection)
     raise_revision(connection)
     return [Change(what, name, "resumed" if active else "suspended", ("state",))]
 

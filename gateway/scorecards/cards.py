@@ -153,7 +153,8 @@ def shares(counts: Counts, declared: bool) -> Mapping[Part, Share]:
     expected, handed_in = counts.expected, counts.accepted + counts.refusals
     came = sum(each.came is not None for each in expected)
     return {
-        "availability": Share(counts.answered, counts.answered + counts.unanswered, "no-calls"),
+        "availability": Share(counts.listened, counts.probed, "no-probes"),
+        "answers": Share(counts.answered, counts.answered + counts.unanswered, "no-calls"),
         "timeliness": Share(
             sum(each.in_time for each in expected),
             came,

@@ -2,6 +2,7 @@
 
 What is counted, by the day in Vietnam on which a message came in (the time in its id):
 
+    probes      looks whether a system takes connections (`gateway.watch`), by the day on which they were made
     calls       messages for which a system was called. A message is answered if each call for it was: the system gave
                 an answer, or said, signed, that it refuses or does not have what was asked for. It is not answered if
                 a call failed by the system's fault, even if a later one succeeded. While a system rests after failures
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Integer, cast, func, or_, select
@@ -29,13 +31,16 @@ from contracts.canonical.model import Pattern
 from gateway.delivery.errors import PROVIDER_RESTING
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
+from gateway.journal.schema.watch_tables import probe_day
 from gateway.registry.snapshot import Snapshot
 from gateway.scorecards.events import Feed
 from gateway.scorecards.figures import HOUR, Counts, Days, Span
+from gateway.transfer.entries import PROBES
 from gateway.transfer.states import State
+from security.grants.windows import VIETNAM
 
 _ENDED: Final = (State.ANSWERED.value, State.FAILED.value, State.DEAD.value)
-_KINDS: Final = ("refusal", "repeat", "queued", "try-failed", "in-doubt")
+_KINDS: Final = (PROBES, "refusal", "repeat", "queued", "try-failed", "in-doubt")
 _OURS: Final = 500  # a refusal of this status or higher is not the sender's fault
 
 
@@ -43,8 +48,10 @@ def count(connection: Connection, snapshot: Snapshot, span: Span, now: float, la
     """`late`: seconds after which late data count as missing."""
     days = Days(span)
     answers = Counter[tuple[str, int]]()  # by called system and hour
+    probed = _probes(connection, span)
     _transfers(connection, days, answers)
-    _entries(connection, days, answers)
+    _entries(connection, days, answers, probed)
+    _add(days, probed)
     for (system, hour), number in answers.items():
         if number > 0:
             days.at(system, hour).heard.add(hour)
@@ -57,6 +64,33 @@ def count(connection: Connection, snapshot: Snapshot, span: Span, now: float, la
 def faulty(code: str | None) -> bool:
     """Whether an error code of a call says that the called system failed."""
     return code is not None and code.startswith("provider.") and code not in SOUND and code != PROVIDER_RESTING.code
+
+
+# --- probes -----------------------------------------------------------------------------------------------------------
+_Probed = dict[tuple[str, str], tuple[int, int]]  # by system and day: probes, and those that were answered
+
+
+def _probes(connection: Connection, span: Span) -> _Probed:
+    """Of days that are not in the log yet."""
+    first, last = (datetime.fromtimestamp(at, VIETNAM).date().isoformat() for at in span)
+    rows = connection.execute(select(probe_day).where(probe_day.c.day >= first, probe_day.c.day < last))
+    return {(row.system, row.day): (row.probes, row.answered) for row in rows}
+
+
+def _logged(probed: _Probed, facts: Any) -> None:
+    """Takes the counts of a day that has ended. They may have been in the table a moment ago."""
+    if isinstance(facts, dict):
+        system, day, probes, answered = (facts.get(name) for name in ("provider", "day", "probes", "answered"))
+        if isinstance(system, str) and isinstance(day, str) and isinstance(probes, int) and isinstance(answered, int):
+            probed[system, day] = probes, answered
+
+
+def _add(days: Days, probed: _Probed) -> None:
+    for (system, day), (probes, answered) in probed.items():
+        at = datetime.combine(date.fromisoformat(day), time(), VIETNAM).timestamp()
+        counts = days.at(system, days.span.within(int((at - days.span.since) // HOUR)))
+        counts.probed += probes
+        counts.listened += answered
 
 
 # --- transfers and entries --------------------------------------------------------------------------------------------
@@ -117,13 +151,15 @@ def _read(connection: Connection, span: Span) -> Iterator[_Entry]:
                 yield _Entry(transfer, parse(bytes(raw)), *of_transfer)
 
 
-def _entries(connection: Connection, days: Days, answers: Counter[tuple[str, int]]) -> None:
-    """`answers` keeps those that came without a failed call."""
+def _entries(connection: Connection, days: Days, answers: Counter[tuple[str, int]], probed: _Probed) -> None:
+    """`answers` keeps those that came without a failed call; `probed` gets what the log says of probes."""
     failed = set[str]()  # transfers with a failed call
     for entry in _read(connection, days.span):
         value, hour = entry.value, days.span.hour(entry.transfer)
         kind, caller = value.get("kind"), value.get("caller")
-        if kind in ("refusal", "repeat"):
+        if value.get("what") == PROBES:
+            _logged(probed, value.get("facts"))
+        elif kind in ("refusal", "repeat"):
             if not isinstance(caller, dict):
                 continue
             sender = days.at(str(caller.get("system")), hour)

@@ -14,6 +14,10 @@ from contracts.base.ids import new_id
 DAY: Final = 86_400.0
 HOURS: Final = 24
 HOUR: Final = 3600.0
+_SUMS: Final = (
+    "probed", "listened", "answered", "unanswered", "accepted", "refusals", "repeats", "fed", "corrected", "fresh",
+    "dated",
+)  # fmt: skip
 Rule = tuple[str, str, str]  # error code, rule of the contract, path in the message
 
 
@@ -35,6 +39,8 @@ class Expected(NamedTuple):
 class Counts:
     """Of one system and day, or of several days. `ages`: seconds from the time of data to when they came in."""
 
+    probed: int = 0
+    listened: int = 0
     answered: int = 0
     unanswered: int = 0
     accepted: int = 0
@@ -51,7 +57,7 @@ class Counts:
     failed: set[int] = field(default_factory=set)  # hours of failed calls
 
     def add(self, other: Counts) -> None:
-        for name in ("answered", "unanswered", "accepted", "refusals", "repeats", "fed", "corrected", "fresh", "dated"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.refused.update(other.refused)
         self.ages += other.ages

@@ -21,8 +21,10 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from contracts.base import safeyaml
 
-Part = Literal["availability", "timeliness", "freshness", "completeness", "validity", "duplication", "corrections"]
-Why = Literal["no-calls", "none-handed-in", "no-feed", "no-frequency", "none-due", "none-came"]
+Part = Literal[
+    "availability", "answers", "timeliness", "freshness", "completeness", "validity", "duplication", "corrections"
+]  # fmt: skip
+Why = Literal["no-probes", "no-calls", "none-handed-in", "no-feed", "no-frequency", "none-due", "none-came"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 TENTHS: Final = 1000
 

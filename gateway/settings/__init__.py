@@ -215,6 +215,9 @@ class Settings:
     status_seconds: float = _setting(
         300.0, "how often outside authorities are asked what they have revoked, in seconds", _SOME
     )
+    probe_seconds: float = _setting(
+        60.0, "how often it is looked whether each system takes connections, in seconds", _SOME
+    )
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     silent_seconds: float = _setting(
         30.0,

@@ -33,6 +33,7 @@ from security.transparency import entry as form
 
 HashId = Callable[[str], str]
 TRY_FAILED: Final = "try-failed"
+PROBES: Final = "probes"  # of one system and day
 
 
 def intent(

@@ -73,10 +73,24 @@ OF_HOST = {
     "revokePasskey",
 }  # in test_acts
 OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
-    "enrolSystem", "readEnrolment", "keepKeys", "readHandout", "listAgencies", "readAgency", "suspendAgency",
-    "resumeAgency", "readBackups", "recordDrill", "readVault", "addHold", "releaseHold", "confirmClock", "readKeys",
+    "enrolSystem",
+    "readEnrolment",
+    "keepKeys",
+    "readHandout",
+    "listAgencies",
+    "readAgency",
+    "suspendAgency",
+    "resumeAgency",
+    "readBackups",
+    "recordDrill",
+    "readVault",
+    "addHold",
+    "releaseHold",
+    "confirmClock",
+    "readKeys",
     "askAuthorities",
-}  # fmt: skip
+}
+OF_CONTACTS = {"setContacts"}  # in test_contacts  # fmt: skip
 OF_CATALOGUE = {"readCatalogue", "readDataSet"}  # in test_catalogue
 OF_CONTRACTS = {"listContracts", "readContract", "readMapping", "compareVersions", "tryMessage"}
 OF_STEWARDS = {
@@ -137,7 +151,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH]
+    tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH, OF_CONTACTS]
     assert set(operations()) == set().union(*tried)
 
 

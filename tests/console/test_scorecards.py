@@ -53,7 +53,7 @@ async def test_page_and_operation_show_the_same_arithmetic(month: Desk) -> None:
     assert "Mend this first" in shown and f"It gains {best.gain / 10} points" in " ".join(shown.split())
     assert "no contract declares when its data are due" in shown
     every = Reader((await lan.get(f"/console/scorecards?{QUERY}")).body).text
-    assert f"Availability: +{best.gain / 10} points" in " ".join(every.split())
+    assert f"Answers: +{best.gain / 10} points" in " ".join(every.split())
 
 
 async def test_an_agency_sees_its_own_and_the_centre_all(month: Desk) -> None:

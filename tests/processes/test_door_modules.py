@@ -24,7 +24,7 @@ sqlalchemy.ext sqlalchemy.orm starlette.templating starlette.testclient uvicorn.
 contracts.diff contracts.faces contracts.importers contracts.proof
 gateway.agent gateway.backup gateway.cli.tree gateway.cli.common.persons gateway.console gateway.doctor
 gateway.doors.documents gateway.journal.migrations gateway.keeper gateway.notices gateway.sandbox gateway.scorecards
-gateway.settings.sources gateway.witness bench examples tests
+gateway.settings.sources gateway.watch gateway.witness bench examples tests
 """.split()
 
 

@@ -122,7 +122,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     known: dict[str, Any] = {
         "revision": 1,
         "contracts": {NAME: contract},
-        "agencies": {code: Agency(code, Words("", ""), "province", roles[code], {}) for code in AGENCIES},
+        "agencies": {code: Agency(code, Words("", ""), "province", roles[code], ()) for code in AGENCIES},
         "systems": SYSTEMS,
         "_routes": routes,
         "_grants": {

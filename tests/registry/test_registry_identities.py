@@ -213,7 +213,7 @@ def test_a_live_connection_needs_a_contact(engine: Engine, house: House) -> None
         Change("agency", "H14.7", "changed", ("contact",)),
         Change("system", "y-te", "changed", ("contact",)),
     ]
-    assert snapshot_of(engine).systems["y-te"].contact["office"] == "Tổ trực"
+    assert snapshot_of(engine).systems["y-te"].contacts[0].office == "Tổ trực"
     applied(engine, stating("state: suspended\n", text=without), house)
     with pytest.raises(Failure) as refused, writing(engine) as connection:
         store.set_state(connection, "system", "y-te", True)

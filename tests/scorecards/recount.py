@@ -26,6 +26,10 @@ def at_of(id: str) -> datetime:
     return datetime.fromtimestamp(int(id[:8] + id[9:13], 16) / 1000, VIETNAM)
 
 
+def midnight(day: str) -> datetime:
+    return datetime.fromisoformat(day).replace(tzinfo=VIETNAM)
+
+
 def fault(code: object) -> bool:
     return isinstance(code, str) and code.startswith("provider.") and code not in HEALTHY
 
@@ -58,13 +62,18 @@ def recount(connection: Connection, now: datetime) -> tuple[Shares, Mapping[tupl
         codes += [each["reason"] for each in entries[id] if each["kind"] == "in-doubt"]
         answer = state == "answered" or failure in ("provider.refused", "provider.not-found")
         if any(fault(code) for code in codes):
-            mark(provider, at, "availability", 0, 1)
+            mark(provider, at, "answers", 0, 1)
             hours[provider, at.date(), at.hour].add("failed")
         elif answer:
-            mark(provider, at, "availability", 1, 1)
+            mark(provider, at, "answers", 1, 1)
             hours[provider, at.date(), at.hour].add("heard")
+    for system, day, probes, answered in connection.execute(text("SELECT * FROM probe_day")):
+        mark(system, midnight(day), "availability", answered, probes)
     for id, own in entries.items():
         for each in own:
+            if each.get("what") == "probes":
+                facts = each["facts"]
+                mark(facts["provider"], midnight(facts["day"]), "availability", facts["answered"], facts["probes"])
             caller = each.get("caller", {}).get("system")
             if each["kind"] not in ("repeat", "refusal") or caller is None:
                 continue

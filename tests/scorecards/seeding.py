@@ -16,6 +16,7 @@ from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.journal.schema.watch_tables import probe_day
 from gateway.scorecards.cards import Dates
 from security.grants.windows import VIETNAM
 from security.transparency import entry as form
@@ -43,6 +44,7 @@ DOCUMENT: Final = PROVINCE.replace("\ngrants:\n", f"\ngrants:{GRANT}", 1)
 AGENCIES: Final = {"quan-trac": "H14.2", "so-lieu": "H14.4", "phan-anh": "H14.5", "y-te": "H14.7", "bao-chay": "H14.6"}
 _NONE: Final = form.Digest(bytes(32), 1)
 _HOUR: Final = 3600.0
+_LOGGED: Final = 57  # days of the two months whose probes are entries
 
 
 class Step(NamedTuple):
@@ -77,6 +79,7 @@ def seed(engine: Engine, number: int) -> int:
     pending = [named for idx, named, _ in log if idx >= len(steps) - 20]
     # Entries that move from one table to the next while they are read.
     pending += [named for named, _ in present if named["phase"] in ("refusal", "repeat")][:20]
+    kept = [dict(zip(probe_day.c.keys(), each, strict=True)) for each in _probes(_LOGGED, DATES.span.days)]
     with writing(engine) as connection:
         for table, some in (
             (tables.transfer, rows),
@@ -87,11 +90,16 @@ def seed(engine: Engine, number: int) -> int:
         ):
             for start in range(0, len(some), 5000):
                 connection.execute(insert(table), some[start : start + 5000])
+        connection.execute(insert(probe_day), kept)
     return len(rows)
 
 
 def _steps(chance: Random, number: int) -> Iterator[Step]:
     days = DATES.span.days
+    for system, day, probes, answered in _probes(0, _LOGGED):
+        at = datetime.combine(date.fromisoformat(day), datetime.max.time(), VIETNAM).timestamp()
+        facts: dict[str, form.Json] = {"provider": system, "day": day, "probes": probes, "answered": answered}
+        yield Step(at, None, (form.Note(new_id(int(at * 1000)), at + 60, "probes", "gateway", facts),))
     yield _submit(SINCE - 200 * 86_400, "so-lieu", "indicator/v1", "submitValues", "GDP,04,2025-Q4")
     # Values of the second quarter are due at the end of September.
     yield _submit(SINCE + 3 * 86_400, "so-lieu", "indicator/v1", "submitValues", "GDP,04,2026-Q2 GRDP,04,2026-Q2")
@@ -107,6 +115,14 @@ def _steps(chance: Random, number: int) -> Iterator[Step]:
         yield from _calls(chance, OUTAGE[0] + 1200.0 * call, "do-thi")
     for _ in range(max(60, number // 25)):
         yield _refused(chance, SINCE + chance.random() * days * 86_400)
+
+
+def _probes(first: int, until: int) -> Iterator[tuple[str, str, int, int]]:
+    """Of days of the month and of the month before: system, day, probes, answered. The newest days are in the table."""
+    for day in range(first, until):
+        at = DATES.first - timedelta(days=DATES.span.days // 2 - day)
+        yield "do-thi", at.isoformat(), 1440, 1080 if at.isoformat() == "2026-09-10" else 1440
+        yield "kinh-te", at.isoformat(), 1440, 1440 - day % 3
 
 
 def _readings(chance: Random, hour: float, each: int) -> Iterator[Step]:

@@ -75,12 +75,14 @@ def test_a_part_that_cannot_be_judged_changes_nothing_of_the_others_order(
 def test_an_example_by_hand() -> None:
     none = Share(0, 0, "no-frequency")
     shares: dict[Part, Share] = dict.fromkeys(PARTS, none)
-    shares["availability"] = Share(9, 10, "no-calls")  # weight 25
+    shares["availability"] = Share(9, 10, "no-probes")  # weight 15
+    shares["answers"] = Share(9, 10, "no-calls")  # weight 10
     shares["validity"] = Share(2, 3, "none-handed-in")  # weight 20
     shares["duplication"] = Share(3, 3, "none-handed-in")  # weight 5
     made = score(shares, WEIGHTS)
     assert [(each.possible, each.points) for each in made.parts if each.share.judged] == [
-        (500, 450),
+        (300, 270),
+        (200, 180),
         (400, 266),
         (100, 100),
     ]

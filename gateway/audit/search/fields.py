@@ -30,7 +30,7 @@ KINDS: Final = frozenset(
         *("feed-digest", "feed-expired", "feed-hour"),
         *("feed-answer", "feed-read", "file", "hold", "keys", "log-read", "new-log", "package", "process-ended"),
         *("opaque-body", "opaque-body-read", "opaque-body-removed"),
-        *("notice", "push-altered", "push-key", "push-subscription"),
+        *("notice", "probes", "push-altered", "push-key", "push-subscription"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "reindex"),
         *("registry-accepted", "registry-adopted", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),

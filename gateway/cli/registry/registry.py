@@ -119,6 +119,7 @@ def registry_show(
 ) -> None:
     """Agencies and systems with their state; or the whole as a registry document."""
     from gateway.cli.access import past
+    from gateway.registry.contacts import lasting
     from gateway.registry.snapshot import load_snapshot
 
     settings = load_instance(data, as_json)
@@ -131,7 +132,14 @@ def registry_show(
         snapshot = load_snapshot(stands.registry)
         ready = snapshot.readiness(stands.at)
     agencies = [
-        {"code": each.code, "name": each.name.vi, "level": each.level, "roles": list(each.roles), "state": each.state}
+        {
+            "code": each.code,
+            "name": each.name.vi,
+            "level": each.level,
+            "roles": list(each.roles),
+            "state": each.state,
+            "contacts": [at.stated() for at in each.contacts],
+        }
         for each in snapshot.agencies.values()
     ]
     systems = [
@@ -144,7 +152,7 @@ def registry_show(
             "endpoint": each.endpoint.url if each.endpoint is not None else None,
             "state": each.state,
             "ready": ready[each.id],
-            "contact": dict(each.contact or snapshot.agencies[each.agency].contact),
+            "contact": dict(lasting(each.contacts or snapshot.agencies[each.agency].contacts)),
             "keys": sorted(key.key_id for key in snapshot.keys.values() if key.system == each.id),
         }
         for each in snapshot.systems.values()

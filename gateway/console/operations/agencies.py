@@ -7,8 +7,9 @@ from typing import Any
 from contracts.base.times import rfc3339
 from gateway.console.site.operation import Asked, both, when
 from gateway.console.work import agencies
-from gateway.console.work.agencies import Row
+from gateway.console.work.agencies import Row, given
 from gateway.console.work.noticing import notice_of
+from gateway.registry.contacts import lasting
 
 
 def list_agencies(asked: Asked) -> Any:
@@ -27,6 +28,12 @@ def resume(asked: Asked) -> None:
     agencies.resume(asked.desk, asked.viewer, asked.params["agency"], asked.reason())
 
 
+def set_contacts(asked: Asked) -> None:
+    agencies.set_contacts(
+        asked.desk, asked.viewer, asked.params["agency"], given(asked.body["contacts"]), asked.reason()
+    )
+
+
 def _shown(each: Row) -> dict[str, Any]:
     notice = each.notice
     return {
@@ -34,7 +41,9 @@ def _shown(each: Row) -> dict[str, Any]:
         "name": both(each.agency.name),
         "level": each.agency.level,
         "state": each.agency.state,
-        "contact": dict(each.agency.contact),
+        "contact": dict(lasting(each.agency.contacts)),
+        "contacts": [{**held.contact.stated(), "holds": held.holds} for held in each.contacts],
+        "missing_duties": list(each.missing),
         "systems": [{"id": system.id, "ready": ready} for system, ready in each.systems],
         "grants": [grant.id for grant in each.grants],
         "notice": None
@@ -48,4 +57,5 @@ OPERATIONS = {
     "readAgency": read_agency,
     "suspendAgency": suspend,
     "resumeAgency": resume,
+    "setContacts": set_contacts,
 }

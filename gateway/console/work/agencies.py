@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple
 
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.site.desk import Desk
 from gateway.console.work import noticing
+from gateway.registry import contacts
+from gateway.registry.changes import contacting
 from gateway.registry.changes.notices import Notice
+from gateway.registry.contacts import DAYS, Contact
 from gateway.registry.records import Agency, System
+from gateway.registry.seals.sealing import Seal, changing
 from security.grants.grants import Grant
+
+
+class Held(NamedTuple):
+    """A contact with what holds now: whether it is in force, and the days until it ends."""
+
+    contact: Contact
+    holds: bool
+    left: int | None
 
 
 class Row(NamedTuple):
@@ -20,6 +34,8 @@ class Row(NamedTuple):
     systems: tuple[tuple[System, str], ...]
     grants: tuple[Grant, ...]
     notice: Notice | None
+    contacts: tuple[Held, ...]
+    missing: tuple[str, ...]  # duties that no contact in force has
 
 
 def agencies(desk: Desk, viewer: Viewer) -> list[Row]:
@@ -47,13 +63,38 @@ def resume(desk: Desk, viewer: Viewer, code: str, reason: str) -> None:
     noticing.resume(desk, viewer, ("agency", code), reason)
 
 
+def given(stated: Sequence[Mapping[str, Any]]) -> tuple[Contact, ...]:
+    """Contacts with days as texts. Raises `registry.invalid` with all findings."""
+    return contacting.parse([{name: _day(each, name) for name in each} for each in stated])
+
+
+def _day(stated: Mapping[str, Any], name: str) -> Any:
+    value = stated[name]
+    if name not in DAYS or not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return value
+
+
+def set_contacts(desk: Desk, viewer: Viewer, code: str, stated: Sequence[Contact], reason: str) -> None:
+    """Raises `registry.no-contact`; in production `registry.contact-duty` if a live system would lack a duty."""
+    agency(desk, viewer, code)
+    with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
+        contacting.set_contacts(act, code, stated, (viewer.actor, reason), desk.now())
+    desk.follow()
+
+
 def _row(desk: Desk, code: str) -> Row:
-    snapshot = desk.services.registry.snapshot
-    ready = snapshot.readiness(desk.now())
+    snapshot, now = desk.services.registry.snapshot, desk.now()
+    ready, of_agency = snapshot.readiness(now), snapshot.agencies[code].contacts
     own = sorted((each for each in snapshot.systems.values() if each.agency == code), key=lambda system: system.id)
     return Row(
         snapshot.agencies[code],
         tuple((each, ready[each.id]) for each in own),
         snapshot.grants(code),
         snapshot.notices.get(("agency", code)),
+        tuple(Held(each, each.holds(now), each.left(now)) for each in of_agency),
+        contacts.missing(of_agency, now),
     )

@@ -18,6 +18,7 @@ from gateway.push import operating
 from gateway.push.operating import ACTS, Seen
 from gateway.push.records import Cause, HashId, State, Subscription
 from gateway.push.store import Attempt
+from gateway.registry.contacts import lasting
 from security.transparency.entry import keyed
 
 
@@ -43,8 +44,8 @@ def one(desk: Desk, id: str) -> Subscriber:
     snapshot = desk.services.registry.snapshot
     system = snapshot.system(seen.subscription.system)
     agency = snapshot.agency(system.agency) if system is not None else None
-    contact = (system.contact if system is not None else {}) or (agency.contact if agency is not None else {})
-    return Subscriber(seen, tuple(tried), contact, tuple(mails))
+    contacts = (system.contacts if system is not None else ()) or (agency.contacts if agency is not None else ())
+    return Subscriber(seen, tuple(tried), lasting(contacts), tuple(mails))
 
 
 def act(desk: Desk, viewer: Viewer, id: str, what: str, reason: str) -> Subscription:

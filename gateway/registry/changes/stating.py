@@ -18,6 +18,7 @@ import yaml
 from sqlalchemy import Connection, select
 
 from gateway.journal.schema import tables
+from gateway.registry import contacts
 from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, Content, Subject, in_force
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.officers import OFFICERS, PERSONS, Roll, listed
@@ -87,7 +88,7 @@ def _agencies(connection: Connection, contents: Mapping[Subject, Content]) -> It
             "name": {"vi": row.name_vi, "en": row.name_en},
             "level": row.level,
             "roles": contents[Subject("agency", row.code)]["roles"],
-            **_contact(row.contact),
+            **_contacts(row.contact),
             **_state(row.state),
         }
 
@@ -116,7 +117,7 @@ def _systems(
             **({"formats": formats} if formats else {}),
             **_reached(content),
             **({SOURCES: [_source(each) for each in content[SOURCES]]} if SOURCES in content else {}),
-            **_contact(row.contact),
+            **_contacts(row.contact),
             **_state(held.standing if held is not None and row.state == PROPOSED else row.state),
             **({"keys": keys[row.id]} if row.id in keys else {}),
         }
@@ -180,9 +181,12 @@ def _day(at: float) -> date:
     return datetime.fromtimestamp(at, UTC).astimezone(VIETNAM).date()
 
 
-def _contact(text: str | None) -> dict[str, Any]:
-    contact = json.loads(text or "{}")
-    return {"contact": contact} if contact else {}
+def _contacts(text: str | None) -> dict[str, Any]:
+    """With days as YAML has them."""
+    form = contacts.stated(contacts.read(text))
+    for each in form.get("contacts", ()):
+        each |= {name: date.fromisoformat(each[name]) for name in contacts.DAYS if name in each}
+    return form
 
 
 def _state(state: str) -> dict[str, str]:

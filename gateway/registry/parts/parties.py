@@ -17,6 +17,7 @@ from adapters.model import DropFolder, DropRule, Endpoint
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.parts.chosen import Chosen
+from gateway.registry.parts.contacts import StatedContacts
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
 from gateway.registry.versions import minor_of
 from security.pki.authority import GATEWAY
@@ -28,7 +29,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
 Minor = Callable[[str, str], CompiledContract | None]  # contract name, minor version -> the published contract
 
 
-class Parties(Chosen):
+class Parties(Chosen, StatedContacts):
     """The agencies and systems of a document."""
 
     def __init__(self, contracts: Mapping[str, CompiledContract], fill: Mapping[str, str], minor: Minor) -> None:
@@ -41,7 +42,7 @@ class Parties(Chosen):
         self._folders: set[str] = set()
 
     def _agency(self, path: str, raw: Any) -> None:
-        item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "state"})
+        item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "contacts", "state"})
         code = self._text(f"{path}.code", item.get("code"), _AGENCY, limit=35)
         agency = Agency(
             code=code,
@@ -50,7 +51,7 @@ class Parties(Chosen):
                 f"{path}.level", item.get("level"), choice=("province", "department", "commune", "outside")
             ),
             roles=tuple(self._text(at, role, _ID) for at, role in self._list(f"{path}.roles", item.get("roles", []))),
-            contact=self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {},
+            contacts=self._contacts(path, item),
             state=self._state(path, item, f"agency {code}"),
         )
         if code in self._agencies:
@@ -61,7 +62,10 @@ class Parties(Chosen):
         item = self._mapping(
             path,
             raw,
-            {"id", "agency", "title", "formats", "endpoint", "callback", "sources", "state", "contact", "keys"},
+            {
+                *("id", "agency", "title", "formats", "endpoint", "callback", "sources", "state", "contact"),
+                *("contacts", "keys"),
+            },
         )
         name = self._text(f"{path}.id", item.get("id"), _ID, limit=64)
         agency = self._text(f"{path}.agency", item.get("agency"))
@@ -84,8 +88,8 @@ class Parties(Chosen):
             self._wrong(f"{path}.id", "unique", "an id of its own", f"{name}, used before")
         title = self._words(f"{path}.title", item.get("title"))
         state = self._state(path, item, f"system {name}")
-        contact = self._contact(f"{path}.contact", item["contact"]) if "contact" in item else {}
-        if state == ACTIVE and not contact and agency in self._agencies and not self._agencies[agency].contact:
+        contacts = self._contacts(path, item)
+        if state == ACTIVE and not contacts and agency in self._agencies and not self._agencies[agency].contacts:
             self._wrong(
                 f"{path}.contact",
                 "required",
@@ -103,7 +107,7 @@ class Parties(Chosen):
             state=state,
             drop=drop,
             versions=versions,
-            contact=contact,
+            contacts=contacts,
             callback=self._callback(f"{path}.callback", item["callback"]) if "callback" in item else None,
             sources=self._sources(f"{path}.sources", item.get("sources", [])),
         )
@@ -117,13 +121,6 @@ class Parties(Chosen):
         ):
             self._wrong(path, "format", "an https address without query", url)
         return url
-
-    def _contact(self, path: str, raw: Any) -> dict[str, str]:
-        fields = self._mapping(path, raw, {"office", "phone", "email", "address"})
-        for name in ("office", "phone", "email"):
-            if name not in fields:
-                self._wrong(f"{path}.{name}", "required", "how the contact is reached (article 12.3)", "nothing")
-        return {name: self._text(f"{path}.{name}", value) for name, value in fields.items()}
 
     def _format(self, path: str, contract: str, value: Any, formats: dict[str, str], versions: dict[str, str]) -> None:
         """A format's name, or `{format, version}` with the minor version of the system."""

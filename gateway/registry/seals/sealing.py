@@ -38,6 +38,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keys.keyring import Keyring
+from gateway.registry import contacts
 from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals import history
 from gateway.registry.seals.basis import basis
@@ -104,15 +105,18 @@ class Sealed:
 class Seal:
     """Makes and verifies seals of one instance. It has only the derived key."""
 
-    def __init__(self, secret: bytes, origin: str, mark: Mark) -> None:
+    def __init__(self, secret: bytes, origin: str, mark: Mark, *, production: bool = False) -> None:
+        """`production`: a change may take no duty of a contact from a live system (`gateway.registry.contacts`)."""
         self._key: Final = HKDF(SHA256(), 32, None, _LABEL).derive(secret)
         self.origin: Final = origin
         self.mark: Final = mark
+        self.production: Final = production
 
     @classmethod
     def of(cls, settings: Settings) -> Seal:
         """The seal of an instance. Raises OSError or a failure if its hash key is unreadable."""
-        return cls(Keyring(settings).hash_key(), settings.origin, Mark(settings.checkpoint_file.with_name(MARK)))
+        mark = Mark(settings.checkpoint_file.with_name(MARK))
+        return cls(Keyring(settings).hash_key(), settings.origin, mark, production=settings.kind == "production")
 
     def tag(self, number: int, digest: str, entry: str) -> str:
         content = jcs.encode([self.origin, number, digest, entry])
@@ -306,6 +310,7 @@ def changing(engine: Engine, seal: Seal | None, lock: FileLock | None = None) ->
         first = seal is not None and (seal.never(connection) or not history.begun(connection))
         before = seal.check(connection) if seal is not None else rows(connection)
         number = revision(connection)
+        live = contacts.live(connection) if seal is not None and seal.production else {}
         act = Act(connection)
         yield act
         moved = revision(connection) != number
@@ -314,6 +319,8 @@ def changing(engine: Engine, seal: Seal | None, lock: FileLock | None = None) ->
             moved = True
         if moved and not act._notes:
             raise RuntimeError("the registry was changed and the log not told")
+        if moved and seal is not None and seal.production:
+            contacts.check(live, contacts.live(connection), act._notes[0][2])
         if moved and seal is not None:
             seen = seal.record(connection, None if first else before, *act._notes[0])
         else:

@@ -33,7 +33,7 @@ from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
 from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
-from gateway.journal.schema import console_tables, mail_table, push_tables, tables
+from gateway.journal.schema import console_tables, mail_table, push_tables, tables, watch_tables
 from gateway.keeper.retention.destruction import Retention
 from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.tasks.certificate_status import OutsideAuthorities
@@ -217,6 +217,7 @@ def _console(whole: Whole) -> None:
             push_tables.push_attempt,
             push_tables.push_key,
             mail_table.mail,
+            watch_tables.probe_day,
             tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,

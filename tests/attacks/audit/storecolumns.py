@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gateway.journal.schema import console_tables, mail_table, push_tables, tables
+from gateway.journal.schema import console_tables, mail_table, push_tables, tables, watch_tables
 from tests.attacks.audit.column_kinds import exempt, same
 from tests.attacks.audit.picking import (
     Column,
@@ -363,6 +363,11 @@ def _notices() -> Iterator[Column]:
     yield from exempt("mail", mail, *mail_table.mail.c.keys())
 
 
+def _watch() -> Iterator[Column]:
+    probe = "probes of a day that has not ended; a scorecard takes the days that have from their entries"
+    yield from exempt("probe_day", probe, *watch_tables.probe_day.c.keys())
+
+
 def _push() -> Iterator[Column]:
     """An auditor's account has no key of the seals; the doctor has."""
     row = "under two seals; nothing is sent by a row that does not hold, and `doctor` names it"
@@ -373,5 +378,5 @@ def _push() -> Iterator[Column]:
 
 
 def stores() -> Iterator[Column]:
-    for group in (_feeds, _push, _notices, _vault, _journal, _instance, _console):
+    for group in (_feeds, _push, _notices, _watch, _vault, _journal, _instance, _console):
         yield from group()

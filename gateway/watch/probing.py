@@ -1,0 +1,56 @@
+"""Looks whether each component system takes connections: TCP and TLS as in a call, but nothing is sent.
+
+Invariant: only the registered endpoint is called. A system that is suspended, or receives no calls, is not probed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Engine
+
+from gateway.journal.database import writing
+from gateway.journal.filelock import FileLock
+from gateway.registry.registry import Registry
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+from gateway.watch import probes
+
+AT_ONCE: Final = 16
+Probe = Callable[[str], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """`probe` says whether an address takes connections (`adapters.http.ConnectionProbe`)."""
+
+    engine: Engine
+    lock: FileLock | None
+    registry: Registry
+    probe: Probe
+    clock: Callable[[], float]
+
+    async def run_once(self, lease: Lease) -> int:
+        """Probes each system once, and counts what came of it."""
+        results = await self._round()
+        await asyncio.to_thread(self._record, results, lease)
+        return 0
+
+    async def _round(self) -> Mapping[str, bool]:
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(url: str) -> bool:
+            async with few:
+                return await self.probe(url)
+
+        systems = self.registry.snapshot.systems.values()
+        urls = {each.id: each.endpoint.url for each in systems if each.active and each.endpoint is not None}
+        return dict(zip(urls, await asyncio.gather(*map(ask, urls.values())), strict=True))
+
+    def _record(self, results: Mapping[str, bool], lease: Lease) -> None:
+        with writing(self.engine, self.lock) as connection:
+            leases.check(connection, lease)
+            probes.record(connection, results, self.clock())
