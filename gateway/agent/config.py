@@ -58,7 +58,7 @@ class CallerSide:
     contracts: tuple[str, ...]
     seconds: float
     queue: QueueBounds
-    open311: bool
+    open311: bool = False
 
 
 @dataclass(frozen=True, slots=True)
