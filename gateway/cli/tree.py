@@ -25,6 +25,7 @@ from gateway.cli import (
     run,
     scorecard,
     vault,
+    watch,
     witness,
 )
 from gateway.cli.common import persons
@@ -50,6 +51,7 @@ for _name, _commands in {
     "ca": ca.commands,
     "keys": keys.commands,
     "vault": vault.commands,
+    "watch": watch.commands,
     "witness": witness.commands,
 }.items():
     app.add_typer(_commands, name=_name)

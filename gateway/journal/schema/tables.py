@@ -111,6 +111,8 @@ from gateway.journal.schema.registry_tables import (
 from gateway.journal.schema.registry_tables import (
     system_key as system_key,
 )
+from gateway.journal.schema.watch_tables import alarm as alarm
+from gateway.journal.schema.watch_tables import probe_day as probe_day
 
 instance = Table("instance", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
