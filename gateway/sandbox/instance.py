@@ -27,6 +27,10 @@ from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.audit.log.logkey import LogKey
 from gateway.durable import write_new
 from gateway.hardening import private_files
+from gateway.indicators import definitions
+from gateway.indicators.definitions import known_to
+from gateway.indicators.store import define
+from gateway.indicators.values import CONTRACT
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import store
@@ -44,6 +48,7 @@ from security.grants import approvals
 from security.pki import authority
 
 PROVINCE: Final = "province.yaml"
+INDICATORS: Final = "indicators.yaml"
 UNREGISTERED: Final = "chua-dang-ky"
 OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 
@@ -149,9 +154,19 @@ def _fill(
     fill = {**endpoints, **{name: public for name, (public, _) in (officers | persons).items()}}
     document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, fill)
     changes += store.apply(document, connection, now)
+    changes += _define(connection, contracts, document, now)
     changes += _approve(connection, document, officers, now)
     changes += _enrol(connection, settings, base, document, now)
     return changes
+
+
+def _define(
+    connection: Connection, contracts: Mapping[str, CompiledContract], document: Document, now: float
+) -> list[Change]:
+    """The indicators of the province."""
+    agencies = {each.code: each for each in document.agencies}
+    text = resources.files("gateway.sandbox").joinpath(INDICATORS).read_bytes()
+    return define(connection, definitions.parse(text, known_to(contracts[CONTRACT], agencies)), now)
 
 
 def _key_pair(settings: Settings, name: str, what: str) -> tuple[str, bytes]:

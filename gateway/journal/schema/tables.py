@@ -76,6 +76,9 @@ from gateway.journal.schema.registry_tables import (
     contract_in_force as contract_in_force,
 )
 from gateway.journal.schema.registry_tables import (
+    indicator as indicator,
+)
+from gateway.journal.schema.registry_tables import (
     notice as notice,
 )
 from gateway.journal.schema.registry_tables import (
