@@ -26,7 +26,6 @@ class AtHost(Enum):
     RETENTION = "the keeper does it by itself; a page shows what is due."
     AGENCY = "it runs at an agency."
     WITNESS = "it runs at a witness."
-    DOCUMENT = "it writes a document for an office as a file."
 
 
 class Counterpart(NamedTuple):
@@ -53,12 +52,14 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         client file-send, client file-fetch, client transfers, client reconcile
         client prove, client checkpoints, client accept-log, client keygen, client install
     """,
-    AtHost.DOCUMENT: "report make, report list, report show",
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
 }
 # Command, page, operations. A page that alone does it has no operation.
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
+    report make | /reports | makeReport
+    report list | /reports | listReports
+    report show | /reports/{report} | readReport, readReportDocument
     scorecard | /scorecards/{system} | listScorecards, readScorecard
     watch list | /watch | listAlarms
     watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm

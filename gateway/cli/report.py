@@ -39,7 +39,7 @@ class Written:
     """The document."""
 
     form: Annotated[
-        Literal["pdf", "xlsx", "json"] | None,
+        Literal["pdf", "docx", "xlsx", "json"] | None,
         typer.Option("--format", help="What is written; json: the figures alone."),
     ] = None
     out: Annotated[

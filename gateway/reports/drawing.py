@@ -7,7 +7,7 @@ lists the sections.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -35,6 +35,17 @@ class Wanted(NamedTuple):
 
     period: Period
     agency: str = ""
+
+
+Progress = Callable[[int, int], object]  # the steps that are done, of how many
+
+
+class Terms(NamedTuple):
+    """How figures are drawn."""
+
+    edition: int
+    now: float
+    progress: Progress = lambda step, of: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +88,9 @@ def providers() -> tuple[Provider, ...]:
     return tuple(sorted(declared, key=lambda each: each.place))
 
 
-def draw(connection: Connection, settings: Settings, wanted: Wanted, edition: int, now: float) -> Figures:
+def draw(connection: Connection, settings: Settings, wanted: Wanted, terms: Terms) -> Figures:
     """`connection` sees one moment of the database (`gateway.journal.database.snapshot`)."""
-    snapshot, span = load_snapshot(connection), wanted.period.span
+    snapshot, span, now = load_snapshot(connection), wanted.period.span, terms.now
     size = size_of_log(connection)
     drawing = Drawing(
         connection=connection,
@@ -89,12 +100,12 @@ def draw(connection: Connection, settings: Settings, wanted: Wanted, edition: in
         tally=tally(connection, span, size, wanted.agency),
         patterns=_patterns(connection, span.ids),
     )
-    drawn = tuple(each for each in (provider.draw(drawing) for provider in providers()) if each is not None)
+    drawn = tuple(_sections(drawing, terms.progress))
     return Figures(
         first=wanted.period.first.isoformat(),
         last=wanted.period.last.isoformat(),
         agency=wanted.agency,
-        edition=edition,
+        edition=terms.edition,
         drawn=rfc3339(now),
         log=Log(settings.origin, size, _past(connection)),
         registry=snapshot.revision,
@@ -102,6 +113,15 @@ def draw(connection: Connection, settings: Settings, wanted: Wanted, edition: in
         names=_names(snapshot, wanted, drawn),
         sections=drawn,
     )
+
+
+def _sections(drawing: Drawing, progress: Progress) -> Iterator[Section]:
+    declared = providers()
+    for step, provider in enumerate(declared, 1):
+        progress(step, len(declared) + 1)
+        section = provider.draw(drawing)
+        if section is not None:
+            yield section
 
 
 def _patterns(connection: Connection, ids: tuple[str, str]) -> dict[tuple[str, str], str]:

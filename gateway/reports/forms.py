@@ -9,10 +9,11 @@ from gateway.exchange.feed_tables import MEDIA as TABLES
 from gateway.reports.content import Content
 from gateway.reports.store import Report
 
-Form = Literal["pdf", "xlsx", "json"]
+Form = Literal["pdf", "docx", "xlsx", "json"]
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 MEDIA: Final[Mapping[Form, str]] = {
     "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xlsx": TABLES["xlsx"],
     "json": "application/json",
 }
@@ -26,6 +27,10 @@ def document(content: Content, form: Form) -> bytes:
         from gateway.reports import spreadsheet
 
         return spreadsheet.write(content)
+    if form == "docx":
+        from gateway.reports import letter
+
+        return letter.write(content)
     from gateway.reports import pdf
 
     return pdf.write(content)

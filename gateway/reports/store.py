@@ -20,7 +20,7 @@ from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import entry_of
 from gateway.journal.schema.report_table import report as _report
-from gateway.reports.drawing import Wanted, draw
+from gateway.reports.drawing import Progress, Terms, Wanted, draw
 from gateway.reports.errors import REPORT_ALTERED, REPORT_UNKNOWN
 from gateway.reports.figures import Figures, figures_of
 from gateway.reports.periods import Period
@@ -84,6 +84,7 @@ class Making(NamedTuple):
     anew: bool = False
     lock: FileLock | None = None
     check: Callable[[Connection], object] = lambda _: None
+    progress: Progress = lambda step, of: None
 
 
 def make(engine: Engine, settings: Settings, wanted: Wanted, making: Making) -> Report:
@@ -93,7 +94,7 @@ def make(engine: Engine, settings: Settings, wanted: Wanted, making: Making) -> 
         if known is not None and not making.anew and wanted.period.over(known.made):
             return find(connection, known.id)
         edition = 1 if known is None else known.edition + 1
-        figures = draw(connection, settings, wanted, edition, making.now)
+        figures = draw(connection, settings, wanted, Terms(edition, making.now, making.progress))
     raw, id, period = figures.encoded(), new_id(int(making.now * 1000)), wanted.period
     days = {"first": period.first.isoformat(), "last": period.last.isoformat()}
     facts: dict[str, Any] = {**days, "edition": edition, "sha256": hashlib.sha256(raw).hexdigest()}
@@ -119,6 +120,11 @@ def find(connection: Connection, id: str) -> Report:
     if entry is None or not isinstance(facts, dict) or facts.get("sha256") != hashlib.sha256(raw).hexdigest():
         raise REPORT_ALTERED(report=id)
     return Report(id, float(row.made), figures_of(json.loads(raw)), raw, entry.leaf)
+
+
+def agency_of(connection: Connection, id: str) -> str | None:
+    """Of which agency a report is, empty for the whole instance; None if there is no such report."""
+    return connection.scalar(select(_row.agency).where(_row.id == id))
 
 
 def newest(connection: Connection, wanted: Wanted) -> Listed | None:
