@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from contracts.base.words import Words
+from gateway.settings.variables import NOT_SETTINGS as NOT_SETTINGS
 
 FILE: Final = "settings.yaml"
 DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a finished one being moved up
@@ -21,19 +22,6 @@ NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an em
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 CREDENTIAL: Final = "credential:"
-# Variables with the prefix that are not settings.
-NOT_SETTINGS: Final[Mapping[str, str]] = {
-    "LGSP_AS": "the person who acts, where `--as` does not name one",
-    "LGSP_DATA": "the data folder, where `--data` does not name one",
-    "LGSP_KEY": "the file of that person's private key, where `--key` does not name one",
-    "LGSP_LANG": "language of the command line: `vi` or `en`",
-    "LGSP_PROGRESS": "`lines`: with `--json` long commands tell their progress on standard error, one object a line",
-    "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
-    "LGSP_VENV": "where `./lgsp` keeps its environment",
-    "LGSP_TEST_SIZE": "`full`: the slow tests try ten times as much",
-    "LGSP_TEST_ORDER": "a number: the order in which files of tests run",
-    "LGSP_TEST_SEED": "a number: what the comparison of readers draws its messages from",
-}
 Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
