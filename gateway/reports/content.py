@@ -249,6 +249,8 @@ class Content:
                 return kind_words(code).of(self.language)
             case "part":
                 return self.say(f"part.{code}")
+            case "alarm":
+                return self.say(f"alarm.{code}") if f"alarm.{code}" in set(_words) else code
             case "time":
                 at = datetime.fromisoformat(code).astimezone(VIETNAM)
                 return f"{at:%H:%M %d/%m/%Y}"

@@ -17,7 +17,7 @@ from contracts.base.words import Words
 
 VERSION: Final = 1
 # What a column holds. Names are codes, and are shown by the names that the figures keep.
-Kind = Literal["number", "tenths", "agency", "system", "contract", "error", "entry", "part", "time", "text"]
+Kind = Literal["number", "tenths", "agency", "system", "contract", "error", "entry", "part", "alarm", "time", "text"]
 NUMERIC: Final = frozenset({"number", "tenths"})
 Value = str | int | None
 Row = tuple[Value, ...]
