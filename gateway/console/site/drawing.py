@@ -71,7 +71,7 @@ class Tile(NamedTuple):
         return "late" if self.late else "alert" if self.alerts else "open" if self.number else "calm"
 
 
-def tile_map(tiles: Sequence[Tile], size: tuple[int, int] = (168, 172), gap: int = 10) -> Markup:
+def tile_map(tiles: Sequence[Tile], size: tuple[int, int] = (168, 150), gap: int = 10) -> Markup:
     """One tile an area, in its place; signs say what colours say. A table beside it has the same for readers aloud."""
     width, height = size
     drawn = Markup("").join(
@@ -96,27 +96,17 @@ def tile_map(tiles: Sequence[Tile], size: tuple[int, int] = (168, 172), gap: int
 
 def _inside(tile: Tile, width: int, height: int) -> Markup:
     lines = Markup("").join(
-        Markup('<text class="name" x="{x}" y="{y}">{line}</text>').format(x=width // 2, y=40 + 34 * at, line=line)
+        Markup('<text class="name" x="{x}" y="{y}">{line}</text>').format(x=width // 2, y=36 + 31 * at, line=line)
         for at, line in enumerate(_lines(tile.name))
     )
-    if not tile.number:
-        return lines
     sign = f"▲{tile.late}" if tile.late else "!" if tile.alerts else ""
-    number = Markup('<text class="value" x="{x}" y="{y}">{number}</text>').format(
-        x=width // 2 if not sign else width // 4 + 6, y=height - 22, number=tile.number
-    )
-    if not sign:
-        return lines + number
-    return (
-        lines
-        + number
-        + Markup('<text class="sign" x="{x}" y="{y}">{sign}</text>').format(
-            x=width * 3 // 4 - 6, y=height - 26, sign=sign
-        )
-    )
+    number, edge = str(tile.number or ""), 14
+    return lines + Markup(
+        '<text class="value" x="{left}" y="{y}">{number}</text><text class="sign" x="{right}" y="{y}">{sign}</text>'
+    ).format(left=edge, right=width - edge, y=height - 18, number=number, sign=sign)
 
 
-def _lines(name: str, most: int = 9) -> list[str]:
+def _lines(name: str, most: int = 8) -> list[str]:
     """A name in two lines. The kind of unit before it is left out: every tile has one."""
     words = name.split()
     if len(words) > 1 and words[0] in ("Xã", "Phường", "Thị"):

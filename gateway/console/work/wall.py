@@ -102,7 +102,7 @@ def wall(desk: Desk, viewer: Viewer) -> Wall:
         tiles=_tiles(snapshot, rows, now),
         alerts=tuple(_row(snapshot, row, now) for row in alerts[:ROWS]),
         late=tuple(_row(snapshot, row, now) for row in late[:ROWS]),
-        troubles=tuple(troubles[:ROWS]),
+        troubles=tuple(troubles[: ROWS - 1]),
         numbers=numbers,
         capped=capped,
     )
