@@ -125,7 +125,7 @@ def test_the_agency_reports_its_steps_back_by_rest_and_soap(world: World) -> Non
     early = steps("finish", reason="Đã thay bóng đèn")
     world.refusal("too early", "workflow.not-now", early)
     assert accepted(steps("accept")) and handling_of(world, transfer, 2)["state"] == "accepted"
-    body = etree.Element(f"{{{STEPS}}}reportStep", nsmap={None: STEPS})
+    body = etree.Element(f"{{{STEPS}}}reportStep", nsmap={"xl": STEPS})
     for name, text in (("handling", handling["handling"]), ("step", "finish"), ("reason", "Đã thay bóng đèn")):
         etree.SubElement(body, f"{{{STEPS}}}{name}").text = text
     answer = world.soap(agency).call("handling-report/v1", "reportStep", etree.tostring(body))
