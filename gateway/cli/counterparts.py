@@ -59,6 +59,10 @@ _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
     scorecard | /scorecards/{system} | listScorecards, readScorecard
     catalogue | /catalogue | readCatalogue
+    indicator list | /indicators/definitions | listIndicators
+    indicator define | /indicators/definitions | defineIndicators
+    indicator show | /indicators/{code} | readIndicators
+    indicator missing | /indicators | readIndicators
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant

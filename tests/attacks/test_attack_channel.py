@@ -297,6 +297,7 @@ def test_a_path_that_the_apis_do_not_have(world: World, judge: Judge, path: str)
     [
         "/feeds/incident-alert/v1",
         "/feeds/incident-alert/v1/digests",
+        "/feeds/indicator/v1/figures",
         "/feeds/incident-alert/v1/export?form=csv",
         "/feeds/readers",
         "/subscriptions",

@@ -53,6 +53,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "/feeds": ("C", ""),
     "/go": ("OPACG", ""),
     "/handout": ("OPSACG", ""),
+    "/indicators": ("C", ""),
+    "/indicators/definitions": ("OPSAVCG", "OPS"),
     "/keys": ("OP", "OP"),
     "/log": ("OPA", "OPA"),
     "/log/reindex": ("", "OP"),
