@@ -23,9 +23,11 @@ from gateway.cli import (
     keys,
     queue,
     registry,
+    routes,
     run,
     scorecard,
     vault,
+    watch,
     witness,
 )
 from gateway.cli.common import persons
@@ -49,9 +51,11 @@ for _name, _commands in {
     "feed": feed.commands,
     "indicator": indicator.commands,
     "registry": registry.commands,
+    "route": routes.commands,
     "ca": ca.commands,
     "keys": keys.commands,
     "vault": vault.commands,
+    "watch": watch.commands,
     "witness": witness.commands,
 }.items():
     app.add_typer(_commands, name=_name)

@@ -37,6 +37,7 @@ from gateway.registry import store
 from gateway.registry.changes import granting
 from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
+from gateway.registry.own_feed import WITH_CATALOGUE
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import agents, live, people
@@ -142,7 +143,7 @@ def _fill(
 ) -> list[Change]:
     contracts: dict[str, CompiledContract] = {}
     changes: list[Change] = []
-    for folder in catalogue_folders():
+    for folder in (*catalogue_folders(), *WITH_CATALOGUE):
         bundle = Bundle.from_folder(folder)
         compiled = compile_bundle(bundle)
         contracts[compiled.contract.name] = compiled

@@ -125,6 +125,7 @@ def build(kind: str, folder: Path) -> Whole:
         _late(used)
         whole.now = time.time() - 300
         whole.sequence()
+        whole.open_handlings()
         with Authority(folder / "authority") as authority:
             _witnessed(whole, folder, authority)
             used.call("alert 6", "canh-bao", "incident-alert/v1", "submitAlert")
@@ -218,6 +219,7 @@ def _console(whole: Whole) -> None:
             push_tables.push_key,
             mail_table.mail,
             watch_tables.probe_day,
+            watch_tables.alarm,
             tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,
