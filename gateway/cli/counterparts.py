@@ -62,7 +62,7 @@ _IN_CONSOLE: Final = """
     watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm
     catalogue | /catalogue | readCatalogue
     indicator list | /indicators/definitions | listIndicators
-    indicator define | /indicators/definitions | defineIndicators
+    indicator define | /indicators/definitions/new | defineIndicators
     indicator show | /indicators/{code} | readIndicators
     indicator missing | /indicators | readIndicators
     access list | /access/grants | listGrants, listProposals, listOfficers

@@ -135,8 +135,9 @@ def write_message(figures: Sequence[Figure], contract: CompiledContract, sender:
             "sender": {"id": "LGSP", "name": sender},
         },
         "data": {
-            "structures": [structure],
-            "dataSets": [{"structure": 0, "action": "Information", "observations": observations}],
+            # A dimension has at least one value, so no observation is no data set.
+            "structures": [structure] if observed else [],
+            "dataSets": [{"structure": 0, "action": "Information", "observations": observations}] if observed else [],
         },
     }
     return write_json(message)

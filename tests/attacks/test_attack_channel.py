@@ -1,5 +1,4 @@
-"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim what the handshake did
-not show."""
+"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim more than a handshake."""
 
 from __future__ import annotations
 

@@ -41,14 +41,14 @@ def test_definitions_and_who_owes_what(sandbox: Settings, stated: list[dict[str,
 
 
 def test_what_is_refused(sandbox: Settings, stated: list[dict[str, Any]], tmp_path: Path) -> None:
-    assert asked(sandbox, "show", "KT-99")[1]["error"] == "indicator.unknown"
-    assert asked(sandbox, "missing", "--from", "2026-13")[1]["error"] == "indicator.period"
+    assert asked(sandbox, "show", "KT-99")[1]["error"]["code"] == "indicator.unknown"
+    assert asked(sandbox, "missing", "--from", "2026-13")[1]["error"]["code"] == "indicator.period"
     file, names = tmp_path / "indicators.yaml", ("version", "defined", "actor", "entry")
     known = [{name: value for name, value in each.items() if name not in names} for each in stated]
     file.write_text(yaml.safe_dump({"indicators": known}), "utf-8")
     assert asked(sandbox, "define", str(file)) == (0, {"ok": True, "changes": []})
     file.write_text(yaml.safe_dump({"indicators": [{**known[0], "owner": "H99"}]}), "utf-8")
     code, told = asked(sandbox, "define", str(file))
-    assert code == 1 and told["error"] == "indicator.invalid" and told["findings"][0]["here"] == "indicators[0].owner"
+    assert code == 1 and told["error"]["code"] == "indicator.invalid" and "indicators[0].owner" in told["error"]["what"]
     with open_engine(sandbox.database_url).connect() as connection:
         assert len(connection.execute(select(tables.indicator.c.code)).all()) == len(stated)

@@ -127,19 +127,21 @@ async def test_definitions_are_handed_in_with_a_reason(office: Office) -> None:
     changed = document(definition(first=THIS, owner="H14.2"))
     told = await steward.get("defineIndicators", {"document": changed, "reason": REASON})
     assert told["changes"] == [{"id": "KT-05 2", "fields": ["due", "from", "owner"]}]
-    (entry,) = [each for each in notes(office.desk, "registry") if "KT-05 2" in json.dumps(each)]
+    (entry,) = [each for each in map(dict[str, Any], notes(office.desk, "registry")) if "KT-05 2" in json.dumps(each)]
     assert entry["facts"]["reason"] == REASON and entry["facts"]["registry"]["revision"] > 0
     newest = (await steward.get("listIndicators"))["definitions"][1]
     assert newest["version"] == 2 and newest["actor"].startswith("H14.0/minh")
     lan = await office.desk.signed_in("lan", Role.OFFICER)
     here = "/console/indicators/definitions"
     assert "Department of Agriculture" in Reader((await lan.get(here)).body).text
-    refused = await lan.post(here, document=document(definition(first=OLD, unit="USD")), reason=REASON)
+    refused = await lan.post(f"{here}/new", document=document(definition(first=OLD, unit="USD")), reason=REASON)
     assert refused.status == 422 and "indicators[0].from" in refused.body.decode()
-    assert (await lan.post(here, document=document(definition(first=THIS, unit="USD")), reason=REASON)).status == 303
+    assert (
+        await lan.post(f"{here}/new", document=document(definition(first=THIS, unit="USD")), reason=REASON)
+    ).status == 303
     watcher = await office.desk.signed_in("tam", Role.CENTRE)
     assert "<textarea" not in (await watcher.get(here)).body.decode()
-    assert (await watcher.post(here, document=changed, reason=REASON)).status == 403
+    assert (await watcher.post(f"{here}/new", document=changed, reason=REASON)).status == 403
 
 
 def test_digits_stay(office: Office) -> None:

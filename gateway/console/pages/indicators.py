@@ -137,7 +137,7 @@ PAGES = (
     Page("/indicators/file", file, May.FEEDS),
     Page("/indicators/definitions", definitions, May.CONTRACTS, N_("Definitions of indicators"), Menu.CONTRACTS),
     Page(
-        "/indicators/definitions",
+        "/indicators/definitions/new",
         define,
         May.REGISTRY,
         N_("Definitions of indicators"),
