@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +31,7 @@ _STATUS: Final = {"final": "A", "provisional": "P", "estimated": "E", "missing":
 _HIDDEN: Final = "Q"  # missing value; suppressed
 _MISSING: Final = "M"
 _RUN: Final = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins so
+_ID: Final = re.compile(r"[A-Za-z0-9_@$-]+")
 _words: Final = WordsFile(__file__)
 Naming = Callable[[str], Words]
 
@@ -105,25 +107,26 @@ def write_message(figures: Sequence[Figure], contract: CompiledContract, sender:
         key = ":".join(str(places[each.id]) for each in _DIMENSIONS)
         observations[key] = [figure.value, *(places[each.id] for each in _ATTRIBUTES)]
 
-    def component(number: int, id: str, position: bool) -> dict[str, Any]:
-        label = _words(f"component.{id}")
+    def component(id: str, **told: Any) -> dict[str, Any]:
         values = [_valued(value, named.get(id)) for value in columns[id]]
-        return {"id": id, **_both(label), **({"keyPosition": number} if position else {}), "values": values}
+        return {"id": id, **_both(_words(f"component.{id}")), **told, "values": values}
 
+    links = [{"rel": "dataflow", "urn": f"urn:sdmx:org.sdmx.infomodel.datastructure.Dataflow={DATAFLOW}"}]
+    data_set = {"structure": 0, "action": "Information", "links": links, "observations": observations}
     structure = {
         "dataSets": [0],
-        "links": [{"rel": "dataflow", "urn": f"urn:sdmx:org.sdmx.infomodel.datastructure.Dataflow={DATAFLOW}"}],
+        "links": links,
         **_both(_words("dataflow")),
         "dimensions": {
             "dataSet": [],
             "series": [],
-            "observation": [component(number, each.id, True) for number, each in enumerate(_DIMENSIONS)],
+            "observation": [component(each.id, keyPosition=at) for at, each in enumerate(_DIMENSIONS)],
         },
         "measures": {"observation": [{"id": "OBS_VALUE", **_both(_words("component.OBS_VALUE"))}]},
         "attributes": {
             "dataSet": [],
             "series": [],
-            "observation": [component(number, each.id, False) for number, each in enumerate(_ATTRIBUTES)],
+            "observation": [component(each.id, relationship={"observation": {}}) for each in _ATTRIBUTES],
         },
     }
     message = {
@@ -137,7 +140,7 @@ def write_message(figures: Sequence[Figure], contract: CompiledContract, sender:
         "data": {
             # A dimension has at least one value, so no observation is no data set.
             "structures": [structure] if observed else [],
-            "dataSets": [{"structure": 0, "action": "Information", "observations": observations}] if observed else [],
+            "dataSets": [data_set] if observed else [],
         },
     }
     return write_json(message)
@@ -148,7 +151,10 @@ def _observed(figures: Sequence[Figure]) -> Sequence[Figure]:
 
 
 def _valued(value: str, naming: Naming | None) -> dict[str, Any]:
-    return {"id": value, **_both(Words(value, value) if naming is None else naming(value))}
+    """A code with its names, else the value itself: an id of SDMX has neither dots nor blanks."""
+    if naming is None or _ID.fullmatch(value) is None:
+        return {"value": value}
+    return {"id": value, **_both(naming(value))}
 
 
 def _both(words: Words) -> dict[str, Any]:

@@ -123,6 +123,7 @@ class Gateway:
     snapshot: Snapshot
     now: float = NOW
     forwarder: Any = None  # else one whose provider always answers
+    judges: Any = None  # of messages that the gateway itself acts on
     hash_id: Callable[[str], str] = str
 
     def call(
@@ -151,6 +152,7 @@ class Gateway:
         exchange = Exchange(
             self.journal, self.vault, forwarder, self.engine, "door-1", self.hash_id, lambda: self.now, 1.0
         )
+        exchange.judges = self.judges or {}
         received = received_at(self.now, self.snapshot)
         addressed = Addressed(received, cast(Any, None), compiled, op)
         message = sample(compiled, op.request) if call.message is None else call.message

@@ -49,6 +49,11 @@ def figures(draw: st.DrawFn) -> list[Figure]:
     return list(drawn.values())
 
 
+def said(value: dict[str, Any]) -> Any:
+    """A code, or a value without one."""
+    return value.get("id", value.get("value"))
+
+
 def plain(key: tuple[str, ...]) -> tuple[str, ...]:
     """As pandas reads a column of codes that are all digits: without leading zeros."""
     return tuple(each.lstrip("0") for each in key)
@@ -108,8 +113,8 @@ def test_the_message_is_sdmx_json(of: list[Figure]) -> None:
     attributes = structure["attributes"]["observation"]
     found: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for key, (value, *places) in sets["observations"].items():
-        at = tuple(each["values"][int(place)]["id"] for each, place in zip(dimensions, key.split(":"), strict=True))
-        found[at] = value, *(each["values"][place]["id"] for each, place in zip(attributes, places, strict=True))
+        at = tuple(said(each["values"][int(place)]) for each, place in zip(dimensions, key.split(":"), strict=True))
+        found[at] = value, *(said(each["values"][place]) for each, place in zip(attributes, places, strict=True))
     assert found == {key: (each.value, status(each), "H14.4", "1") for key, each in observed(of).items()}
 
 
