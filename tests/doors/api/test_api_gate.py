@@ -25,7 +25,7 @@ async def handler(services: Any, request: Any) -> Reply:
 NAMES = (
     "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests readAtom "
     "readEventMessage exportFeed listReaders "
-    "listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
+    "readFigures listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
     "moveSubscription replaySubscription"
