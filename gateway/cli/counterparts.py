@@ -58,6 +58,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
     scorecard | /scorecards/{system} | listScorecards, readScorecard
+    watch list | /watch | listAlarms
+    watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm
     catalogue | /catalogue | readCatalogue
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
@@ -124,6 +126,9 @@ _IN_CONSOLE: Final = """
     registry suspend | /systems/{system}/suspend | suspendAgency, suspendSystem
     registry resume | /systems/{system}/resume | resumeAgency, resumeSystem
     registry refresh | /keys/outside | askAuthorities
+    route list | /routes | listRoutes
+    route explain | /routes | findRoute
+    route check | /routes | listRoutes
     vault status | /vault | readVault
     vault hold add | /vault/holds | addHold
     vault hold release | /vault/holds/{hold}/release | releaseHold

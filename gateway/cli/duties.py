@@ -49,11 +49,13 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.RUNS: "up",
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue
+        watch list
         queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
+        route list, route explain, route check
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
     Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh",
@@ -68,6 +70,7 @@ _OF: Final[Mapping[Duty, str]] = {
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume
+        watch acknowledge
         vault expire, vault hold add, vault hold release
     """,
 }

@@ -22,9 +22,11 @@ from gateway.cli import (
     keys,
     queue,
     registry,
+    routes,
     run,
     scorecard,
     vault,
+    watch,
     witness,
 )
 from gateway.cli.common import persons
@@ -47,9 +49,11 @@ for _name, _commands in {
     "queue": queue.commands,
     "feed": feed.commands,
     "registry": registry.commands,
+    "route": routes.commands,
     "ca": ca.commands,
     "keys": keys.commands,
     "vault": vault.commands,
+    "watch": watch.commands,
     "witness": witness.commands,
 }.items():
     app.add_typer(_commands, name=_name)
