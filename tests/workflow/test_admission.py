@@ -97,7 +97,7 @@ def test_of_two_reports_at_once_one_is_taken(town: Town) -> None:
             Call("handling-report/v1", "reportStep", f"r-{number}", each, "do-thi")
             for number, each in enumerate(messages)
         ]
-        return await asyncio.gather(*(town.gateway.carry(each) for each in calls))
+        return list(await asyncio.gather(*(town.gateway.carry(each) for each in calls)))
 
     outcomes = asyncio.run(all_at_once())
     taken = [each for each in outcomes if isinstance(each, Answered)]
