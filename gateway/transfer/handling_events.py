@@ -94,7 +94,7 @@ def after(before: HandlingRow | None, entry: Entry) -> Handled:
     }
     if before is None:
         told = {name: facts[name] for name in (*_COPIED, "bundle")}
-        watched = {"next_at": nearest, "told": 0}
+        watched: dict[str, Any] = {"next_at": nearest, "told": 0}
         row = HandlingRow(id=entry["transfer"], **told, **changed, **watched, opened=at, entered=at, merged_into=None)
     elif facts["step"] == UPDATE:
         row = before._replace(**changed)
