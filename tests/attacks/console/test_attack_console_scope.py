@@ -53,6 +53,9 @@ TABLE: dict[str, tuple[str, str]] = {
     "/feeds": ("C", ""),
     "/go": ("OPACG", ""),
     "/handout": ("OPSACG", ""),
+    "/indicators": ("C", ""),
+    "/indicators/definitions": ("OPSAVCG", ""),
+    "/indicators/definitions/new": ("", "OPS"),
     "/keys": ("OP", "OP"),
     "/log": ("OPA", "OPA"),
     "/log/reindex": ("", "OP"),
@@ -78,6 +81,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/transfers/{id}/opened": ("OPA", ""),
     "/transfers/{id}/package": ("", "OA"),
     "/vault": ("OP", "OP"),
+    "/wall": ("OPACG", ""),
     "/watch": ("OPSACG", "OPCG"),
 }
 _PART = re.compile(r"\{[^}]+\}")
