@@ -35,6 +35,7 @@ class May(StrEnum):
     RESTRICT = "restrict"  # suspend, resume and revoke grants; each restricts, or lets hold what officers signed
     SYSTEMS = "systems"  # the board of systems
     QUEUE = "queue"  # what waits or is in doubt
+    HANDLE = "handle"  # take steps of handlings, for one's own agency
     SETTLE = "settle"  # settle, retry, discard
     OPERATE = "operate"  # suspend, resume, revoke, maintenance, backups
     CONTRACTS = "contracts"  # contracts, mapping tables, routes
@@ -52,7 +53,9 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
             *(May.CONFIRM, May.REGISTRY),
         }
     ),
-    Role.OPERATOR: frozenset(_READS | {May.BODIES, May.SETTLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY}),
+    Role.OPERATOR: frozenset(
+        _READS | {May.BODIES, May.SETTLE, May.HANDLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY}
+    ),
     Role.STEWARD: frozenset(
         {
             *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE),
@@ -61,8 +64,10 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
-    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),
-    Role.AGENCY: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT}),
+    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.HANDLE}),
+    Role.AGENCY: frozenset(
+        {May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT, May.HANDLE}
+    ),
 }
 _EVERYWHERE: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR})
 

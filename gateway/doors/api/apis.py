@@ -36,6 +36,7 @@ from gateway.doors.api import (
     feed_exports,
     feed_readers,
     feeds,
+    handlings,
     keys,
     reconciliation,
     subscriptions,
@@ -89,6 +90,7 @@ def build_apis(services: Services) -> ApiApp:
         "listReaders": feed_readers.list_readers,
         "readTransfer": transfers.read_transfer,
         **subscriptions.HANDLERS,
+        **handlings.HANDLERS,
         "listTransfers": transfer_list.list_transfers,
         "readAnswer": transfer_answers.read_answer,
         "sendBody": body_uploads.send_body,
@@ -101,7 +103,17 @@ def build_apis(services: Services) -> ApiApp:
     }
     documents = [
         DOCUMENTS / f"{name}.yaml"
-        for name in ("tokens", "keys", "feeds", "subscriptions", "transfers", "bodies", "audit", "authority")
+        for name in (
+            "tokens",
+            "keys",
+            "feeds",
+            "subscriptions",
+            "transfers",
+            "bodies",
+            "handlings",
+            "audit",
+            "authority",
+        )
     ]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
