@@ -34,6 +34,7 @@ class May(StrEnum):
     PROPOSE = "propose"  # proposals for two officers
     RESTRICT = "restrict"  # suspend, resume and revoke grants; each restricts, or lets hold what officers signed
     SYSTEMS = "systems"  # the board of systems
+    ALARMS = "alarms"  # acknowledge alarms of systems
     QUEUE = "queue"  # what waits or is in doubt
     HANDLE = "handle"  # take steps of handlings, for one's own agency
     SETTLE = "settle"  # settle, retry, discard
@@ -50,11 +51,14 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.OFFICER: frozenset(
         {
             *(*_READS, May.EXPORT, May.BODIES, May.PROPOSE, May.RESTRICT, May.OPERATE),
-            *(May.CONFIRM, May.REGISTRY),
+            *(May.CONFIRM, May.REGISTRY, May.ALARMS),
         }
     ),
     Role.OPERATOR: frozenset(
-        _READS | {May.BODIES, May.SETTLE, May.HANDLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY}
+        {
+            *(*_READS, May.BODIES, May.SETTLE, May.HANDLE, May.RESTRICT, May.OPERATE),
+            *(May.ACCOUNTS, May.REGISTRY, May.ALARMS),
+        }
     ),
     Role.STEWARD: frozenset(
         {
@@ -64,9 +68,17 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
-    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.HANDLE}),
+    Role.CENTRE: frozenset(
+        {
+            *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS),
+            *(May.ALARMS, May.HANDLE),
+        }
+    ),
     Role.AGENCY: frozenset(
-        {May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT, May.HANDLE}
+        {
+            *(May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT),
+            *(May.ALARMS, May.HANDLE),
+        }
     ),
 }
 _EVERYWHERE: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR})

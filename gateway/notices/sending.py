@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -17,23 +17,26 @@ from typing import Final
 from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
-from contracts.base.words import WordsFile
+from contracts.base.words import Words, WordsFile
 from gateway.delivery.policy import RetryPolicy
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.notices import store
+from gateway.notices.contacts import address_of
 from gateway.notices.errors import MAIL_NO_ADDRESS
-from gateway.notices.mail import Letter, MailServer, is_address
+from gateway.notices.mail import Letter, MailServer
 from gateway.notices.store import Notice
-from gateway.registry import contacts
 from gateway.registry.registry import Registry
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 
 NOTE: Final = "notice"
-KINDS: Final = {"push-paused": ("push-paused.subject", "push-paused.text")}  # the words of each kind
+KINDS: Final = {  # the words of each kind
+    "alarms": ("alarms.subject", "alarms.text"),
+    "push-paused": ("push-paused.subject", "push-paused.text"),
+}
 POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)
 AT_ONCE: Final = 20
 _words: Final = WordsFile(__file__)
@@ -76,14 +79,11 @@ class Mailing:
 
     def letter(self, one: Notice) -> Letter:
         """The mail to the contact as the registry has it now. Raises: mail.no-address."""
-        snapshot = self.registry.snapshot
-        system = snapshot.system(one.system)
-        agency = None if system is None else snapshot.agency(system.agency)
-        known = (*(() if system is None else system.contacts), *(() if agency is None else agency.contacts))
-        to = next((each.email for each in contacts.present(known, self.clock()) if is_address(each.email)), None)
+        to = address_of(self.registry.snapshot, one.system, self.clock())
         if to is None:
             raise MAIL_NO_ADDRESS(system=one.system)
-        facts = {**one.facts, "system": one.system, "instance": self.name}
+        lines = {name: _lines(value) for name, value in one.facts.items() if isinstance(value, list)}
+        facts = {**one.facts, **lines, "system": one.system, "instance": self.name}
         subject, text = (_words(name, **facts) for name in KINDS[one.kind])
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
 
@@ -113,3 +113,9 @@ class Mailing:
             "tries": one.tries + 1,
             "failure": failure,
         }
+
+
+def _lines(facts: Sequence[Mapping[str, str | int]]) -> Words:
+    """A fact that is a list: each element names its `words`, and is what they are filled with."""
+    each = [_words(str(one["words"]), **one) for one in facts]
+    return Words("\n".join(one.vi for one in each), "\n".join(one.en for one in each))
