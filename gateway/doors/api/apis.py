@@ -101,20 +101,8 @@ def build_apis(services: Services) -> ApiApp:
         "reconcileCounts": reconciliation.reconcile,
         "readRevocationList": authority.read_revocation_list,
     }
-    documents = [
-        DOCUMENTS / f"{name}.yaml"
-        for name in (
-            "tokens",
-            "keys",
-            "feeds",
-            "subscriptions",
-            "transfers",
-            "bodies",
-            "handlings",
-            "audit",
-            "authority",
-        )
-    ]
+    names = "tokens keys feeds subscriptions transfers bodies handlings audit authority".split()
+    documents = [DOCUMENTS / f"{name}.yaml" for name in names]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
 
