@@ -61,6 +61,10 @@ _IN_CONSOLE: Final = """
     watch list | /watch | listAlarms
     watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm
     catalogue | /catalogue | readCatalogue
+    indicator list | /indicators/definitions | listIndicators
+    indicator define | /indicators/definitions/new | defineIndicators
+    indicator show | /indicators/{code} | readIndicators
+    indicator missing | /indicators | readIndicators
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant

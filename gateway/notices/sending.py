@@ -35,6 +35,8 @@ from gateway.transfer.lease import Lease
 NOTE: Final = "notice"
 KINDS: Final = {  # the words of each kind
     "alarms": ("alarms.subject", "alarms.text"),
+    "handling-due": ("handling-due.subject", "handling-due.text"),
+    "handling-overdue": ("handling-overdue.subject", "handling-overdue.text"),
     "push-paused": ("push-paused.subject", "push-paused.text"),
 }
 POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)

@@ -35,7 +35,7 @@ class Notice(NamedTuple):
 
 
 def put(connection: Connection, kind: str, about: str, system: str, facts: Mapping[str, Any], now: float) -> None:
-    """Adds a notice that waits, within the transaction of what it tells."""
+    """Adds a notice that waits, to the contact of a system or an agency, within the transaction of what it tells."""
     connection.execute(
         insert(mail).values(
             id=new_id(),
