@@ -19,6 +19,8 @@ from gateway.delivery.listing import WAITS, Wanted
 from gateway.journal.database import writing
 from gateway.sandbox.standins import messages
 from security.grants.windows import VIETNAM
+from gateway.registry.snapshot import load_snapshot
+from gateway.watch.alarms import Condition, Kind, Look, settle
 from tests.browser.conftest import Console, lgsp
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ NOT_MADE = (
     "/contracts/drafts/{draft}",
     "/transfers/{id}/opened",
     "/subscriptions/{subscription}",
-    "/handlings/{id}",
 )
 CONTRACT = {"{id}": "field-report", "{major}": "1", "{format}": "do-thi-xml"}
 QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
@@ -75,6 +76,10 @@ def site(console: Console, world: World) -> Site:
     for transfer in ids:
         words = ("audit", "search", "--transfer", transfer)
         world.wait("it is in the log", lambda words=words: lgsp(world, *words)["entries"])  # type: ignore[misc]
+    handling = world.wait("it is handled", lambda: lgsp(world, "handling", "list")["handlings"])[0]["handling"]
+    today = datetime.now(messages.HERE).date().isoformat()
+    report = lgsp(world, "report", "make", "--from", today, "--until", today)["report"]
+    alarmed(console)
     day = datetime.now(VIETNAM).date().isoformat()
     report = lgsp(world, "report", "make", "--from", day, "--until", day)["report"]
     values = {
@@ -83,13 +88,26 @@ def site(console: Console, world: World) -> Site:
         "/catalogue": CONTRACT,
         "/contracts": CONTRACT,
         "/feed": {"{id}": "incident-alert", "{major}": "1"},
+        "/handlings": {"{id}": handling},
+        "/indicators": {"{code}": "KT-05"},
         "/people": {"{id}": "xem"},
         "/queue": {"{job}": job, "{transfer}": ids[1]},
+        "/reports": {"{report}": report},
+        "/scorecards": {"{system}": "do-thi"},
         "/reports": {"{report}": report},
         "/transfers/{id}": {"{id}": ids[2]},
         "/transfers/{id}/": {"{id}": ids[0]},
     }
     return Site(values)
+
+
+def alarmed(console: Console) -> None:
+    """An alarm that is over, and one that is open until the next probe."""
+    with console.engine() as engine, writing(engine) as connection:
+        look = Look(load_snapshot(connection), time.time())
+        down = Condition("do-thi", "", look.at - 600, {})
+        for conditions in ([down], [], [down]):
+            settle(connection, Kind.DOWN, conditions, look)
 
 
 def faults(page: Page, **options: Any) -> list[str]:
