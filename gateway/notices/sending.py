@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
-from contracts.base.words import WordsFile
+from contracts.base.words import Words, WordsFile
 from gateway.delivery.policy import RetryPolicy
 from gateway.journal.append import append
 from gateway.journal.database import writing
@@ -33,7 +33,8 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 
 NOTE: Final = "notice"
-KINDS: Final = {"push-paused": ("push-paused.subject", "push-paused.text")}  # the words of each kind
+# The kinds of notices: each has the words `KIND.subject` and `KIND.text`.
+KINDS: Final = frozenset({"push-paused", "case-opened", "case-answered", "case-due", "case-overdue"})
 POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)
 AT_ONCE: Final = 20
 _words: Final = WordsFile(__file__)
@@ -78,13 +79,14 @@ class Mailing:
         """The mail to the contact as the registry has it now. Raises: mail.no-address."""
         snapshot = self.registry.snapshot
         system = snapshot.system(one.system)
-        agency = None if system is None else snapshot.agency(system.agency)
+        agency = snapshot.agency(one.agency or "" if system is None else system.agency)
         known = (*(() if system is None else system.contacts), *(() if agency is None else agency.contacts))
         to = next((each.email for each in contacts.present(known, self.clock()) if is_address(each.email)), None)
         if to is None:
-            raise MAIL_NO_ADDRESS(system=one.system)
-        facts = {**one.facts, "system": one.system, "instance": self.name}
-        subject, text = (_words(name, **facts) for name in KINDS[one.kind])
+            raise MAIL_NO_ADDRESS(system=one.system or one.agency)
+        facts = {name: Words(**value) if isinstance(value, dict) else value for name, value in one.facts.items()}
+        facts |= {"system": one.system, "agency": one.agency, "instance": self.name}
+        subject, text = (_words(f"{one.kind}.{part}", **facts) for part in ("subject", "text"))
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
 
     def _record(self, one: Notice, failure: Failure | None, lease: Lease) -> None:
@@ -108,8 +110,8 @@ class Mailing:
             "notice": one.id,
             "about": one.about,
             "subject": one.kind,
-            "reader": one.system,
-            "agency": None if system is None else system.agency,
+            "reader": one.system or None,
+            "agency": one.agency if system is None else system.agency,
             "tries": one.tries + 1,
             "failure": failure,
         }
