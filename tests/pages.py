@@ -27,6 +27,12 @@ def attacks() -> Mapping[Path, str]:
     return {table.PAGE: table.page()}
 
 
+def obligations() -> Mapping[Path, str]:
+    from tests.obligations import table
+
+    return {path: table.page(language) for language, path in table.PAGES.items()}
+
+
 def columns() -> Mapping[Path, str]:
     from tests.attacks.audit import columns
 
@@ -42,7 +48,7 @@ def schema() -> Mapping[Path, str]:
         databases.end_server()
 
 
-GENERATORS: tuple[Callable[[], Mapping[Path, str]], ...] = (reference, attacks, columns, schema)
+GENERATORS: tuple[Callable[[], Mapping[Path, str]], ...] = (reference, attacks, obligations, columns, schema)
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from contracts.base.words import Words
 from contracts.canonical.code_tables import is_day
-from contracts.canonical.model import CodeTable, Pattern
+from contracts.canonical.model import CodeTable, Pattern, Struct
 from contracts.canonical.places import places, scalar_at
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
 from contracts.folder.bundle import Bundle
@@ -40,7 +40,7 @@ def read_workflow(source: Source, bundle: Bundle) -> Workflow | None:
         return None
     before = len(source.findings.items)
     read = FieldReader(document, source.findings)
-    read.only((), {"operation", "kind", "area", "start", "term", "hours", "states", "steps"})
+    read.only((), {"operation", "when", "kind", "area", "start", "term", "hours", "states", "steps"})
     operation = source.contract.operations.get(read.text(("operation",)))
     if operation is None or operation.pattern is Pattern.QUERY:
         read.bad(("operation",), repr(read.get(("operation",)))[:60], "an operation that submits or dispatches")
@@ -53,6 +53,7 @@ def read_workflow(source: Source, bundle: Bundle) -> Workflow | None:
         scalar = None if place is None else scalar_at(place, str(path))
         if scalar is None or scalar.kind != "string" or scalar.binary:
             read.bad((word,), repr(path)[:60], f"the path of a text or code of {message.name}")
+    when = {} if message is None else _when(read, message)
     hours = _mapping(read, ("hours",), "hours of work", lambda at, name: _calendar(read, at, source.tables))
     states = _mapping(read, ("states",), "states", lambda at, name: _state(read, at, name, hours))
     steps = _mapping(read, ("steps",), "steps", lambda at, name: _step(read, at, name, states))
@@ -77,7 +78,26 @@ def read_workflow(source: Source, bundle: Bundle) -> Workflow | None:
         states=states,
         steps=steps,
         hours=hours,
+        when=when,
     )
+
+
+def _when(read: FieldReader, message: Struct) -> dict[str, tuple[str, ...]]:
+    """The values that fields of a message need, so that it is handled."""
+    declared = read.get(("when",))
+    if declared is not None and (not isinstance(declared, dict) or not declared):
+        read.bad(("when",), repr(declared)[:60], "fields and their values")
+    when: dict[str, tuple[str, ...]] = {}
+    for path, values in declared.items() if isinstance(declared, dict) else ():
+        place = places(message).get(str(path))
+        scalar = None if place is None or "[]" in str(path) else scalar_at(place, str(path))
+        if scalar is None or scalar.kind != "string" or not isinstance(values, list) or not values:
+            read.bad(("when", str(path)), repr(values)[:60], "the path of a single text, and a list of its values")
+        elif scalar.values and not {str(each) for each in values} <= set(scalar.values):
+            read.bad(("when", str(path)), repr(values)[:60], "values that the schema allows")
+        else:
+            when[str(path)] = tuple(str(each) for each in values)
+    return when
 
 
 def _mapping(read: FieldReader, at: Path, what: str, one: Callable[[Path, str], T]) -> dict[str, T]:

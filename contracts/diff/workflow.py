@@ -10,7 +10,7 @@ from contracts.diff.changes import Changes, Level, Side
 from contracts.diff.sides import Version
 from contracts.workflow.model import State, Step, Term, Workflow
 
-_ROUTING: Final = ("operation", "kind", "area", "start", "term")
+_ROUTING: Final = ("operation", "when", "kind", "area", "start", "term")
 
 
 def compare_workflows(old: Version, new: Version, changes: Changes) -> None:
@@ -87,4 +87,6 @@ def _changed(changes: Changes, level: Level, where: str, at: tuple[str, int, Sid
 def _shown(value: object) -> str:
     if isinstance(value, Term):
         return f"{value.minutes} min ({value.hours})"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{path}: {', '.join(values)}" for path, values in value.items()) or "–"
     return str(value).lower() if isinstance(value, bool) else str(value or "–")

@@ -7,7 +7,7 @@ Invariant: a step is possible only from the states that it names, for the partie
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -62,7 +62,8 @@ class Step:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
     """How the messages of `operation` are handled. `kind` and `area` are fields of them, by which they find their
-    agency. `term` is for the whole, from the first state to an end.
+    agency. `term` is for the whole, from the first state to an end. `when`: only messages are handled whose fields have
+    these values.
     """
 
     operation: str
@@ -73,6 +74,7 @@ class Workflow:
     states: Mapping[str, State]
     steps: Mapping[str, Step]
     hours: Mapping[str, Calendar]
+    when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def possible(self, state: str, party: Party | None = None) -> Iterator[Step]:
         """The steps from a state, of one party or of all."""

@@ -265,7 +265,7 @@ class Exchange:
             transfer=row,
             log=(intent, accepted),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
-            feed=feed,
+            feed=(feed,),
             quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
             keys=settled.rows,
             uses=decoded.uses,

@@ -99,7 +99,7 @@ class Quality:
         kept = keeping(contract.contract.evidence, contract.contract.retention_months, Pattern.SUBMIT)
         bound = binding.of_event(name, event.text)
         row = self.vault.seal(event.id, "canonical", body, self.clock(), kept.of("canonical"), bound)
-        return Write(vault=(row,), feed=FeedRow(name, event.id, event.text, row.id))
+        return Write(vault=(row,), feed=(FeedRow(name, event.id, event.text, row.id),))
 
 
 def position_of(connection: Connection) -> Position | None:

@@ -5,7 +5,7 @@ The result is that of the units one after the other:
 2. a replay key that exists already: REPLAYED, nothing is written;
 3. a message id or transfer id that exists already: DUPLICATE, only the replay key is written;
 4. a change whose guard fails: FENCED, nothing is written;
-5. a business key that another transfer changed meanwhile: TAKEN, nothing is written;
+5. a business key or a handling that another unit changed meanwhile: TAKEN, nothing is written;
 6. a quota that is used up: FULL, nothing is written, and the result names the quota;
 7. else COMMITTED: all rows of the unit are written, and it counts against each of its quotas.
 
@@ -24,6 +24,8 @@ from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Sta
 from gateway.journal.write import (
     BodyUse,
     FeedRow,
+    HandlingRow,
+    HandlingStep,
     KeyRow,
     LogRow,
     QueueRow,
@@ -50,6 +52,8 @@ _FEED: Final = FeedRow._fields
 _QUEUE: Final = QueueRow._fields
 _KEY: Final = KeyRow._fields
 _USE: Final = BodyUse._fields
+_HANDLING: Final = HandlingRow._fields
+_STEP: Final = HandlingStep._fields
 assert TransferRow._fields == TRANSFER_COLUMNS
 
 
@@ -58,7 +62,7 @@ class DependentWrites(Exception):
 
 
 class _Taken(DependentWrites):
-    """A business key of this batch is not as it was read; `one_by_one` finds the unit."""
+    """A business key or a handling of this batch is not as it was read; `one_by_one` finds the unit."""
 
 
 class _Full(DependentWrites):
@@ -78,6 +82,7 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
     _transfers(sql, cursor, units, results, promised)
     _changes(sql, cursor, units, results, promised)
     _keys(sql, cursor, units, results, promised)
+    _handlings(sql, cursor, units, results, promised)
     _quotas(cursor, sql, units, results)
     log: list[LogRow] = []
     vault: list[VaultRow] = []
@@ -89,8 +94,7 @@ def together(sql: Statements, cursor: Cursor, units: Sequence[Write], promised: 
             log += unit.log
             uses += unit.uses
             vault += unit.vault
-            if unit.feed is not None:
-                feed.append(unit.feed)
+            feed += unit.feed
             if unit.queue is not None:
                 queue.append(unit.queue)
     if log:
@@ -165,6 +169,10 @@ def _check_independent(units: Sequence[Write]) -> None:
             if row.key in named:
                 raise DependentWrites  # an upsert takes a row once
             named.add(row.key)
+        if unit.handled is not None:
+            if unit.handled.row.id in named:
+                raise DependentWrites  # one step after the other
+            named.add(unit.handled.row.id)
         if unit.queue is not None:
             if unit.queue.transfer in queued:
                 raise DependentWrites  # an upsert takes a row once
@@ -261,6 +269,26 @@ def _keys(sql: Statements, cursor: Cursor, units: Sequence[Write], results: list
     if len(sql.put_keys(cursor, _KEY, rows)) < len(rows):
         raise _Taken
     promised.keys.update({row.key: row for row in rows})
+
+
+def _handlings(
+    sql: Statements, cursor: Cursor, units: Sequence[Write], results: list[Written], promised: Promised
+) -> None:
+    """Writes the handlings of this batch; raises `_Taken` if one of them took another step meanwhile."""
+    taken = [each.handled for each, result in zip(units, results, strict=True) if each.handled and result is COMMITTED]
+    if not taken:
+        return
+    taken.sort()  # one order for all processes
+    new = [each.row for each in taken if each.row.version == 1]
+    if new and len(sql.insert_new(cursor, "handling", _HANDLING, new, "id")) < len(new):
+        raise _Taken
+    for each in taken:
+        if each.row.version > 1 and not sql.step_handling(cursor, _HANDLING, each.row):
+            raise _Taken
+    steps = [each.step for each in taken]
+    sql.insert(cursor, "handling_step", _STEP, steps)
+    promised.handlings.update({each.row.id: each.row for each in taken})
+    promised.steps.update({step[:2]: step for step in steps})
 
 
 def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: list[Written]) -> None:

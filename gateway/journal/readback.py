@@ -18,7 +18,18 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.journal.statements import TRANSFER_COLUMNS, Cursor, Row, Statements
-from gateway.journal.write import FeedRow, KeyRow, LogRow, QueueRow, ReplayKey, TransferChange, TransferRow, VaultRow
+from gateway.journal.write import (
+    FeedRow,
+    HandlingRow,
+    HandlingStep,
+    KeyRow,
+    LogRow,
+    QueueRow,
+    ReplayKey,
+    TransferChange,
+    TransferRow,
+    VaultRow,
+)
 
 WHOLE: Final = 65_536  # bytes of a sealed body that are compared
 TAIL: Final = 64
@@ -44,7 +55,7 @@ class Altered(Exception):
 class Promised:
     """The rows of one transaction by table and key, as they must be at its end."""
 
-    __slots__ = ("changes", "feed", "keys", "log", "queue", "replay", "transfers", "vault")
+    __slots__ = ("changes", "feed", "handlings", "keys", "log", "queue", "replay", "steps", "transfers", "vault")
 
     def __init__(self) -> None:
         self.replay: dict[bytes, ReplayKey] = {}
@@ -55,6 +66,8 @@ class Promised:
         self.feed: dict[str, FeedRow] = {}
         self.keys: dict[str, KeyRow] = {}
         self.queue: dict[str, QueueRow] = {}
+        self.handlings: dict[str, HandlingRow] = {}
+        self.steps: dict[tuple[str, int], HandlingStep] = {}
 
     def take(self, later: Promised) -> None:
         """Adds rows that were written later; they replace earlier rows of the same transfer or message."""
@@ -74,6 +87,8 @@ class Promised:
             ("feed_key", KeyRow._fields, "key", self.keys.values()),
             ("queue", QueueRow._fields, "transfer", self.queue.values()),
             ("log_pending", LogRow._fields, "transfer", self.log.values()),
+            ("handling", HandlingRow._fields, "id", self.handlings.values()),
+            ("handling_step", HandlingStep._fields, "handling", self.steps.values()),
             ("vault", _SEALED, "id", [_sealed(row) for row in self.vault.values()]),
         ):
             if expected:

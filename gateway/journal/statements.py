@@ -119,6 +119,14 @@ class Statements:
         tail = f" ON CONFLICT (key) DO UPDATE SET {sets} WHERE feed_key.changed = excluded.previous RETURNING key"
         return self._run(cursor, head, columns, None, rows, tail)
 
+    def step_handling(self, cursor: Cursor, columns: tuple[str, ...], row: Row) -> bool:
+        """Changes a handling, if its version is the one before; whether it was."""
+        values = dict(zip(columns, row, strict=True))
+        sets = ", ".join(f"{name} = ?" for name in columns)
+        statement = self._marked(f"UPDATE handling SET {sets} WHERE id = ? AND version = ? RETURNING id")
+        cursor.execute(statement, (*row, values["id"], values["version"] - 1))
+        return cursor.fetchone() is not None
+
     def change(self, cursor: Cursor, rows: Sequence[Row]) -> set[Any]:
         """Applies guarded changes; returns the ids of the transfers whose guard held.
 

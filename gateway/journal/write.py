@@ -143,6 +143,59 @@ class BodyUse(NamedTuple):
     transfer: str
 
 
+class HandlingRow(NamedTuple):
+    """The columns of a handling (`gateway.journal.schema.workflow_tables`). It is new if `version` is 1; else the row
+    is changed only if its version is the one before.
+    """
+
+    id: str
+    contract: str
+    operation: str
+    bundle: str
+    transfer: str
+    agency: str
+    system: str | None
+    sender_agency: str
+    sender_system: str
+    kind: str
+    area: str
+    state: str
+    ended: bool
+    opened: float
+    entered: float
+    due: int | None
+    whole_due: int | None
+    nearest: int
+    merged_into: str | None
+    version: int
+    seal: str
+    next_at: int
+    told: int
+
+
+class HandlingStep(NamedTuple):
+    """The columns of a step of a handling."""
+
+    handling: str
+    number: int
+    step: str
+    source: str
+    target: str
+    party: str
+    agency: str
+    actor: str
+    reason: str | None
+    at: float
+    transfer: str | None
+
+
+class Handled(NamedTuple):
+    """A step of a handling, and the handling after it."""
+
+    row: HandlingRow
+    step: HandlingStep
+
+
 class Write(NamedTuple):
     """One unit. At most one of `transfer` (a new one) and `change` (of an existing one) is set."""
 
@@ -151,11 +204,12 @@ class Write(NamedTuple):
     change: TransferChange | None = None
     log: tuple[LogRow, ...] = ()
     vault: tuple[VaultRow, ...] = ()
-    feed: FeedRow | None = None
+    feed: tuple[FeedRow, ...] = ()
     queue: QueueRow | None = None
     quota: tuple[QuotaUse, ...] = ()  # all of them count, or none
     keys: tuple[KeyRow, ...] = ()  # different ones; all of them are written, or nothing
     uses: tuple[BodyUse, ...] = ()  # different ones
+    handled: Handled | None = None
 
 
 class Verdict(StrEnum):
@@ -163,7 +217,7 @@ class Verdict(StrEnum):
     REPLAYED = "replayed"  # the replay key exists: the same signed bytes came before
     DUPLICATE = "duplicate"  # the message id exists: `existing` is its row; only the replay key was written
     FULL = "full"  # the quota `full` of one of its grants is used up: nothing was written
-    TAKEN = "taken"  # a business key is no longer as it was read: nothing was written
+    TAKEN = "taken"  # a business key or a handling is no longer as it was read: nothing was written
     FENCED = "fenced"  # the keeper took the transfer, or declared this process dead
 
 

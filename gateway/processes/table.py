@@ -74,8 +74,11 @@ def agent() -> object:
 def catalogue() -> object:
     """The compiled contracts of the catalogue, which doors, keeper and files worker share."""
     from contracts.compiled.contract import catalogue as compiled
+    from contracts.compiled.contract import compile_bundle
+    from contracts.folder.bundle import Bundle
+    from gateway.registry.own_feed import WITH_CATALOGUE
 
-    return compiled()
+    return [*compiled(), *(compile_bundle(Bundle.from_folder(folder)) for folder in WITH_CATALOGUE)]
 
 
 @dataclass(frozen=True, slots=True)

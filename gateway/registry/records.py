@@ -164,7 +164,7 @@ class Change:
 
     what: Literal[
         "agency", "system", "authority", "grant", "officer", "passkey", "person", "route", "key", "bundle",
-        "contract",
+        "contract", "indicator",
     ]  # fmt: skip
     id: str
     how: Literal[

@@ -27,12 +27,17 @@ from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.audit.log.logkey import LogKey
 from gateway.durable import write_new
 from gateway.hardening import private_files
+from gateway.indicators import definitions
+from gateway.indicators.definitions import known_to
+from gateway.indicators.store import define
+from gateway.indicators.values import CONTRACT
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import store
 from gateway.registry.changes import granting
 from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
+from gateway.registry.own_feed import WITH_CATALOGUE
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
 from gateway.sandbox import agents, live, people
@@ -44,6 +49,7 @@ from security.grants import approvals
 from security.pki import authority
 
 PROVINCE: Final = "province.yaml"
+INDICATORS: Final = "indicators.yaml"
 UNREGISTERED: Final = "chua-dang-ky"
 OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 
@@ -137,7 +143,7 @@ def _fill(
 ) -> list[Change]:
     contracts: dict[str, CompiledContract] = {}
     changes: list[Change] = []
-    for folder in catalogue_folders():
+    for folder in (*catalogue_folders(), *WITH_CATALOGUE):
         bundle = Bundle.from_folder(folder)
         compiled = compile_bundle(bundle)
         contracts[compiled.contract.name] = compiled
@@ -149,9 +155,19 @@ def _fill(
     fill = {**endpoints, **{name: public for name, (public, _) in (officers | persons).items()}}
     document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, fill)
     changes += store.apply(document, connection, now)
+    changes += _define(connection, contracts, document, now)
     changes += _approve(connection, document, officers, now)
     changes += _enrol(connection, settings, base, document, now)
     return changes
+
+
+def _define(
+    connection: Connection, contracts: Mapping[str, CompiledContract], document: Document, now: float
+) -> list[Change]:
+    """The indicators of the province."""
+    agencies = {each.code: each for each in document.agencies}
+    text = resources.files("gateway.sandbox").joinpath(INDICATORS).read_bytes()
+    return define(connection, definitions.parse(text, known_to(contracts[CONTRACT], agencies)), now)
 
 
 def _key_pair(settings: Settings, name: str, what: str) -> tuple[str, bytes]:

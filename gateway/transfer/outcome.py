@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from adapters.model import evidence_of
 from contracts.base.errors import Failure
-from gateway.journal.write import LogRow, QueueRow, TransferChange, TransferRow, Write
+from gateway.journal.write import FeedRow, LogRow, QueueRow, TransferChange, TransferRow, Write
 from gateway.transfer import entries
 from gateway.transfer.stages import Doubt, Ending, OpenTransfer, Receipt
 from gateway.transfer.states import Event, State, after, through
@@ -53,13 +53,14 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
     change = change._replace(
         finished=how.at, answer_ref=f"{transfer.id}/answer" if answered else None, receipt=receipt_text(receipt)
     )
-    feed = None
+    feed: tuple[FeedRow, ...] = ()
     if transfer.fed is not None and how.failure != TRANSFER_TAMPERED.code:  # nothing sure can be told of that one
         subject = end_subject(transfer.fed, how.answer)
         told = EndFacts(subject, {**NOT_READ, **transfer.fed.facts}, failed_rules(how.failure, how.call))
-        feed = end_event(transfer.id, transfer.fed, change.state, how.failure, how.at, told)
-        parts.append((binding.EVENT_PART, feed.event.encode()))
-        bound[binding.EVENT_PART] = binding.of_event(feed.contract, feed.event)
+        ended = end_event(transfer.id, transfer.fed, change.state, how.failure, how.at, told)
+        feed = (ended,)
+        parts.append((binding.EVENT_PART, ended.event.encode()))
+        bound[binding.EVENT_PART] = binding.of_event(ended.contract, ended.event)
     kept = (
         () if not parts or transfer.keep is None else vault.seal_kept(transfer.keep, transfer.id, parts, how.at, bound)
     )

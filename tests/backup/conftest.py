@@ -67,10 +67,11 @@ class Instance:
         with writing(self.engine) as connection:
             for _ in range(count):
                 unit = databases.submission("door-1")
-                assert unit.transfer is not None and unit.feed is not None
+                assert unit.transfer is not None
+                (event,) = unit.feed
                 append(connection, unit.log)
                 connection.execute(insert(tables.transfer).values(unit.transfer._asdict()))
-                connection.execute(insert(tables.feed_pending).values(unit.feed._replace(contract=contract)._asdict()))
+                connection.execute(insert(tables.feed_pending).values(event._replace(contract=contract)._asdict()))
         self._sequencer.run_once(self.lease)  # a log that is new signs its emptiness first
         while self._sequencer.run_once(self.lease).busy:
             pass

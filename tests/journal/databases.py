@@ -173,7 +173,7 @@ def submission(
         transfer=transfer_row(process, id=id, message=message, state="accepted", caller=caller),
         log=(log_row(id, "intent"), log_row(id, "outcome")),
         vault=(VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"sealed"),),
-        feed=FeedRow("incident-alert/v1", id, "{}", f"{id}/canonical"),
+        feed=(FeedRow("incident-alert/v1", id, "{}", f"{id}/canonical"),),
     )
 
 

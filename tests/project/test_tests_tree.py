@@ -12,6 +12,7 @@ ACROSS = {
     "attacks": "hostile senders, insiders, gateways and files",
     "browser": "pages of the console in a real browser",
     "edge": "an instance behind reverse proxies",
+    "obligations": "articles of the founding regulation",
     "faults": "processes killed, disks full, power gone",
     "project": "the tree, the commands' texts, the generated pages",
     "story": "the demo's story and the doors of a running instance",

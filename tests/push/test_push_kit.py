@@ -95,7 +95,7 @@ async def test_a_delivery_of_an_encrypted_contract_is_for_the_receivers_key(
     event = {"specversion": "1.0", "id": transfer, "source": "urn:lgsp:system:mot-cua", "type": "x", "time": "x"}
     body = world.vault.seal(transfer, "canonical", b'{"code":"private"}', time.time())
     row_of_feed = FeedRow("dossier-status/v1", transfer, json.dumps(event), body.id)
-    await world.journal.commit(Write(vault=(body,), feed=row_of_feed))
+    await world.journal.commit(Write(vault=(body,), feed=(row_of_feed,)))
     world.sequence()
     async with pushing(world, keys) as pusher:
         await run(pusher, world, lambda: row(world, answer.json["id"]).position == 1)

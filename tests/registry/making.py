@@ -19,6 +19,7 @@ from gateway.registry import store
 from gateway.registry.changes import granting, officers, proposals
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.changes.proposals import Effect
+from gateway.registry.own_feed import WITH_CATALOGUE
 from gateway.sandbox import people
 from security.algorithms import new_private
 from security.grants.approvals import approve, public_pem
@@ -40,7 +41,7 @@ PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_tex
 
 @lru_cache(maxsize=1)
 def bundles() -> tuple[Bundle, ...]:
-    return tuple(Bundle.from_folder(folder) for folder in catalogue_folders())
+    return tuple(Bundle.from_folder(folder) for folder in (*catalogue_folders(), *WITH_CATALOGUE))
 
 
 @lru_cache(maxsize=1)

@@ -210,7 +210,7 @@ class Story:
             (INDICATOR, "getValue", "answer", "phone"),
             (INDICATOR, "feed", "feed", "values[].phone"),
         }
-        self.wrote(OPERATOR, f"contract {INDICATOR}", "published", version=("1.2.1", "1.20.0"))
+        self.wrote(OPERATOR, f"contract {INDICATOR}", "published", version=("1.3.0", "1.20.0"))
 
     # --- what people do -------------------------------------------------------------------------------------------
     def propose(self, name: str, grant: Grant, **dates: date) -> None:

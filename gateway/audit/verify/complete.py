@@ -9,8 +9,8 @@ every transfer is compared with its entries, and every entry with its transfer:
 3. The state of a transfer, and whether it is in a feed, follow from its entries: the intent of a submission names no
    provider.
 4. Each event of a feed is that of an accepted transfer, of a dispatched one that has ended, of content whose time has
-   come (`rows.expiries`), or follows from an entry of the log (`rows.quality`). Offsets have no gap, and events are in
-   the order of sequencing.
+   come (`rows.expiries`), or follows from an entry of the log (`rows.quality`, `rows.handlings`). Offsets have no gap,
+   and events are in the order of sequencing.
 5. Each message of the queue belongs to a transfer. Each transfer that was queued according to the log is in the queue.
 6. A receipt names the leaves of the log. The message id has the keyed hash in the intent, if the key is available.
 7. Times, references, events, queue and vault agree with the entries, the contract and the bindings of the sealed bodies
@@ -33,7 +33,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exist
 
 from gateway.audit.verify import transfer_checks
 from gateway.audit.verify.findings import MOST, Findings, Progress
-from gateway.audit.verify.rows import expiries, quality
+from gateway.audit.verify.rows import expiries, handlings, quality
 from gateway.audit.verify.rows.key_history import check_key_history
 from gateway.audit.verify.rows.keys import check_keys
 from gateway.journal import epochs
@@ -84,6 +84,7 @@ def check_complete(
     check_key_history(connection, wrong, hash_id)
     expiries.check_missing(connection, wrong)
     quality.check_missing(connection, wrong)
+    handlings.check_handlings(connection, wrong, hash_id)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
 
 
@@ -259,6 +260,9 @@ def _judge_feeds(connection: Connection, wrong: Findings) -> int:
                 continue
             if row.state is None and row.contract == quality.QUALITY:
                 quality.check_event(connection, row, wrong)
+                continue
+            if row.state is None and row.contract == handlings.HANDLING:
+                handlings.check_event(connection, row, wrong)
                 continue
             if (found := found + 1) > MOST:
                 break

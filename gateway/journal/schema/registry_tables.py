@@ -158,6 +158,13 @@ registry_proposal = Table(
     Column("proposed", Float, nullable=False),
     Column("decided", Float),  # when its state last changed
 )
+indicator = Table(
+    "indicator",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # canonical JSON of a gateway.indicators.definitions.Definition
+)
 quota_use = Table(
     "quota_use",
     metadata,

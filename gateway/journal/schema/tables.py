@@ -79,6 +79,9 @@ from gateway.journal.schema.registry_tables import (
     contract_in_force as contract_in_force,
 )
 from gateway.journal.schema.registry_tables import (
+    indicator as indicator,
+)
+from gateway.journal.schema.registry_tables import (
     notice as notice,
 )
 from gateway.journal.schema.registry_tables import (
@@ -114,6 +117,8 @@ from gateway.journal.schema.registry_tables import (
 from gateway.journal.schema.registry_tables import (
     system_key as system_key,
 )
+from gateway.journal.schema.workflow_tables import handling as handling
+from gateway.journal.schema.workflow_tables import handling_step as handling_step
 
 instance = Table("instance", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 

@@ -16,7 +16,7 @@ from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.changes.granting import Proposal
 from gateway.registry.own_feed import FEED as FEED
-from gateway.registry.own_feed import QUALITY
+from gateway.registry.own_feed import OWN
 from gateway.registry.parts.officers import OFFICER_ID
 from gateway.registry.parts.parties import Minor, Parties
 from gateway.registry.records import System
@@ -148,8 +148,8 @@ class Grants(Parties):
 
 
 def _callable(compiled: CompiledContract) -> list[str]:
-    """What a grant can permit. The messages of one contract are the gateway's own (`gateway.registry.own_feed`)."""
-    return [FEED] if compiled.contract.name == QUALITY else [*compiled.contract.operations, FEED]
+    """What a grant can permit. The messages of some contracts are the gateway's own (`gateway.registry.own_feed`)."""
+    return [FEED] if compiled.contract.name in OWN else [*compiled.contract.operations, FEED]
 
 
 def field_faults(

@@ -28,6 +28,7 @@ TABLES: Final[tuple[Table, ...]] = (
     tables.bundle,
     tables.certificate_status,
     tables.contract_in_force,
+    tables.indicator,
     tables.notice,
     tables.officer,
     tables.officer_passkey,

@@ -132,6 +132,7 @@ def build(kind: str, folder: Path) -> Whole:
         _late(used)
         whole.now = time.time() - 300
         whole.sequence()
+        whole.open_handlings()
         with Authority(folder / "authority") as authority:
             _witnessed(whole, folder, authority)
             used.call("alert 6", "canh-bao", "incident-alert/v1", "submitAlert")

@@ -121,7 +121,7 @@ def handed_in(process: str, id: str | None = None) -> Write:
         vault=(
             VaultRow(f"{id}/canonical", "2026-11-24.standard", 2, b"\x02" + bytes(50)),
         ),  # as long as what is sealed would be
-        feed=FeedRow(ALERTS, id, _event(id), f"{id}/canonical"),
+        feed=(FeedRow(ALERTS, id, _event(id), f"{id}/canonical"),),
     )
 
 

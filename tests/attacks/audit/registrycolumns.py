@@ -165,6 +165,14 @@ def registry() -> Iterator[Column]:
         decided=now,
     )
     yield from of_table(
+        "indicator",
+        where(code="KT-05", version=1),
+        '["{code}",{version}]',
+        code=to("KT-02"),
+        version=plus(10),
+        body=made(lambda text: text.replace("H14.4", "H14.7")),
+    )
+    yield from of_table(
         "route",
         nth(),
         "{id}",

@@ -139,6 +139,12 @@ def person_edited(inside: Connection) -> str:
     return f"person {people.AUDITOR}: altered"
 
 
+def indicator_edited(inside: Connection) -> str:
+    """A definition by which another agency owes the values."""
+    inside.execute(insert(tables.indicator).values(code="KT-05", version=9, body='{"owner":"H14.7"}'))
+    return 'indicator ["KT-05",9]: added'
+
+
 EDITS: dict[str, Callable[[Connection], str]] = {
     "access_grant": grant_edited,
     "agency": role_edited,
@@ -146,6 +152,7 @@ EDITS: dict[str, Callable[[Connection], str]] = {
     "bundle": bundle_edited,
     "certificate_status": status_edited,
     "contract_in_force": pointer_edited,
+    "indicator": indicator_edited,
     "notice": notice_edited,
     "officer": officer_edited,
     "officer_passkey": passkey_edited,

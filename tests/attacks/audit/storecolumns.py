@@ -27,6 +27,7 @@ from tests.attacks.audit.picking import (
     to,
     where,
 )
+from tests.attacks.audit.workflowcolumns import handlings
 
 
 def _feeds() -> Iterator[Column]:
@@ -257,6 +258,7 @@ def _instance() -> Iterator[Column]:
         return Column("instance", "value", check, pick, value, named or f"instance {key}", part=key.strip())
 
     yield keyed("feed.epoch", "tables", to("2"))
+    yield keyed("workflow.opened ", "rows", to("0"), "the feed ")
     yield keyed("log.began ", "tables", lambda look, *_: look.rows("checkpoint")[1]["note"])
     yield keyed("restored", "tables", json_with(confirmed=False))
     yield keyed("backup.last", "tables", json_with(at=1_795_000_000.0))
@@ -427,5 +429,5 @@ def _push() -> Iterator[Column]:
 
 
 def stores() -> Iterator[Column]:
-    for group in (_feeds, _push, _notices, _watch, _cases, _vault, _journal, _instance, _console):
+    for group in (_feeds, handlings, _push, _notices, _watch, _cases, _vault, _journal, _instance, _console):
         yield from group()

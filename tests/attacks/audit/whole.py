@@ -49,6 +49,8 @@ from gateway.transfer.stages import (
     Refused,
 )
 from gateway.vault.vault import Vault
+from gateway.workflow.opening import Opening
+from gateway.workflow.records import Office
 from security.transparency.entry import keyed
 from tests.commandline import lgsp
 from tests.exchange.house import PlainDoor, received_at
@@ -167,6 +169,17 @@ class Whole:
         registry = Registry(self.engine)
         task = FeedKeys(registry, Rekeying(self.engine, None, self.vault, self.hash_id))
         while asyncio.run(task.run_once(self.lease)):
+            pass
+
+    def open_handlings(self) -> None:
+        office = Office(
+            engine=self.engine,
+            registry=Registry(self.engine),
+            vault=self.vault,
+            hash_id=self.hash_id,
+            clock=lambda: self.now,
+        )
+        while Opening(office).step(lambda connection: None):
             pass
 
     def command(self, *words: str) -> None:

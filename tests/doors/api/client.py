@@ -223,7 +223,7 @@ class World:
         frozen = freeze(Intent(transfer, now, "rest", caller, *facts, salted(bytes(SALT), b"{}")))
         feed = FeedRow(contract, transfer, json.dumps(event), body.id)
         log = (LogRow(frozen.transfer, frozen.phase, frozen.entry, frozen.leaf),)
-        await self.journal.commit(Write(transfer=row, log=log, vault=(body,), feed=feed))
+        await self.journal.commit(Write(transfer=row, log=log, vault=(body,), feed=(feed,)))
 
     def logged(self, what: str) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:

@@ -1,0 +1,48 @@
+"""Judges a step that somebody wants to take: who he is to the handling, and whether the workflow permits it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from contracts.workflow.model import Party, State, Workflow
+from gateway.journal.write import HandlingRow
+from gateway.workflow.errors import HANDLING_NO_REASON, HANDLING_NO_TARGET, HANDLING_UNKNOWN
+from gateway.workflow.records import FORWARD, GATEWAY, LONGEST_REASON, MERGE, Actor, Wanted
+
+
+class Judged(NamedTuple):
+    """A step that is permitted."""
+
+    state: State
+    party: Party
+
+
+def parties(row: HandlingRow, actor: Actor) -> tuple[Party, ...]:
+    """What somebody is to a handling: an agency may be several."""
+    if actor is GATEWAY:
+        return (Party.GATEWAY,)
+    known = (
+        (Party.AGENCY, actor.agency == row.agency),
+        (Party.SENDER, actor.agency == row.sender_agency),
+        (Party.CENTRE, actor.centre),
+    )
+    return tuple(party for party, is_one in known if is_one)
+
+
+def judge(workflow: Workflow, row: HandlingRow, wanted: Wanted, actor: Actor) -> Judged:
+    """Raises: handling.unknown for whoever has no part in it, handling.no-reason, handling.no-target, workflow.no-step,
+    workflow.not-now, workflow.other-party.
+    """
+    who = parties(row, actor)
+    if not who:
+        raise HANDLING_UNKNOWN(handling=row.id)
+    step = workflow.steps.get(wanted.step)
+    party = next((each for each in who if step is not None and each in step.by), who[0])
+    state = workflow.take(row.state, wanted.step, party)
+    assert step is not None
+    if step.reason and not wanted.reason.strip() or len(wanted.reason) > LONGEST_REASON:
+        raise HANDLING_NO_REASON(step=wanted.step, most=LONGEST_REASON)
+    for name, needed, given in ((FORWARD, "to", wanted.to), (MERGE, "into", wanted.into)):
+        if (wanted.step == name) != (given is not None):
+            raise HANDLING_NO_TARGET(step=wanted.step, field=needed)
+    return Judged(state, party)

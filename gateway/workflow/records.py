@@ -1,0 +1,93 @@
+"""The values of handlings: who acts, what is wanted, and what an instance has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+
+from contracts.compiled.contract import CompiledContract
+from contracts.workflow.model import Workflow
+from gateway.journal.schema import tables
+from gateway.journal.write import HandlingRow, HandlingStep
+from gateway.registry.registry import Registry
+from gateway.vault.vault import Vault
+from gateway.workflow.errors import HANDLING_UNKNOWN
+
+LONGEST_REASON: Final = 2000  # characters
+FORWARD: Final = "forward"  # the step that names another agency
+MERGE: Final = "merge"  # the step that names another handling
+CANCEL: Final = "cancel"  # the step that a recall by the sender takes
+HashId = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """`hash_id`: the keyed hash, as in the log."""
+
+    engine: Engine
+    registry: Registry
+    vault: Vault
+    hash_id: HashId
+    clock: Callable[[], float]
+
+    def workflow(self, row: HandlingRow) -> Workflow:
+        """The workflow that a handling follows."""
+        contract = self.registry.compiled(row.bundle)
+        assert contract.workflow is not None
+        return contract.workflow
+
+
+class Actor(NamedTuple):
+    """Who takes a step. `name` is as the log says it. `centre`: whether its agency is the centre. `report`: the
+    transfer that reported the step.
+    """
+
+    name: str
+    agency: str
+    centre: bool = False
+    report: str | None = None
+
+
+GATEWAY: Final = Actor("gateway", "")
+
+
+class Wanted(NamedTuple):
+    """A step. `to`: the agency that handles the message from now on; `into`: the handling that it is merged into."""
+
+    step: str
+    reason: str = ""
+    to: str | None = None
+    into: str | None = None
+
+
+class Opened(NamedTuple):
+    """What a handling begins with."""
+
+    contract: CompiledContract
+    transfer: str
+    at: float
+    agency: str
+    system: str | None
+    sender_agency: str
+    sender_system: str
+    kind: str
+    area: str
+
+
+def read_row(connection: Connection, id: str) -> HandlingRow:
+    """Raises: handling.unknown."""
+    table = tables.handling
+    row = connection.execute(select(table).where(table.c.id == id)).first()
+    if row is None:
+        raise HANDLING_UNKNOWN(handling=id)
+    return HandlingRow(*row)
+
+
+def steps_of(connection: Connection, id: str) -> tuple[HandlingStep, ...]:
+    """In their order."""
+    table = tables.handling_step
+    query = select(table).where(table.c.handling == id).order_by(table.c.number)
+    return tuple(HandlingStep(*row) for row in connection.execute(query))

@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from tests.feeds.conftest import place as place

@@ -1,0 +1,87 @@
+"""Article 12: what agencies that supply data do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from contracts.base.errors import Failure
+from examples.story import refusals
+from examples.story.exchange import ALERTS, read_feed
+from examples.story.world import World
+from gateway.registry.changes import contacting
+from gateway.registry.seals.mark import Mark
+from gateway.registry.seals.sealing import Seal, changing
+from gateway.sandbox.standins import messages
+from gateway.settings import Settings
+from tests.obligations.calls import ALERT, accepted
+from tests.obligations.persons import person
+from tests.registry.making import NOW, filled, province
+
+pytestmark = pytest.mark.server
+
+
+@pytest.mark.obligation("12.1")
+def test_wrong_data_are_refused_with_the_path_in_the_senders_own_format(world: World) -> None:
+    """Article 12.1: a wrong type and an unknown code are refused; each finding names field and rule."""
+    refusals.wrong_type(world)
+    refusals.unknown_code(world)
+
+
+@pytest.mark.obligation("12.1")
+def test_the_feed_tells_how_complete_and_how_late_a_message_is(world: World) -> None:
+    """Article 12.1: with one optional field less, the completeness that travels with the event is less."""
+    whole, gap = messages.fire_alarm(), messages.fire_alarm()
+    del gap["ghiChu"]
+    sent = [accepted(world.rest("bao-chay").call("POST", ALERT, each)) for each in (whole, gap)]
+
+    def both() -> list[tuple[int, int]] | None:
+        found = {each["id"]: each for each in read_feed(world, ALERTS)}
+        if not set(sent) <= found.keys():
+            return None
+        assert all(int(found[each]["lgspage"]) >= 0 for each in sent)
+        shares = [found[each]["lgspcompleteness"].split("/") for each in sent]
+        return [(int(have), int(of)) for have, of in shares]
+
+    one, other = world.wait("both in the feed", both)
+    assert one[1] == other[1] and one[0] == other[0] + 1
+
+
+CONTACT = {"office": "Văn phòng", "phone": "0206 000 0077", "email": "truc@thucphan.caobang.example"}
+
+
+@pytest.mark.obligation("12.3")
+def test_an_agency_names_contacts_with_days_and_a_missing_one_is_told(world: World, instance: Settings) -> None:
+    """Article 12.3: contacts are set with days and a reason; a duty that nobody has is named to whoever operates."""
+    operator, path = person(world, instance, "operator"), "/api/agencies/H14.21"
+
+    def set_to(*contacts: dict[str, Any]) -> dict[str, Any]:
+        answer = operator.ask("POST", f"{path}/contacts", {"contacts": contacts, "reason": "Thay đầu mối của phường"})
+        assert answer.status_code == 204, answer.text
+        shown: dict[str, Any] = operator.read(path)["agency"]
+        return shown
+
+    (before,) = operator.read(path)["agency"]["contacts"]
+    try:
+        named = {**CONTACT, "name": "Hoàng Thị B", "duties": ["supplies-data"], "valid_until": "2099-12-31"}
+        shown = set_to(named)
+        assert shown["contacts"] == [{**named, "holds": True}] and shown["missing_duties"] == ["takes-alerts"]
+        findings = world.lgsp("doctor", "--data", str(world.data))["findings"]
+        assert "contacts.duty-missing" in {each["code"] for each in findings}
+        assert set_to(named, {**CONTACT, "duties": ["takes-alerts"]})["missing_duties"] == []
+    finally:
+        set_to({name: value for name, value in before.items() if name != "holds"})
+
+
+@pytest.mark.obligation("12.3 (both duties)")
+def test_no_system_is_live_without_a_contact_for_both_duties(sqlite: Engine, tmp_path: Path) -> None:
+    """Article 12.3 (both duties): in production a change that leaves a live system without one of them is refused."""
+    filled(sqlite, province(), [])
+    seal = Seal(b"k" * 32, "localhost/contacts", Mark(tmp_path / "registry"), production=True)
+    only = contacting.parse([{**CONTACT, "duties": ["takes-alerts"]}])
+    with pytest.raises(Failure) as refused, changing(sqlite, seal) as act:
+        contacting.set_contacts(act, "H14.7", only, ("nguoi-van-hanh", "Đầu mối đã nghỉ hưu"), NOW)
+    assert refused.value.code == "registry.contact-duty" and refused.value.facts["agency"] == "H14.7"
