@@ -118,6 +118,10 @@ class Calendar:
         if at < DAY:
             yield Stretch(begin + at, begin + DAY, Why.AFTER, day)
 
+    def at(self, minute: int) -> Stretch:
+        """The stretch in which a minute lies: whether the office works then, and why not."""
+        return next(each for each in self.of_day(self.day_of(minute)) if each.start <= minute < each.end)
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:

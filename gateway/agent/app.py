@@ -21,7 +21,11 @@ from gateway.agent.caller import Caller
 from gateway.agent.config import CallerSide, Config, ProviderSide
 from gateway.agent.directory import Directory
 from gateway.agent.link import Link
-from gateway.agent.listener import Listener
+from gateway.agent.listener import Handler, Listener
+from gateway.agent.open311.face import Open311
+from gateway.agent.open311.following import Following
+from gateway.agent.open311.reports import Reports
+from gateway.agent.open311.services import ServiceList
 from gateway.agent.provider import Provider
 from gateway.agent.queue import Queue
 from gateway.agent.secret import LocalSecret
@@ -45,7 +49,8 @@ async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) 
     secret, identity = LocalSecret.read(config.secret), Identity.load(config.identity)
     seconds = config.caller.seconds if config.caller is not None else 20.0
     link = Link(config, identity, seconds, time.time)
-    parts = _Parts(config, secret, identity, link, store)
+    reports = Reports(config.database, seal_key(config.seal_key))
+    parts = _Parts(config=config, secret=secret, identity=identity, link=link, store=store, reports=reports)
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False)
     listeners: list[Listener] = []
     tasks: list[asyncio.Task[None]] = []
@@ -64,6 +69,7 @@ async def serve(config: Config, stop: asyncio.Event, ready: Callable[[], None]) 
         await asyncio.gather(*tasks, return_exceptions=True)
         await link.close()
         await session.close()
+        reports.close()
         store.close()
         lock.close()
 
@@ -77,6 +83,7 @@ class _Parts:
     identity: Identity
     link: Link
     store: Store
+    reports: Reports
 
 
 async def _caller(parts: _Parts, side: CallerSide, tasks: list[asyncio.Task[None]]) -> Listener:
@@ -84,11 +91,23 @@ async def _caller(parts: _Parts, side: CallerSide, tasks: list[asyncio.Task[None
     directory = Directory(link.transport, identity.gateway, config.documents, side.contracts)
     queue = Queue(parts.store, link, side.queue)
     face = Caller(side=side, secret=parts.secret, base=identity.gateway, link=link, directory=directory, queue=queue)
-    listener = Listener(face, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
+    handler = _open311(parts, face) if side.open311 else face
+    listener = Listener(handler, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
     tasks += [asyncio.create_task(queue.run()), asyncio.create_task(_keep_fresh(directory))]
     await listener.open(side.listen)
     log.info("%s may call http://%s", identity.system, side.listen)
     return listener
+
+
+def _open311(parts: _Parts, caller: Caller) -> Handler:
+    config, identity = parts.config, parts.identity
+    return Open311(
+        caller=caller,
+        services=ServiceList(caller.directory),
+        reports=parts.reports,
+        following=Following(parts.link, parts.store, parts.reports, config.language),
+        system=f"{identity.agency}/{identity.system}",
+    )
 
 
 async def _keep_fresh(directory: Directory) -> None:

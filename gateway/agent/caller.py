@@ -121,8 +121,12 @@ class Caller:
         document = await self.directory.document(target)
         if document is None:
             raise AGENT_UNREACHABLE(reason=target[:120], retry_after=30)
+        return documents.local(document, self.base, self.here(head))
+
+    def here(self, head: Head) -> str:
+        """The agent's address, as this caller names it."""
         host = head.headers.get("host", "")
-        return documents.local(document, self.base, f"http://{host if _HOST.fullmatch(host) else self.side.listen}")
+        return f"http://{host if _HOST.fullmatch(host) else self.side.listen}"
 
     async def _stream(self, head: Head) -> Reply:
         result = await self.link.stream(*streams.asked(head))
@@ -136,7 +140,7 @@ class Caller:
         header = head.headers.get(_MARKED_ID)
         message_id = None if header is None else _plain_id(header.strip().strip('"'), "Idempotency-Key", "rest")
         later = prefers(head.headers, RESPOND_ASYNC)
-        operation = await self._known(lambda: self.directory.rest(head.method, head.path))
+        operation = await self.known(lambda: self.directory.rest(head.method, head.path))
         if operation is None or not operation.submits:
             manner = Manner(content_type, language, later)
             result = await self.link.rest(head.method, head.target, body or None, message_id, manner)
@@ -144,7 +148,7 @@ class Caller:
         message_id = message_id or new_id()
         call: dict[str, Any] = {"face": "rest", "target": head.target, "content_type": content_type}
         call |= {"language": language} | ({"later": True} if later else {})
-        outcome = await self._submit(operation, message_id, call, body)
+        outcome = await self.submit(operation, message_id, call, body)
         if isinstance(outcome, str):
             state = {"message": message_id, "state": outcome, "by": "agent"}
             return Reply(202, {"content-type": JSON, _MARKED_ID: f'"{message_id}"'}, text_of(state).encode())
@@ -170,11 +174,11 @@ class Caller:
         content = soap.canonical(element)
         call: dict[str, Any] = {"face": "soap", "contract": name, "action": action, "version": version.number}
         call |= {"later": True} if prefers(head.headers, RESPOND_ASYNC) else {}
-        operation = await self._known(lambda: self.directory.soap(name, str(element.tag)))
+        operation = await self.known(lambda: self.directory.soap(name, str(element.tag)))
         if operation is None or not operation.submits:
             result: Passed | Away | str = await self.link.soap(name, content, message_id, call)
         else:
-            result = await self._submit(operation, message_id, call, content)
+            result = await self.submit(operation, message_id, call, content)
         if isinstance(result, Away):
             raise result.failure
         sent = {"content-type": f"{version.media_type}; charset=utf-8"}
@@ -191,7 +195,7 @@ class Caller:
             result.status, _shown(result) | sent, soap.plain_envelope(answer, version, [_relates_to(message_id)])
         )
 
-    async def _known(self, find: Callable[[], Operation | None]) -> Operation | None:
+    async def known(self, find: Callable[[], Operation | None]) -> Operation | None:
         """`find()`; once more after a refresh while documents are missing, as after a start without the gateway."""
         operation = find()
         if operation is None and not self.directory.complete:
@@ -199,9 +203,7 @@ class Caller:
             operation = find()
         return operation
 
-    async def _submit(
-        self, operation: Operation, message_id: str, call: Mapping[str, Any], body: bytes
-    ) -> Passed | str:
+    async def submit(self, operation: Operation, message_id: str, call: Mapping[str, Any], body: bytes) -> Passed | str:
         """Send now if no message of its lane waits and the gateway answers; else store it and return its state."""
         message = Message(
             number=self.queue.take_number(), id=message_id, lane=operation.lane, call=call, body=body, taken=time.time()

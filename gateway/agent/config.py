@@ -52,12 +52,13 @@ class QueueBounds:
 
 @dataclass(frozen=True, slots=True)
 class CallerSide:
-    """The local listener for the old system as caller."""
+    """The local listener for the old system as caller. `open311`: it serves GeoReport v2 for field-report/v1."""
 
     listen: Address
     contracts: tuple[str, ...]
     seconds: float
     queue: QueueBounds
+    open311: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,10 @@ def _caller(section: _Section) -> CallerSide:
         section.names("contracts"),
         section.seconds("seconds", 20.0),
         _bounds(bounds) if bounds else QueueBounds(),
+        section.flag("open311", False),
     )
+    if side.open311 and "field-report/v1" not in side.contracts:
+        _wrong(section.at("open311"), "contracts: [field-report/v1, …]")
     section.end()
     return side
 

@@ -39,6 +39,8 @@ caller:
   listen: 127.0.0.1:8181
   # Hợp đồng được gọi / the contracts that it may call.
   contracts: [{contracts}]
+  # Phục vụ Open311 GeoReport v2 cho field-report/v1 / serve Open311 GeoReport v2 for field-report/v1.
+  # open311: true
   # Chờ cổng trả lời, giây / how long the gateway has to answer.
   seconds: 20
   # Giới hạn hàng đợi khi không kết nối được cổng / how much is kept while the gateway is away.

@@ -176,6 +176,11 @@ class Store:
             raise AGENT_OTHER_BODY(message=message_id)
         return str(row["state"])
 
+    def submission(self, message_id: str) -> tuple[str, str | None, str] | None:
+        """State, transfer and last reason of a message, while the queue knows it."""
+        row = self._one("select state, transfer, why from message where id = ?", message_id)
+        return None if row is None else (row["state"], row["transfer"], row["why"])
+
     def waits(self, lane: str) -> bool:
         return self._one("select 1 from message where state = 'queued' and lane = ? limit 1", lane) is not None
 

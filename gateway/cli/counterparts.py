@@ -124,6 +124,9 @@ _IN_CONSOLE: Final = """
     registry suspend | /systems/{system}/suspend | suspendAgency, suspendSystem
     registry resume | /systems/{system}/resume | resumeAgency, resumeSystem
     registry refresh | /keys/outside | askAuthorities
+    route list | /routes | listRoutes
+    route explain | /routes | findRoute
+    route check | /routes | listRoutes
     vault status | /vault | readVault
     vault hold add | /vault/holds | addHold
     vault hold release | /vault/holds/{hold}/release | releaseHold

@@ -54,6 +54,7 @@ _OF: Final[Mapping[Duty, str]] = {
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
+        route list, route explain, route check
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
     Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh",

@@ -16,6 +16,7 @@ from contracts.base.words import Language
 from contracts.compiled.contract import CompiledContract
 from contracts.faces import dcat, rdf
 from contracts.faces.asyncapi import asyncapi
+from contracts.faces.codes import codes_json
 from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.openapi import openapi
 from contracts.faces.pages.page import page
@@ -126,6 +127,8 @@ def _of_contract(snapshot: Snapshot, path: str, bases: tuple[str, str], language
         return Reply(200, {"content-type": _JSON, **_SAFE}, _asyncapi(contract, base))
     if leaf == "schema.json":
         return Reply(200, {"content-type": "application/schema+json", **_SAFE}, schema_json(contract))
+    if leaf == "codes.json":
+        return Reply(200, {"content-type": _JSON, **_SAFE}, _codes(contract))
     if leaf == "samples":
         return Reply(200, {"content-type": _JSON, **_SAFE}, _samples(contract))
     if (stated := _stated("dcat", leaf, form)) is not None:
@@ -176,6 +179,11 @@ def _openapi(contract: CompiledContract, base: str, format_name: str = "canonica
 
 
 @lru_cache(maxsize=512)
+def _codes(contract: CompiledContract) -> bytes:
+    return codes_json(contract)
+
+
+@lru_cache(maxsize=512)
 def _asyncapi(contract: CompiledContract, base: str) -> bytes:
     return json.dumps(asyncapi(contract, base), ensure_ascii=False).encode()
 
@@ -204,6 +212,7 @@ def _summary(each: CompiledContract, base: str, links: str) -> dict[str, Any]:
         "openapi": f"{at}/openapi.json",
         **({"asyncapi": f"{at}/asyncapi.json"} if contract.fed else {}),
         "schema": f"{at}/schema.json",
+        "codes": f"{at}/codes.json",
         "samples": f"{at}/samples",
         "dcat": f"{at}/dcat.jsonld",
         "soap": f"{base}/soap/{contract.name}",

@@ -16,6 +16,7 @@ from adapters.model import AdapterKind, DropFolder, Endpoint
 from contracts.base.words import Words
 from gateway.registry.contacts import Contact, lasting
 from security.encryption_keys import EncryptKey
+from security.grants.windows import Hours
 from security.keys import VerifyKey
 
 ACTIVE: Final = "active"
@@ -150,12 +151,20 @@ class StatedKey:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Sends messages to `system` if each path of `when` has one of its values. An empty `when` is the fallback."""
+    """Sends messages to `system` if each path of `when` has one of its values. An empty `when` is the fallback.
+
+    `agencies` handle them by the contract's workflow; none: the agency of the system. Outside `hours`, which are a name
+    of the workflow's or windows of a week, `outside` handle them; none: those of the fallback. An operation that calls
+    no system has an empty `system`.
+    """
 
     contract: str
     operation: str
     when: Mapping[str, tuple[str, ...]]
     system: str
+    agencies: tuple[str, ...] = ()
+    hours: str | tuple[Hours, ...] | None = None
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
 from gateway.registry.changes.officers import officers
+from gateway.registry.competence import CompetenceTable, competences
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.own_feed import CENTRE as CENTRE
 from gateway.registry.own_feed import is_closed
@@ -67,6 +68,7 @@ class Snapshot:
     notices: Mapping[tuple[str, str], Notice]  # of suspended objects, by kind and id
     _grants: Mapping[str, AgencyGrants]  # by agency, with those of its roles
     _routes: Mapping[tuple[str, str], RouteTable]
+    _competence: Mapping[tuple[str, str], CompetenceTable]
     _sources: Mapping[tuple[str, str], SourceTable]
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
@@ -181,7 +183,7 @@ class Snapshot:
                 for (name, _), table in self._routes.items()
                 if name == contract.name
                 for system in table.systems
-                if system != FEED
+                if system not in ("", FEED)
             }
             owners = [agency for agency in owners if agency.code in provided]
         return owners[0] if len(owners) == 1 else self.centre()
@@ -205,9 +207,13 @@ class Snapshot:
         return self._methods.get(path, frozenset())
 
     def route(self, contract: str, operation: str, message: Mapping[str, Any]) -> str | None:
-        """The id of the system that handles this message; None for an operation without routes."""
+        """The id of the system that gets this message; None for an operation that calls none."""
         table = self._routes.get((contract, operation))
-        return None if table is None else table.find(message)
+        return None if table is None else table.find(message) or None
+
+    def competence(self, contract: str, operation: str) -> CompetenceTable | None:
+        """Who handles the messages of an operation; None if its contract has no workflow for it."""
+        return self._competence.get((contract, operation))
 
     def routed(self, contract: str, operation: str) -> list[System]:
         """The systems that a route of the operation leads to, by their ids."""
@@ -285,6 +291,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
     methods: dict[str, frozenset[str]] = {}
     for method, path in rest:
         methods[path] = methods.get(path, frozenset()) | {method}
+    routes = tables_of(connection)
     same = before is not None and set(before.compiled) == set(compiled)
     return Snapshot(
         revision=number,
@@ -298,7 +305,8 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         officers=known_officers,
         notices=notices(connection),
         _grants=_grants(connection, agencies, known_officers, in_force),
-        _routes=tables_of(connection),
+        _routes=routes,
+        _competence=competences(routes, in_force, agencies, systems),
         _sources=sources.tables_of(systems.values()),
         _rest=rest,
         _methods=methods,

@@ -61,7 +61,7 @@ async def test_every_route_is_listed_with_condition_system_and_address(people: D
     for content in force.values():
         assert content["operation"] in page and content["contract"] in page
         for each in content["table"]:
-            system = snapshot.systems.get(each["system"])
+            system = snapshot.systems.get(each.get("system", ""))
             if system is not None and system.endpoint is not None:
                 assert f"{system.agency}/{system.id}" in page and system.title.en in page
                 assert system.endpoint.url in page.replace(" ", "")

@@ -40,6 +40,10 @@ ADOPTED = ["adopted-1", "adopted-2", "adopted-3", "adopted-4"]
 def of_older_release() -> str:
     document = yaml.safe_load(PROVINCE)
     document["grants"] = [each for each in document["grants"] if not each.get("receives")]
+    document["routes"] = [each for each in document["routes"] if "system" in each]
+    for each in document["routes"]:  # that release knew no agencies of routes
+        for name in ("agency", "hours", "outside"):
+            each.pop(name, None)
     del document["people"]
     return yaml.safe_dump(document, allow_unicode=True)
 

@@ -194,7 +194,7 @@ class Story:
     def gets_address(self) -> None:
         address = self.month.entry("systems", "do-thi")["endpoint"]["url"]
         self.month.entry("systems", "thuc-phan")["endpoint"] = {"kind": "rest", "url": address}
-        route = next(each for each in self.month.document["routes"] if each["system"] == "do-thi")
+        route = next(each for each in self.month.document["routes"] if each.get("system") == "do-thi")
         route["system"] = "thuc-phan"
 
     def publish(self) -> None:

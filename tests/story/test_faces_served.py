@@ -30,7 +30,7 @@ def test_every_address_of_the_summary_answers(world: World, session: requests.Se
     base = world.identity("canh-bao").gateway
     for summary in session.get(f"{base}/contracts", timeout=60).json():
         for address in (
-            *(summary[word] for word in ("openapi", "schema", "samples", "dcat", "wsdl")),
+            *(summary[word] for word in ("openapi", "schema", "codes", "samples", "dcat", "wsdl")),
             *summary["foreign"].values(),
         ):
             answer = session.get(address, timeout=60)

@@ -176,14 +176,19 @@ def _routes(rows: Mapping[str, Any], changes: Sequence[Mapping[str, Any]], say: 
         whole = "contract" in pairs
         for side in (0, 1):
             value = {name: pair[side] for name, pair in pairs.items()}
-            if value.get("system") is not None:
+            if target := value.get("system") or ", ".join(_codes(value.get("agencies"))):
                 of = f"{value.get('contract')} {value.get('operation')} " if whole else only
-                tables.setdefault(of, ([], []))[side].append((value.get("position") or 0, str(value["system"])))
+                tables.setdefault(of, ([], []))[side].append((value.get("position") or 0, str(target)))
         if not whole:
             for name in sorted(pairs.keys() - _ROUTE):
                 yield f"{only}{name} {_value(pairs[name][0])} → {_value(pairs[name][1])}"
     for name, (old, new) in sorted(tables.items()):
         yield say("routed", of=name, old=_systems(old), new=_systems(new))
+
+
+def _codes(stated: Any) -> list[str]:
+    """The agencies of a route without a system."""
+    return [str(each) for each in json.loads(stated)] if isinstance(stated, str) else []
 
 
 def _systems(routes: list[tuple[Any, str]]) -> str:

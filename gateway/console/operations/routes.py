@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from contracts.base.times import rfc3339
 from gateway.console.site.operation import Asked, both
-from gateway.console.work import documents, routes
+from gateway.console.work import documents, routes, searching
 from gateway.doors.reply import Reply
 from gateway.registry.changes import deciding
 from gateway.registry.changes.applying import Applied
+from gateway.registry.competence import Competent
 from security.grants.grants import Decision
 
 
 def listed(asked: Asked) -> Any:
     found = routes.routes(asked.desk, asked.viewer, asked.params["contract"] or "", asked.params["system"] or "")
-    return {"routes": [_row(each) for each in found.rows], "waiting": sorted(found.waiting)}
+    weak = [
+        {"contract": each.contract, "operation": each.operation, "code": each.code, "words": both(each.told)}
+        for each in found.gaps
+    ]
+    return {"routes": [_row(each) for each in found.rows], "waiting": sorted(found.waiting), "gaps": weak}
 
 
 def where(asked: Asked) -> Any:
     body = asked.body
     given = (body.get("agency", ""), body["contract"], body["operation"])
-    found = routes.where(asked.desk, asked.viewer, given, body.get("values", {}))
+    at = searching.moment(body.get("at"), "at")
+    found = routes.where(asked.desk, asked.viewer, given, body.get("values", {}), at)
     return {
         "arrives": found.arrives,
         "asks": _decision(found.asks),
         "rule": None if found.row is None else _row(found.row),
         "receives": None if found.receives is None else _decision(found.receives),
         "conditions": list(routes.conditions(asked.desk, body["contract"], body["operation"])),
+        "at": rfc3339(found.at),
+        "competent": [competent(each) for each in found.competent],
     }
 
 
@@ -57,6 +66,20 @@ def _row(each: routes.RouteRow) -> dict[str, Any]:
         "agency": None if each.system is None else each.system.agency,
         "address": each.address,
         "ready": each.ready,
+        "agencies": list(each.agencies),
+        "hours": each.hours,
+        "outside": list(each.route.outside),
+    }
+
+
+def competent(each: Competent) -> dict[str, Any]:
+    return {
+        "agency": each.agency,
+        "why": each.why,
+        "words": both(each.told),
+        "rule": each.rule,
+        "areas": list(each.areas),
+        "instead": list(each.instead),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
-from gateway.console.work import routes
+from gateway.console.work import routes, searching
 
 HERE: Final = "/console/routes"
 
@@ -15,13 +15,14 @@ def listed(ask: Ask) -> Shown:
     snapshot, scope = ask.desk.services.registry.snapshot, ask.viewer.account.scope
     contract, system = ask.query.get("contract", ""), ask.query.get("system", "")
     found = routes.routes(ask.desk, ask.viewer, contract, system)
-    asked = {name: ask.query.get(name, "") for name in ("agency", "of")}
+    asked = {name: ask.query.get(name, "") for name in ("agency", "of", "at")}
     of, _, operation = asked["of"].partition(" ")
     paths = routes.conditions(ask.desk, of, operation) if operation else ()
     values = {path: ask.query.get(f"v{number}", "").strip() for number, path in enumerate(paths)}
     where = None
     if operation and (asked["agency"] or scope):
-        where = routes.where(ask.desk, ask.viewer, (asked["agency"], of, operation), values)
+        at = searching.moment(asked["at"] or None, "at")
+        where = routes.where(ask.desk, ask.viewer, (asked["agency"], of, operation), values, at)
     every = routes.operations(snapshot)
     return Shown(
         "routes.html",
@@ -30,6 +31,7 @@ def listed(ask: Ask) -> Shown:
             "contracts": list(every),
             "operations": [f"{name} {each}" for name, known in every.items() for each in known],
             "systems": sorted(snapshot.systems),
+            "names": {each.code: each.name.of(ask.language) for each in snapshot.agencies.values()},
             "agencies": {
                 each.code: each.name.of(ask.language)
                 for each in snapshot.agencies.values()

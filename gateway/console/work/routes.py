@@ -5,7 +5,7 @@ Whoever sees one agency alone sees the routes to its own systems.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,8 +16,10 @@ from gateway.console.site.desk import Desk
 from gateway.console.work.board import seen_of
 from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.proposals import proposals
+from gateway.registry.competence import Competent, hours_text, message_of
+from gateway.registry.gaps import Gap, gaps
 from gateway.registry.records import NEWEST, Route, System
-from gateway.registry.routing import FEED, RouteTable
+from gateway.registry.routing import FEED, RouteTable, route_of
 from gateway.registry.snapshot import Snapshot
 from security.grants.grants import Decision
 
@@ -41,32 +43,50 @@ class RouteRow:
     speaks: str
     address: str | None
     ready: str  # what the registry says: whether it may be called
+    route: Route
+    handled: bool  # whether a workflow says how the messages are handled
     seen: str = ""  # the same with what the log shows (`observed.Seen.state`)
 
     @property
     def subject(self) -> str:
         return Subject("route", f"{self.contract} {self.operation}").path
 
+    @property
+    def agencies(self) -> tuple[str, ...]:
+        """Who handles the messages, within the hours."""
+        return self.route.agencies or (() if self.system is None else (self.system.agency,))
+
+    @property
+    def hours(self) -> str:
+        return hours_text(self.route.hours)
+
+    def concerns(self, agency: str) -> bool:
+        called = self.system is not None and self.system.agency == agency
+        return called or agency in (*self.route.agencies, *self.route.outside)
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """`waiting` are the subjects of routes that wait for officers."""
+    """`waiting` are the subjects of routes that wait for officers; `gaps` are for who sees every agency."""
 
     rows: tuple[RouteRow, ...]
     waiting: frozenset[str]
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
     """Where a message would go: may its sender ask, which rule decides, and may the receiver have it.
 
-    `row` is None if no rule fits, `receives` if no system gets it.
+    `row` is None if no rule fits, `receives` if no system gets it. `competent` handle it, if a workflow says how.
     """
 
     asks: Decision
     row: RouteRow | None
     receives: Decision | None
     values: Mapping[str, str]
+    at: float
+    competent: tuple[Competent, ...] = ()
 
     @property
     def arrives(self) -> bool:
@@ -84,11 +104,19 @@ def routes(desk: Desk, viewer: Viewer, contract: str = "", system: str = "") -> 
     shown = (
         each
         for each in rows
-        if contract in ("", each.contract)
-        and system in ("", each.name)
-        and (scope is None or each.system is not None and each.system.agency == scope)
+        if contract in ("", each.contract) and system in ("", each.name) and (scope is None or each.concerns(scope))
     )
-    return Routes(tuple(_observed(desk, list(shown))), waiting)
+    found = tuple(_observed(desk, list(shown)))
+    return Routes(found, waiting, () if scope else tuple(weak(desk.services.registry.snapshot, contract)))
+
+
+def weak(snapshot: Snapshot, contract: str = "") -> Iterator[Gap]:
+    """What is weak in the routes of operations that a workflow names."""
+    for name, compiled in sorted(snapshot.contracts.items()):
+        flow = compiled.workflow
+        table = snapshot.competence(name, flow.operation) if flow is not None and contract in ("", name) else None
+        if table is not None:
+            yield from gaps(compiled, table)
 
 
 def operations(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
@@ -103,8 +131,13 @@ def conditions(desk: Desk, contract: str, operation: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for each in table for path in each["when"]))
 
 
-def where(desk: Desk, viewer: Viewer, given: tuple[str, str, str], values: Mapping[str, str]) -> Where:
-    """`given` are agency, contract and operation; `values` those of the message by path. Raises `console.form`."""
+def where(
+    desk: Desk, viewer: Viewer, given: tuple[str, str, str], values: Mapping[str, str], at: float | None = None
+) -> Where:
+    """`given` are agency, contract and operation; `values` those of the message by path. Raises `console.form`.
+
+    `at` is when the message comes: it decides who handles it.
+    """
     agency, contract, operation = given
     snapshot, now = desk.services.registry.snapshot, desk.now()
     agency = viewer.account.scope or agency
@@ -120,14 +153,17 @@ def where(desk: Desk, viewer: Viewer, given: tuple[str, str, str], values: Mappi
             raise CONSOLE_FORM(field=path[:100], why=f"more than {MOST_VALUE} characters")
     contents, _ = _contents(desk)
     rows = [each for each in _rows(desk, contents) if (each.contract, each.operation) == (contract, operation)]
-    row = _deciding(rows, _message(values))
+    message, at = message_of(values), now if at is None else at
+    row = _deciding(rows, message)
+    table = snapshot.competence(contract, operation)
+    competent = () if table is None else table.find(message, at)
     asks, receives = snapshot.decide(agency, contract, operation, now), None
     if row is not None and row.system is not None:
         receives = snapshot.decide_receiving(row.system.agency, contract, operation, now)
         if viewer.account.scope not in (None, row.system.agency):
             row = replace(row, address=None)
         (row,) = _observed(desk, [row])
-    return Where(asks, row, receives, {path: text for path, text in values.items() if text})
+    return Where(asks, row, receives, {path: text for path, text in values.items() if text}, at, competent)
 
 
 def _contents(desk: Desk) -> tuple[Mapping[Subject, Content], frozenset[str]]:
@@ -146,9 +182,9 @@ def _rows(desk: Desk, contents: Mapping[Subject, Content]) -> list[RouteRow]:
         if compiled is None or operation is None:
             continue
         for number, each in enumerate(content["table"], 1):
-            system = None if each["system"] == FEED else snapshot.systems.get(each["system"])
+            route = route_of(name := compiled.contract.name, operation.name, each)
+            system = None if route.system == FEED else snapshot.systems.get(route.system)
             endpoint = system.endpoint if system is not None else None
-            name = compiled.contract.name
             rows.append(
                 RouteRow(
                     contract=name,
@@ -157,11 +193,13 @@ def _rows(desk: Desk, contents: Mapping[Subject, Content]) -> list[RouteRow]:
                     title=operation.title,
                     number=number,
                     when=tuple((path, tuple(values)) for path, values in sorted(each["when"].items())),
-                    name=each["system"],
+                    name=route.system,
                     system=system,
                     speaks="" if system is None else system.versions.get(name, NEWEST),
                     address=None if endpoint is None else endpoint.url,
-                    ready=ready.get(each["system"], "unknown"),
+                    ready=ready.get(route.system, "unknown"),
+                    route=route,
+                    handled=snapshot.competence(name, operation.name) is not None,
                 )
             )
     return rows
@@ -178,16 +216,3 @@ def _deciding(rows: Sequence[RouteRow], message: Mapping[str, Any]) -> RouteRow 
     table = RouteTable([Route(row.contract, row.operation, dict(row.when), str(row.number)) for row in rows])
     found = table.find(message)
     return None if found is None else rows[int(found) - 1]
-
-
-def _message(values: Mapping[str, str]) -> dict[str, Any]:
-    """A message with these values at these paths, in place of lists one element."""
-    message: dict[str, Any] = {}
-    for path, value in values.items():
-        *steps, last = (step.removesuffix("[]") for step in path.split("."))
-        at = message
-        for step in steps:
-            inner = at.setdefault(step, {})
-            at = inner if isinstance(inner, dict) else {}
-        at[last] = value
-    return message

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from contracts.base.words import Words
 from gateway.journal.schema import tables
 from gateway.registry.changes import deciding, passkeys
-from gateway.registry.changes.content import Subject, in_force
+from gateway.registry.changes.content import Subject, in_force, named_agencies
 from gateway.registry.changes.effects import Compared, Sight, compared, foreseen, said
 from gateway.registry.changes.granting import GRANT, Approved, content_of
 from gateway.registry.changes.officers import PASSKEY, PERSONS, officers, persons
@@ -155,7 +155,9 @@ def _of_content(
 ) -> Waiting:
     whom, about = subject.id, ""
     if subject.what == "route":
-        about = ", ".join(sorted({each["system"] for each in content["table"]}))
+        about = ", ".join(
+            sorted({each["system"] for each in content["table"] if "system" in each} | named_agencies(content))
+        )
     elif subject.what == "system":
         whom, endpoint = content["agency"], content.get("endpoint", {})
         about = f"{subject.id}: {endpoint.get('url') or endpoint.get('folder') or endpoint.get('callback') or '–'}"
@@ -200,8 +202,9 @@ def _concerns(connection: Connection, snapshot: Snapshot, each: Waiting, agency:
         known = officers(connection).get(each.whom)
         return known is not None and known.agency == agency
     if each.what == "route":
-        named = (snapshot.systems.get(name) for name in each.about.split(", "))
-        return any(system is not None and system.agency == agency for system in named)
+        names = each.about.split(", ")
+        named = (snapshot.systems.get(name) for name in names)
+        return agency in names or any(system is not None and system.agency == agency for system in named)
     known_agency = snapshot.agencies.get(agency)
     roles = known_agency.roles if known_agency is not None else ()
     return each.whom == agency or each.whom in {f"role {role}" for role in roles}

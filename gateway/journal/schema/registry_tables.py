@@ -191,8 +191,11 @@ route = Table(
     Column("contract", Text, nullable=False),  # "<contract>/v<major>"
     Column("operation", Text, nullable=False),
     Column("when", Text, nullable=False),  # JSON object: canonical path -> list of values; {} is the fallback
-    Column("system", Text, nullable=False),
+    Column("system", Text, nullable=False),  # empty: the operation calls none
     Column("position", Integer, nullable=False),
+    Column("agencies", Text),  # JSON list of codes: who handles the message; NULL: the agency of the system
+    Column("hours", Text),  # JSON: a name of the workflow's hours, or windows of a week; NULL: always
+    Column("outside", Text),  # JSON list of codes: who handles it outside the hours; NULL: as the fallback says
 )
 bundle = Table(
     "bundle",

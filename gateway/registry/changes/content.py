@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from adapters.kinds import FILES
 from gateway.journal.schema import tables
+from gateway.registry import routing
 from gateway.registry.records import Agency, Route, Source, System
 from gateway.registry.routing import FEED
 
@@ -90,8 +91,7 @@ def declared(
     }
     for route in routes:
         subject = Subject("route", f"{route.contract} {route.operation}")
-        when = {path: list(values) for path, values in route.when.items()}
-        _table(contents, subject).append({"when": when, "system": route.system})
+        _table(contents, subject).append(_step(route))
     return contents
 
 
@@ -108,7 +108,7 @@ def in_force(connection: Connection) -> dict[Subject, Content]:
     ordered = select(*route).order_by(route.contract, route.operation, route.position)
     for step in connection.execute(ordered).mappings():
         subject = Subject("route", f"{step['contract']} {step['operation']}")
-        _table(contents, subject).append({"when": json.loads(step["when"]), "system": step["system"]})
+        _table(contents, subject).append(routing.content_of(step))
     return contents
 
 
@@ -126,8 +126,9 @@ def put(connection: Connection, subject: Subject, content: Content, state: str) 
                     contract=content["contract"],
                     operation=content["operation"],
                     when=text(each["when"]),
-                    system=each["system"],
+                    system=each.get("system", ""),
                     position=position,
+                    **{name: text(each[name]) if name in each else None for name in ("agencies", "hours", "outside")},
                 )
             )
         return
@@ -165,7 +166,25 @@ def sources_in(stated: Any) -> tuple[Source, ...]:
 
 def named_systems(content: Content) -> set[str]:
     """The systems that a route table names; the feed is none."""
-    return {each["system"] for each in content["table"]} - {FEED}
+    return {each["system"] for each in content["table"] if "system" in each} - {FEED}
+
+
+def named_agencies(content: Content) -> set[str]:
+    """The agencies that a route table names."""
+    return {code for each in content["table"] for name in ("agencies", "outside") for code in each.get(name, ())}
+
+
+def _step(route: Route) -> dict[str, Any]:
+    step: dict[str, Any] = {"when": {path: list(values) for path, values in route.when.items()}}
+    if route.system:
+        step["system"] = route.system
+    if route.agencies:
+        step["agencies"] = list(route.agencies)
+    if route.hours is not None:
+        step["hours"] = route.hours if isinstance(route.hours, str) else [each.to_json() for each in route.hours]
+    if route.outside:
+        step["outside"] = list(route.outside)
+    return step
 
 
 def _agency(code: str, roles: list[str]) -> Content:

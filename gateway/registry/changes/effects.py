@@ -23,6 +23,7 @@ from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.matrix import operations
 from gateway.registry.changes.proposals import Proposal, proposals
+from gateway.registry.competence import ALWAYS, hours_text
 from gateway.registry.errors import words
 from gateway.registry.history import grant_versions
 from gateway.registry.parts.grants import FEED
@@ -38,7 +39,7 @@ class Sight:
 
     agency: str
     system: str
-    way: str  # receives | asks | reads | answers: the gateway itself, from the feed
+    way: str  # receives | asks | reads | handles | answers: the gateway itself, from the feed
     contract: str
     operation: str
     when: str
@@ -166,15 +167,18 @@ class _World:
             return
         for row in content["table"]:
             when = "; ".join(f"{path} = {', '.join(values)}" for path, values in sorted(row["when"].items()))
-            if row["system"] == routing.FEED and systems is None:
-                name = contract.contract.name
+            name, target = contract.contract.name, row.get("system", "")
+            if target == routing.FEED and systems is None:
                 yield Sight("", routing.FEED, "answers", name, operation.name, when, "", "", (), (), ())
-            system = self._contents.get(Subject("system", row["system"]))
-            if system is None or systems is not None and row["system"] not in systems:
+            if systems is None:
+                for code, served in _handling(row, when):
+                    yield Sight(code, "", "handles", name, operation.name, served, "", "", (), (), ())
+            system = self._contents.get(Subject("system", target))
+            if system is None or systems is not None and target not in systems:
                 continue
             agency = system["agency"]
             decision = self._decide(agency, content["contract"], content["operation"], receives=True)
-            who = (agency, row["system"], "receives")
+            who = (agency, target, "receives")
             yield self._sight(who, contract, operation.name, decision, system, when)
 
     def _decide(self, agency: str, contract: str, operation: str, *, receives: bool) -> Decision:
@@ -209,6 +213,14 @@ class _World:
             shown=tuple(marked(leaf) for leaf in leaves if leaf.shown) if decision.allowed else (),
             hidden=tuple(marked(leaf) for leaf in leaves if not leaf.shown) if decision.allowed else (),
         )
+
+
+def _handling(row: Mapping[str, Any], when: str) -> Iterator[tuple[str, str]]:
+    """The agencies that handle the messages of a route, and on which conditions."""
+    hours = hours_text(routing.route_of("", "", row).hours)
+    for name, served in (("agencies", f"hours = {hours}"), ("outside", f"hours ≠ {hours}")):
+        for code in row.get(name, ()):
+            yield code, when if hours == ALWAYS else "; ".join(filter(None, (when, served)))
 
 
 def seen(contract: CompiledContract, operation: str, way: str) -> list[str]:

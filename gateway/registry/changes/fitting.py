@@ -10,7 +10,7 @@ from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, alive, compile_bundle
 from gateway.journal.schema import tables
 from gateway.registry import versions
-from gateway.registry.changes.content import Content, Subject, sources_of
+from gateway.registry.changes.content import Content, Subject, named_agencies, sources_of
 from gateway.registry.errors import words
 from gateway.registry.records import NEWEST
 
@@ -28,8 +28,13 @@ def _missing(connection: Connection, subject: Subject, content: Content) -> Iter
         if compiled is None or operation is None:
             yield subject.id
             return
+        hours = compiled.workflow.hours if compiled.workflow is not None else {}
         for each in content["table"]:
             yield from compiled.check_fields(operation.request, ["*", *each["when"]])
+            if isinstance(named := each.get("hours"), str) and named not in hours:
+                yield named
+        codes = set(connection.scalars(select(tables.agency.c.code)))
+        yield from sorted(named_agencies(content) - codes)
         return
     named = content["agency"] if subject.what == "system" else content["code"]
     if connection.scalar(select(tables.agency.c.code).where(tables.agency.c.code == named)) is None:

@@ -163,8 +163,10 @@ def _people(connection: Connection, roll: Roll) -> list[dict[str, Any]]:
 def _routes(contents: Mapping[Subject, Content]) -> Iterator[dict[str, Any]]:
     for subject, content in sorted(contents.items()):
         for step in content["table"] if subject.what == "route" else ():
-            when = {"when": step["when"]} if step["when"] else {}
-            yield {"contract": content["contract"], "operation": content["operation"], **when, "system": step["system"]}
+            stated = {name: value for name, value in step.items() if value}
+            if "agencies" in stated:
+                stated["agency"] = stated.pop("agencies")
+            yield {"contract": content["contract"], "operation": content["operation"], **stated}
 
 
 def _grants(connection: Connection) -> Iterator[dict[str, Any]]:

@@ -96,7 +96,7 @@ def whole(folder: Path) -> Place:
     raw = yaml.safe_load(edited(without="G-0007"))
     name, operation = "indicator/v1", "submitValues"
     next(each for each in raw["systems"] if each["id"] == "kinh-te").pop("formats")  # its own format shows no mask
-    raw["routes"] = [each for each in raw["routes"] if each["system"] != FEED]
+    raw["routes"] = [each for each in raw["routes"] if each.get("system") != FEED]
     raw["routes"].append({"contract": name, "operation": operation, "system": "kinh-te"})
     raw["grants"].append(grant(name, operation) | {"fields": ["*", "!responsible"]})
     raw["grants"].append(grant(name, operation) | {"id": "G-2", "receives": True})

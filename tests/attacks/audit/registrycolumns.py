@@ -182,6 +182,9 @@ def registry() -> Iterator[Column]:
         when=to('{"area":["01393"]}'),
         system=to("do-thi"),
         position=plus(10),
+        agencies=to('["H14.7"]'),
+        hours=to('"office"'),
+        outside=to('["H14.7"]'),
     )
     yield from of_table(
         "bundle",

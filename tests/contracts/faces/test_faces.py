@@ -16,6 +16,7 @@ from lxml import etree
 from contracts.base.phrases import vietnamese
 from contracts.compiled.contract import compile_bundle
 from contracts.faces import openapi, wsdl, xsd
+from contracts.faces.codes import codes_json
 from contracts.faces.examples import valid
 from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.foreign.differences import DIFFERENCES
@@ -116,6 +117,16 @@ def test_the_openapi_documents_what_the_door_answers(name: str, catalogue: Any) 
                     "application/problem+json",
                 }
             assert content["application/json"]["examples"]
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_every_code_of_a_contract_has_its_words(name: str, catalogue: Any) -> None:
+    compiled = catalogue[name]
+    tables = json.loads(codes_json(compiled))
+    assert {table: [row["code"] for row in rows] for table, rows in tables.items()} == {
+        table: list(each.codes) for table, each in compiled.tables.items()
+    }
+    assert all(row["vi"] and row["en"] for rows in tables.values() for row in rows)
 
 
 def test_absence_is_said_in_every_face(catalogue: Any) -> None:
