@@ -33,8 +33,13 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 
 NOTE: Final = "notice"
-# The kinds of notices: each has the words `KIND.subject` and `KIND.text`.
-KINDS: Final = frozenset({"push-paused", "case-opened", "case-answered", "case-due", "case-overdue"})
+KINDS: Final = {  # the words of each kind
+    "push-paused": ("push-paused.subject", "push-paused.text"),
+    "case-opened": ("case-opened.subject", "case-opened.text"),
+    "case-answered": ("case-answered.subject", "case-answered.text"),
+    "case-due": ("case-due.subject", "case-due.text"),
+    "case-overdue": ("case-overdue.subject", "case-overdue.text"),
+}
 POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)
 AT_ONCE: Final = 20
 _words: Final = WordsFile(__file__)
@@ -86,7 +91,7 @@ class Mailing:
             raise MAIL_NO_ADDRESS(system=one.system or one.agency)
         facts = {name: Words(**value) if isinstance(value, dict) else value for name, value in one.facts.items()}
         facts |= {"system": one.system, "agency": one.agency, "instance": self.name}
-        subject, text = (_words(f"{one.kind}.{part}", **facts) for part in ("subject", "text"))
+        subject, text = (_words(name, **facts) for name in KINDS[one.kind])
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
 
     def _record(self, one: Notice, failure: Failure | None, lease: Lease) -> None:

@@ -28,9 +28,6 @@ from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
 from gateway.backup.restore import Asked, restore
 from gateway.backup.take import Wanted, take
-from gateway.cases.acting import Acting, By, Reply
-from gateway.cases.checks import Wanted as Opening
-from gateway.cases.texts import checked
 from gateway.console.accounts import sessions, store, tokens
 from gateway.console.accounts.records import Account
 from gateway.console.roles import Role
@@ -46,16 +43,14 @@ from gateway.keeper.witnessing.stamps import Authority as Asking
 from gateway.keeper.witnessing.stamps import Stamps
 from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.keys.authority import EmbeddedAuthority
-from gateway.keys.keyring import Keyring
 from gateway.registry.changes import deciding, passkeys
 from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, changing
-from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
-from gateway.vault.vault import Vault
 from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
+from tests.attacks.audit.casecolumns import open_cases
 from tests.attacks.audit.whole import Door, Whole, door, sample
 from tests.audit.stamping import Authority
 from tests.audit.witnessing.asking import honest
@@ -122,7 +117,7 @@ def build(kind: str, folder: Path) -> Whole:
     whole = _restored(kind, folder, old, now + DAY)
     _registry(whole)
     _console(whole)
-    _cases(whole)
+    open_cases(whole)
     with door(whole) as used:
         _early(used)
     whole.sequence()
@@ -231,22 +226,6 @@ def _console(whole: Whole) -> None:
             tables.opaque_use,
         ):
             connection.execute(insert(table).values(_values(table)))
-
-
-def _cases(whole: Whole) -> None:
-    """One that was answered, and one that tells of an outage."""
-    vault = Vault(whole.settings.vault_keys, at_rest=Keyring(whole.settings).at_rest)
-    with whole.engine.connect() as connection:
-        snapshot = load_snapshot(connection)
-    acting = Acting(engine=whole.engine, vault=vault, snapshot=snapshot, clock=lambda: whole.now)
-    asks, answers = By("H14.7", "H14.7/an: test"), By("H14.3", "H14.3/binh: test")
-    content = checked("Thiếu số liệu", "Đề nghị gửi lại.")
-    first = acting.open(
-        asks, Opening(kind="complaint", content=content, receivers=("H14.3",), reference="system:do-thi")
-    )
-    acting.act(answers, first.id, "answer", Reply(content=content))
-    begins = whole.now + 40 * DAY
-    acting.open(asks, Opening(kind="outage", content=content, begins=begins, ends=begins + 3600))
 
 
 def _values(table: Table) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from gateway.journal.schema import console_tables, mail_table, push_tables, tables, watch_tables
+from tests.attacks.audit.casecolumns import cases
 from tests.attacks.audit.column_kinds import exempt, same
 from tests.attacks.audit.picking import (
     Column,
@@ -370,55 +371,6 @@ def _watch() -> Iterator[Column]:
     yield from exempt("probe_day", probe, *watch_tables.probe_day.c.keys())
 
 
-def _cases() -> Iterator[Column]:
-    case, answered = where(kind="complaint"), where(role="receiver", agency="H14.3")
-    outage = where(kind="outage")
-    yield from same(
-        "agency_case",
-        "tables",
-        "the case {id}",
-        {
-            "id": (case, made(later)),
-            "kind": (case, to("difficulty")),
-            "sender": (case, to("H14.4")),
-            "reference": (case, to("system:y-te")),
-            "answers": (case, to(0)),
-            "opened": (case, made(lambda text: text.replace("2026", "2025"))),
-            "due": (case, to("2099-01-01T00:00:00.000Z")),
-            "begins": (outage, to("2099-01-01T00:00:00.000Z")),
-            "ends": (outage, to("2099-01-01T00:00:00.000Z")),
-            "state": (case, to("closed")),
-            "changed": (case, to("2099-01-01T00:00:00.000Z")),
-            "steps": (case, plus(1)),
-        },
-    )
-    yield from exempt("agency_case", "when the keeper sends a reminder; it decides nothing else", "remind_at")
-    yield from same(
-        "agency_case_party",
-        "tables",
-        "the party of case {case_id} {agency}",
-        {
-            "case_id": (answered, made(later)),
-            "agency": (answered, to("H14.5")),
-            "role": (answered, to("sender")),
-            "acknowledged": (answered, to(None)),
-            "answered": (answered, to(None)),
-        },
-    )
-    yield from same(
-        "agency_case_step",
-        "tables",
-        "the step of case {case_id} {number}",
-        {
-            "case_id": (nth(), made(later)),
-            "number": (nth(), plus(7)),
-            "at": (nth(), to("2099-01-01T00:00:00.000Z")),
-            "actor": (nth(), to("H14.5/lan: test")),
-            "facts": (nth(), json_with(agency="H14.5")),
-        },
-    )
-
-
 def _push() -> Iterator[Column]:
     """An auditor's account has no key of the seals; the doctor has."""
     row = "under two seals; nothing is sent by a row that does not hold, and `doctor` names it"
@@ -429,5 +381,5 @@ def _push() -> Iterator[Column]:
 
 
 def stores() -> Iterator[Column]:
-    for group in (_feeds, handlings, _push, _notices, _watch, _cases, _vault, _journal, _instance, _console):
+    for group in (_feeds, handlings, _push, _notices, _watch, cases, _vault, _journal, _instance, _console):
         yield from group()
