@@ -58,6 +58,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
     scorecard | /scorecards/{system} | listScorecards, readScorecard
+    watch list | /watch | listAlarms
+    watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm
     catalogue | /catalogue | readCatalogue
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal

@@ -49,6 +49,7 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.RUNS: "up",
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue
+        watch list
         queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
@@ -69,6 +70,7 @@ _OF: Final[Mapping[Duty, str]] = {
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume
+        watch acknowledge
         vault expire, vault hold add, vault hold release
     """,
 }

@@ -26,6 +26,7 @@ from gateway.cli import (
     run,
     scorecard,
     vault,
+    watch,
     witness,
 )
 from gateway.cli.common import persons
@@ -52,6 +53,7 @@ for _name, _commands in {
     "ca": ca.commands,
     "keys": keys.commands,
     "vault": vault.commands,
+    "watch": watch.commands,
     "witness": witness.commands,
 }.items():
     app.add_typer(_commands, name=_name)

@@ -34,6 +34,7 @@ class May(StrEnum):
     PROPOSE = "propose"  # proposals for two officers
     RESTRICT = "restrict"  # suspend, resume and revoke grants; each restricts, or lets hold what officers signed
     SYSTEMS = "systems"  # the board of systems
+    ALARMS = "alarms"  # acknowledge alarms of systems
     QUEUE = "queue"  # what waits or is in doubt
     SETTLE = "settle"  # settle, retry, discard
     OPERATE = "operate"  # suspend, resume, revoke, maintenance, backups
@@ -49,10 +50,12 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.OFFICER: frozenset(
         {
             *(*_READS, May.EXPORT, May.BODIES, May.PROPOSE, May.RESTRICT, May.OPERATE),
-            *(May.CONFIRM, May.REGISTRY),
+            *(May.CONFIRM, May.REGISTRY, May.ALARMS),
         }
     ),
-    Role.OPERATOR: frozenset(_READS | {May.BODIES, May.SETTLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY}),
+    Role.OPERATOR: frozenset(
+        _READS | {May.BODIES, May.SETTLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY, May.ALARMS}
+    ),
     Role.STEWARD: frozenset(
         {
             *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE),
@@ -61,8 +64,13 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
-    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS}),
-    Role.AGENCY: frozenset({May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT}),
+    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.ALARMS}),
+    Role.AGENCY: frozenset(
+        {
+            *(May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT),
+            May.ALARMS,
+        }
+    ),
 }
 _EVERYWHERE: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR})
 

@@ -38,6 +38,7 @@ _SILENT_SECONDS: Final = 15.0
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 METRICS: Final = "/metrics"
 _TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
+_ALARMS: Final = ("down", "queue", "certificate")
 _QUEUE: Final = ("waiting", "leased", "held", "done", "dead")
 
 
@@ -59,6 +60,8 @@ class Counts(Pulse):
     queue: Mapping[str, int]
     quarantined: int = 0
     pushes: store.Totals = store.NOTHING
+    alarms: Mapping[str, int] = field(default_factory=dict)  # open ones, by kind
+    unacknowledged: int = 0
     readers: Sequence[FeedReader] = ()  # that have read: who never did is not late
 
 
@@ -136,15 +139,27 @@ def count(connection: Connection, now: float) -> Counts:
     transfer, queue, now_is = tables.transfer, tables.queue, pulse(connection, now)
     by_state = connection.execute(select(transfer.c.state, func.count()).group_by(transfer.c.state)).all()
     queued = connection.execute(select(queue.c.state, func.count()).group_by(queue.c.state)).all()
+    alarms, unacknowledged = _alarms(connection)
     return Counts(
         transfers={state.value: 0 for state in State} | {str(state): int(number) for state, number in by_state},
         queue=dict.fromkeys(_QUEUE, 0) | {str(state): int(number) for state, number in queued},
         pushes=store.totals(connection, now),
+        alarms=alarms,
+        unacknowledged=unacknowledged,
         log_size=now_is.log_size,
         log_pending=now_is.log_pending,
         checkpoint_age=now_is.checkpoint_age,
         keepers=now_is.keepers,
     )
+
+
+def _alarms(connection: Connection) -> tuple[dict[str, int], int]:
+    """The open ones by kind, and how many of them nobody has acknowledged."""
+    row = tables.alarm.c
+    waits = func.count().filter(row.acknowledged.is_(None))
+    query = select(row.kind, func.count(), waits).where(row.ended.is_(None), row.raised.is_not(None))
+    found = connection.execute(query.group_by(row.kind)).all()
+    return {str(kind): int(number) for kind, number, _ in found}, sum(int(each[2]) for each in found)
 
 
 def pulse(connection: Connection, now: float) -> Pulse:
@@ -197,6 +212,8 @@ def metrics(
         {name: each.behind_seconds for name, each in by_reader.items()},
         "reader",
     )
+    gauge("lgsp_alarms", "Open alarms about systems by kind.", dict.fromkeys(_ALARMS, 0) | dict(counts.alarms), "kind")
+    gauge("lgsp_alarms_unacknowledged", "Those that nobody has acknowledged.", {"": counts.unacknowledged})
     gauge("lgsp_log_entries", "Entries of the audit log under the newest checkpoint.", {"": counts.log_size})
     gauge("lgsp_log_pending", "Entries that wait to be sequenced.", {"": counts.log_pending})
     if counts.checkpoint_age is not None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -23,10 +23,10 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.notices import store
+from gateway.notices.contacts import address_of
 from gateway.notices.errors import MAIL_NO_ADDRESS
-from gateway.notices.mail import Letter, MailServer, is_address
+from gateway.notices.mail import Letter, MailServer
 from gateway.notices.store import Notice
-from gateway.registry import contacts
 from gateway.registry.registry import Registry
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
@@ -34,6 +34,7 @@ from gateway.transfer.lease import Lease
 
 NOTE: Final = "notice"
 KINDS: Final = {  # the words of each kind
+    "alarms": ("alarms.subject", "alarms.text"),
     "push-paused": ("push-paused.subject", "push-paused.text"),
     "case-opened": ("case-opened.subject", "case-opened.text"),
     "case-answered": ("case-answered.subject", "case-answered.text"),
@@ -82,14 +83,10 @@ class Mailing:
 
     def letter(self, one: Notice) -> Letter:
         """The mail to the contact as the registry has it now. Raises: mail.no-address."""
-        snapshot = self.registry.snapshot
-        system = snapshot.system(one.system)
-        agency = snapshot.agency(one.agency or "" if system is None else system.agency)
-        known = (*(() if system is None else system.contacts), *(() if agency is None else agency.contacts))
-        to = next((each.email for each in contacts.present(known, self.clock()) if is_address(each.email)), None)
+        to = address_of(self.registry.snapshot, one.system, self.clock(), one.agency)
         if to is None:
             raise MAIL_NO_ADDRESS(system=one.system or one.agency)
-        facts = {name: Words(**value) if isinstance(value, dict) else value for name, value in one.facts.items()}
+        facts = {name: _filled(value) for name, value in one.facts.items()}
         facts |= {"system": one.system, "agency": one.agency, "instance": self.name}
         subject, text = (_words(name, **facts) for name in KINDS[one.kind])
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
@@ -120,3 +117,16 @@ class Mailing:
             "tries": one.tries + 1,
             "failure": failure,
         }
+
+
+def _filled(value: Any) -> Any:
+    """A fact as words: a list of facts, or both languages of one."""
+    if isinstance(value, list):
+        return _lines(value)
+    return Words(**value) if isinstance(value, dict) else value
+
+
+def _lines(facts: Sequence[Mapping[str, str | int]]) -> Words:
+    """A fact that is a list: each element names its `words`, and is what they are filled with."""
+    each = [_words(str(one["words"]), **one) for one in facts]
+    return Words("\n".join(one.vi for one in each), "\n".join(one.en for one in each))

@@ -218,6 +218,12 @@ class Settings:
     probe_seconds: float = _setting(
         60.0, "how often it is looked whether each system takes connections, in seconds", _SOME
     )
+    alarm_seconds: float = _setting(
+        120.0, "how long a system must take no connections before an alarm is raised, in seconds", _ANY
+    )
+    alarm_queue_seconds: float = _setting(
+        600.0, "how long a message may wait for a system before an alarm is raised, in seconds", _SOME
+    )
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     silent_seconds: float = _setting(
         30.0,

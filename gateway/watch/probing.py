@@ -1,5 +1,7 @@
 """Looks whether each component system takes connections: TCP and TLS as in a call, but nothing is sent.
 
+A system that takes none for a while raises an alarm.
+
 Invariant: only the registered endpoint is called. A system that is suspended, or receives no calls, is not probed.
 """
 
@@ -18,12 +20,13 @@ from gateway.registry.registry import Registry
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.watch import probes
+from gateway.watch.alarms import Condition, Kind, Look, settle
 
 AT_ONCE: Final = 16
 Probe = Callable[[str], Awaitable[bool]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probing:
     """`probe` says whether an address takes connections (`adapters.http.ConnectionProbe`)."""
 
@@ -32,6 +35,7 @@ class Probing:
     registry: Registry
     probe: Probe
     clock: Callable[[], float]
+    hold: float  # seconds that a system must be away before an alarm is raised
 
     async def run_once(self, lease: Lease) -> int:
         """Probes each system once, and counts what came of it."""
@@ -53,4 +57,7 @@ class Probing:
     def _record(self, results: Mapping[str, bool], lease: Lease) -> None:
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
-            probes.record(connection, results, self.clock())
+            now = self.clock()
+            probes.record(connection, results, now)
+            away = [Condition(system, "", now, {}) for system, answered in sorted(results.items()) if not answered]
+            settle(connection, Kind.DOWN, away, Look(self.registry.snapshot, now, self.hold))

@@ -61,7 +61,7 @@ OF_ACCESS = {
     "previewGrant",
 }  # fmt: skip
 OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
-OF_WATCH = {"listScorecards", "readScorecard"}  # in test_scorecards
+OF_WATCH = {"listScorecards", "readScorecard", "listAlarms", "acknowledgeAlarm"}  # in test_scorecards, test_watch
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_HOST = {
     "readDocument",

@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from examples.story.exchange import ALERTS, read_feed
 from examples.story.grants import OFFICERS
 from examples.story.world import World
 from gateway.sample_client.rest import Answer
@@ -53,6 +54,16 @@ def entries(world: World, transfer: str) -> dict[str, Any]:
     """The entries of the log about a transfer, by kind."""
     shown = world.lgsp("audit", "show", transfer, "--data", str(world.data))
     return {each["kind"]: each for each in shown["entries"]}
+
+
+def event_of(world: World, transfer: str, contract: str = ALERTS) -> dict[str, Any]:
+    """The event of a message in the centre's feed."""
+
+    def found() -> dict[str, Any] | None:
+        return next((each for each in read_feed(world, contract) if each["id"] == transfer), None)
+
+    event: dict[str, Any] = world.wait("the message in the feed", found)
+    return event
 
 
 def today() -> str:

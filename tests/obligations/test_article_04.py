@@ -12,20 +12,12 @@ import pytest
 import yaml
 
 from examples.story import evidence, exchange, oldsystems, refusals
-from examples.story.exchange import ALERTS, read_feed
+from examples.story.exchange import ALERTS
 from examples.story.world import World
 from gateway.sandbox.standins import messages
-from tests.obligations.calls import ALERT, accepted, entries, published
+from tests.obligations.calls import ALERT, accepted, entries, event_of, published
 
 pytestmark = pytest.mark.server
-
-
-def event_of(world: World, transfer: str) -> dict[str, Any]:
-    def found() -> dict[str, Any] | None:
-        return next((each for each in read_feed(world, ALERTS) if each["id"] == transfer), None)
-
-    event: dict[str, Any] = world.wait("the alert in the feed", found)
-    return event
 
 
 @pytest.mark.obligation("4.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import uuid
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from examples.story.exchange import ALERTS
+from examples.story.exchange import ALERTS, INDICATOR
 from examples.story.world import World
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.faults.load import rows
-from tests.obligations.calls import ALERT, accepted, published, sample, today
+from tests.obligations.calls import ALERT, accepted, event_of, granted, published, sample, today
 
 pytestmark = pytest.mark.server
 
@@ -25,6 +26,12 @@ def test_an_outsider_begins_with_a_published_sample(world: World) -> None:
     assert ALERTS in {each["name"] for each in published(world, "/contracts")}
     alert = sample(world, ALERTS, "Alert") | {"identifier": f"MAU-{uuid.uuid4()}"}
     accepted(world.rest("quan-trac").call("POST", ALERT, alert))
+
+
+def log(instance: Settings) -> list[dict[str, Any]]:
+    """All entries, with those that have no index yet."""
+    tables = " UNION ALL ".join(f"SELECT entry FROM {name}" for name in ("log_entry", "log_pending"))
+    return [json.loads(entry) for (entry,) in rows(instance, tables)]
 
 
 def validity(world: World, system: str) -> dict[str, Any]:
@@ -41,13 +48,33 @@ def test_a_scorecard_says_what_the_raw_log_says(world: World, instance: Settings
     bad["chiTiet"][0]["mucDo"] = 77
     accepted(client.call("POST", ALERT, messages.fire_alarm()))
     world.refusal("judged", "message.invalid", client.call("POST", ALERT, bad), status=422)
-    tables = " UNION ALL ".join(f"SELECT entry FROM {name}" for name in ("log_entry", "log_pending"))
-    found = [json.loads(entry) for (entry,) in rows(instance, tables)]
-    ours = [each for each in found if each.get("caller", {}).get("system") == "bao-chay"]
+    ours = [each for each in log(instance) if each.get("caller", {}).get("system") == "bao-chay"]
     taken = sum(each["kind"] == "intent" for each in ours)
     refused = sum(each["kind"] == "refusal" and each["failure"] == "message.invalid" for each in ours)
     part = validity(world, "bao-chay")
     assert part["judged"] and (part["numerator"], part["denominator"]) == (taken, taken + refused) and refused
+
+
+@pytest.mark.obligation("10.2 (second half)")
+def test_an_extract_is_masked_by_the_grant_and_logged(world: World, instance: Settings, tmp_path: Path) -> None:
+    """Article 10.2 (second half): a ward takes a range of a feed as a table, without the field that its grant hides."""
+    values = sample(world, INDICATOR, "IndicatorValues")
+    values["values"] = [
+        {**values["values"][0], "note": f"{uuid.uuid4()}"} | {"responsible": {"name": "Lương Thị Bích Ngọc"}}
+    ]
+    sent = accepted(world.rest("so-lieu").call("POST", f"/{INDICATOR}/values", values))
+    event_of(world, sent, INDICATOR)
+    table, identity = tmp_path / "trich.csv", str(world.identities / "thuc-phan")
+    terms: dict[str, Any] = {"contract": INDICATOR, "operations": ["feed"], "fields": ["*", "!values.responsible"]}
+    with granted(world, instance, agency="H14.21", **terms) as grant:
+        taken = world.lgsp("client", "feed-export", INDICATOR, str(table), "--identity", identity)
+        assert taken["ok"], taken
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        (row,) = (each for each in csv.DictReader(file) if each["id"] == sent)
+    (value,) = json.loads(row["data.values"])
+    assert value["note"] == values["values"][0]["note"] and value["responsible"] == {"absent": "not-permitted"}
+    readings = [each["facts"] for each in log(instance) if each.get("what", "").startswith("feed-read")]
+    assert (grant, INDICATOR) in {(each["grant"], each["contract"]) for each in readings}
 
 
 @pytest.mark.obligation("10.4")

@@ -85,3 +85,21 @@ def test_no_system_is_live_without_a_contact_for_both_duties(sqlite: Engine, tmp
     with pytest.raises(Failure) as refused, changing(sqlite, seal) as act:
         contacting.set_contacts(act, "H14.7", only, ("nguoi-van-hanh", "Đầu mối đã nghỉ hưu"), NOW)
     assert refused.value.code == "registry.contact-duty" and refused.value.facts["agency"] == "H14.7"
+
+
+CATEGORIES = "Geo Met Safety Security Rescue Fire Health Env Transport Infra CBRNE Other".split()  # of CAP 1.2
+
+
+@pytest.mark.obligation("12.2")
+def test_every_kind_of_alert_leads_to_an_agency_also_at_night(world: World) -> None:
+    """Article 12.2: at night each kind of alert has an agency; what no rule fits goes to the duty desk."""
+
+    def agencies(kind: str, hour: str) -> dict[str, str]:
+        words = ("route", "explain", ALERTS, "--kind", kind, "--area", "01288", "--at", f"2026-12-01T{hour}")
+        found = world.lgsp(*words, "--data", str(world.data))
+        return {each["agency"]: each["why"] for each in found["competent"]}
+
+    night = {kind: agencies(kind, "02:00") for kind in CATEGORIES}
+    assert all(night.values())
+    assert night["Fire"] == {"H14.6": "rule"} and night["Other"] == {"H14.0": "duty-desk"}
+    assert night["Met"] == {"H14.0": "outside-hours"} and agencies("Met", "10:00") == {"H14.2": "rule"}

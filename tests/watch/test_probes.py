@@ -44,6 +44,17 @@ def logged(engine: Engine) -> list[dict[str, Any]]:
         return [json.loads(bytes(raw))["facts"] for raw in rows]
 
 
+def probing_of(post: Post, hold: float = 120.0) -> Probing:
+    return Probing(
+        engine=post.engine,
+        lock=lock_of(post.engine),
+        registry=post.registry,
+        probe=ConnectionProbe(post.tls),
+        clock=lambda: post.clock[0],
+        hold=hold,
+    )
+
+
 ROUND = st.tuples(st.integers(1, 40), st.dictionaries(st.sampled_from("abc"), st.booleans()))
 
 
@@ -71,18 +82,17 @@ def test_each_probe_is_counted_once(engine: Engine, rounds: list[tuple[int, dict
     assert not kept.keys() & entries.keys() and kept | entries == wanted
 
 
-def test_an_overtaken_keeper_counts_nothing(engine: Engine) -> None:
-    probing = Probing(engine, lock_of(engine), None, None, lambda: NOON + 90 * DAY)  # type: ignore[arg-type]
+async def test_an_overtaken_keeper_counts_nothing(post: Post) -> None:
+    post.clock[0] = NOON
     with pytest.raises(Failure):
-        probing._record({"a": True}, Lease("keeper", "nobody", 7))
-    with engine.connect() as connection:
-        assert not list(probes.counted(connection, "2027", "9"))
+        await probing_of(post).run_once(Lease("keeper", "nobody", 7))
+    with post.engine.connect() as connection:
+        assert not list(probes.counted(connection, "", "9"))
 
 
 async def test_a_system_that_is_away_is_seen_in_its_scorecard(post: Post, keys: House, tmp_path: Path) -> None:
     post.clock[0] = NOON
-    probe = ConnectionProbe(post.tls)
-    probing = Probing(post.engine, lock_of(post.engine), post.registry, probe, lambda: post.clock[0])
+    probing = probing_of(post)
     for _ in range(3):
         await probing.run_once(post.lease)
     port = post.provider.port

@@ -45,14 +45,14 @@ def every(desk: Desk, viewer: Viewer, first: str = "", last: str = "") -> Shown:
     """The cards that the viewer may see, by agency and system. Raises `console.form`."""
     dates = _dates(desk, first, last)
     at, known = _cards(desk, dates)
-    seen = (card for card in known.values() if _may_see(desk, viewer, card.system))
+    seen = (card for card in known.values() if may_see(desk, viewer, card.system))
     return Shown(dates, at, tuple(sorted(seen, key=lambda card: (card.system.agency, card.system.id))))
 
 
 def one(desk: Desk, viewer: Viewer, id: str, first: str = "", last: str = "") -> Shown:
     """Raises `console.form` and `console.no-page`."""
     system = desk.services.registry.snapshot.systems.get(id)
-    if system is None or not _may_see(desk, viewer, system):
+    if system is None or not may_see(desk, viewer, system):
         raise CONSOLE_NO_PAGE(path=id[:60])
     dates = _dates(desk, first, last)
     at, known = _cards(desk, dates)
@@ -68,7 +68,8 @@ def _dates(desk: Desk, first: str, last: str) -> Dates:
         raise CONSOLE_FORM(field="from, until", why=str(bad)) from None
 
 
-def _may_see(desk: Desk, viewer: Viewer, system: System) -> bool:
+def may_see(desk: Desk, viewer: Viewer, system: System) -> bool:
+    """Whether somebody sees how this system does."""
     account, centre = viewer.account, desk.services.registry.snapshot.centre()
     watches = Role.CENTRE in account.roles and centre is not None and account.agency == centre.code
     return watches or account.scope in (None, system.agency)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, Table, Text
+from typing import Final
+
+from sqlalchemy import Column, Float, Index, Integer, Table, Text, text
 
 from gateway.journal.schema.metadata import metadata
+
+_OPEN: Final = text("ended IS NULL")
 
 # Probes of days that have not ended. When a day has ended, its counts are entries of the log.
 probe_day = Table(
@@ -15,3 +19,27 @@ probe_day = Table(
     Column("probes", Integer, nullable=False),
     Column("answered", Integer, nullable=False),  # of these
 )
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("kind", Text, nullable=False),  # down | queue | certificate
+    Column("system", Text, nullable=False),  # whose owner has to act
+    Column("about", Text, nullable=False),  # what of the system; empty: the system itself
+    Column("facts", Text, nullable=False),  # JSON: what its text is filled with
+    Column("since", Float, nullable=False),  # since when it is so
+    Column("seen", Float, nullable=False),  # when it was first seen
+    Column("raised", Float),  # NULL: it may pass by itself
+    Column("ended", Float),
+    Column("told", Float),  # when the contact was told that it began
+    Column("told_end", Float),  # the same of its end
+    Column("acknowledged", Float),
+    Column("by", Text),  # who acknowledged it
+    Column("reason", Text),  # why
+)
+Index(
+    "alarm_open", alarm.c.kind, alarm.c.system, alarm.c.about, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
+)
+Index("alarm_ended", alarm.c.ended)
+Index("alarm_told", alarm.c.told)

@@ -8,8 +8,14 @@ from gateway.watch.probing import Probing
 
 
 def _probing(services: KeeperServices) -> Probing:
-    probe = ConnectionProbe(services.tls)
-    return Probing(services.engine, services.lock, services.registry, probe, services.clock)
+    return Probing(
+        engine=services.engine,
+        lock=services.lock,
+        registry=services.registry,
+        probe=ConnectionProbe(services.tls),
+        clock=services.clock,
+        hold=services.settings.alarm_seconds,
+    )
 
 
 TASK = PeriodicTask("systems are not probed", _probing, lambda settings: settings.probe_seconds)

@@ -221,6 +221,7 @@ def _console(whole: Whole) -> None:
             push_tables.push_key,
             mail_table.mail,
             watch_tables.probe_day,
+            watch_tables.alarm,
             tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,

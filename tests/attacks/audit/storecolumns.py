@@ -369,6 +369,8 @@ def _notices() -> Iterator[Column]:
 def _watch() -> Iterator[Column]:
     probe = "probes of a day that has not ended; a scorecard takes the days that have from their entries"
     yield from exempt("probe_day", probe, *watch_tables.probe_day.c.keys())
+    alarm = "what people are shown; nothing is decided by it, and each of its states is an entry"
+    yield from exempt("alarm", alarm, *watch_tables.alarm.c.keys())
 
 
 def _push() -> Iterator[Column]:

@@ -77,6 +77,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/transfers/{id}/opened": ("OPA", ""),
     "/transfers/{id}/package": ("", "OA"),
     "/vault": ("OP", "OP"),
+    "/watch": ("OPSACG", "OPCG"),
 }
 _PART = re.compile(r"\{[^}]+\}")
 OWN = [role for role in Role if not sees_all([role])]
