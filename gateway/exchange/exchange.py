@@ -30,6 +30,7 @@ from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import PRIORITIES
 from gateway.errors import GATEWAY_FAULT
 from gateway.exchange import large_contents, sources
+from gateway.exchange.admission import Judges, admitted
 from gateway.exchange.business_keys import TRIES, BusinessKeys, KeysChanged
 from gateway.exchange.doors import Door, Reading
 from gateway.exchange.errors import (
@@ -101,6 +102,7 @@ class Exchange:
     provider_seconds: float
     admit: Callable[[], None] = lambda: None  # raises while new transfers must wait
     opaque_hours: float = HOURS  # how long an opaque body waits for its document
+    judges: Judges = field(default_factory=dict)  # of messages that the gateway itself acts on
     quotas: Quotas = field(init=False)
     refusals: RefusalLog = field(init=False)
     keys: BusinessKeys = field(init=False)
@@ -244,7 +246,10 @@ class Exchange:
         """
         requested = decoded.requested
         transfer, now = requested.received.transfer, self.clock()
+        admission = await admitted(self.judges, decoded, self.quotas)
         answer: Message = {"transfer": transfer, "messageId": requested.message_id, "acceptedAt": rfc3339(now)}
+        if admission is not None:
+            answer |= admission.told
         salt = random_bytes(SALT)
         heavy = requested.received.heavy
         intent = await off_loop(heavy, entries.intent, decoded, None, salt, now, self.hash_id)
@@ -270,6 +275,8 @@ class Exchange:
             keys=settled.rows,
             uses=decoded.uses,
         )
+        if admission is not None:
+            write = admission.added_to(write)
         try:
             done = await self._write_new(decoded, write)
         except KeysChanged:

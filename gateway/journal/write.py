@@ -153,6 +153,7 @@ class HandlingRow(NamedTuple):
     operation: str
     bundle: str
     transfer: str
+    message: str
     agency: str
     system: str | None
     sender_agency: str

@@ -24,6 +24,8 @@ from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.vault.vault import Vault
+from gateway.workflow.admission import judges
+from gateway.workflow.records import Office
 from security.transparency.entry import keyed
 
 
@@ -58,17 +60,21 @@ class Runtime:
         return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
 
     def exchange(self) -> Exchange:
+        vault = Vault(self.settings.vault_keys, at_rest=self.keyring.at_rest)
+        hash_id = partial(keyed, self.keyring.hash_key())
+        office = Office(engine=self.engine, registry=self.registry, vault=vault, hash_id=hash_id, clock=time.time)
         return Exchange(
             journal=self.journal,
-            vault=Vault(self.settings.vault_keys, at_rest=self.keyring.at_rest),
+            vault=vault,
             forwarder=self.forwarder,
             engine=self.engine,
             process=self.journal.process_id,
-            hash_id=partial(keyed, self.keyring.hash_key()),
+            hash_id=hash_id,
             clock=time.time,
             provider_seconds=self.settings.provider_seconds,
             opaque_hours=self.settings.opaque_body_hours,
             admit=admission_check(self.settings, time.time),
+            judges=judges(office),
         )
 
     async def close(self) -> None:

@@ -33,7 +33,7 @@ TYPE: Final = f"urn:lgsp:contract:{HANDLING.replace('/', ':')}:{OPERATION}"
 TOLD: Final = ("lgspbundle", "lgspcompleteness", "lgspage")  # of an event: what depends on the contract of the feed
 UNSEALED: Final = ("seal", "next_at", "told")  # columns of `handling` that follow from no entry
 _KINDS: Final = frozenset({Kind.CORRECTED, Kind.RECALLED, Kind.RESPONDED})
-_COPIED: Final = ("contract", "operation", "transfer", "sender_agency", "sender_system", "kind", "area")
+_COPIED: Final = ("contract", "operation", "transfer", "message", "sender_agency", "sender_system", "kind", "area")
 HashId = Callable[[str], str]
 Entry = Mapping[str, Any]
 

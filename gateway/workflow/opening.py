@@ -121,6 +121,7 @@ class _Message:
             opened = Opened(
                 contract=self.contract,
                 transfer=self.row.transfer,
+                message=self._message_id,
                 at=at,
                 agency=each.agency,
                 system=each.system,
@@ -163,6 +164,11 @@ class _Message:
         else:
             unit = steps.corrected(self.office, before, self._sender)
         apply(self.connection, [unit.write])
+
+    @property
+    def _message_id(self) -> str:
+        table = tables.transfer.c
+        return str(self.connection.scalar(select(table.message_id).where(table.id == self.row.transfer)))
 
     @property
     def _system(self) -> str:

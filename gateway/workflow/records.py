@@ -68,6 +68,7 @@ class Opened(NamedTuple):
 
     contract: CompiledContract
     transfer: str
+    message: str  # its id
     at: float
     agency: str
     system: str | None

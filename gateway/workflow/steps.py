@@ -82,6 +82,7 @@ def opening(office: Office, opened: Opened) -> Unit:
         "operation": workflow.operation,
         "bundle": opened.contract.digest,
         "transfer": opened.transfer,
+        "message": office.hash_id(opened.message),
         "sender_agency": opened.sender_agency,
         "sender_system": opened.sender_system,
         "kind": opened.kind,

@@ -123,6 +123,7 @@ class Gateway:
     snapshot: Snapshot
     now: float = NOW
     forwarder: Any = None  # else one whose provider always answers
+    judges: Any = None  # of messages that the gateway itself acts on
 
     def call(
         self,
@@ -148,6 +149,7 @@ class Gateway:
         op = compiled.contract.operations[operation]
         forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting, failure))
         exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
+        exchange.judges = self.judges or {}
         received = received_at(self.now, self.snapshot)
         addressed = Addressed(received, cast(Any, None), compiled, op)
         message = sample(compiled, op.request) if call.message is None else call.message

@@ -32,6 +32,8 @@ PHONES = {
 }
 OPERATOR = "nguoi-van-hanh"
 
+REPORTING = ("H14.2", "H14.3", "H14.5", "H14.6", "H14.21", "H14.22", "role centre")
+
 
 @dataclass
 class Grant:
@@ -157,6 +159,11 @@ class Story:
             "G-0014": founded("H14.4", INDICATOR, "getValue", receives=True),
             "G-0015": founded("H14.5", DOSSIER, "getStatus", receives=True),
             "G-0016": founded("role centre", REPORT, "feed", fields="* !@personal"),
+            **{
+                f"G-{number:04}": founded(who, "handling-report/v1", "reportStep")
+                for number, who in enumerate(REPORTING, start=21)
+            },
+            "G-0028": founded("role centre", "handling/v1", "feed"),
         }
 
     def at(self, day: int, hour: int) -> float:

@@ -16,9 +16,10 @@ from gateway.journal.write import HandlingRow
 from gateway.registry.own_feed import HANDLING
 from gateway.registry.registry import Registry
 from gateway.transfer import lease as leases
-from gateway.transfer.stages import Answered
+from gateway.transfer.stages import Answered, Refused
 from gateway.workflow import reading
 from gateway.workflow.acting import act
+from gateway.workflow.admission import judges
 from gateway.workflow.opening import Opening
 from gateway.workflow.reading import Seen, Sought
 from gateway.workflow.records import Actor, Office, Wanted
@@ -49,6 +50,7 @@ class Town:
         self.office = Office(
             engine=gateway.engine, registry=registry, vault=gateway.vault, hash_id=str, clock=lambda: gateway.now
         )
+        gateway.judges = judges(self.office)
 
     def submit(self, contract: str, operation: str, message: dict[str, Any] | None, system: str) -> str:
         self.sent += 1
@@ -64,6 +66,12 @@ class Town:
         """A report to the builders."""
         message = {**sample(contracts()[REPORTS], "ServiceRequest"), "area": "01273", **fields}
         return self.submit(REPORTS, "createRequest", message, "phan-anh")
+
+    def tell(self, system: str, message_id: str = "", **message: str) -> Answered | Refused:
+        """A system reports a step."""
+        self.sent += 1
+        call = Call("handling-report/v1", "reportStep", message_id or f"m-{self.sent}", message, system)
+        return asyncio.run(self.gateway.carry(call))
 
     def follow(self, check: Callable[[Connection], None] = nothing) -> None:
         """What the keeper does until nothing is left."""

@@ -18,6 +18,7 @@ handling = Table(
     Column("operation", Text, nullable=False),
     Column("bundle", Text, nullable=False),  # digest of the contract whose workflow it follows
     Column("transfer", Text, nullable=False),  # that handed the message in
+    Column("message", Text, nullable=False),  # keyed hash of the message's id, as in its intent
     Column("agency", Text, nullable=False),  # that handles it now
     Column("system", Text),  # of that agency; NULL: none is named
     Column("sender_agency", Text, nullable=False),
@@ -38,6 +39,7 @@ handling = Table(
     Column("told", Integer, nullable=False),  # of the deadline that comes next: 0 nothing, 1 nudged, 2 escalated
 )
 Index("handling_transfer", handling.c.transfer)
+Index("handling_message", handling.c.message)
 Index("handling_nearest", handling.c.nearest, handling.c.id)
 Index("handling_agency", handling.c.agency, handling.c.nearest, handling.c.id)
 Index("handling_next", handling.c.next_at)

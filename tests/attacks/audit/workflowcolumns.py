@@ -19,6 +19,7 @@ def handlings() -> Iterator[Column]:
             "operation": (row, to("createRequest")),
             "bundle": (row, like(of("dispatched"))),
             "transfer": (row, lambda look, *_: look.whole.made["alert 5"]),
+            "message": (row, like(of("alert 5"))),
             "agency": (row, to("H14.2")),
             "system": (row, to("canh-bao")),
             "sender_agency": (row, to("H14.6")),

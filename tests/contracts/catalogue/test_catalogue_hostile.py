@@ -49,6 +49,10 @@ CASES = [
     ("observation", "quan-trac-xml/Readings.mua-tra-linh", "24,20", "24.20", "qt:BangSoLieu/qt:SoDo[2]/@giaTri", "readings[1].result", "type", "comma"),
     ("observation", "quan-trac-xml/Readings.mua-tra-linh", "14/08/2026 03:00:00", "2026-08-14T03:00:00Z", "qt:BangSoLieu/qt:SoDo[2]/@thoiDiem", "readings[1].phenomenonTime", "format", "dd/MM/yyyy"),
     ("observation", "quan-trac-xml/Datastream.nhiet-do-nguyen-binh", 'kieu="DO"', 'kieu="ĐO"', "qt:ChuoiSoLieu/@kieu", "observationType", "code", "kieu-so"),
+    # handling-report
+    ("handling-report", "open311-json/StepReport.du-moi-dau", '"closed"', '"fixed"', "status", "step", "code", "trang-thai"),
+    ("handling-report", "xu-ly-xml/StepReport.chuyen", "<xl:TrangThai>04", "<xl:TrangThai>99", "xl:BaoCaoXuLy/xl:TrangThai", "step", "code", "buoc-xu-ly"),
+    ("handling-report", "xu-ly-xml/StepReport.chuyen", "2026/03/02 15", "2026/13/02 15", "xl:BaoCaoXuLy/xl:ThoiDiem", "time", "format", "yyyy/MM/dd HH:mm:ss"),
     # camera-event
     ("camera-event", "vms-json/CameraEvent.khoi-rung-phia-oac", "000.01.02.H14", "H14.2.1", "camera.donVi", "operator", "code", "agency.qcvn102"),
     ("camera-event", "vms-json/CameraEvent.khoi-rung-phia-oac", "20261118143207", "20261118143261", "thoiGian", "time", "format", "yyyyMMddHHmmss"),
@@ -143,6 +147,7 @@ def test_every_format_has_its_cases(catalogue: dict[str, CompiledContract]) -> N
         "camera-event",
         "dossier-status",
         "field-report",
+        "handling-report",
         "indicator",
         "observation",
         "official-document",

@@ -1,4 +1,4 @@
-"""The catalogue as a whole: eight contracts, each with foreign formats in XML and JSON, samples of every mapped
+"""The catalogue as a whole: nine contracts, each with foreign formats in XML and JSON, samples of every mapped
 message, Vietnamese to the last letter."""
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from contracts.proof.check import check
 from contracts.wire.soap import parse_xml
 
 FOLDERS = {f"{folder.parent.name}/{folder.name}": folder for folder in catalogue_folders()}
-EIGHT = [
+NINE = [
     "camera-event/v1",
     "dossier-status/v1",
     "field-report/v1",
+    "handling-report/v1",
     "incident-alert/v1",
     "indicator/v1",
     "observation/v1",
@@ -31,18 +32,18 @@ MARKS = ["", "\u0300", "\u0301", "\u0309", "\u0303", "\u0323"]
 LETTERS = {unicodedata.normalize("NFC", letter + mark) for letter in "aăâeêioôơuưy" for mark in MARKS} | {"đ"}
 
 
-def test_the_eight_are_there(catalogue: dict[str, CompiledContract]) -> None:
-    assert list(FOLDERS) == sorted(catalogue) == EIGHT
+def test_the_nine_are_there(catalogue: dict[str, CompiledContract]) -> None:
+    assert list(FOLDERS) == sorted(catalogue) == NINE
 
 
-@pytest.mark.parametrize("name", EIGHT)
+@pytest.mark.parametrize("name", NINE)
 def test_check_is_green_and_every_sample_is_proved(name: str, catalogue: dict[str, CompiledContract]) -> None:
     report = check(FOLDERS[name])
     assert report.findings == []
     assert sum(each.startswith("sample ") for each in report.proved) == len(catalogue[name].samples)
 
 
-@pytest.mark.parametrize("name", EIGHT)
+@pytest.mark.parametrize("name", NINE)
 def test_each_speaks_foreign_xml_and_foreign_json_and_shows_it(
     name: str, catalogue: dict[str, CompiledContract]
 ) -> None:
@@ -60,7 +61,7 @@ def test_each_speaks_foreign_xml_and_foreign_json_and_shows_it(
         )
 
 
-@pytest.mark.parametrize("name", EIGHT)
+@pytest.mark.parametrize("name", NINE)
 def test_each_says_whose_it_is_and_by_what_law(name: str, catalogue: dict[str, CompiledContract]) -> None:
     contract = catalogue[name].contract
     for words in (contract.title, contract.description, *(op.title for op in contract.operations.values())):
@@ -68,7 +69,7 @@ def test_each_says_whose_it_is_and_by_what_law(name: str, catalogue: dict[str, C
     assert contract.owner_role in ("centre", "department") and contract.legal_basis and contract.retention_months >= 24
 
 
-@pytest.mark.parametrize("name", EIGHT)
+@pytest.mark.parametrize("name", NINE)
 def test_samples_hold_every_vietnamese_letter(name: str) -> None:
     files = [path for path in (FOLDERS[name] / "samples").rglob("*") if path.suffix in (".json", ".xml")]
     text = "".join(path.read_text("utf-8") for path in files)
@@ -76,7 +77,7 @@ def test_samples_hold_every_vietnamese_letter(name: str) -> None:
     assert LETTERS - set(text.lower()) == set()
 
 
-@pytest.mark.parametrize("name", EIGHT)
+@pytest.mark.parametrize("name", NINE)
 def test_a_foreign_sample_is_written_again_as_it_stood(name: str, catalogue: dict[str, CompiledContract]) -> None:
     """What is read of a sample and written in its own format says the same: only order, white space and what is read
     over may differ."""
@@ -111,7 +112,7 @@ def test_pages_and_guide_list_what_is_there(catalogue: dict[str, CompiledContrac
             for part in file.read_text("utf-8").split("\n## `")[1:]
             for part in ["`" + part]
         }
-        assert sorted(sections) == EIGHT, file.name
+        assert sorted(sections) == NINE, file.name
         for name, text in sections.items():
             compiled = catalogue[name]
             contract = compiled.contract

@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("operation", sa.Text, nullable=False),
         sa.Column("bundle", sa.Text, nullable=False),
         sa.Column("transfer", sa.Text, nullable=False),
+        sa.Column("message", sa.Text, nullable=False),
         sa.Column("agency", sa.Text, nullable=False),
         sa.Column("system", sa.Text),
         sa.Column("sender_agency", sa.Text, nullable=False),
@@ -35,6 +36,7 @@ def upgrade() -> None:
         sa.Column("told", sa.Integer, nullable=False),
     )
     op.create_index("handling_transfer", "handling", ["transfer"])
+    op.create_index("handling_message", "handling", ["message"])
     op.create_index("handling_nearest", "handling", ["nearest", "id"])
     op.create_index("handling_agency", "handling", ["agency", "nearest", "id"])
     op.create_index("handling_next", "handling", ["next_at"])
