@@ -1,4 +1,4 @@
-"""The address at which a system's owner, or an agency, is told: of a contact in force of the system, else of its agency."""
+"""The address at which a system or an agency is told: of a contact in force, its own or else its agency's."""
 
 from __future__ import annotations
 
