@@ -19,7 +19,7 @@ from contracts.workflow.working_time import Calendar, deadline, minute_of
 from gateway.cases import texts
 from gateway.cases.calendar import day_of, of_province, within
 from gateway.cases.checks import Wanted, check_link, check_opening
-from gateway.cases.errors import CASE_DECISION, CASE_NOT_NOW, CASE_OTHER_PARTY, CASE_UNKNOWN
+from gateway.cases.errors import CASE_DECISION, CASE_NOT_NOW, CASE_OTHER_PARTY, CASE_TEXT, CASE_UNKNOWN
 from gateway.cases.kinds import GATEWAY, Kind, kinds
 from gateway.cases.texts import Text
 from gateway.journal.append import append, apply
@@ -149,6 +149,8 @@ class Acting:
             "agency": by.agency,
             "owners": list(dict.fromkeys([folded.sender, by.agency])),
         }
+        if act == "answer" and reply.content is None:
+            raise CASE_TEXT(field="text", why="missing")
         if act == "answer" and kind.decides:
             facts |= _decided(connection, case, reply)
         row = None

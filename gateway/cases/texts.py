@@ -48,6 +48,11 @@ def checked(subject: str, text: str) -> Text:
     return Text(subject, text)
 
 
+def reply(text: str) -> Text:
+    """The text of a step, without a subject. Raises: case.text."""
+    return Text("", checked("-", text).text)
+
+
 def sealed(vault: Vault, case: str, number: int, content: Text, now: float) -> tuple[VaultRow, dict[str, Any]]:
     """The row of a text, and what its entry says of it."""
     value = {"salt": random_bytes(16).hex(), "subject": content.subject, "text": content.text}

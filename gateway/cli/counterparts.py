@@ -61,6 +61,14 @@ _IN_CONSOLE: Final = """
     watch list | /watch | listAlarms
     watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm
     catalogue | /catalogue | readCatalogue
+    case list | /cases | listCases
+    case show | /cases/{case} | readCase
+    case open | /cases | openCase
+    case answer | /cases/{case}/{act} | takeCaseStep
+    case acknowledge | /cases/{case}/{act} | takeCaseStep
+    case close | /cases/{case}/{act} | takeCaseStep
+    case withdraw | /cases/{case}/{act} | takeCaseStep
+    case remind | /cases/{case}/{act} | takeCaseStep
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant

@@ -55,6 +55,7 @@ _OF: Final[Mapping[Duty, str]] = {
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
+        case list, case show
         route list, route explain, route check
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
@@ -72,6 +73,7 @@ _OF: Final[Mapping[Duty, str]] = {
         queue bulk start, queue bulk stop, queue bulk resume
         watch acknowledge
         vault expire, vault hold add, vault hold release
+        case open, case answer, case acknowledge, case close, case withdraw, case remind
     """,
 }
 DUTIES: Final[Mapping[str, Duty]] = {

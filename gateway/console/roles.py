@@ -43,32 +43,42 @@ class May(StrEnum):
     CONFIRM = "confirm"  # confirm or reject what another person handed in
     REGISTRY = "registry"  # registry documents: what one would change, and applying it
     ACCOUNTS = "accounts"  # people and their roles
+    CASES = "cases"  # cases between agencies
+    CORRESPOND = "correspond"  # open cases, and take their steps
 
 
-_READS: Final = {May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS}
+_READS: Final = {May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS, May.CASES}
 ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.OFFICER: frozenset(
         {
             *(*_READS, May.EXPORT, May.BODIES, May.PROPOSE, May.RESTRICT, May.OPERATE),
-            *(May.CONFIRM, May.REGISTRY, May.ALARMS),
+            *(May.CONFIRM, May.REGISTRY, May.ALARMS, May.CORRESPOND),
         }
     ),
     Role.OPERATOR: frozenset(
-        _READS | {May.BODIES, May.SETTLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY, May.ALARMS}
+        {
+            *(*_READS, May.BODIES, May.SETTLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY, May.ALARMS),
+            May.CORRESPOND,
+        }
     ),
     Role.STEWARD: frozenset(
         {
             *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE),
-            *(May.RESTRICT, May.CONFIRM, May.REGISTRY),
+            *(May.RESTRICT, May.CONFIRM, May.REGISTRY, May.CASES, May.CORRESPOND),
         }
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
-    Role.CENTRE: frozenset({May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.ALARMS}),
+    Role.CENTRE: frozenset(
+        {
+            *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.ALARMS),
+            *(May.CASES, May.CORRESPOND),
+        }
+    ),
     Role.AGENCY: frozenset(
         {
             *(May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT),
-            May.ALARMS,
+            *(May.ALARMS, May.CASES, May.CORRESPOND),
         }
     ),
 }
