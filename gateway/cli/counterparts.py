@@ -63,7 +63,7 @@ _IN_CONSOLE: Final = """
     catalogue | /catalogue | readCatalogue
     case list | /cases | listCases
     case show | /cases/{case} | readCase
-    case open | /cases | openCase
+    case open | /cases/new | openCase
     case answer | /cases/{case}/{act} | takeCaseStep
     case acknowledge | /cases/{case}/{act} | takeCaseStep
     case close | /cases/{case}/{act} | takeCaseStep

@@ -15,7 +15,7 @@ async def test_a_complaint_is_opened_answered_and_closed(people: Desk) -> None:
     hoa = await people.signed_in("hoa", Role.AGENCY, agency="H14.7")
     binh = await people.signed_in("binh", Role.AGENCY, agency="H14.3")
     assert "Complaint" in Reader((await hoa.get(f"{HERE}/new?kind=complaint")).body).text
-    answer = await hoa.post(HERE, **FORM)
+    answer = await hoa.post(f"{HERE}/new", **FORM)
     assert answer.status == 303
     place = answer.headers["location"].partition("?")[0]
     page = Reader((await binh.get(HERE)).body).text

@@ -79,7 +79,7 @@ def _names(ask: Ask) -> dict[str, str]:
 PAGES = (
     Page("/cases", listed, May.CASES, N_("Cases"), Menu.OPERATION),
     Page("/cases/new", new, May.CORRESPOND, N_("A new case")),
-    Page("/cases", open_case, May.CORRESPOND, method="POST", operation="openCase"),
+    Page("/cases/new", open_case, May.CORRESPOND, method="POST", operation="openCase"),
     Page("/cases/{case}", one, May.CASES, N_("A case")),
     Page("/cases/{case}/{act}", take, May.CORRESPOND, method="POST", operation="takeCaseStep"),
 )

@@ -40,7 +40,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/agencies": ("OPSACG", "OP"),
     "/backups": ("OP", "OP"),
     "/cases": ("OPSACG", "OPSCG"),
-    "/cases/new": ("OPSCG", ""),
+    "/cases/new": ("OPSCG", "OPSCG"),
     "/catalogue": ("OPSAVCG", ""),
     "/contracts": ("OPSAVCG", ""),
     "/contracts/{id}/v{major}/roll-back": ("", "S"),
