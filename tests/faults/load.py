@@ -104,7 +104,10 @@ def children(pid: int) -> dict[int, list[str]]:
 
 
 def child(pid: int, kind: str) -> int:
-    return next(number for number, words in sorted(children(pid).items()) if kind in words)
+    """The process of this kind; waits for one that is being restarted."""
+    return int(
+        until(f"a {kind}", lambda: next((each for each, words in sorted(children(pid).items()) if kind in words), 0))
+    )
 
 
 def gone(pid: int) -> bool:

@@ -168,7 +168,7 @@ def registry() -> Iterator[Column]:
         "indicator",
         where(code="KT-05", version=1),
         '["{code}",{version}]',
-        code=to("KT-02"),
+        code=to("KT-99"),
         version=plus(10),
         body=made(lambda text: text.replace("H14.4", "H14.7")),
     )
