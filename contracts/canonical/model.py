@@ -134,9 +134,13 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFacts:
-    """What a catalogue says of a data set besides (DCAT-AP 3). `frequency` and `themes` are codes of EU tables."""
+    """What a catalogue says of a data set besides (DCAT-AP 3). `frequency` and `themes` are codes of EU tables.
+
+    `expected`: messages that a system owes in each period of the frequency.
+    """
 
     frequency: str = ""
+    expected: int = 1
     themes: tuple[str, ...] = ()
     spatial: Words | None = None
     licence: Words | None = None

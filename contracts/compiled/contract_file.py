@@ -36,6 +36,7 @@ _OPERATION_WORDS: Final = {
     "order", "priority", "event",
 }  # fmt: skip
 _DATE: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+MOST_EXPECTED: Final = 10_000  # messages of a system in a period
 # The codes that DCAT-AP 3 asks for: the EU's tables "frequency" and "data-theme".
 FREQUENCIES: Final = frozenset(
     "UPDATE_CONT HOURLY DAILY WEEKLY MONTHLY QUARTERLY ANNUAL_2 ANNUAL BIENNIAL IRREG UNKNOWN".split()
@@ -135,10 +136,14 @@ def _catalogue(read: FieldReader) -> CatalogueFacts:
     at = "catalogue"
     if read.get((at,)) is None:
         return CatalogueFacts()
-    read.only((at,), {"frequency", "themes", "spatial", "licence", "modified"})
+    read.only((at,), {"frequency", "expected", "themes", "spatial", "licence", "modified"})
     frequency = read.text((at, "frequency"), default="")
     if frequency and frequency not in FREQUENCIES:
         read.bad((at, "frequency"), repr(frequency), "one of " + ", ".join(sorted(FREQUENCIES)))
+    expected = read.get((at, "expected"))
+    if expected is not None and (type(expected) is not int or not 1 <= expected <= MOST_EXPECTED):
+        read.bad((at, "expected"), repr(expected)[:60], f"messages in each period, 1 to {MOST_EXPECTED}")
+        expected = None
     themes = read.get((at, "themes")) or []
     if not isinstance(themes, list) or not all(each in THEMES for each in themes):
         read.bad((at, "themes"), repr(themes)[:60], "a list of " + ", ".join(sorted(THEMES)))
@@ -148,6 +153,7 @@ def _catalogue(read: FieldReader) -> CatalogueFacts:
         read.bad((at, "modified"), repr(modified)[:60], "a date, as 2026-11-27")
     return CatalogueFacts(
         frequency=frequency,
+        expected=expected or 1,
         themes=tuple(themes),
         spatial=read.words((at, "spatial")) if read.get((at, "spatial")) is not None else None,
         licence=read.words((at, "licence")) if read.get((at, "licence")) is not None else None,

@@ -2,7 +2,8 @@
 
     corrected   events that correct or recall earlier data, of all `fed`
     fresh       events whose data were not older than one declared period when they came in, of all `dated`
-    expected    periods that fell due, and when their first data came in (`gateway.scorecards.periods`)
+    expected    periods that fell due, and when their data had come in (`gateway.scorecards.periods`): the first
+                message, or as many as the contract expects of a system in each period (`catalogue.expected`)
 
 The time of the data stands in the business key (`periods.time_part`). A contract without one, or without a periodic
 frequency, expects nothing. Data are expected of a system whose agency may hand them in now, from the first message of
@@ -12,6 +13,7 @@ the system on. Data of a period that has not begun are not counted.
 from __future__ import annotations
 
 import json
+from bisect import insort
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -55,7 +57,7 @@ class Feed:
         }
         dated = any(part is not None for part in self.parts.values())
         self.frequency: Final = frequency if frequency in periods.PERIODIC and dated else None
-        self.came: Final[dict[str, dict[int, float]]] = {}  # by system and period: when its first data came
+        self.came: Final[dict[str, dict[int, list[float]]]] = {}  # by system and period: when its first messages came
 
     def count(self) -> None:
         span, since, until, due = self.days.span, self.days.span.since, self.days.span.until, range(0)
@@ -100,7 +102,9 @@ class Feed:
             begun = {time: number for time in times if (number := periods.number_of(frequency, time)) <= now}
             times = list(begun)
             for number in begun.values():
-                came[number] = min(at, came.get(number, at))
+                first = came.setdefault(number, [])
+                insort(first, at)
+                del first[self.contract.catalogue.expected :]
         if not span.since <= at < span.until:
             return
         counts = self.days.at(system, span.hour(transfer))
@@ -115,16 +119,32 @@ class Feed:
                 counts.dated += 1
                 counts.fresh += age <= periods.begin_of(frequency, number + 1) - periods.begin_of(frequency, number)
 
+    def _whole(self, system: str, number: int) -> float | None:
+        """When the data of a period had come in; None if some are missing."""
+        came, expected = self.came.get(system, {}).get(number, []), self.contract.catalogue.expected
+        return came[expected - 1] if len(came) >= expected else None
+
+    def owed(self) -> Iterator[tuple[str, Expected]]:
+        """By system: the newest period that is due, and the period after it, which has ended."""
+        if self.frequency is None:
+            return
+        newest = periods.number_of(self.frequency, self.now) - 2
+        self._events(periods.begin_of(self.frequency, newest), self.now)
+        for system, first in self._suppliers():
+            for number in (newest, newest + 1):
+                if periods.begin_of(self.frequency, number) >= first:
+                    at = periods.due_of(self.frequency, number)
+                    yield system, Expected(self.contract.name, self.frequency, number, at, self._whole(system, number))
+
     def _expect(self, frequency: str, due: range) -> None:
         since = self.days.span.since
         for system, first in self._suppliers():
             self.days.declared.add(system)
-            came = self.came.get(system, {})
             for number in due:
                 begin, at = periods.begin_of(frequency, number), periods.due_of(frequency, number)
                 if begin < first:
                     continue
-                when = came.get(number)
+                when = self._whole(system, number)
                 if when is not None and when > at + self.late:
                     when = None
                 hour = int((at - since) // HOUR) - 1  # the hour that ends when they are due

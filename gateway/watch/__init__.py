@@ -3,6 +3,7 @@
 probing      looks whether each system takes connections
 probes       counts the probes by system and day
 conditions   what else is wrong: messages that wait for long, certificates that end
+late         which systems owe data: due soon, or late
 alarms       what is wrong, since when, and who has taken notice
 watching     raises and ends alarms
 telling      tells the contacts of systems

@@ -34,6 +34,8 @@ class Kind(StrEnum):
     DOWN = "down"  # the system takes no connections
     QUEUE = "queue"  # messages for it wait for long
     CERTIFICATE = "certificate"  # a certificate of it ends soon
+    DUE = "due"  # data of it are due soon: a reminder
+    LATE = "late"  # data of it are late
 
 
 class Condition(NamedTuple):

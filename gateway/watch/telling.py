@@ -1,7 +1,8 @@
 """Tells the contacts of systems by mail what alarms were raised, and which are over (`gateway.notices`).
 
 Many alarms of one contact go in one mail: it waits for `COLLECT` seconds, and the next mail to the same address for
-`PAUSE`. An alarm that ended before its contact was told is not told. What can wait is told by day.
+`PAUSE`. An alarm that ended before its contact was told is not told, nor the end of a reminder. What can wait is told
+by day.
 Invariant: mail and row change in one transaction.
 """
 
@@ -26,7 +27,7 @@ MAIL: Final = "alarms"
 COLLECT: Final = 30.0
 PAUSE: Final = 900.0
 LINES: Final = 50  # of one mail
-_BY_DAY: Final = frozenset({Kind.CERTIFICATE})
+_BY_DAY: Final = frozenset({Kind.CERTIFICATE, Kind.DUE, Kind.LATE})
 _DAY: Final = range(7, 19)  # hours in Vietnam
 
 
@@ -62,7 +63,12 @@ def tell(connection: Connection, snapshot: Snapshot, now: float) -> int:
 def _due(connection: Connection, now: float) -> Iterable[_Due]:
     by_day = datetime.fromtimestamp(now, VIETNAM).hour in _DAY
     begun = (table.c.raised.is_not(None), table.c.told.is_(None), table.c.ended.is_(None))
-    over = (table.c.told.is_not(None), table.c.told_end.is_(None), table.c.ended.is_not(None))
+    over = (
+        table.c.told.is_not(None),
+        table.c.told_end.is_(None),
+        table.c.ended.is_not(None),
+        table.c.kind != Kind.DUE,
+    )
     every = [
         *(_Due(each, False) for each in alarms.rows(connection, begun)),
         *(_Due(each, True) for each in alarms.rows(connection, over)),

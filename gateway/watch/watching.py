@@ -15,6 +15,7 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.watch import alarms, conditions, telling
 from gateway.watch.alarms import Kind, Look, settle
+from gateway.watch.late import LateData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Watching:
     clock: Callable[[], float]
     queue_seconds: float
     mails: bool
+    late: LateData
 
     async def run_once(self, lease: Lease) -> int:
         await asyncio.to_thread(self._look, lease)
@@ -37,11 +39,14 @@ class Watching:
         with self.engine.connect() as connection:
             away = {each.system for each in alarms.raised(connection) if each.kind == Kind.DOWN}
             queues = conditions.queues(connection, self.queue_seconds, now, away)
+            owing = self.late.look(connection, snapshot)
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
             look = Look(snapshot, now)
             settle(connection, Kind.QUEUE, queues, look)
             settle(connection, Kind.CERTIFICATE, conditions.certificates(snapshot, now), look)
+            settle(connection, Kind.DUE, owing.due, look)
+            settle(connection, Kind.LATE, owing.late, look)
             alarms.forget(connection, now)
             if self.mails:
                 telling.tell(connection, snapshot, now)

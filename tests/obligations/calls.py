@@ -18,6 +18,7 @@ from gateway.sample_client.rest import Answer
 from gateway.settings import Settings
 from tests.following import everywhere
 
+HANDLINGS = "handling/v1"
 ALERT = "/incident-alert/v1/alerts"
 
 
@@ -64,6 +65,17 @@ def event_of(world: World, transfer: str, contract: str = ALERTS) -> dict[str, A
 
     event: dict[str, Any] = world.wait("the message in the feed", found)
     return event
+
+
+def handling_of(world: World, transfer: str, steps: int = 1) -> dict[str, Any]:
+    """How the handling of a message stands after so many steps, as the centre's feed of handlings has it."""
+
+    def found() -> dict[str, Any] | None:
+        taken = [each["data"] for each in read_feed(world, HANDLINGS) if each["data"]["transfer"] == transfer]
+        return taken[steps - 1] if len(taken) >= steps else None
+
+    handling: dict[str, Any] = world.wait("a handling", found)
+    return handling
 
 
 def today() -> str:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import csv
 import json
 import uuid
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from adapters.http import ConnectionProbe
 from examples.story.exchange import ALERTS, INDICATOR
 from examples.story.world import World
+from gateway.journal.database import lock_of
+from gateway.journal.schema import tables
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from gateway.watch import alarms
+from gateway.watch.probing import Probing
+from gateway.watch.watching import Watching
+from security.grants.windows import VIETNAM
+from tests.delivery.posting import Post
+from tests.delivery.posting import post as post
 from tests.faults.load import rows
 from tests.obligations.calls import ALERT, accepted, event_of, granted, published, sample, today
 
@@ -75,6 +86,29 @@ def test_an_extract_is_masked_by_the_grant_and_logged(world: World, instance: Se
     assert value["note"] == values["values"][0]["note"] and value["responsible"] == {"absent": "not-permitted"}
     readings = [each["facts"] for each in log(instance) if each.get("what", "").startswith("feed-read")]
     assert (grant, INDICATOR) in {(each["grant"], each["contract"]) for each in readings}
+
+
+@pytest.mark.obligation("10.3")
+async def test_a_system_that_is_killed_raises_an_alarm_to_its_contact(post: Post) -> None:
+    """Article 10.3: a system that takes no connections raises one alarm in three minutes, logged and mailed."""
+    post.clock[0] = noon = datetime(2026, 11, 27, 12, tzinfo=VIETNAM).timestamp()
+    parts: dict[str, Any] = {"engine": post.engine, "lock": lock_of(post.engine), "registry": post.registry}
+    parts["clock"] = lambda: post.clock[0]
+    probing = Probing(**parts, probe=ConnectionProbe(post.tls), hold=120.0)
+    watching = Watching(**parts, queue_seconds=600.0, mails=True)
+    await post.provider.stop()
+    for _ in range(4):
+        post.clock[0] += 60
+        await probing.run_once(post.lease)
+        await watching.run_once(post.lease)
+    with post.engine.connect() as connection:
+        (alarm,) = (each for each in alarms.raised(connection) if each.system == "truong-ha")
+        mails = connection.scalars(select(tables.mail.c.system)).all()
+        noted = connection.scalars(
+            select(tables.log_pending.c.entry).where(tables.log_pending.c.phase == "alarm")
+        ).all()
+    assert alarm.raised is not None and alarm.raised - noon <= 180 and "truong-ha" in mails
+    assert "truong-ha" in {json.loads(bytes(entry))["facts"]["provider"] for entry in noted}
 
 
 @pytest.mark.obligation("10.4")

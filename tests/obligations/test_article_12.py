@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
@@ -15,9 +16,10 @@ from examples.story.world import World
 from gateway.registry.changes import contacting
 from gateway.registry.seals.mark import Mark
 from gateway.registry.seals.sealing import Seal, changing
+from gateway.sample_client.rest import Answer
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from tests.obligations.calls import ALERT, accepted
+from tests.obligations.calls import ALERT, accepted, handling_of
 from tests.obligations.persons import person
 from tests.registry.making import NOW, filled, province
 
@@ -50,6 +52,8 @@ def test_the_feed_tells_how_complete_and_how_late_a_message_is(world: World) -> 
     assert one[1] == other[1] and one[0] == other[0] + 1
 
 
+STEPS = "urn:lgsp:contract:handling-report:v1"
+SYSTEMS = {"H14.3": "do-thi", "H14.0": "dieu-hanh"}  # by day and at night
 CONTACT = {"office": "Văn phòng", "phone": "0206 000 0077", "email": "truc@thucphan.caobang.example"}
 
 
@@ -103,3 +107,36 @@ def test_every_kind_of_alert_leads_to_an_agency_also_at_night(world: World) -> N
     assert all(night.values())
     assert night["Fire"] == {"H14.6": "rule"} and night["Other"] == {"H14.0": "duty-desk"}
     assert night["Met"] == {"H14.0": "outside-hours"} and agencies("Met", "10:00") == {"H14.2": "rule"}
+
+
+@pytest.mark.obligation("12.2")
+def test_the_agency_reports_its_steps_back_by_rest_and_soap(world: World) -> None:
+    """Article 12.2: an agency takes a report in by REST and finishes it by SOAP; an illegal step is refused and
+    named."""
+    report = messages.field_report(area="01288")
+    transfer = accepted(world.rest("phan-anh").call("POST", "/field-report/v1/requests", report))
+    handling = handling_of(world, transfer)
+    agency = SYSTEMS[handling["agency"]]
+
+    def steps(step: str, **more: str) -> Answer:
+        message = {"handling": handling["handling"], "step": step, **more}
+        return world.rest(agency).call("POST", "/handling-report/v1/steps", message)
+
+    early = steps("finish", reason="Đã thay bóng đèn")
+    world.refusal("too early", "workflow.not-now", early)
+    assert accepted(steps("accept")) and handling_of(world, transfer, 2)["state"] == "accepted"
+    body = etree.Element(f"{{{STEPS}}}reportStep", nsmap={"xl": STEPS})
+    for name, text in (("handling", handling["handling"]), ("step", "finish"), ("reason", "Đã thay bóng đèn")):
+        etree.SubElement(body, f"{{{STEPS}}}{name}").text = text
+    answer = world.soap(agency).call("handling-report/v1", "reportStep", etree.tostring(body))
+    assert answer.ok, answer.fault
+
+    last = handling_of(world, transfer, 3)
+    assert (last["state"], last["by"], last["shown"]) == ("done", handling["agency"], "closed")
+    world.refusal(
+        "another's",
+        "handling.unknown",
+        world.rest("bao-chay").call(
+            "POST", "/handling-report/v1/steps", {"handling": handling["handling"], "step": "reopen", "reason": "x"}
+        ),
+    )

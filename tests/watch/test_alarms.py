@@ -18,6 +18,7 @@ from gateway.notices.sending import Mailing
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.watch import alarms, conditions, telling
 from gateway.watch.alarms import Alarm, Condition, Kind, Look
+from gateway.watch.late import LateData
 from gateway.watch.watching import Watching
 from tests.delivery.posting import Post
 from tests.journal.databases import KINDS, migrated
@@ -170,6 +171,7 @@ async def test_a_system_that_is_killed_raises_an_alarm_and_its_contact_gets_a_ma
         registry=post.registry,
         clock=lambda: post.clock[0],
         queue_seconds=600.0,
+        late=LateData(lambda: post.clock[0]),
         mails=True,
     )
 

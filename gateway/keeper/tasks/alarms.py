@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
+from gateway.watch.late import LateData
 from gateway.watch.watching import Watching
 
 
@@ -13,6 +14,7 @@ def _watching(services: KeeperServices) -> Watching:
         registry=services.registry,
         clock=services.clock,
         queue_seconds=services.settings.alarm_queue_seconds,
+        late=LateData(services.clock),
         mails=bool(services.settings.mail_server),
     )
 
