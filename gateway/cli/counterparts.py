@@ -69,6 +69,10 @@ _IN_CONSOLE: Final = """
     case close | /cases/{case}/{act} | takeCaseStep
     case withdraw | /cases/{case}/{act} | takeCaseStep
     case remind | /cases/{case}/{act} | takeCaseStep
+    indicator list | /indicators/definitions | listIndicators
+    indicator define | /indicators/definitions/new | defineIndicators
+    indicator show | /indicators/{code} | readIndicators
+    indicator missing | /indicators | readIndicators
     access list | /access/grants | listGrants, listProposals, listOfficers
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant

@@ -48,7 +48,7 @@ _OF: Final[Mapping[Duty, str]] = {
     """,
     Duty.RUNS: "up",
     Duty.READS: """
-        feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue
+        feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue, indicator list
         watch list
         queue list, queue show, queue bulk preview, queue bulk show
         access list, access review, access show, access explain, access matrix, access who
@@ -60,7 +60,10 @@ _OF: Final[Mapping[Duty, str]] = {
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
     Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh",
-    Duty.DISCLOSES: "audit body, audit export, audit package, audit reconcile, audit search --csv, feed read",
+    Duty.DISCLOSES: """
+        audit body, audit export, audit package, audit reconcile, audit search --csv, feed read
+        indicator show, indicator missing
+    """,
     Duty.CHANGES: """
         access propose, access approve, access revoke, access suspend, access resume, access review --officer
         audit reindex, ca renew, contract publish,
@@ -68,6 +71,7 @@ _OF: Final[Mapping[Duty, str]] = {
         console token add, console token revoke, console repair
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         keys rotate, keys protect, restore confirm --by
+        indicator define
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume

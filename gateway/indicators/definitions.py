@@ -30,7 +30,7 @@ from contracts.base.errors import Finding
 from contracts.base.words import Words
 from contracts.canonical.model import CodeTable
 from contracts.compiled.contract import CompiledContract
-from gateway.indicators.errors import INDICATOR_INVALID
+from gateway.indicators.errors import INDICATOR_INVALID, INDICATOR_NO_CONTRACT
 from gateway.indicators.periods import FREQUENCIES, Frequency, Period, first_from
 from gateway.registry.values import Values, kind
 
@@ -91,8 +91,10 @@ class Known:
     agencies: Mapping[str, object]
 
 
-def known_to(contract: CompiledContract, agencies: Mapping[str, object]) -> Known:
-    """By the contract of indicators in force."""
+def known_to(contract: CompiledContract | None, agencies: Mapping[str, object]) -> Known:
+    """By the contract of indicators in force. Raises `indicator.no-contract`."""
+    if contract is None:
+        raise INDICATOR_NO_CONTRACT()
     return Known(contract.tables["indicator"], contract.tables["area"], agencies)
 
 

@@ -8,11 +8,12 @@ Invariant: a new version begins with a period that has not ended yet, so what wa
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
+import yaml
 from sqlalchemy import Connection, insert, select
 
 from contracts.base.errors import Finding
@@ -22,7 +23,6 @@ from gateway.journal.schema import tables
 from gateway.registry.changes.deciding import listed
 from gateway.registry.records import Change
 from gateway.registry.seals.revisions import raise_revision
-from gateway.registry.seals.rows import key_of
 from gateway.registry.seals.sealing import Act
 
 NOTE: Final = "registry"
@@ -44,30 +44,30 @@ def every(connection: Connection) -> dict[str, tuple[Definition, ...]]:
     return {code: tuple(versions) for code, versions in groupby(known, key=lambda each: each.code)}
 
 
-def defined(connection: Connection, code: str) -> dict[int, Defined]:
-    """By version."""
+def defined(connection: Connection) -> dict[tuple[str, int], Defined]:
+    """By code and version."""
     past = tables.registry_history.c
-    keys = {key_of([code, version]): version for version in _versions(connection, code)}
     rows = connection.execute(
         select(past.key, past.since, past.actor, past.entry)
-        .where(past.of_table == _table.name, past.key.in_(keys))
-        .order_by(past.revision)
+        .where(past.of_table == _table.name, past.content.is_not(None))
+        .order_by(past.revision.desc())
     )
-    first: dict[int, Defined] = {}
-    for row in rows:
-        first.setdefault(keys[row.key], Defined(row.since, row.actor, row.entry))
-    return first
+    return {tuple(json.loads(row.key)): Defined(row.since, row.actor, row.entry) for row in rows}
 
 
-def _versions(connection: Connection, code: str) -> list[int]:
-    return list(connection.scalars(select(_table.c.version).where(_table.c.code == code)))
+def document(known: Mapping[str, Sequence[Definition]]) -> str:
+    """YAML that states all versions, to begin a change from."""
+    stated = [each.json() for versions in known.values() for each in versions]
+    return yaml.safe_dump({"indicators": stated}, allow_unicode=True, sort_keys=False, width=110)
 
 
-def apply(act: Act, wanted: Sequence[Definition], now: float, actor: str) -> list[Change]:
-    """Stores what is new of a checked document, with the entry of the log. Raises `indicator.invalid`."""
+def apply(act: Act, wanted: Sequence[Definition], now: float, by: tuple[str, str]) -> list[Change]:
+    """Stores what is new of a checked document, with the entry of the log. `by` is who and why. Raises
+    `indicator.invalid`.
+    """
     changes = define(act.connection, wanted, now)
     if changes:
-        act.note(NOTE, {"changes": listed(changes)}, now, actor=actor)
+        act.note(NOTE, {"changes": listed(changes), "reason": by[1]}, now, actor=by[0])
     return changes
 
 

@@ -119,6 +119,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.doors.api.authority:read_revocation_list",
         "gateway.doors.api.feed_digests:read_digests",
         "gateway.doors.api.feeds:read_feed",
+        "gateway.doors.api.figures:read_figures",
         "gateway.doors.api.feeds:read_feeds",
         "gateway.doors.api.feeds:read_state",
         "gateway.doors.api.keys:read_keys",

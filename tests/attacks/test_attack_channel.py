@@ -1,5 +1,4 @@
-"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim what the handshake did
-not show."""
+"""Who a connection is: certificates of others, of nobody, of the past, and headers that claim more than a handshake."""
 
 from __future__ import annotations
 
@@ -297,6 +296,7 @@ def test_a_path_that_the_apis_do_not_have(world: World, judge: Judge, path: str)
     [
         "/feeds/incident-alert/v1",
         "/feeds/incident-alert/v1/digests",
+        "/feeds/indicator/v1/figures",
         "/feeds/incident-alert/v1/export?form=csv",
         "/feeds/readers",
         "/subscriptions",

@@ -55,6 +55,7 @@ OF_TRANSFERS = {
     "readAttention", "findId",
 }  # fmt: skip
 OF_FEEDS = {"exportPersonFeed", "readPersonFeed"}  # test_feeds
+OF_INDICATORS = {"readIndicators", "listIndicators", "defineIndicators"}  # in test_indicator_pages
 OF_ACCESS = {
     "listReceivers", "readMatrix", "listGrants", "readGrant", "revokeGrant", "suspendGrant", "resumeGrant",
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
@@ -152,7 +153,7 @@ class Script:
 
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
-    tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH, OF_CONTACTS, OF_CASES]
+    tried += [OF_CATALOGUE, OF_FEEDS, OF_INDICATORS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH, OF_CONTACTS, OF_CASES]
     assert set(operations()) == set().union(*tried)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,6 +124,7 @@ class Gateway:
     now: float = NOW
     forwarder: Any = None  # else one whose provider always answers
     judges: Any = None  # of messages that the gateway itself acts on
+    hash_id: Callable[[str], str] = str
 
     def call(
         self,
@@ -148,7 +149,9 @@ class Gateway:
             compiled.contract = undeclared(compiled.contract)
         op = compiled.contract.operations[operation]
         forwarder = self.forwarder or cast(Any, Provider(sample(compiled, op.answer), resting, failure))
-        exchange = Exchange(self.journal, self.vault, forwarder, self.engine, "door-1", str, lambda: self.now, 1.0)
+        exchange = Exchange(
+            self.journal, self.vault, forwarder, self.engine, "door-1", self.hash_id, lambda: self.now, 1.0
+        )
         exchange.judges = self.judges or {}
         received = received_at(self.now, self.snapshot)
         addressed = Addressed(received, cast(Any, None), compiled, op)

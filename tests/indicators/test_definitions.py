@@ -83,7 +83,7 @@ def test_versions_are_sealed_and_logged(database: Engine) -> None:
 
     def put(*stated: Definition) -> list[str]:
         with changing(database, None) as act:
-            return [each.id for each in apply(act, stated, NOW, "H14.0/truc-ban")]
+            return [each.id for each in apply(act, stated, NOW, ("H14.0/truc-ban", ""))]
 
     assert put(*first) == ["KT-05 1"] and put(*first) == []
     changed = replace(first[0], formula=Words("Thu nội địa", "Domestic revenue"), first=PRESENT)
@@ -100,12 +100,12 @@ def test_what_was_reported_keeps_its_definition(database: Engine) -> None:
     filled(database, province(), [])
     assert PAST is not None
     with changing(database, None) as act:
-        apply(act, parsed(definition()), NOW, "test")
+        apply(act, parsed(definition()), NOW, ("test", ""))
     for first, why in ((PAST, "has not ended"), (Period("Q", PAST.number - 9), "or later")):
         late = replace(definition(), unit="triệu đồng", first=first)
         with pytest.raises(Theirs) as refused, changing(database, None) as act:
-            apply(act, parsed(late), NOW, "test")
+            apply(act, parsed(late), NOW, ("test", ""))
         (finding,) = refused.value.findings
         assert (finding.here, finding.rule) == ("indicators[0].from", "version") and why in finding.expected
     with database.connect() as connection:
-        assert len(every(connection)["KT-05"]) == 1 and defined(connection, "KT-05") == {}
+        assert len(every(connection)["KT-05"]) == 1 and defined(connection) == {}

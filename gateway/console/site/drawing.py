@@ -53,3 +53,46 @@ def bars(rows: Sequence[tuple[str, float]], label: str, width: int = 640) -> Mar
 
 def _short(name: str, most: int = 26) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def columns(points: Sequence[tuple[str, float | None, str]], width: int = 680, height: int = 190) -> Markup:
+    """Columns over periods: name, value, and the value in words. A period without a value is an empty frame."""
+    if not points:
+        return Markup("")
+    known = [value for _, value, _ in points if value is not None]
+    top, low = max([0.0, *known]), min([0.0, *known])
+    span, room, upper = (top - low) or 1.0, height - 50, 22
+    step = min(80.0, width / len(points))
+    zero = upper + top / span * room
+    every = max(1, round(len(points) * 46 / width + 0.49))  # names that find room
+    drawn: list[Markup] = []
+    for at, (name, value, words) in enumerate(points):
+        x, middle = at * step + 3, at * step + step / 2
+        size = 0.0 if value is None else abs(value) / span * room
+        y = upper if value is None else zero - size if value >= 0 else zero
+        drawn.append(
+            Markup(
+                '<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}">'
+                "<title>{t}</title></rect>"
+            ).format(
+                kind="none" if value is None else "some",
+                x=x,
+                y=y,
+                w=step - 6,
+                h=room if value is None else max(1.0, size),
+                t=f"{name}: {words or '–'}",
+            )
+        )
+        if at % every == 0:
+            above = min(y, zero) - 6 if value is not None else zero - 6
+            drawn.append(
+                Markup('<text x="{m:.1f}" y="{a:.1f}">{words}</text><text x="{m:.1f}" y="{b}">{name}</text>').format(
+                    m=middle, a=above, words=words or "–", b=height - 8, name=name
+                )
+            )
+    return Markup('<svg class="columns" viewBox="0 0 {w} {h}" aria-hidden="true">{line}{drawn}</svg>').format(
+        w=width,
+        h=height,
+        line=Markup('<line x1="0" x2="{w:.0f}" y1="{y:.1f}" y2="{y:.1f}"/>').format(w=step * len(points), y=zero),
+        drawn=Markup("").join(drawn),
+    )

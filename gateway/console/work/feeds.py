@@ -117,15 +117,18 @@ class Following:
         """A page, in the log. It runs in a thread."""
         who, contract, decision = self.judged(viewer, name)
         masks = masks_of(self.registry.snapshot, None, contract, decision)
-        vault = Vault(self.settings.vault_keys, at_rest=Keyring(self.settings).at_rest)
-        page = make_page(Store(self.engine, vault), contract, part, masks)
-        if page.span is not None:
-            self._note(Reader(who.actor, name, tuple(each.id for each in decision.through)), page.span)
+        page = make_page(Store(self.engine, self.vault()), contract, part, masks)
+        self.note(who, name, decision, page.span)
         return page
 
-    def _note(self, reader: Reader, span: Span) -> None:
-        """Writes the entry that a page needs, and those of readings that ended."""
-        now = self.clock()
+    def vault(self) -> Vault:
+        return Vault(self.settings.vault_keys, at_rest=Keyring(self.settings).at_rest)
+
+    def note(self, who: Viewer, name: str, decision: Decision, span: Span | None) -> None:
+        """Writes the entry that a page needs before it leaves, and those of readings that ended."""
+        if span is None:
+            return
+        now, reader = self.clock(), Reader(who.actor, name, tuple(each.id for each in decision.through))
         with self._noting:  # the threads of one desk
             if self.sessions.covered(reader, span, now):
                 return

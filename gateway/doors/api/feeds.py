@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from contracts.base.times import rfc3339
 from contracts.compiled.contract import CompiledContract
@@ -20,7 +20,7 @@ from gateway.doors.api import feeds_together as several
 from gateway.doors.api.feed_codings import coding_of
 from gateway.doors.api.feed_pages import Make, Part, feed_name, make_page, make_state, part_of
 from gateway.doors.api.feed_readings import decided, judged_anew, reading
-from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.api.services import ApiRequest, Handler, Services
 from gateway.doors.reply import Reply
 from gateway.exchange.answer_keys import demand_key
 from gateway.feeds import cursor as cursors
@@ -149,3 +149,11 @@ async def _arrived(services: Services, request: ApiRequest, name: str, part: Par
 def _bounds(services: Services, name: str, part: Part) -> Bounds:
     with services.engine.connect() as connection:
         return bounds(connection, name, part.after, part.times)
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "listFeeds": list_feeds,
+    "readFeed": read_feed,
+    "readFeeds": read_feeds,
+    "readState": read_state,
+}

@@ -24,7 +24,7 @@ async def handler(services: Any, request: Any) -> Reply:
 
 NAMES = (
     "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests exportFeed listReaders "
-    "listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
+    "readFigures listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
     "moveSubscription replaySubscription"

@@ -125,13 +125,13 @@ async def test_a_signature_for_another_address_does_not_serve(world: World) -> N
     assert answer.status == 401 and answer.json["code"] == "signature.wrong"
 
 
-def regrant(world: World, **changes: object) -> None:
-    """The centre's grant for the feed with other contents, past the proposal, which refuses to hide what the contract
+def regrant(world: World, grant: str = "G-0004", **changes: object) -> None:
+    """The centre's grant for a feed with other contents, past the proposal, which refuses to hide what the contract
     cannot show as absent."""
     table = tables.access_grant
     with writing(world.engine) as connection:
-        body = json.loads(connection.execute(select(table.c.body).where(table.c.id == "G-0004")).scalar_one())
-        connection.execute(update(table).where(table.c.id == "G-0004").values(body=json.dumps(body | changes)))
+        body = json.loads(connection.execute(select(table.c.body).where(table.c.id == grant)).scalar_one())
+        connection.execute(update(table).where(table.c.id == grant).values(body=json.dumps(body | changes)))
         approve_all(connection)  # else it is a grant that nobody approved
     with world.engine.connect() as connection:
         world.services.registry.refresh(connection)
