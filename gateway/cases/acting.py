@@ -203,7 +203,7 @@ class Acting:
             "due": "–" if due is None else civil(due),
         }
         for agency in agencies:
-            notices.put_for_agency(connection, words, case.id, agency, facts, now)
+            notices.put(connection, words, case.id, agency, {**facts, "agency": agency}, now)
 
 
 def check_act(case: Folded, kind: Kind, agency: str, act: str) -> None:

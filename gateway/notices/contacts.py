@@ -1,4 +1,4 @@
-"""The address at which a system or an agency is told: of a contact in force, its own or else its agency's."""
+"""The address at which somebody is told: of a contact in force of a system, else of its agency, or of an agency."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from gateway.registry import contacts
 from gateway.registry.snapshot import Snapshot
 
 
-def address_of(snapshot: Snapshot, system: str, now: float, code: str | None = None) -> str | None:
-    """As the registry has it; None if there is none. `code` is an agency, where no system is told."""
+def address_of(snapshot: Snapshot, system: str, now: float) -> str | None:
+    """As the registry has it; None if there is none. `system` may be the code of an agency: then one of its contacts is
+    told that takes alerts, if there is one.
+    """
     own = snapshot.system(system)
-    agency = snapshot.agency(code or "" if own is None else own.agency)
+    if own is None and (told := snapshot.agency(system)) is not None:
+        in_force = sorted(contacts.present(told.contacts, now), key=lambda each: contacts.ALERTS not in each.duties)
+        return next((each.email for each in in_force if is_address(each.email)), None)
+    agency = None if own is None else snapshot.agency(own.agency)
     known = (*(() if own is None else own.contacts), *(() if agency is None else agency.contacts))
     return next((each.email for each in contacts.present(known, now) if is_address(each.email)), None)

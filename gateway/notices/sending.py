@@ -35,6 +35,8 @@ from gateway.transfer.lease import Lease
 NOTE: Final = "notice"
 KINDS: Final = {  # the words of each kind
     "alarms": ("alarms.subject", "alarms.text"),
+    "handling-due": ("handling-due.subject", "handling-due.text"),
+    "handling-overdue": ("handling-overdue.subject", "handling-overdue.text"),
     "push-paused": ("push-paused.subject", "push-paused.text"),
     "case-opened": ("case-opened.subject", "case-opened.text"),
     "case-answered": ("case-answered.subject", "case-answered.text"),
@@ -83,11 +85,11 @@ class Mailing:
 
     def letter(self, one: Notice) -> Letter:
         """The mail to the contact as the registry has it now. Raises: mail.no-address."""
-        to = address_of(self.registry.snapshot, one.system, self.clock(), one.agency)
+        to = address_of(self.registry.snapshot, one.system, self.clock())
         if to is None:
-            raise MAIL_NO_ADDRESS(system=one.system or one.agency)
+            raise MAIL_NO_ADDRESS(system=one.system)
         facts = {name: _filled(value) for name, value in one.facts.items()}
-        facts |= {"system": one.system, "agency": one.agency, "instance": self.name}
+        facts |= {"system": one.system, "instance": self.name}
         subject, text = (_words(name, **facts) for name in KINDS[one.kind])
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
 
@@ -112,8 +114,8 @@ class Mailing:
             "notice": one.id,
             "about": one.about,
             "subject": one.kind,
-            "reader": one.system or None,
-            "agency": one.agency if system is None else system.agency,
+            "reader": one.system,
+            "agency": None if system is None else system.agency,
             "tries": one.tries + 1,
             "failure": failure,
         }

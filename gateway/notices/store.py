@@ -32,27 +32,23 @@ class Notice(NamedTuple):
     next_at: float
     ended: float | None
     failure: str | None
-    agency: str | None = None
 
 
 def put(connection: Connection, kind: str, about: str, system: str, facts: Mapping[str, Any], now: float) -> None:
-    """Adds a notice that waits, within the transaction of what it tells."""
-    connection.execute(insert(mail).values(_values(kind, about, facts, now) | {"system": system}))
-
-
-def put_for_agency(
-    connection: Connection, kind: str, about: str, agency: str, facts: Mapping[str, Any], now: float
-) -> None:
-    """The same to the contact of an agency."""
-    connection.execute(insert(mail).values(_values(kind, about, facts, now) | {"system": "", "agency": agency}))
-
-
-def _values(kind: str, about: str, facts: Mapping[str, Any], now: float) -> dict[str, Any]:
-    content = json.dumps(facts, ensure_ascii=False)
-    return {
-        "id": new_id(), "kind": kind, "about": about, "facts": content, "made": now, "state": WAITING, "tries": 0,
-        "next_at": now,
-    }  # fmt: skip
+    """Adds a notice that waits, to the contact of a system or an agency, within the transaction of what it tells."""
+    connection.execute(
+        insert(mail).values(
+            id=new_id(),
+            kind=kind,
+            about=about,
+            system=system,
+            facts=json.dumps(facts),
+            made=now,
+            state=WAITING,
+            tries=0,
+            next_at=now,
+        )  # fmt: skip
+    )
 
 
 def due(connection: Connection, now: float, limit: int) -> list[Notice]:

@@ -91,15 +91,16 @@ def after(before: HandlingRow | None, entry: Entry) -> Handled:
         "nearest": nearest,
         "version": facts["number"],
         "seal": "",
-        "next_at": nearest,
-        "told": 0,
     }
     if before is None:
         told = {name: facts[name] for name in (*_COPIED, "bundle")}
-        row = HandlingRow(id=entry["transfer"], **told, **changed, opened=at, entered=at, merged_into=None)
+        watched: dict[str, Any] = {"next_at": nearest, "told": 0}
+        row = HandlingRow(id=entry["transfer"], **told, **changed, **watched, opened=at, entered=at, merged_into=None)
+    elif facts["step"] == UPDATE:
+        row = before._replace(**changed)
     else:
-        entered = before.entered if facts["step"] == UPDATE else at
-        row = before._replace(**changed, entered=entered, merged_into=facts.get("merged_into"))
+        changed |= {"next_at": nearest, "told": 0, "entered": at, "merged_into": facts.get("merged_into")}
+        row = before._replace(**changed)
     step = HandlingStep(
         handling=row.id,
         number=row.version,

@@ -29,6 +29,12 @@ def parties(row: HandlingRow, actor: Actor) -> tuple[Party, ...]:
     return tuple(party for party, is_one in known if is_one)
 
 
+def check_reason(step: str, needed: bool, reason: str) -> None:
+    """Raises: handling.no-reason."""
+    if needed and not reason.strip() or len(reason) > LONGEST_REASON:
+        raise HANDLING_NO_REASON(step=step, most=LONGEST_REASON)
+
+
 def judge(workflow: Workflow, row: HandlingRow, wanted: Wanted, actor: Actor) -> Judged:
     """Raises: handling.unknown for whoever has no part in it, handling.no-reason, handling.no-target, workflow.no-step,
     workflow.not-now, workflow.other-party.
@@ -40,8 +46,7 @@ def judge(workflow: Workflow, row: HandlingRow, wanted: Wanted, actor: Actor) ->
     party = next((each for each in who if step is not None and each in step.by), who[0])
     state = workflow.take(row.state, wanted.step, party)
     assert step is not None
-    if step.reason and not wanted.reason.strip() or len(wanted.reason) > LONGEST_REASON:
-        raise HANDLING_NO_REASON(step=wanted.step, most=LONGEST_REASON)
+    check_reason(wanted.step, step.reason, wanted.reason)
     for name, needed, given in ((FORWARD, "to", wanted.to), (MERGE, "into", wanted.into)):
         if (wanted.step == name) != (given is not None):
             raise HANDLING_NO_TARGET(step=wanted.step, field=needed)

@@ -121,7 +121,7 @@ class _Message:
             opened = Opened(
                 contract=self.contract,
                 transfer=self.row.transfer,
-                message=self._message_id,
+                message=self.office.hash_id(self._message_id),
                 at=at,
                 agency=each.agency,
                 system=each.system,

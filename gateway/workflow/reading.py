@@ -7,7 +7,7 @@ Invariant: a reason is shown only if its keyed hash is that of the step.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -111,6 +111,12 @@ def counts(connection: Connection, now: float, agency: str | None = None) -> tup
 def of_transfer(connection: Connection, transfer: str) -> tuple[HandlingRow, ...]:
     """The handlings of a message, by the transfer that handed it in."""
     query = select(tables.handling).where(_table.transfer == transfer).order_by(_table.opened, _table.id)
+    return tuple(HandlingRow(*row) for row in connection.execute(query))
+
+
+def of_transfers(connection: Connection, transfers: Collection[str]) -> tuple[HandlingRow, ...]:
+    """The handlings of several messages."""
+    query = select(tables.handling).where(_table.transfer.in_([*transfers])).order_by(_table.opened, _table.id)
     return tuple(HandlingRow(*row) for row in connection.execute(query))
 
 

@@ -68,7 +68,7 @@ class Opened(NamedTuple):
 
     contract: CompiledContract
     transfer: str
-    message: str  # its id
+    message: str  # keyed hash of its id
     at: float
     agency: str
     system: str | None

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from contracts.base.times import moment, rfc3339
 from contracts.canonical.model import Pattern
-from contracts.workflow.model import Party, State
+from contracts.workflow.model import Party, State, Workflow
 from gateway.journal.logged import parse
 from gateway.journal.write import FeedRow, Handled, HandlingRow, HandlingStep, LogRow, VaultRow, Write
 from gateway.registry.own_feed import HANDLING
 from gateway.transfer import entries
 from gateway.transfer.handling_events import (
+    FAR,
     NOTE,
     OPEN,
     OPERATION,
@@ -30,6 +31,7 @@ from gateway.vault.classes import keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.workflow.errors import HANDLING_NO_FEED
 from gateway.workflow.judging import Judged
+from gateway.workflow.points import points_of
 from gateway.workflow.records import GATEWAY, Actor, Office, Opened, Wanted
 from gateway.workflow.terms import Moment, Terms, terms_of
 
@@ -71,35 +73,41 @@ def is_sound(office: Office, row: HandlingRow) -> bool:
     return row.seal == seal_of(row, office.hash_id)
 
 
-def opening(office: Office, opened: Opened) -> Unit:
+def opening(
+    office: Office, opened: Opened, party: Party = Party.GATEWAY, actor: Actor = GATEWAY, reason: str = ""
+) -> Unit:
     """The first step of a handling."""
     workflow = opened.contract.workflow
     assert workflow is not None
     at, state = _whole(office.clock()), workflow.states[workflow.start]
-    terms = terms_of(workflow, [Moment(at, state.name)])
+    passed = [Moment(at, state.name)]
+    terms = terms_of(workflow, passed)
     facts = {
         "contract": opened.contract.contract.name,
         "operation": workflow.operation,
         "bundle": opened.contract.digest,
         "transfer": opened.transfer,
-        "message": office.hash_id(opened.message),
+        "message": opened.message,
         "sender_agency": opened.sender_agency,
         "sender_system": opened.sender_system,
         "kind": opened.kind,
         "area": opened.area,
-        "party": Party.GATEWAY.value,
+        "party": party.value,
+        "by": actor.agency or None,
         "agency": opened.agency,
         "system": opened.system,
     }
     id = id_of(opened.transfer, opened.agency, opened.at)
-    return _unit(office, None, id, {**facts, **_step(1, OPEN, state, terms)}, GATEWAY, at, "")
+    unit = _unit(office, None, id, {**facts, **_step(1, OPEN, state, terms)}, actor, at, reason)
+    return _watched(unit, workflow, passed)
 
 
 def taken(office: Office, before: Before, wanted: Wanted, judged: Judged, actor: Actor) -> Unit:
     """A step of the workflow that was judged."""
     row = _sound(office, before.row)
     at, workflow = _next(office, before), office.workflow(row)
-    terms = terms_of(workflow, [*moments(before.steps), Moment(at, judged.state.name)])
+    passed = [*moments(before.steps), Moment(at, judged.state.name)]
+    terms = terms_of(workflow, passed)
     facts = {
         **_known(row),
         "party": judged.party.value,
@@ -111,7 +119,7 @@ def taken(office: Office, before: Before, wanted: Wanted, judged: Judged, actor:
         "source": row.state,
         **_step(row.version + 1, wanted.step, judged.state, terms),
     }
-    return _unit(office, row, row.id, facts, actor, at, wanted.reason.strip())
+    return _watched(_unit(office, row, row.id, facts, actor, at, wanted.reason.strip()), workflow, passed)
 
 
 def corrected(office: Office, before: Before, sender: Actor) -> Unit:
@@ -158,6 +166,13 @@ def _unit(
         sealed,
         FeedRow(HANDLING, event.id, event.text, sealed.id),
     )
+
+
+def _watched(unit: Unit, workflow: Workflow, passed: Sequence[Moment]) -> Unit:
+    """The same, with the time of its first notice."""
+    row = unit.handled.row
+    first = next((each.at for each in points_of(workflow, row, passed)), FAR)
+    return unit._replace(handled=unit.handled._replace(row=row._replace(next_at=first)))
 
 
 def _known(row: HandlingRow) -> dict[str, Any]:

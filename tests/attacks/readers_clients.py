@@ -7,14 +7,17 @@ import base64
 import datetime
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
+from contracts.base.errors import Failure
 from contracts.wire import soap
 from gateway.agent import documents as agent_documents
+from gateway.agent.open311 import forms
 from gateway.agent.secret import LocalSecret
 from gateway.client import answers, client
 from gateway.client import soap as kit
@@ -207,6 +210,18 @@ def agent_texts() -> Iterable[Try]:
     for name, text in TEXTS.items():
         yield Try(f"secret: {name}", lambda given: secret.check({"authorization": f"Basic {given}"}), text)
         yield Try(f"secret in a header: {name}", lambda given: secret.check({"lgsp-agent-secret": given}), text)
+
+
+@reader("gateway.agent.open311.forms:read")
+def agent_forms() -> Iterable[Try]:
+    head = {"content-type": forms.FORM}
+
+    def read(raw: bytes) -> None:
+        with suppress(Failure):
+            forms.read(head, raw)
+
+    for text in (b"a=b&", b"a", b"%C3%A1", b"=", b"attribute[a]=1&", b"attribute[", b"lat=0000&"):
+        yield Try(f"form of {text.decode()}", read, again(text))
 
 
 @reader("gateway.feeds.cursor:decode")

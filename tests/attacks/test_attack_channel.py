@@ -298,7 +298,7 @@ def test_a_path_that_the_apis_do_not_have(world: World, judge: Judge, path: str)
         "/feeds/incident-alert/v1/digests",
         "/feeds/indicator/v1/figures",
         "/feeds/incident-alert/v1/export?form=csv",
-        "/feeds/readers",
+        *("/feeds/readers", "/feeds/incident-alert/v1/atom?format=x", "/feeds/incident-alert/v1/events/1?format=x"),
         "/subscriptions",
         "/transfers/x",
         "/transfers/x/bodies/y",

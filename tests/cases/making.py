@@ -87,5 +87,5 @@ def mails(engine: Engine) -> list[tuple[str, str | None]]:
     with engine.connect() as connection:
         table = tables.mail.c
         return [
-            (row.kind, row.agency) for row in connection.execute(select(table.kind, table.agency).order_by(table.id))
+            (row.kind, row.system) for row in connection.execute(select(table.kind, table.system).order_by(table.id))
         ]

@@ -217,6 +217,16 @@ def test_killed_in_the_middle(place: Path) -> None:
             set(each["data"]) == {"request", "answer"} for each in told
         )
 
+        # Each message that was taken in is handled: once, whenever the keeper was killed.
+        query = "select transfer from feed_event where contract in ('incident-alert/v1', 'field-report/v1')"
+        messages_in = [transfer for (transfer,) in rows(settings, query)]
+        world.wait(
+            "each message has a handling",
+            lambda: len(rows(settings, "select transfer from handling")) >= len(messages_in),
+        )
+        handled = [transfer for (transfer,) in rows(settings, "select transfer from handling")]
+        assert Counter(handled) == Counter(messages_in) and set(acknowledged.values()) <= set(handled)
+
         verified = world.lgsp(
             "audit",
             "verify",

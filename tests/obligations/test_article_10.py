@@ -20,6 +20,7 @@ from gateway.journal.schema import tables
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from gateway.watch import alarms
+from gateway.watch.late import LateData
 from gateway.watch.probing import Probing
 from gateway.watch.watching import Watching
 from security.grants.windows import VIETNAM
@@ -95,7 +96,8 @@ async def test_a_system_that_is_killed_raises_an_alarm_to_its_contact(post: Post
     parts: dict[str, Any] = {"engine": post.engine, "lock": lock_of(post.engine), "registry": post.registry}
     parts["clock"] = lambda: post.clock[0]
     probing = Probing(**parts, probe=ConnectionProbe(post.tls), hold=120.0)
-    watching = Watching(**parts, queue_seconds=600.0, mails=True)
+    late = LateData(lambda: post.clock[0])
+    watching = Watching(**parts, queue_seconds=600.0, late=late, mails=True)
     await post.provider.stop()
     for _ in range(4):
         post.clock[0] += 60

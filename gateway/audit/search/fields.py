@@ -34,6 +34,7 @@ KINDS: Final = frozenset(
             "file",
             "handling",
             "handling-none",
+            "handling-told",
             "hold",
             "keys",
             "log-read",

@@ -6,6 +6,7 @@ Invariant: colours come from classes of the style sheet, so that charts follow l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -53,6 +54,69 @@ def bars(rows: Sequence[tuple[str, float]], label: str, width: int = 640) -> Mar
 
 def _short(name: str, most: int = 26) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+class Tile(NamedTuple):
+    """An area of a map. `number`: of what is open there; `late` and `alerts`: how many of them are."""
+
+    name: str
+    column: int
+    row: int
+    number: int
+    late: int
+    alerts: int
+
+    @property
+    def kind(self) -> str:
+        return "late" if self.late else "alert" if self.alerts else "open" if self.number else "calm"
+
+
+def tile_map(tiles: Sequence[Tile], size: tuple[int, int] = (168, 150), gap: int = 10) -> Markup:
+    """One tile an area, in its place; signs say what colours say. A table beside it has the same for readers aloud."""
+    width, height = size
+    drawn = Markup("").join(
+        Markup(
+            '<g class="{kind}" transform="translate({x} {y})"><rect width="{w}" height="{h}" rx="10"/>{inside}</g>'
+        ).format(
+            kind=tile.kind,
+            x=tile.column * (width + gap),
+            y=tile.row * (height + gap),
+            w=width,
+            h=height,
+            inside=_inside(tile, width, height),
+        )
+        for tile in tiles
+    )
+    across = max((tile.column + 1 for tile in tiles), default=1) * (width + gap) - gap
+    down = max((tile.row + 1 for tile in tiles), default=1) * (height + gap) - gap
+    return Markup('<svg class="tiles" viewBox="0 0 {w} {h}" aria-hidden="true">{drawn}</svg>').format(
+        w=across, h=down, drawn=drawn
+    )
+
+
+def _inside(tile: Tile, width: int, height: int) -> Markup:
+    lines = Markup("").join(
+        Markup('<text class="name" x="{x}" y="{y}">{line}</text>').format(x=width // 2, y=36 + 31 * at, line=line)
+        for at, line in enumerate(_lines(tile.name))
+    )
+    sign = f"▲{tile.late}" if tile.late else "!" if tile.alerts else ""
+    number, edge = str(tile.number or ""), 14
+    return lines + Markup(
+        '<text class="value" x="{left}" y="{y}">{number}</text><text class="sign" x="{right}" y="{y}">{sign}</text>'
+    ).format(left=edge, right=width - edge, y=height - 18, number=number, sign=sign)
+
+
+def _lines(name: str, most: int = 8) -> list[str]:
+    """A name in two lines. The kind of unit before it is left out: every tile has one."""
+    words = name.split()
+    if len(words) > 1 and words[0] in ("Xã", "Phường", "Thị"):
+        words = words[1:]
+    elif len(words) > 1 and words[-1] in ("commune", "ward", "township"):
+        words = words[:-1]
+    first: list[str] = []
+    while words and (not first or len(" ".join([*first, words[0]])) <= most):
+        first.append(words.pop(0))
+    return [" ".join(each) for each in (first, words) if each]
 
 
 def columns(points: Sequence[tuple[str, float | None, str]], width: int = 680, height: int = 190) -> Markup:

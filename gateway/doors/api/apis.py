@@ -8,8 +8,7 @@ Gaps of connexion 3.3 that are closed here:
 - connexion passes an unknown path to the inner application unauthenticated. It is refused there, as is a request
   without routing, or without the proof that its operation demands.
 - connexion redirects a path with an extra slash using the Host header: switched off.
-- connexion ignores the middle ones of several documents on one base path. They are merged, and conflicting names do not
-  start.
+- connexion ignores the middle ones of several documents on one base path. They are merged; equal names do not start.
 
 Invariant: what connexion or a handler raises becomes a failure here, and an answer in the shell.
 """
@@ -32,6 +31,7 @@ from gateway.doors.api import (
     authority,
     body_fetches,
     body_uploads,
+    feed_atom,
     feed_digests,
     feed_exports,
     feed_readers,
@@ -83,6 +83,7 @@ def build_apis(services: Services) -> ApiApp:
         "readKeys": keys.read_keys,
         **feeds.HANDLERS,
         "readDigests": feed_digests.read_digests,
+        **feed_atom.HANDLERS,
         "readFigures": figures.read_figures,
         "exportFeed": feed_exports.export_feed,
         "listReaders": feed_readers.list_readers,

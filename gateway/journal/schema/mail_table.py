@@ -12,7 +12,7 @@ mail = Table(
     Column("id", Text, primary_key=True),  # UUIDv7
     Column("kind", Text, nullable=False),  # what it tells: the words of `gateway/notices/words.yaml`
     Column("about", Text, nullable=False),  # the id of what it tells of
-    Column("system", Text, nullable=False),  # whose contact is told; empty for that of an agency
+    Column("system", Text, nullable=False),  # whose contact is told: a system, or the code of an agency
     Column("facts", Text, nullable=False),  # JSON: what its text is filled with
     Column("made", Float, nullable=False),
     Column("state", Text, nullable=False),  # waiting | sent | failed
@@ -20,7 +20,6 @@ mail = Table(
     Column("next_at", Float, nullable=False),
     Column("ended", Float),  # when it was sent, or given up
     Column("failure", Text),  # code of the last failure
-    Column("agency", Text),  # whose contact is told, if not a system's
 )
 Index("mail_due", mail.c.state, mail.c.next_at)
 Index("mail_about", mail.c.about, mail.c.made)

@@ -35,8 +35,8 @@ handling = Table(
     Column("merged_into", Text),
     Column("version", Integer, nullable=False),  # number of its last step
     Column("seal", Text, nullable=False),  # keyed hash of the columns above
-    Column("next_at", BigInteger, nullable=False),  # when its deadlines are looked at
-    Column("told", Integer, nullable=False),  # of the deadline that comes next: 0 nothing, 1 nudged, 2 escalated
+    Column("next_at", BigInteger, nullable=False),  # when the next of its notices is due
+    Column("told", Integer, nullable=False),  # how many notices of its deadlines were told
 )
 Index("handling_transfer", handling.c.transfer)
 Index("handling_message", handling.c.message)

@@ -82,6 +82,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/transfers/{id}/opened": ("OPA", ""),
     "/transfers/{id}/package": ("", "OA"),
     "/vault": ("OP", "OP"),
+    "/wall": ("OPACG", ""),
     "/watch": ("OPSACG", "OPCG"),
 }
 _PART = re.compile(r"\{[^}]+\}")

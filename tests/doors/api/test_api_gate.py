@@ -23,7 +23,8 @@ async def handler(services: Any, request: Any) -> Reply:
 
 
 NAMES = (
-    "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests exportFeed listReaders "
+    "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests readAtom "
+    "readEventMessage exportFeed listReaders "
     "readFigures listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "

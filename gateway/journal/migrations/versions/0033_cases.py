@@ -1,4 +1,4 @@
-"""Adds the cases between agencies, and notices to agencies."""
+"""Adds the cases between agencies."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,10 +44,8 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("facts", sa.Text, nullable=False),
     )
-    op.add_column("mail", sa.Column("agency", sa.Text))
 
 
 def downgrade() -> None:
-    op.drop_column("mail", "agency")
     for table in ("agency_case_step", "agency_case_party", "agency_case"):
         op.drop_table(table)

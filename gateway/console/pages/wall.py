@@ -1,0 +1,38 @@
+"""The wall view: areas, open alerts, overdue handlings and systems that are not well, for a large screen."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.console.roles import May
+from gateway.console.site.drawing import Tile, tile_map
+from gateway.console.site.page import N_, Ask, Live, Menu, Page, Shown
+from gateway.console.work import wall
+
+PAUSE: Final = 5.0  # seconds between two looks for a page that is open
+
+
+def shown(ask: Ask) -> Shown:
+    found = wall.wall(ask.desk, ask.viewer)
+    tiles = [
+        Tile(
+            name=each.name.of(ask.language),
+            column=each.place.column,
+            row=each.place.row,
+            number=each.open,
+            late=each.late,
+            alerts=each.alerts,
+        )
+        for each in found.tiles
+    ]
+    return Shown("wall.html", {"it": found, "map": tile_map(tiles)})
+
+
+def events(ask: Ask) -> Live:
+    return Live(("wall", ask.viewer.account.id), lambda: wall.mark(ask.desk, ask.viewer), PAUSE)
+
+
+PAGES = (
+    Page("/wall", shown, May.SEARCH, N_("Wall view"), Menu.HOME),
+    Page("/wall/events", events, May.SEARCH),
+)

@@ -1,0 +1,69 @@
+"""Part IV: urging and checking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.journal.database import lock_of, writing
+from gateway.notices.sending import Mailing
+from gateway.registry.registry import Registry
+from gateway.transfer import lease as leases
+from gateway.watch import alarms
+from gateway.watch.alarms import Kind
+from gateway.watch.late import LateData
+from gateway.watch.watching import Watching
+from tests.journal.databases import migrated
+from tests.notices.test_mails import Box, mail_server
+from tests.registry.making import filled, province
+from tests.scorecards import seeding
+from tests.watch.test_late import HOUR, MINUTE, NINE, reading
+
+
+@pytest.mark.obligation("IV/12.1")
+async def test_a_late_system_is_reminded_then_named(tmp_path: Path) -> None:
+    """Article IV/12.1: the contact of a system that owes an hour's data gets a reminder before they are due, by mail.
+    When they are late, the system is named with its owner, contract and period; it is free when they have come."""
+    engine, box, clock = migrated("sqlite", tmp_path), Box(), [NINE]
+    filled(engine, province(seeding.DOCUMENT), [], NINE - 90 * 24 * HOUR)
+    for hour in range(-3, 0):
+        reading(engine, NINE + hour * HOUR + 600, NINE + hour * HOUR + 660)
+    registry = Registry(engine)
+    with writing(engine) as connection:
+        lease = leases.take(connection, "keeper-1", NINE, seconds=600)
+    assert lease is not None
+    watching = Watching(
+        engine=engine,
+        lock=lock_of(engine),
+        registry=registry,
+        clock=lambda: clock[0],
+        queue_seconds=600.0,
+        late=LateData(lambda: clock[0]),
+        mails=True,
+    )
+    with mail_server(box) as server:
+        mailing = Mailing(
+            engine=engine, lock=lock_of(engine), registry=registry, server=server, name="LGSP", clock=lambda: clock[0]
+        )
+
+        async def until(minute: int) -> list[tuple[str, str]]:
+            """What is open then, by kind and system."""
+            while clock[0] < NINE + minute * MINUTE:
+                clock[0] += MINUTE
+                await watching.run_once(lease)
+                await mailing.run_once(lease)
+            with engine.connect() as connection:
+                return [(each.kind, each.system) for each in alarms.raised(connection)]
+
+        assert await until(100) == [] and not box.letters
+        assert await until(115) == [(Kind.DUE, "quan-trac")]  # due at eleven
+        assert "chưa đủ; hạn là" in box.letters[0].get_content()
+        assert await until(125) == [(Kind.LATE, "quan-trac")]
+        reading(engine, NINE + 600, NINE + 126 * MINUTE)
+        assert await until(130) == []
+        assert await until(150) == []
+    named = registry.snapshot.systems["quan-trac"]
+    texts = [each.get_content() for each in box.letters]
+    assert named.agency == "H14.2" and all("quan-trac" in each and "observation/v1" in each for each in texts)
+    engine.dispose()
