@@ -6,6 +6,7 @@
     due          when the value of a period is due, in working days
     values       the values that were handed in, from the feed of the contract `indicator`
     figures      both together: the value of each expected period, or who owes it
+    monthly      what a report of some days says of them
 
 Invariant: values lie in the feed alone. Page, API, files and reports get them from `figures`, so they are the same.
 """

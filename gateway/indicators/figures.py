@@ -175,21 +175,23 @@ def figures(source: Source, known: Known, wanted: Wanted, now: float) -> Figures
     found: list[Figure] = []
     for definition, key, period in expected:
         observations, at = tuple(reading.values.get(key, ())), due_at(definition, period)
-        if observations:
-            state = State.GIVEN if observations[-1].value is not None else State.ABSENT
-        else:
-            state = State.MISSING if at <= now else State.AWAITED
         found.append(
             Figure(
                 definition=definition,
                 area=key.area,
                 period=period,
                 due=at,
-                state=state,
+                state=state_of(observations, at, now),
                 observations=observations,
             )
         )
     return Figures(tuple(found), reading.span)
+
+
+def state_of(observations: Sequence[Observation], due: float, now: float) -> State:
+    if observations:
+        return State.GIVEN if observations[-1].value is not None else State.ABSENT
+    return State.MISSING if due <= now else State.AWAITED
 
 
 def _expected(known: Known, wanted: Wanted, now: float) -> Iterator[tuple[Definition, Key, Period]]:

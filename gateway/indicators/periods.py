@@ -64,6 +64,11 @@ def first_from(frequency: Frequency, day: date) -> Period:
     return period if period.begin >= day else period.next
 
 
+def midnight(day: date) -> float:
+    """When a day begins in Vietnam, in Unix seconds."""
+    return datetime(day.year, day.month, day.day, tzinfo=VIETNAM).timestamp()
+
+
 def day_of(at: float) -> date:
     """The day in Vietnam of a Unix time."""
     return datetime.fromtimestamp(at, VIETNAM).date()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from examples.story import exchange, refusals
-from examples.story.exchange import QUESTION
+from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import World
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.following import everywhere
-from tests.obligations.calls import accepted, entries
+from tests.obligations.calls import accepted, entries, event_of, sample
+from tests.obligations.persons import person
 
 pytestmark = pytest.mark.server
 
@@ -52,3 +55,20 @@ def test_processing_in_a_component_system_is_watched(world: World) -> None:
     states = {each["transfer"]: (each["state"]["provider"], each["state"]["state"]) for each in found}
     assert states[done] == ("do-thi", "answered")
     assert states[waits] in (("truong-ha", "queued"), ("truong-ha", "forwarding"))
+
+
+@pytest.mark.obligation("6.1c")
+def test_a_value_is_the_same_by_feed_page_and_door_and_a_missing_one_names_its_owner(
+    world: World, instance: Settings
+) -> None:
+    """Article 6.1c: a value is the same in the feed, for persons and for systems; who owes a missing one is named."""
+    values = sample(world, INDICATOR, "IndicatorValues")
+    values["values"] = [{**values["values"][0], "note": f"{uuid.uuid4()}"}]
+    sent = accepted(world.rest("so-lieu").call("POST", f"/{INDICATOR}/values", values))
+    value = event_of(world, sent, INDICATOR)["data"]["values"][0]
+    asked = f"?indicator={value['indicator']}&area=04&from={value['period']}&until={value['period']}"
+    (system,) = world.rest("dieu-hanh").call("GET", f"/feeds/{INDICATOR}/figures{asked}").json()["figures"]
+    (page,) = person(world, instance, "centre").read(f"/api/indicators{asked}")["figures"]
+    assert float(value["value"]) == float(system["value"]) == float(page["value"])
+    missing = world.lgsp("indicator", "missing", "--data", str(world.data))["missing"]
+    assert {each["state"] for each in missing} == {"missing"} and "H14.4" in {each["owner"] for each in missing}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from lxml import etree
 from sqlalchemy import Engine
 
@@ -91,6 +92,7 @@ def test_no_system_is_live_without_a_contact_for_both_duties(sqlite: Engine, tmp
     assert refused.value.code == "registry.contact-duty" and refused.value.facts["agency"] == "H14.7"
 
 
+ROOT = Path(__file__).resolve().parents[2]
 CATEGORIES = "Geo Met Safety Security Rescue Fire Health Env Transport Infra CBRNE Other".split()  # of CAP 1.2
 
 
@@ -140,3 +142,18 @@ def test_the_agency_reports_its_steps_back_by_rest_and_soap(world: World) -> Non
             "POST", "/handling-report/v1/steps", {"handling": handling["handling"], "step": "reopen", "reason": "x"}
         ),
     )
+
+
+@pytest.mark.obligation("12.4")
+def test_a_definition_changes_from_a_period_on_and_old_ones_keep_theirs(world: World, tmp_path: Path) -> None:
+    """Article 12.4: a quarterly indicator became monthly; old periods keep the definition, which nobody can change."""
+    data = ("--data", str(world.data))
+    figures = world.lgsp("indicator", "show", "KT-11", "--from", "2025", *data)["figures"]
+    held = {each["period"]: (each["version"], each["frequency"]) for each in figures}
+    assert held["2025-Q4"] == (1, "Q") and held["2026-01"] == (2, "M") and "2026-Q1" not in held
+    document = yaml.safe_load((ROOT / "gateway" / "sandbox" / "indicators.yaml").read_text("utf-8"))
+    (old,) = (each for each in document["indicators"] if each["code"] == "KT-05")
+    file = tmp_path / "later.yaml"
+    file.write_text(yaml.safe_dump({"indicators": [{**old, "unit": "triệu đồng"}]}, allow_unicode=True), "utf-8")
+    refused = world.lgsp("indicator", "define", str(file), "--reason", "Đổi đơn vị tính của kỳ cũ", *data)
+    assert refused["error"]["code"] == "indicator.invalid" and "2025-Q1" in refused["error"]["what"]

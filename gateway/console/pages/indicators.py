@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
+
+from markupsafe import Markup
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language
@@ -119,11 +121,12 @@ def _table(figures: Sequence[Figure], frequency: str) -> dict[str, Any]:
     return {"periods": periods[-PERIODS:], "left_out": len(periods[:-PERIODS]), "rows": rows}
 
 
-def _chart(figures: Sequence[Figure], exactly: Any) -> Any:
+def _chart(figures: Sequence[Figure], exactly: Callable[[Decimal | int], str]) -> Markup:
+    """A value of another unit or frequency has its words and no column."""
     points = [
         (
             str(each.period),
-            None if each.value is None else float(each.value),
+            None if each.value is None or each.differs else float(each.value),
             "" if each.value is None else exactly(each.value),
         )
         for each in figures
