@@ -101,6 +101,11 @@ class CompetenceTable:
             competent[each.agency] = replace(known or each, areas=areas)
         return tuple(competent.values())
 
+    def names(self, rule: int) -> bool:
+        """Whether a rule, counted from 1, names agencies or hours of its own, beside its system."""
+        route = self.routes[rule - 1]
+        return bool(route.agencies) or route.hours is not None
+
     def only_desk(self, kind: str, area: str | None) -> bool:
         """Whether no rule but the fallback fits a message of which no more is known."""
         path = self.workflow.area

@@ -47,6 +47,7 @@ def handling(people: Desk, number: int, contract: str, ago: float = 0.0, **more:
         "sender_system": "phan-anh",
     }
     values |= {"kind": "chieu-sang", "area": "01273", "transfer": f"01935b6e-0000-7000-8000-{number:012d}", "at": at}
+    values["message"] = f"m-{number}"
     unit = steps.opening(office, Opened(contract=contracts()[contract], **values | more))
     with writing(people.world.engine) as connection:
         apply(connection, [unit.write])

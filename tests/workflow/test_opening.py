@@ -13,6 +13,7 @@ from gateway.journal.schema import tables
 from gateway.registry.own_feed import HANDLING
 from gateway.transfer.handling_events import NONE_NOTE, OPENED
 from gateway.workflow import opening as opening_module
+from tests.exchange.house import sample
 from tests.registry.making import NOW, contracts
 from tests.workflow.desks import ALERTS, CENTRE, Town
 
@@ -170,3 +171,21 @@ def _sent(town: Town) -> str:
     from tests.exchange.house import sample
 
     return str(sample(contracts()[ALERTS], "Alert")["sent"])
+
+
+def test_an_alert_goes_by_its_kind_its_area_and_the_hour(town: Town) -> None:
+    """The table of the night: at 02:00 another agency serves than at 14:00."""
+    areas = [{"areaDesc": "Phường Thục Phán", "geocode": [{"valueName": "DVHC", "value": "01273"}]}]
+    info = {**sample(contracts()[ALERTS], "Alert")["info"][0], "area": areas}
+
+    def sent(name: str, kind: str) -> str:
+        message = {**sample(contracts()[ALERTS], "Alert"), "identifier": name, "sender": "s@x"}
+        message["info"] = [{**info, "category": [kind]}]
+        transfer = town.submit(ALERTS, "submitAlert", message, "canh-bao")
+        town.follow()
+        return town.of(transfer).agency
+
+    assert (sent("a-1", "Met"), sent("a-2", "Fire"), sent("a-3", "Other")) == ("H14.21", "H14.6", "H14.0")
+    town.gateway.now = NOW + 12 * 3600
+    assert (sent("b-1", "Met"), sent("b-2", "Fire"), sent("b-3", "Other")) == ("H14.2", "H14.6", "H14.0")
+    assert not town.wrong()
