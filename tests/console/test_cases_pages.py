@@ -18,8 +18,7 @@ async def test_a_complaint_is_opened_answered_and_closed(people: Desk) -> None:
     answer = await hoa.post(f"{HERE}/new", **FORM)
     assert answer.status == 303
     place = answer.headers["location"].partition("?")[0]
-    page = Reader((await binh.get(HERE)).body).text
-    assert "Thiếu bảng 3" in page
+    assert "Thiếu bảng 3" in Reader((await binh.get(HERE)).body).text
     page = Reader((await binh.get(place)).body)
     assert "Đề nghị gửi lại." in page.text and f"{place}/answer" in page.forms and f"{place}/close" not in page.forms
     assert (await binh.post(f"{place}/answer", text="")).status == 422
