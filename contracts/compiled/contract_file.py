@@ -26,7 +26,8 @@ from contracts.folder.source_locations import Path, read_yaml
 from contracts.mapping.validity import codes_path
 
 RESERVED: Final = frozenset(
-    "soap contracts oauth transfers feeds subscriptions audit api console sandbox healthz readyz metrics".split()
+    "soap contracts oauth transfers handlings feeds subscriptions audit api console sandbox"
+    " healthz readyz metrics".split()
 )
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 _OPERATION: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")

@@ -138,6 +138,9 @@ _IN_CONSOLE: Final = """
     registry suspend | /systems/{system}/suspend | suspendAgency, suspendSystem
     registry resume | /systems/{system}/resume | resumeAgency, resumeSystem
     registry refresh | /keys/outside | askAuthorities
+    handling list | /handlings | listHandlings
+    handling show | /handlings/{id} | readHandling
+    handling step | /handlings/{id}/steps | takeHandlingStep
     route list | /routes | listRoutes
     route explain | /routes | findRoute
     route check | /routes | listRoutes

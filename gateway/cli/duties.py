@@ -55,8 +55,7 @@ _OF: Final[Mapping[Duty, str]] = {
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
-        case list, case show
-        route list, route explain, route check
+        route list, route explain, route check, handling list, handling show, case list, case show
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
     Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh",
@@ -70,6 +69,7 @@ _OF: Final[Mapping[Duty, str]] = {
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
+        handling step
         keys rotate, keys protect, restore confirm --by
         indicator define
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke

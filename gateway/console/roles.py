@@ -36,6 +36,7 @@ class May(StrEnum):
     SYSTEMS = "systems"  # the board of systems
     ALARMS = "alarms"  # acknowledge alarms of systems
     QUEUE = "queue"  # what waits or is in doubt
+    HANDLE = "handle"  # take steps of handlings, for one's own agency
     SETTLE = "settle"  # settle, retry, discard
     OPERATE = "operate"  # suspend, resume, revoke, maintenance, backups
     CONTRACTS = "contracts"  # contracts, mapping tables, routes
@@ -57,8 +58,8 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     ),
     Role.OPERATOR: frozenset(
         {
-            *(*_READS, May.BODIES, May.SETTLE, May.RESTRICT, May.OPERATE, May.ACCOUNTS, May.REGISTRY, May.ALARMS),
-            May.CORRESPOND,
+            *(*_READS, May.BODIES, May.SETTLE, May.HANDLE, May.RESTRICT, May.OPERATE),
+            *(May.ACCOUNTS, May.REGISTRY, May.ALARMS, May.CORRESPOND),
         }
     ),
     Role.STEWARD: frozenset(
@@ -71,14 +72,14 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
     Role.CENTRE: frozenset(
         {
-            *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.ALARMS),
-            *(May.CASES, May.CORRESPOND),
+            *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS),
+            *(May.ALARMS, May.HANDLE, May.CASES, May.CORRESPOND),
         }
     ),
     Role.AGENCY: frozenset(
         {
             *(May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT),
-            *(May.ALARMS, May.CASES, May.CORRESPOND),
+            *(May.ALARMS, May.HANDLE, May.CASES, May.CORRESPOND),
         }
     ),
 }

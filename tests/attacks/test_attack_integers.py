@@ -127,6 +127,9 @@ def targets() -> list[tuple[str, str]]:
         ("GET", "/transfers?limit={}"),
         ("GET", "/transfers?after={}"),
         ("GET", "/transfers?since={}"),
+        ("GET", "/handlings/{}"),
+        ("GET", "/handlings?limit={}"),
+        ("GET", "/handlings?after={}"),
         ("GET", "/audit/origin?origin={}"),
         ("GET", "/audit/consistency?from=0&origin={}"),
     ]

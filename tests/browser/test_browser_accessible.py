@@ -30,6 +30,7 @@ NOT_MADE = (
     "/contracts/drafts/{draft}",
     "/transfers/{id}/opened",
     "/subscriptions/{subscription}",
+    "/handlings/{id}",
 )
 CONTRACT = {"{id}": "field-report", "{major}": "1", "{format}": "do-thi-xml"}
 QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")

@@ -94,8 +94,11 @@ def _days(calendar: Calendar, language: Language) -> str:
 # --- the drawing --------------------------------------------------------------------------------------------------
 
 
-def drawing(workflow: Workflow, language: Language) -> str:
-    """The states as boxes, by how many steps they are from the first one, and an arrow for each way between two."""
+def drawing(workflow: Workflow, language: Language, present: str | None = None) -> str:
+    """The states as boxes, by how many steps they are from the first one, and an arrow for each way between two.
+
+    `present` is drawn with a thick frame, instead of the first state.
+    """
     places = dict(_places(workflow))
     columns = max(x for x, _ in places.values()) + 1
     rows = max(y for _, y in places.values()) + 1
@@ -115,7 +118,8 @@ def drawing(workflow: Workflow, language: Language) -> str:
         state = workflow.states[name]
         x, y = column * (_WIDE + _GAP), row * _ROW + 15
         fill_, dash = ("#e3f1e6" if state.ends else "#eef2f5"), (' stroke-dasharray="5 3"' if state.pauses else "")
-        thick = 2.5 if name == workflow.start else 1
+        thick = 1.0 if name != (present or workflow.start) else 4 if present else 2.5
+        fill_ = "#fff3cd" if name == present else fill_
         lines.append(
             f'<rect x="{x + 1}" y="{y}" width="{_WIDE - 2}" height="{_HIGH}" rx="6" fill="{fill_}" stroke="#33414a" '
             f'stroke-width="{thick}"{dash}/>'

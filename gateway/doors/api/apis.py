@@ -37,6 +37,7 @@ from gateway.doors.api import (
     feed_readers,
     feeds,
     figures,
+    handlings,
     keys,
     reconciliation,
     subscriptions,
@@ -89,6 +90,7 @@ def build_apis(services: Services) -> ApiApp:
         "listReaders": feed_readers.list_readers,
         "readTransfer": transfers.read_transfer,
         **subscriptions.HANDLERS,
+        **handlings.HANDLERS,
         "listTransfers": transfer_list.list_transfers,
         "readAnswer": transfer_answers.read_answer,
         "sendBody": body_uploads.send_body,
@@ -99,10 +101,8 @@ def build_apis(services: Services) -> ApiApp:
         "reconcileCounts": reconciliation.reconcile,
         "readRevocationList": authority.read_revocation_list,
     }
-    documents = [
-        DOCUMENTS / f"{name}.yaml"
-        for name in ("tokens", "keys", "feeds", "subscriptions", "transfers", "bodies", "audit", "authority")
-    ]
+    names = "tokens keys feeds subscriptions transfers bodies handlings audit authority".split()
+    documents = [DOCUMENTS / f"{name}.yaml" for name in names]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
 

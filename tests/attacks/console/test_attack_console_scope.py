@@ -54,6 +54,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/feed": ("C", "C"),
     "/feeds": ("C", ""),
     "/go": ("OPACG", ""),
+    "/handlings": ("OPACG", "PCG"),
     "/handout": ("OPSACG", ""),
     "/indicators": ("C", ""),
     "/indicators/definitions": ("OPSAVCG", ""),

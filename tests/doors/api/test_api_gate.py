@@ -15,7 +15,10 @@ from gateway.doors.http.channel import identify
 from gateway.doors.reply import Reply
 from tests.doors.api.client import World, ask, served
 
-ALL = [DOCUMENTS / f"{name}.yaml" for name in ("tokens", "feeds", "transfers", "bodies", "audit", "management")]
+ALL = [
+    DOCUMENTS / f"{name}.yaml"
+    for name in ("tokens", "feeds", "transfers", "bodies", "handlings", "audit", "management")
+]
 
 
 async def handler(services: Any, request: Any) -> Reply:
@@ -28,7 +31,7 @@ NAMES = (
     "readFigures listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
-    "moveSubscription replaySubscription"
+    "moveSubscription replaySubscription listOwnHandlings readOwnHandling"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
