@@ -33,6 +33,7 @@ class May(StrEnum):
     ACCESS = "access"  # grants, the matrix, who receives what
     PROPOSE = "propose"  # proposals for two officers
     RESTRICT = "restrict"  # suspend, resume and revoke grants; each restricts, or lets hold what officers signed
+    REPORTS = "reports"  # make and read reports; who sees one agency, that one's
     SYSTEMS = "systems"  # the board of systems
     ALARMS = "alarms"  # acknowledge alarms of systems
     QUEUE = "queue"  # what waits or is in doubt
@@ -48,7 +49,9 @@ class May(StrEnum):
     CORRESPOND = "correspond"  # open cases, and take their steps
 
 
-_READS: Final = {May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS, May.CASES}
+_READS: Final = {
+    *(May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS, May.REPORTS, May.CASES),
+}
 ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.OFFICER: frozenset(
         {
@@ -64,8 +67,9 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     ),
     Role.STEWARD: frozenset(
         {
-            *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE),
-            *(May.RESTRICT, May.CONFIRM, May.REGISTRY, May.CASES, May.CORRESPOND),
+            *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE, May.REPORTS),
+            *(May.RESTRICT, May.CONFIRM, May.REGISTRY),
+            *(May.CASES, May.CORRESPOND),
         }
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
@@ -73,13 +77,15 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.CENTRE: frozenset(
         {
             *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS),
-            *(May.ALARMS, May.HANDLE, May.CASES, May.CORRESPOND),
+            *(May.ALARMS, May.HANDLE, May.REPORTS),
+            *(May.CASES, May.CORRESPOND),
         }
     ),
     Role.AGENCY: frozenset(
         {
             *(May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT),
-            *(May.ALARMS, May.HANDLE, May.CASES, May.CORRESPOND),
+            *(May.ALARMS, May.HANDLE, May.REPORTS),
+            *(May.CASES, May.CORRESPOND),
         }
     ),
 }
