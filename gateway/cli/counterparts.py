@@ -57,6 +57,9 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
 # Command, page, operations. A page that alone does it has no operation.
 _IN_CONSOLE: Final = """
     doctor | /doctor | readDoctor
+    report make | /reports | makeReport
+    report list | /reports | listReports
+    report show | /reports/{report} | readReport, readReportDocument
     scorecard | /scorecards/{system} | listScorecards, readScorecard
     watch list | /watch | listAlarms
     watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm

@@ -55,10 +55,10 @@ _OF: Final[Mapping[Duty, str]] = {
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
-        route list, route explain, route check, handling list, handling show
+        report list, report show, route list, route explain, route check, handling list, handling show
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
-    Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh",
+    Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh, report make",
     Duty.DISCLOSES: """
         audit body, audit export, audit package, audit reconcile, audit search --csv, feed read
         indicator show, indicator missing

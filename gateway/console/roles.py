@@ -33,6 +33,7 @@ class May(StrEnum):
     ACCESS = "access"  # grants, the matrix, who receives what
     PROPOSE = "propose"  # proposals for two officers
     RESTRICT = "restrict"  # suspend, resume and revoke grants; each restricts, or lets hold what officers signed
+    REPORTS = "reports"  # make and read reports; who sees one agency, that one's
     SYSTEMS = "systems"  # the board of systems
     ALARMS = "alarms"  # acknowledge alarms of systems
     QUEUE = "queue"  # what waits or is in doubt
@@ -46,7 +47,9 @@ class May(StrEnum):
     ACCOUNTS = "accounts"  # people and their roles
 
 
-_READS: Final = {May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS}
+_READS: Final = {
+    *(May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS, May.REPORTS),
+}
 ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.OFFICER: frozenset(
         {
@@ -62,7 +65,7 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     ),
     Role.STEWARD: frozenset(
         {
-            *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE),
+            *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE, May.REPORTS),
             *(May.RESTRICT, May.CONFIRM, May.REGISTRY),
         }
     ),
@@ -71,13 +74,13 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.CENTRE: frozenset(
         {
             *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS),
-            *(May.ALARMS, May.HANDLE),
+            *(May.ALARMS, May.HANDLE, May.REPORTS),
         }
     ),
     Role.AGENCY: frozenset(
         {
             *(May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT),
-            *(May.ALARMS, May.HANDLE),
+            *(May.ALARMS, May.HANDLE, May.REPORTS),
         }
     ),
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from contracts.base.words import Words
+from gateway.settings.variables import NOT_SETTINGS as NOT_SETTINGS
 
 FILE: Final = "settings.yaml"
 DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a finished one being moved up
@@ -21,19 +22,6 @@ NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an em
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 CREDENTIAL: Final = "credential:"
-# Variables with the prefix that are not settings.
-NOT_SETTINGS: Final[Mapping[str, str]] = {
-    "LGSP_AS": "the person who acts, where `--as` does not name one",
-    "LGSP_DATA": "the data folder, where `--data` does not name one",
-    "LGSP_KEY": "the file of that person's private key, where `--key` does not name one",
-    "LGSP_LANG": "language of the command line: `vi` or `en`",
-    "LGSP_PROGRESS": "`lines`: with `--json` long commands tell their progress on standard error, one object a line",
-    "LGSP_PYTHON": "the Python that `./lgsp` makes its environment with",
-    "LGSP_VENV": "where `./lgsp` keeps its environment",
-    "LGSP_TEST_SIZE": "`full`: the slow tests try ten times as much",
-    "LGSP_TEST_ORDER": "a number: the order in which files of tests run",
-    "LGSP_TEST_SEED": "a number: what the comparison of readers draws its messages from",
-}
 Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
@@ -272,6 +260,12 @@ class Settings:
     backup_days: int = _setting(
         7, "days after which the doctor names the last backup as too old; 0: it does not matter", _ANY
     )
+    report_superior: str = _setting(
+        "", "name of the body above the one that issues reports, in their head; empty: none"
+    )
+    report_place: str = _setting("", "place in the date of reports, such as `Cao Bằng`; empty: left to be filled in")
+    report_symbol: str = _setting("BC", "symbol of reports behind their number, such as `BC-TTGS`")
+    report_signer: str = _setting("", "office of whoever signs reports, such as `Giám đốc`; empty: head of the agency")
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property

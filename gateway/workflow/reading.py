@@ -46,6 +46,7 @@ class Sought:
     kind: str | None = None
     area: str | None = None
     before: float | None = None
+    transfer: str | None = None
 
 
 class Page(NamedTuple):
@@ -136,7 +137,7 @@ def one(connection: Connection, office: Office, id: str) -> Seen:
 
 def _conditions(sought: Sought) -> list[ColumnElement[bool]]:
     exact = {"agency": sought.agency, "sender_agency": sought.sender, "contract": sought.contract,
-             "state": sought.state, "ended": sought.ended}  # fmt: skip
+             "state": sought.state, "ended": sought.ended, "transfer": sought.transfer}  # fmt: skip
     conditions: list[ColumnElement[bool]] = [
         _table[name] == value for name, value in exact.items() if value is not None
     ]

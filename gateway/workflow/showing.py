@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.base.times import rfc3339
 from contracts.base.words import Words
-from contracts.workflow.model import Step
+from contracts.workflow.model import State, Step
 from contracts.workflow.working_time import Deadline
 from gateway.journal.write import HandlingRow
 from gateway.workflow.reading import Seen, Shown
@@ -53,7 +53,7 @@ def shown(seen: Seen, possible: Iterable[Step], now: float) -> dict[str, Any]:
         "title": both(state.title),
         "shown": state.shown,
         "sound": seen.sound,
-        "steps": [_step(each) for each in seen.steps],
+        "steps": [_step(each, seen.workflow.states[each.step.target]) for each in seen.steps],
         "possible": [
             {"step": each.name, "title": both(each.title), "to": each.target, "reason": each.reason}
             for each in possible
@@ -82,13 +82,15 @@ def both(words: Words) -> dict[str, str]:
     return {"vi": words.vi, "en": words.en}
 
 
-def _step(each: Shown) -> dict[str, Any]:
+def _step(each: Shown, state: State) -> dict[str, Any]:
     step = each.step
     told = {
         "number": step.number,
         "step": step.step,
         "from": step.source or None,
         "to": step.target,
+        "title": both(state.title),
+        "shown": state.shown,
         "party": step.party,
         "agency": step.agency or None,
         "actor": step.actor,

@@ -15,6 +15,7 @@ import pytest
 import requests
 from lxml import etree
 
+from examples.story.world import World
 from gateway.sandbox.standins import messages
 from tests.agent.agents import Agent, Road, running, wait
 from tests.nodepackages import installed
@@ -73,6 +74,33 @@ def test_three_hands_a_report_in_and_sees_its_status(city: Agent, three: Any) ->
     assert client.requests("cay-xanh") == [] and client.requests(status="closed") == []
     said = json.dumps(client.requests(), ensure_ascii=False)
     assert "Hằng" not in said and "0912" not in said
+
+
+def test_the_status_comes_from_the_handling(city: Agent, three: Any, world: World) -> None:
+    client = three.Three(keyed(city), api_key=city.secret)
+    (taken,) = client.post("duong-sa", **{name: value for name, value in REPORT.items() if name != "service_code"})
+    number = taken["service_request_id"]
+
+    def stands(words: str) -> dict[str, Any]:
+        """The report, once its status says this."""
+        found: list[dict[str, Any]] = wait(
+            words, lambda: [each for each in client.request(number) if each["status_notes"] == words]
+        )
+        return found[0]
+
+    shown = stands("Đã chuyển")
+    assert shown["status"] == "open" and shown["expected_datetime"]
+    listed = world.lgsp("handling", "list", "--agency", "H14.3", "--data", str(world.data))["handlings"]
+    newest = max(listed, key=lambda each: each["opened"])["handling"]
+    for step, reason in (("accept", ""), ("finish", "đã vá xong")):
+        said = ["--reason", reason] if reason else []
+        world.lgsp("handling", "step", newest, step, "--agency", "H14.3", *said, "--data", str(world.data))
+    assert stands("Đã xử lý xong: đã vá xong")["status"] == "closed"
+    updates = city.call("GET", f"/servicerequestupdates.json?service_request_id={number}").json()
+    assert {each["service_request_id"] for each in updates} == {number}
+    assert [each["status"] for each in updates] == ["CLOSED", "OPEN", "OPEN"]
+    xml = etree.fromstring(city.call("GET", "/servicerequestupdates.xml").body)
+    assert number in [each.text for each in xml.iterfind("request_update/service_request_id")]
 
 
 def test_npm_open311_does_the_same(city: Agent) -> None:

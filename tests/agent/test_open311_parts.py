@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -15,7 +17,8 @@ from lxml import etree
 
 from contracts.base.errors import Failure
 from gateway.agent.open311 import forms
-from gateway.agent.open311.reports import KEPT, Filter, Progress, Report, Reports
+from gateway.agent.open311.following import answered, handled
+from gateway.agent.open311.reports import KEPT, Filter, Progress, Report, Reports, Update
 from gateway.agent.open311.written import reply
 from gateway.client.identities.identity import write_private
 
@@ -92,7 +95,10 @@ def test_reports_are_found_by_number_token_and_filter(reports: Reports) -> None:
     assert reports.found(Filter(statuses=("closed",))) == [second]
     assert reports.found(Filter(services=("cay-xanh",))) == []
     assert [each.token for each in reports.found(Filter(since=now - 15, until=now - 8))] == ["t2"]
-    assert [each.token for each in reports.unsettled(now, 9)] == ["t1", "t3"]
+    assert [each.token for each in reports.due(now, 9)] == ["t1", "t2", "t3"]
+    reports.put(replace(first, asked=now - 2))
+    reports.put(replace(second, asked=now - 60))
+    assert [each.token for each in reports.due(now, 9)] == ["t3"]  # t1 was asked about just now, t2 is settled
     reports.put(report("t4", "4", now - 20 + KEPT + 1))
     assert [each.token for each in reports.found(Filter())] == ["t4", "t3", "t2"]
 
@@ -105,6 +111,48 @@ def test_contents_are_sealed(reports: Reports, tmp_path: Path) -> None:
     assert "duong-sa" in text and "bí mật" not in text and "người" not in text
     for file in tmp_path.iterdir():
         assert "bí mật".encode() not in file.read_bytes()
+
+
+def test_the_status_is_that_of_the_handling() -> None:
+    answer = {"service_request_id": "SXD-1", "status": "open", "agency_responsible": "Sở Xây dựng"}
+    progress = answered(Progress(transfer="t"), answer, 7.0)
+    assert (progress.status, progress.agency, progress.updated) == ("open", "Sở Xây dựng", 7.0)
+    sent: dict[str, Any] = {
+        "number": 1,
+        "step": "open",
+        "title": {"vi": "Đã chuyển", "en": "Sent"},
+        "shown": "open",
+        "at": "2026-11-28T01:00:00.000Z",
+    }
+    done = {
+        **sent,
+        "number": 2,
+        "step": "finish",
+        "title": {"vi": "Đã xử lý xong", "en": "Done"},
+        "shown": "closed",
+        "at": "2026-11-28T02:00:00.000Z",
+        "reason": "đã vá",
+    }
+    seen = {
+        "agency": "H14.3",
+        "shown": "open",
+        "ended": False,
+        "title": sent["title"],
+        "wholeDue": "2026-12-11T08:30:00Z",
+    }
+    open_one = handled(progress, {**seen, "steps": [sent]}, "vi")
+    assert (open_one.status, open_one.notes, open_one.expected) == ("open", "Đã chuyển", "2026-12-11T08:30:00Z")
+    closed = handled(open_one, {**seen, "shown": "closed", "ended": True, "steps": [sent, done]}, "vi")
+    assert (closed.status, closed.settled, closed.notes) == ("closed", True, "Đã xử lý xong: đã vá")
+    assert closed.agency == "Sở Xây dựng" and [each.number for each in closed.updates] == [1, 2]
+    forwarded = handled(closed, {**seen, "agency": "H14.21", "steps": [{**sent, "step": "forward"}]}, "en")
+    assert (forwarded.agency, forwarded.status, forwarded.settled) == ("H14.21", "open", False)
+
+
+def test_updates_are_kept(reports: Reports) -> None:
+    update = Update(1, "open", "2026-11-28T01:00:00.000Z", "Đã chuyển")
+    kept = reports.put(report("t1", "SXD-1", time.time(), updates=(update,)))
+    assert reports.found(Filter()) == [kept] and kept.progress.updates == (update,)
 
 
 @given(st.text(max_size=40))

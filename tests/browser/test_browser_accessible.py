@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from gateway.delivery import bulk
 from gateway.delivery.listing import WAITS, Wanted
 from gateway.journal.database import writing
 from gateway.sandbox.standins import messages
+from security.grants.windows import VIETNAM
 from tests.browser.conftest import Console, lgsp
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ def site(console: Console, world: World) -> Site:
     for transfer in ids:
         words = ("audit", "search", "--transfer", transfer)
         world.wait("it is in the log", lambda words=words: lgsp(world, *words)["entries"])  # type: ignore[misc]
+    day = datetime.now(VIETNAM).date().isoformat()
+    report = lgsp(world, "report", "make", "--from", day, "--until", day)["report"]
     values = {
         "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
         "/access": {"{id}": "G-0006", "{subject:path}": "G-0006"},
@@ -81,6 +85,7 @@ def site(console: Console, world: World) -> Site:
         "/feed": {"{id}": "incident-alert", "{major}": "1"},
         "/people": {"{id}": "xem"},
         "/queue": {"{job}": job, "{transfer}": ids[1]},
+        "/reports": {"{report}": report},
         "/transfers/{id}": {"{id}": ids[2]},
         "/transfers/{id}/": {"{id}": ids[0]},
     }

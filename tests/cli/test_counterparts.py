@@ -8,7 +8,7 @@ from gateway.console.pages import pages
 from tests.cli.test_duties import commands
 
 # Read on a page whose acts belong to other commands.
-READ_BESIDE_AN_ACT = {"console user list", "console token list", "queue bulk preview"}
+READ_BESIDE_AN_ACT = {"console user list", "console token list", "queue bulk preview", "report list"}
 IN_CONSOLE = {name: each for name, each in COUNTERPARTS.items() if isinstance(each, Counterpart)}
 
 

@@ -63,6 +63,7 @@ OF_ACCESS = {
 }  # fmt: skip
 OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
 OF_WATCH = {"listScorecards", "readScorecard", "listAlarms", "acknowledgeAlarm"}  # in test_scorecards, test_watch
+OF_REPORTS = {"listReports", "makeReport", "readReport", "readReportDocument"}  # in test_reports
 OF_HANDLINGS = {"listHandlings", "readHandling", "takeHandlingStep"}  # in test_handlings
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_HOST = {
@@ -154,7 +155,7 @@ class Script:
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
     tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH, OF_HANDLINGS, OF_CONTACTS]
-    tried += [OF_INDICATORS]
+    tried += [OF_INDICATORS, OF_REPORTS]
     assert set(operations()) == set().union(*tried)
 
 

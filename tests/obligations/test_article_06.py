@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ from examples.story.world import World
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.following import everywhere
-from tests.obligations.calls import accepted, entries, event_of, sample
+from tests.obligations.calls import accepted, entries, event_of, sample, today
 from tests.obligations.persons import person
 
 pytestmark = pytest.mark.server
@@ -55,6 +57,17 @@ def test_processing_in_a_component_system_is_watched(world: World) -> None:
     states = {each["transfer"]: (each["state"]["provider"], each["state"]["state"]) for each in found}
     assert states[done] == ("do-thi", "answered")
     assert states[waits] in (("truong-ha", "queued"), ("truong-ha", "forwarding"))
+
+
+@pytest.mark.obligation("6.1đ")
+def test_the_report_says_how_the_gateway_itself_ran(world: World, tmp_path: Path) -> None:
+    """Article 6.1đ: a report has a section on running and security: entries by kind, backups, drills, stops."""
+    day, file = today(), tmp_path / "figures.json"
+    words = ("--from", day, "--until", day, "--format", "json", "--out", str(file), "--data", str(world.data))
+    world.lgsp("report", "make", *words)
+    (section,) = (each for each in json.loads(file.read_bytes())["sections"] if each["id"] == "running")
+    facts = {each["id"]: each["value"] for each in section["facts"]}
+    assert facts["entries"] > 0 and {"backups", "drills", "ended", "altered"} <= facts.keys()
 
 
 @pytest.mark.obligation("6.1c")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import uuid
 from datetime import datetime
@@ -87,6 +88,25 @@ def test_an_extract_is_masked_by_the_grant_and_logged(world: World, instance: Se
     assert value["note"] == values["values"][0]["note"] and value["responsible"] == {"absent": "not-permitted"}
     readings = [each["facts"] for each in log(instance) if each.get("what", "").startswith("feed-read")]
     assert (grant, INDICATOR) in {(each.get("grant"), each["contract"]) for each in readings}
+
+
+@pytest.mark.obligation("10.5")
+def test_a_report_has_the_figures_of_its_entry_in_the_log(world: World, instance: Settings, tmp_path: Path) -> None:
+    """Article 10.5: a report's figures are in the log by their digest, and each copy of it has the same bytes."""
+    accepted(world.rest("bao-chay").call("POST", ALERT, messages.fire_alarm()))
+    day, data = today(), ("--data", str(world.data))
+    made = world.lgsp("report", "make", "--from", day, "--until", day, *data)
+    (entry,) = (each for each in log(instance) if each["transfer"] == made["report"])
+    assert entry["facts"]["sha256"] == made["sha256"] and entry["what"] == "report"
+    copies: dict[str, set[bytes]] = {form: set() for form in ("json", "pdf", "docx", "xlsx")}
+    for form, written in copies.items():
+        for number in range(2):
+            file = tmp_path / f"{number}.{form}"
+            world.lgsp("report", "show", made["report"], "--format", form, "--out", str(file), *data)
+            written.add(file.read_bytes())
+    assert {len(each) for each in copies.values()} == {1}
+    (figures,) = copies["json"]
+    assert hashlib.sha256(figures).hexdigest() == made["sha256"]
 
 
 @pytest.mark.obligation("10.3")

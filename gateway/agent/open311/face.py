@@ -3,6 +3,7 @@
     GET  /discovery.json|xml, /services.json|xml, /services/<code>.json|xml    for everybody on the host
     POST /requests.json|xml                                                    the secret as `api_key`
     GET  /requests.json|xml, /requests/<id>.json|xml, /tokens/<token>.json|xml the secret by Basic, header or `api_key`
+    GET  /servicerequestupdates.json|xml                                       the same (an extension of FixMyStreet)
 
 Invariant: a number or a token is answered only after the message is at the gateway or on disk.
 Invariant: every refusal is GeoReport's list of errors, in the form of the address called.
@@ -15,7 +16,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote
@@ -44,8 +45,9 @@ from gateway.agent.open311.services import CONTRACT, ServiceList
 from gateway.agent.open311.written import Form, Value, reply
 from gateway.agent.secret import HEADER
 
-_PATH: Final = re.compile(r"/(discovery|services|requests|tokens)(?:/([^/]{1,300}))?\.(json|xml)")
+_PATH: Final = re.compile(r"/(discovery|services|requests|tokens|servicerequestupdates)(?:/([^/]{1,300}))?\.(json|xml)")
 _ROOTS: Final = {"services": "services", "requests": "service_requests", "tokens": "service_requests"}
+_UPDATES: Final = "servicerequestupdates"
 _SPECIFICATION: Final = "http://wiki.open311.org/GeoReport_v2"
 _SHOWN: Final = ("description", "address_string", "address_id", "lat", "long", "media_url")
 _MOST_IDS: Final = 100
@@ -76,7 +78,8 @@ class Open311:
             return await self.caller.handle(head, read)
         if head.method == "POST" and asked.resource == "requests" and asked.id is None:
             return await self._report(head, asked, read)
-        if head.method != "GET" or asked.resource == ("tokens" if asked.id is None else "discovery"):
+        whole = ("tokens",) if asked.id is None else ("discovery", _UPDATES)  # what stands at no such address
+        if head.method != "GET" or asked.resource in whole:
             raise AGENT_ADDRESS(method=head.method, path=head.target[:120], allowed="GeoReport v2")
         if asked.resource == "discovery":
             return reply("discovery", self._discovery(head), asked.form)
@@ -86,6 +89,8 @@ class Open311:
         self._admit(head, parameters.get(forms.API_KEY, ""))
         if asked.resource == "tokens":
             return await self._token(asked)
+        if asked.resource == _UPDATES:
+            return await self._updates(asked, parameters)
         return await self._list(asked, parameters)
 
     def refuse(self, head: Head, failure: Failure) -> Reply:
@@ -172,6 +177,28 @@ class Open311:
             listed = await asyncio.to_thread(self.reports.found, wanted)
         requests: list[Value] = [_request(each, names) for each in listed[: _size(parameters)]]
         return reply("service_requests", requests, asked.form)
+
+    async def _updates(self, asked: _Asked, parameters: Mapping[str, str]) -> Reply:
+        """The steps of the handlings, newest first; `start_date` and `end_date` are of the steps."""
+        wanted = _filter(parameters)
+        await self.following.refresh()
+        listed = await asyncio.to_thread(self.reports.found, replace(wanted, since=0.0, until=float("inf")))
+        updates: list[tuple[float, Value]] = []
+        for report in listed:
+            for each in report.progress.updates:
+                at = moment(each.at) or 0.0
+                if wanted.since <= at <= wanted.until:
+                    update: dict[str, Value] = {
+                        "update_id": f"{report.token}.{each.number}",
+                        "service_request_id": report.number,
+                        "status": each.status.upper(),
+                        "updated_datetime": each.at,
+                        "description": each.text,
+                        "media_url": None,
+                    }
+                    updates.append((at, update))
+        updates.sort(key=lambda each: each[0], reverse=True)
+        return reply("service_request_updates", [each for _, each in updates[: _size(parameters)]], asked.form)
 
     async def _one(self, id: str) -> Report:
         found = await asyncio.to_thread(self.reports.found, Filter(ids=(id,)))

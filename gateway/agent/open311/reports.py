@@ -15,13 +15,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.agent.config import DAY
 from security.seal import seal, unseal
 
 KEPT: Final = 90 * DAY  # GeoReport v2: a list spans 90 days, or 1,000 requests
 LISTED: Final = 1000
+PAUSE: Final = 5.0  # seconds between two questions about a report
+RARELY: Final = 3600.0  # about a report that is settled, in a list
 _MOST: Final = 50_000
 _TABLE: Final = """
 create table if not exists open311_report(
@@ -31,9 +33,18 @@ create index if not exists open311_report_taken on open311_report(taken);
 """
 
 
+class Update(NamedTuple):
+    """A step of its handling: to which state, and what was said."""
+
+    number: int
+    status: str
+    at: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a report came. `settled`: the gateway has no more to say of it."""
+    """How far a report came. `settled`: news are not likely; it is asked about once an hour."""
 
     status: str = "open"
     settled: bool = False
@@ -43,6 +54,7 @@ class Progress:
     agency: str = ""
     expected: str = ""
     updated: float = 0.0
+    updates: tuple[Update, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +137,13 @@ class Reports:
         with self._lock:
             return [self._report(row) for row in self._base.execute(query, values)]
 
-    def unsettled(self, before: float, limit: int) -> list[Report]:
+    def due(self, now: float, limit: int) -> list[Report]:
         """Reports of which the gateway may have news, those first that were asked about longest ago."""
-        query = "select * from open311_report where settled = 0 and asked < ? order by asked limit ?"
+        query = (
+            "select * from open311_report where asked < case settled when 0 then ? else ? end order by asked limit ?"
+        )
         with self._lock:
-            return [self._report(row) for row in self._base.execute(query, (before, limit))]
+            return [self._report(row) for row in self._base.execute(query, (now - PAUSE, now - RARELY, limit))]
 
     def _report(self, row: sqlite3.Row) -> Report:
         content: dict[str, Any] = json.loads(unseal(self._key, _context(row["token"]), row["content"]))
@@ -139,9 +153,13 @@ class Reports:
             service=row["service"],
             taken=row["taken"],
             shown=content["shown"],
-            progress=Progress(**content["progress"]),
+            progress=_progress(content["progress"]),
             asked=row["asked"],
         )
+
+
+def _progress(content: dict[str, Any]) -> Progress:
+    return Progress(**content | {"updates": tuple(Update(*each) for each in content.get("updates", ()))})
 
 
 def _marks(values: Sequence[str]) -> str:

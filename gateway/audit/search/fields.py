@@ -45,7 +45,7 @@ KINDS: Final = frozenset(
         *("opaque-body", "opaque-body-read", "opaque-body-removed"),
         *("notice", "probes", "push-altered", "push-key", "push-subscription"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "reindex"),
-        *("registry-accepted", "registry-adopted", "restore"),
+        *("registry-accepted", "registry-adopted", "report", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("bulk-retry", "callback", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
         *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),

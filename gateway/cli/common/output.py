@@ -24,7 +24,14 @@ FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 # Failures by which the rooms below tell a wrong word of the command line: usage, as when a command finds it by itself.
 MISTAKEN: Final = frozenset(
     {
-        *("feed.unknown", "registry.unknown", "vault.hold-unknown", "audit.no-origin"),  # a name that nobody knows
+        *(
+            "feed.unknown",
+            "registry.unknown",
+            "report.unknown",
+            "vault.hold-unknown",
+            "audit.no-origin",
+        ),  # a name that nobody knows
+        "report.unknown",
         *("registry.no-history", "registry.past-lost"),  # a time of which nothing is known
         *("audit.bad-cursor", "feed.bad-cursor", "reconciliation.day-open", "vault.hold-wrong", "vault.no-reason"),
         *("backup.taken", "registry.key-taken", "vault.hold-stands"),  # a place or a name that is taken

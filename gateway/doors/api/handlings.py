@@ -38,6 +38,7 @@ def _page(services: Services, request: ApiRequest) -> dict[str, Any]:
         concerning=None if actor.centre else actor.agency,
         contract=params["contract"],
         state=params["state"],
+        transfer=params["transfer"],
         ended={"open": False, "overdue": False, "ended": True}.get(params["list"]),
         before=now if params["list"] == "overdue" else None,
     )

@@ -223,6 +223,7 @@ def _console(whole: Whole) -> None:
             tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,
+            tables.report,
         ):
             connection.execute(insert(table).values(_values(table)))
 

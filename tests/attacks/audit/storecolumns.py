@@ -365,6 +365,11 @@ def _notices() -> Iterator[Column]:
     yield from exempt("mail", mail, *mail_table.mail.c.keys())
 
 
+def _reports() -> Iterator[Column]:
+    row = "figures of reports; one whose figures are not those of its entry's digest is not given out"
+    yield from exempt("report", row, *tables.report.c.keys())
+
+
 def _watch() -> Iterator[Column]:
     probe = "probes of a day that has not ended; a scorecard takes the days that have from their entries"
     yield from exempt("probe_day", probe, *watch_tables.probe_day.c.keys())
@@ -382,5 +387,5 @@ def _push() -> Iterator[Column]:
 
 
 def stores() -> Iterator[Column]:
-    for group in (_feeds, handlings, _push, _notices, _watch, _vault, _journal, _instance, _console):
+    for group in (_feeds, handlings, _push, _notices, _watch, _reports, _vault, _journal, _instance, _console):
         yield from group()

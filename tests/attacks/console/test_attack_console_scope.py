@@ -68,6 +68,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/readers": ("OPSACG", ""),
     "/reconciliation": ("OPACG", "OPACG"),
     "/registry": ("OPS", "OPS"),
+    "/reports": ("OPSACG", "OPSACG"),
     "/routes": ("OPSAVCG", ""),
     "/scorecards": ("OPSACG", ""),
     "/search": ("OPACG", "OPACG"),

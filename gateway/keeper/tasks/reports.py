@@ -1,0 +1,35 @@
+"""Makes the reports that people ordered at the desk (`gateway.reports.orders`)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from gateway.keeper.periodic import KeeperServices, PeriodicTask
+from gateway.reports import orders
+from gateway.transfer import lease as leases
+from gateway.transfer.lease import Lease
+
+SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    services: KeeperServices
+
+    async def run_once(self, lease: Lease) -> int:
+        services = self.services
+        keeping = orders.Keeping(
+            engine=services.engine,
+            settings=services.settings,
+            lock=services.lock,
+            check=partial(leases.check, lease=lease),
+            clock=services.clock,
+        )
+        await asyncio.to_thread(orders.carry_out, keeping)
+        return 0
+
+
+TASK = PeriodicTask("reports are not made", Reports, SECONDS)

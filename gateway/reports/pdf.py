@@ -1,0 +1,101 @@
+"""Writes a report as PDF/A by typst, from `report.typ`. The fonts are typst's own and are embedded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import segno
+import typst
+
+from gateway.reports.content import Cell, Content, ShownTable
+
+_TEMPLATE: Final = Path(__file__).with_name("report.typ")
+_STANDARD: Final = "a-2a"
+
+
+def write(content: Content) -> bytes:
+    """The bytes follow from the content alone."""
+    return typst.compile(
+        _TEMPLATE.read_bytes(),
+        font_paths=typst.Fonts(include_system_fonts=False),
+        format="pdf",
+        sys_inputs={"report": json.dumps(_values(content), ensure_ascii=False)},
+        pdf_standards=_STANDARD,
+        timestamp=int(content.report.made),
+    )
+
+
+def picture(svg: str) -> bytes:
+    """A drawing as PNG, for forms that take no SVG."""
+    source = (
+        '#set page(width: 170mm, height: auto, margin: 0pt)\n#image(bytes(sys.inputs.svg), format: "svg", width: 100%)'
+    )
+    return typst.compile(
+        source.encode(),
+        font_paths=typst.Fonts(include_system_fonts=False),
+        format="png",
+        ppi=200,
+        sys_inputs={"svg": svg},
+    )
+
+
+def code(content: Content) -> str:
+    """The QR code of the proof, as SVG."""
+    return str(segno.make(content.report.proof, error="m").svg_inline(scale=4, border=2, dark="#000000", omitsize=True))
+
+
+def _values(content: Content) -> dict[str, Any]:
+    say, at = content.say, content.drawn
+    return {
+        "language": content.language,
+        "day": [at.year, at.month, at.day],
+        "bodies": list(content.heading),
+        "issuer": content.issuer,
+        "number": content.number,
+        "nation": say("nation"),
+        "motto": say("motto"),
+        "dated": content.dated,
+        "title": say("title"),
+        "subject": content.subject,
+        "opening": content.opening,
+        "closing": say("closing", issuer=content.issuer),
+        "recipients": [say("recipients"), *content.recipients],
+        "signer": content.signer,
+        "nothing": say("nothing"),
+        "sections": [
+            {
+                "title": f"{section.number}. {section.title}",
+                "summary": section.summary,
+                "tables": [_table(content, table) for table in section.tables],
+                "charts": [{"title": chart.title, "svg": chart.svg} for chart in section.charts],
+            }
+            for section in content.sections
+        ],
+        "annex": {
+            "title": say("annex"),
+            "subject": say("annex-title"),
+            "log": content.log,
+            "proof": say("annex-proof"),
+            "facts": [list(each) for each in content.facts],
+            "heads": [say("annex-of"), say("annex-query")],
+            "sources": [list(each) for each in content.sources],
+            "qr": code(content),
+            "address": content.report.proof,
+            "note": say("page-qr"),
+        },
+    }
+
+
+def _table(content: Content, table: ShownTable) -> dict[str, Any]:
+    def row(cells: tuple[Cell, ...]) -> list[str]:
+        return [content.said(cell) for cell in cells]
+
+    total = None if table.total is None else ["" if cell is None else content.said(cell) for cell in table.total]
+    return {
+        "title": table.title,
+        "heads": [{"title": each.title, "numeric": each.numeric, "weight": each.weight} for each in table.heads],
+        "rows": [row(each) for each in table.rows],
+        "total": total,
+    }
