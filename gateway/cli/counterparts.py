@@ -64,6 +64,14 @@ _IN_CONSOLE: Final = """
     watch list | /watch | listAlarms
     watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm
     catalogue | /catalogue | readCatalogue
+    case list | /cases | listCases
+    case show | /cases/{case} | readCase
+    case open | /cases/new | openCase
+    case answer | /cases/{case}/{act} | takeCaseStep
+    case acknowledge | /cases/{case}/{act} | takeCaseStep
+    case close | /cases/{case}/{act} | takeCaseStep
+    case withdraw | /cases/{case}/{act} | takeCaseStep
+    case remind | /cases/{case}/{act} | takeCaseStep
     indicator list | /indicators/definitions | listIndicators
     indicator define | /indicators/definitions/new | defineIndicators
     indicator show | /indicators/{code} | readIndicators

@@ -56,6 +56,7 @@ _OF: Final[Mapping[Duty, str]] = {
         ca show, console user list, console token list, contract diff, contract show, keys show
         registry show, registry keys, registry handout
         report list, report show, route list, route explain, route check, handling list, handling show
+        case list, case show
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
     Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh, report make",
@@ -77,6 +78,7 @@ _OF: Final[Mapping[Duty, str]] = {
         queue bulk start, queue bulk stop, queue bulk resume
         watch acknowledge
         vault expire, vault hold add, vault hold release
+        case open, case answer, case acknowledge, case close, case withdraw, case remind
     """,
 }
 DUTIES: Final[Mapping[str, Duty]] = {

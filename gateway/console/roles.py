@@ -45,28 +45,31 @@ class May(StrEnum):
     CONFIRM = "confirm"  # confirm or reject what another person handed in
     REGISTRY = "registry"  # registry documents: what one would change, and applying it
     ACCOUNTS = "accounts"  # people and their roles
+    CASES = "cases"  # cases between agencies
+    CORRESPOND = "correspond"  # open cases, and take their steps
 
 
 _READS: Final = {
-    *(May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS, May.REPORTS),
+    *(May.ENTER, May.SEARCH, May.LOG, May.ACCESS, May.SYSTEMS, May.QUEUE, May.CONTRACTS, May.REPORTS, May.CASES),
 }
 ROLES: Final[Mapping[Role, frozenset[May]]] = {
     Role.OFFICER: frozenset(
         {
             *(*_READS, May.EXPORT, May.BODIES, May.PROPOSE, May.RESTRICT, May.OPERATE),
-            *(May.CONFIRM, May.REGISTRY, May.ALARMS),
+            *(May.CONFIRM, May.REGISTRY, May.ALARMS, May.CORRESPOND),
         }
     ),
     Role.OPERATOR: frozenset(
         {
             *(*_READS, May.BODIES, May.SETTLE, May.HANDLE, May.RESTRICT, May.OPERATE),
-            *(May.ACCOUNTS, May.REGISTRY, May.ALARMS),
+            *(May.ACCOUNTS, May.REGISTRY, May.ALARMS, May.CORRESPOND),
         }
     ),
     Role.STEWARD: frozenset(
         {
             *(May.ENTER, May.SYSTEMS, May.ACCESS, May.CONTRACTS, May.PUBLISH, May.PROPOSE, May.REPORTS),
             *(May.RESTRICT, May.CONFIRM, May.REGISTRY),
+            *(May.CASES, May.CORRESPOND),
         }
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
@@ -75,12 +78,14 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
         {
             *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS),
             *(May.ALARMS, May.HANDLE, May.REPORTS),
+            *(May.CASES, May.CORRESPOND),
         }
     ),
     Role.AGENCY: frozenset(
         {
             *(May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS, May.PROPOSE, May.RESTRICT),
             *(May.ALARMS, May.HANDLE, May.REPORTS),
+            *(May.CASES, May.CORRESPOND),
         }
     ),
 }

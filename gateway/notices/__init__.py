@@ -1,1 +1,1 @@
-"""Notices by e-mail to the contacts of systems (article 12.3 of the regulation)."""
+"""Notices by e-mail to the contacts of systems and agencies (article 12.3 of the regulation)."""

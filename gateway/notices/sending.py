@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -38,6 +38,10 @@ KINDS: Final = {  # the words of each kind
     "handling-due": ("handling-due.subject", "handling-due.text"),
     "handling-overdue": ("handling-overdue.subject", "handling-overdue.text"),
     "push-paused": ("push-paused.subject", "push-paused.text"),
+    "case-opened": ("case-opened.subject", "case-opened.text"),
+    "case-answered": ("case-answered.subject", "case-answered.text"),
+    "case-due": ("case-due.subject", "case-due.text"),
+    "case-overdue": ("case-overdue.subject", "case-overdue.text"),
 }
 POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)
 AT_ONCE: Final = 20
@@ -84,8 +88,8 @@ class Mailing:
         to = address_of(self.registry.snapshot, one.system, self.clock())
         if to is None:
             raise MAIL_NO_ADDRESS(system=one.system)
-        lines = {name: _lines(value) for name, value in one.facts.items() if isinstance(value, list)}
-        facts = {**one.facts, **lines, "system": one.system, "instance": self.name}
+        facts = {name: _filled(value) for name, value in one.facts.items()}
+        facts |= {"system": one.system, "instance": self.name}
         subject, text = (_words(name, **facts) for name in KINDS[one.kind])
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
 
@@ -115,6 +119,13 @@ class Mailing:
             "tries": one.tries + 1,
             "failure": failure,
         }
+
+
+def _filled(value: Any) -> Any:
+    """A fact as words: a list of facts, or both languages of one."""
+    if isinstance(value, list):
+        return _lines(value)
+    return Words(**value) if isinstance(value, dict) else value
 
 
 def _lines(facts: Sequence[Mapping[str, str | int]]) -> Words:

@@ -93,7 +93,8 @@ OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "readKeys",
     "askAuthorities",
 }
-OF_CONTACTS = {"setContacts"}  # in test_contacts  # fmt: skip
+OF_CONTACTS = {"setContacts"}  # in test_contacts
+OF_CASES = {"listCases", "readCase", "openCase", "takeCaseStep"}  # in test_cases_pages  # fmt: skip
 OF_CATALOGUE = {"readCatalogue", "readDataSet"}  # in test_catalogue
 OF_CONTRACTS = {"listContracts", "readContract", "readMapping", "compareVersions", "tryMessage"}
 OF_STEWARDS = {
@@ -156,6 +157,7 @@ def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
     tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH, OF_HANDLINGS, OF_CONTACTS]
     tried += [OF_INDICATORS, OF_REPORTS]
+    tried += [OF_CASES]
     assert set(operations()) == set().union(*tried)
 
 

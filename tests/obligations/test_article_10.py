@@ -87,7 +87,7 @@ def test_an_extract_is_masked_by_the_grant_and_logged(world: World, instance: Se
     (value,) = json.loads(row["data.values"])
     assert value["note"] == values["values"][0]["note"] and value["responsible"] == {"absent": "not-permitted"}
     readings = [each["facts"] for each in log(instance) if each.get("what", "").startswith("feed-read")]
-    assert (grant, INDICATOR) in {(each["grant"], each["contract"]) for each in readings}
+    assert (grant, INDICATOR) in {(each.get("grant"), each["contract"]) for each in readings}
 
 
 @pytest.mark.obligation("10.5")

@@ -26,6 +26,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from gateway.journal.schema.case_tables import agency_case as agency_case
+from gateway.journal.schema.case_tables import agency_case_party as agency_case_party
+from gateway.journal.schema.case_tables import agency_case_step as agency_case_step
 from gateway.journal.schema.console_tables import (
     console_account as console_account,
 )

@@ -50,6 +50,7 @@ from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
 from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
+from tests.attacks.audit.casecolumns import open_cases
 from tests.attacks.audit.whole import Door, Whole, door, sample
 from tests.audit.stamping import Authority
 from tests.audit.witnessing.asking import honest
@@ -116,6 +117,7 @@ def build(kind: str, folder: Path) -> Whole:
     whole = _restored(kind, folder, old, now + DAY)
     _registry(whole)
     _console(whole)
+    open_cases(whole)
     with door(whole) as used:
         _early(used)
     whole.sequence()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from gateway.journal.schema import console_tables, mail_table, push_tables, tables, watch_tables
+from tests.attacks.audit.casecolumns import cases
 from tests.attacks.audit.column_kinds import exempt, same
 from tests.attacks.audit.picking import (
     Column,
@@ -387,5 +388,5 @@ def _push() -> Iterator[Column]:
 
 
 def stores() -> Iterator[Column]:
-    for group in (_feeds, handlings, _push, _notices, _watch, _reports, _vault, _journal, _instance, _console):
+    for group in (_feeds, handlings, _push, _notices, _watch, _reports, cases, _vault, _journal, _instance, _console):
         yield from group()

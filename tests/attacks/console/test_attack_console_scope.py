@@ -39,6 +39,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "/account/passkeys/{id}/approve": ("", "OSG"),
     "/agencies": ("OPSACG", "OP"),
     "/backups": ("OP", "OP"),
+    "/cases": ("OPSACG", "OPSCG"),
+    "/cases/new": ("OPSCG", "OPSCG"),
     "/catalogue": ("OPSAVCG", ""),
     "/contracts": ("OPSAVCG", ""),
     "/contracts/{id}/v{major}/roll-back": ("", "S"),

@@ -14,6 +14,7 @@ from gateway.audit.verify.complete import Completeness
 from gateway.audit.verify.findings import Findings, Progress
 from gateway.audit.verify.rows.acts import check_acts
 from gateway.audit.verify.rows.approvals import check_approvals
+from gateway.audit.verify.rows.cases import check_cases
 from gateway.audit.verify.rows.digests import check_digests
 from gateway.audit.verify.rows.index import check_index
 from gateway.audit.verify.rows.kept import check_kept
@@ -48,6 +49,7 @@ def check_tables(
     check_reviews(connection, wrong)
     check_signed(connection, key, wrong)
     check_kept(connection, wrong)
+    check_cases(connection, wrong)
     check_digests(connection, wrong)
     check_pieces(connection, wrong, files)
     check_lists(connection, issuers, wrong)
