@@ -17,10 +17,10 @@ from gateway.console.roles import Role
 from gateway.delivery import bulk
 from gateway.delivery.listing import WAITS, Wanted
 from gateway.journal.database import writing
-from gateway.sandbox.standins import messages
-from security.grants.windows import VIETNAM
 from gateway.registry.snapshot import load_snapshot
+from gateway.sandbox.standins import messages
 from gateway.watch.alarms import Condition, Kind, Look, settle
+from security.grants.windows import VIETNAM
 from tests.browser.conftest import Console, lgsp
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ CLIPPED = """[...document.querySelectorAll("table.stacks")]
 
 @dataclass(frozen=True)
 class Site:
-    """An address for each page. A part of a path has the value of its longest known beginning."""
+    """An address for each page. A part of a path has the value of its longest known beginning.
+
+    Some pages show more with a question."""
 
     values: dict[str, dict[str, str]]
 
@@ -77,14 +79,25 @@ def site(console: Console, world: World) -> Site:
         words = ("audit", "search", "--transfer", transfer)
         world.wait("it is in the log", lambda words=words: lgsp(world, *words)["entries"])  # type: ignore[misc]
     handling = world.wait("it is handled", lambda: lgsp(world, "handling", "list")["handlings"])[0]["handling"]
-    today = datetime.now(messages.HERE).date().isoformat()
-    report = lgsp(world, "report", "make", "--from", today, "--until", today)["report"]
-    alarmed(console)
     day = datetime.now(VIETNAM).date().isoformat()
     report = lgsp(world, "report", "make", "--from", day, "--until", day)["report"]
+    asked = (
+        "--agency",
+        "H14.5",
+        "--subject",
+        "A test / Thử",
+        "--text",
+        "Two lines:\nof a request",
+        "--about",
+        "system:do-thi",
+    )
+    case = lgsp(world, "case", "open", "data-request", *asked)["case"]
+    alarmed(console)
     values = {
         "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
         "/access": {"{id}": "G-0006", "{subject:path}": "G-0006"},
+        "/cases": {"{case}": case},
+        "/cases/new": {"/new": "/new?kind=outage"},
         "/catalogue": CONTRACT,
         "/contracts": CONTRACT,
         "/feed": {"{id}": "incident-alert", "{major}": "1"},
@@ -93,8 +106,8 @@ def site(console: Console, world: World) -> Site:
         "/people": {"{id}": "xem"},
         "/queue": {"{job}": job, "{transfer}": ids[1]},
         "/reports": {"{report}": report},
+        "/routes": {"/routes": "/routes?agency=H14.5&of=field-report/v1+createRequest&v0=01392"},
         "/scorecards": {"{system}": "do-thi"},
-        "/reports": {"{report}": report},
         "/transfers/{id}": {"{id}": ids[2]},
         "/transfers/{id}/": {"{id}": ids[0]},
     }
