@@ -46,9 +46,8 @@ CLIPPED = """[...document.querySelectorAll("table.stacks")]
 
 @dataclass(frozen=True)
 class Site:
-    """An address for each page. A part of a path has the value of its longest known beginning.
-
-    Some pages show more with a question."""
+    """An address for each page. A part of a path has the value of its longest known beginning, which
+    may also add a query."""
 
     values: dict[str, dict[str, str]]
 
@@ -63,7 +62,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(console: Console, world: World) -> Site:
-    """With something on each page: a refusal, a message with a body, a message that waits, a bulk retry."""
+    """With something on each page: a refusal, a message with a body, a message that waits, a bulk retry, a handling, a
+    report, a case, alarms."""
     answered, waits = (
         world.rest("phan-anh").call("POST", "/field-report/v1/requests", messages.field_report(area=area))
         for area in ("01273", "01392")
@@ -81,16 +81,7 @@ def site(console: Console, world: World) -> Site:
     handling = world.wait("it is handled", lambda: lgsp(world, "handling", "list")["handlings"])[0]["handling"]
     day = datetime.now(VIETNAM).date().isoformat()
     report = lgsp(world, "report", "make", "--from", day, "--until", day)["report"]
-    asked = (
-        "--agency",
-        "H14.5",
-        "--subject",
-        "A test / Thử",
-        "--text",
-        "Two lines:\nof a request",
-        "--about",
-        "system:do-thi",
-    )
+    asked = ("--agency", "H14.5", "--about", "system:do-thi", "--subject", "Levels / Mức", "--text", "Which?\nOf all.")
     case = lgsp(world, "case", "open", "data-request", *asked)["case"]
     alarmed(console)
     values = {
