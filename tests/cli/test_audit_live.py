@@ -55,13 +55,23 @@ def search(world: World, *words: str) -> list[dict[str, Any]]:
     return list(told["entries"])
 
 
+def of_exchange(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without those of the report's handling, which the keeper opens meanwhile."""
+    return [each for each in entries if not each["kind"].startswith("handling")]
+
+
+def kinds(entries: list[dict[str, Any]]) -> list[str]:
+    return [each["kind"] for each in of_exchange(entries)]
+
+
 def test_search_and_journey(world: World, sent: dict[str, str]) -> None:
     deadline = time.monotonic() + 60
     found = search(world, "--message", sent["message"], "--order", "oldest")
-    while [each["kind"] for each in found] != ["intent", "outcome", "repeat"]:
+    while kinds(found) != ["intent", "outcome", "repeat"]:
         assert time.monotonic() < deadline, found
         time.sleep(0.3)
         found = search(world, "--message", sent["message"], "--order", "oldest")
+    found = of_exchange(found)
     assert {each["about"] for each in found} == {sent["transfer"]} and [each["index"] for each in found] == sorted(
         each["index"] for each in found
     )
@@ -85,14 +95,14 @@ def test_search_and_journey(world: World, sent: dict[str, str]) -> None:
     )
     assert lgsp("audit", "search", "--role", "owner", "--data", str(world.data))["error"]["code"] == "role-alone"
     provided = search(world, "--agency", "H14.3", "--role", "provider", "--message", sent["message"])
-    assert {each["kind"] for each in provided} == {"intent", "outcome", "repeat"}
+    assert kinds(provided) == ["intent", "outcome", "repeat"] or kinds(provided) == ["repeat", "outcome", "intent"]
     assert {"agency": "H14.3", "role": "provider"} in provided[0]["parties"]
     assert search(world, "--agency", "H14.3", "--role", "reader", "--message", sent["message"]) == []
     (journey,) = lgsp("audit", "journey", sent["message"], "--system", "phan-anh", "--data", str(world.data))[
         "journeys"
     ]
     assert journey == lgsp("audit", "journey", sent["transfer"], "--data", str(world.data))["journeys"][0]
-    assert [step["kind"] for step in journey["steps"]] == ["intent", "outcome", "repeat"]
+    assert kinds(journey["steps"]) == ["intent", "outcome", "repeat"]
     assert journey["state"]["state"] == "answered" and set(journey["state"]["receipt"]) == {"intent", "outcome"}
     assert {"request", "answer"} <= {part["part"] for part in journey["vault"]}
     missing = lgsp("audit", "journey", "no-such", "--data", str(world.data))

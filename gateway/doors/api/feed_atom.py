@@ -31,7 +31,7 @@ from gateway.exchange.answer_keys import demand_key
 from gateway.feeds.masks import Masks
 from gateway.feeds.places import ALWAYS, cursor_at, head
 from gateway.journal.write import HandlingRow
-from gateway.registry import owners
+from gateway.registry.errors import words as of_registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.transfer_records import operation_of
 from gateway.workflow.reading import of_transfers
@@ -126,11 +126,13 @@ def _written(services: Services, request: ApiRequest, contract: CompiledContract
     entries = [
         _handled(entry, stands.get(event["id"], ()), language) for entry, event in zip(entries, events, strict=True)
     ]
+    centre = snapshot.centre()
+    author = of_registry("centre") if centre is None else centre.name
     return atom.written(
         atom.Feed(
             id=f"{base}/atom?{urlencode({'format': format})}",
             title=contract.contract.title.say(language, {}),
-            author=owners.centre(snapshot).name.say(language, {}),
+            author=author.say(language, {}),
             updated=max((each.updated for each in entries), default=request.received.at),
             language=language,
             links=links,
