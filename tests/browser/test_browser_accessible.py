@@ -17,7 +17,9 @@ from gateway.console.roles import Role
 from gateway.delivery import bulk
 from gateway.delivery.listing import WAITS, Wanted
 from gateway.journal.database import writing
+from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox.standins import messages
+from gateway.watch.alarms import Condition, Kind, Look, settle
 from security.grants.windows import VIETNAM
 from tests.browser.conftest import Console, lgsp
 
@@ -32,7 +34,6 @@ NOT_MADE = (
     "/contracts/drafts/{draft}",
     "/transfers/{id}/opened",
     "/subscriptions/{subscription}",
-    "/handlings/{id}",
 )
 CONTRACT = {"{id}": "field-report", "{major}": "1", "{format}": "do-thi-xml"}
 QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
@@ -45,7 +46,8 @@ CLIPPED = """[...document.querySelectorAll("table.stacks")]
 
 @dataclass(frozen=True)
 class Site:
-    """An address for each page. A part of a path has the value of its longest known beginning."""
+    """An address for each page. A part of a path has the value of its longest known beginning, which
+    may also add a query."""
 
     values: dict[str, dict[str, str]]
 
@@ -60,7 +62,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(console: Console, world: World) -> Site:
-    """With something on each page: a refusal, a message with a body, a message that waits, a bulk retry."""
+    """With something on each page: a refusal, a message with a body, a message that waits, a bulk retry, a handling, a
+    report, a case, alarms."""
     answered, waits = (
         world.rest("phan-anh").call("POST", "/field-report/v1/requests", messages.field_report(area=area))
         for area in ("01273", "01392")
@@ -75,21 +78,40 @@ def site(console: Console, world: World) -> Site:
     for transfer in ids:
         words = ("audit", "search", "--transfer", transfer)
         world.wait("it is in the log", lambda words=words: lgsp(world, *words)["entries"])  # type: ignore[misc]
+    handling = world.wait("it is handled", lambda: lgsp(world, "handling", "list")["handlings"])[0]["handling"]
     day = datetime.now(VIETNAM).date().isoformat()
     report = lgsp(world, "report", "make", "--from", day, "--until", day)["report"]
+    asked = ("--agency", "H14.5", "--about", "system:do-thi", "--subject", "Levels / Mức", "--text", "Which?\nOf all.")
+    case = lgsp(world, "case", "open", "data-request", *asked)["case"]
+    alarmed(console)
     values = {
         "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
         "/access": {"{id}": "G-0006", "{subject:path}": "G-0006"},
+        "/cases": {"{case}": case},
+        "/cases/new": {"/new": "/new?kind=outage"},
         "/catalogue": CONTRACT,
         "/contracts": CONTRACT,
         "/feed": {"{id}": "incident-alert", "{major}": "1"},
+        "/handlings": {"{id}": handling},
+        "/indicators": {"{code}": "KT-05"},
         "/people": {"{id}": "xem"},
         "/queue": {"{job}": job, "{transfer}": ids[1]},
         "/reports": {"{report}": report},
+        "/routes": {"/routes": "/routes?agency=H14.5&of=field-report/v1+createRequest&v0=01392"},
+        "/scorecards": {"{system}": "do-thi"},
         "/transfers/{id}": {"{id}": ids[2]},
         "/transfers/{id}/": {"{id}": ids[0]},
     }
     return Site(values)
+
+
+def alarmed(console: Console) -> None:
+    """An alarm that is over, and one that is open until the next probe."""
+    with console.engine() as engine, writing(engine) as connection:
+        look = Look(load_snapshot(connection), time.time())
+        down = Condition("do-thi", "", look.at - 600, {})
+        for conditions in ([down], [], [down]):
+            settle(connection, Kind.DOWN, conditions, look)
 
 
 def faults(page: Page, **options: Any) -> list[str]:
