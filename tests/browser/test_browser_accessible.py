@@ -18,13 +18,15 @@ from gateway.delivery import bulk
 from gateway.delivery.listing import WAITS, Wanted
 from gateway.journal.database import writing
 from gateway.registry.snapshot import load_snapshot
+from gateway.reports import drawing, orders
+from gateway.reports.periods import Period
 from gateway.sandbox.standins import messages
 from gateway.watch.alarms import Condition, Kind, Look, settle
 from security.grants.windows import VIETNAM
 from tests.browser.conftest import Console, lgsp
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Response
 
 EVERY = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR, Role.CENTRE)
 PATHS = ["/sign-in", *(page.path for page in pages() if page.method == "GET" and page.title)]
@@ -36,6 +38,8 @@ NOT_MADE = (
     "/subscriptions/{subscription}",
 )
 CONTRACT = {"{id}": "field-report", "{major}": "1", "{format}": "do-thi-xml"}
+ALARMS = ("/watch", "/wall")
+AWAY = Condition("do-thi", "", 1_790_000_000.0, {})
 QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
 OVER = """[...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().right > innerWidth
   && !each.closest(".scroll")).slice(0, 3).map((each) => each.outerHTML.slice(0, 120))"""
@@ -81,8 +85,12 @@ def site(console: Console, world: World) -> Site:
     handling = world.wait("it is handled", lambda: lgsp(world, "handling", "list")["handlings"])[0]["handling"]
     day = datetime.now(VIETNAM).date().isoformat()
     report = lgsp(world, "report", "make", "--from", day, "--until", day)["report"]
+    with console.engine() as engine, writing(engine) as connection:
+        now = time.time()
+        orders.add(connection, drawing.Wanted(Period.of(now), ""), "H14.0/test: test", now)
     asked = ("--agency", "H14.5", "--about", "system:do-thi", "--subject", "Levels / Mức", "--text", "Which?\nOf all.")
     case = lgsp(world, "case", "open", "data-request", *asked)["case"]
+    alarmed(console, AWAY)
     alarmed(console)
     values = {
         "": {"{system}": "do-thi", "{agency}": "H14.5", "{draft}": "none", "{job}": "none"},
@@ -105,13 +113,19 @@ def site(console: Console, world: World) -> Site:
     return Site(values)
 
 
-def alarmed(console: Console) -> None:
-    """An alarm that is over, and one that is open until the next probe."""
+def alarmed(console: Console, *conditions: Condition) -> None:
+    """What holds of systems that take no connections: until the next probe."""
     with console.engine() as engine, writing(engine) as connection:
-        look = Look(load_snapshot(connection), time.time())
-        down = Condition("do-thi", "", look.at - 600, {})
-        for conditions in ([down], [], [down]):
-            settle(connection, Kind.DOWN, conditions, look)
+        settle(connection, Kind.DOWN, conditions, Look(load_snapshot(connection), time.time()))
+
+
+def opened(console: Console, page: Page, path: str, address: str) -> Response:
+    """A page, with an open alarm where alarms are shown."""
+    if path in ALARMS:
+        alarmed(console, AWAY)
+    answer = page.goto(address)
+    assert answer is not None
+    return answer
 
 
 def faults(page: Page, **options: Any) -> list[str]:
@@ -134,8 +148,7 @@ def looked_at(console: Console, site: Site, scheme: str, language: str) -> dict[
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     found, texts = list[str](), dict[str, str]()
     for path in PATHS:
-        answer = page.goto(site.address(path))
-        assert answer is not None
+        answer = opened(console, page, path, site.address(path))
         assert answer.status in ((403, 404) if path in NOT_MADE else (200,)), f"{page.url}: {answer.status}"
         assert page.locator("html").get_attribute("lang") == language
         texts[path] = page.locator("main").inner_text()
@@ -155,7 +168,7 @@ def test_pages_fit_a_phone(console: Console, site: Site) -> None:
     page = console.signed_in("phuc", *EVERY, viewport={"width": 390, "height": 844})
     wide = []
     for path in PATHS:
-        page.goto(site.address(path))
+        opened(console, page, path, site.address(path))
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > 390:
             wide.append(f"{path}: {width}: {page.evaluate(OVER)}")

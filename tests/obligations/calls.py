@@ -16,6 +16,7 @@ from examples.story.grants import OFFICERS
 from examples.story.world import World
 from gateway.sample_client.rest import Answer
 from gateway.settings import Settings
+from tests.faults.load import rows
 from tests.following import everywhere
 
 HANDLINGS = "handling/v1"
@@ -55,6 +56,25 @@ def entries(world: World, transfer: str) -> dict[str, Any]:
     """The entries of the log about a transfer, by kind."""
     shown = world.lgsp("audit", "show", transfer, "--data", str(world.data))
     return {each["kind"]: each for each in shown["entries"]}
+
+
+def case(world: World, *words: str) -> dict[str, Any]:
+    """What `lgsp case` answers."""
+    answer: dict[str, Any] = world.lgsp("case", *words, "--data", str(world.data))
+    return answer
+
+
+def log(instance: Settings) -> list[dict[str, Any]]:
+    """All entries, with those that have no index yet."""
+    tables = " UNION ALL ".join(f"SELECT entry FROM {name}" for name in ("log_entry", "log_pending"))
+    return [json.loads(entry) for (entry,) in rows(instance, tables)]
+
+
+def steps_of(instance: Settings, case: str) -> list[tuple[str, str]]:
+    """Act and agency of the entries of the log about a case, in their order."""
+    noted = [each["facts"] for each in log(instance) if each.get("what") == "case"]
+    own = sorted((each for each in noted if each["case"] == case), key=lambda each: int(each["number"]))
+    return [(each["act"], each["agency"]) for each in own]
 
 
 def event_of(world: World, transfer: str, contract: str = ALERTS) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Persons who work at the shared instance over the management API."""
+"""Persons who work at the shared instance: over the management API, or by the pages of the console."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -28,10 +29,52 @@ class Person:
         assert answer.status_code == 200, answer.text[:300]
         return answer.json()
 
+    def post(self, path: str, body: Any, status: int = 200) -> Any:
+        answer = self.ask("POST", path, body)
+        assert answer.status_code == status, answer.text[:300]
+        return answer.json()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who works by the pages alone."""
+
+    base: str
+    session: requests.Session
+
+    def page(self, path: str) -> str:
+        answer = self.session.get(self.base + path, timeout=60)
+        assert answer.status_code == 200, answer.text[:300]
+        return answer.text
+
+    def send(self, page: str, path: str, **form: str) -> str:
+        """Sends a form of a page. Gives the page that follows."""
+        shown = self.page(page)
+        assert f'action="{path}"' in shown
+        (token,) = set(re.findall(r'name="csrf" value="([^"]+)"', shown))
+        answer = self.session.post(self.base + path, data={**form, "csrf": token}, timeout=60)
+        assert answer.status_code == 200, answer.text[:300]
+        return answer.text
+
 
 def person(world: World, instance: Settings, role: str, agency: str = "H14.0") -> Person:
-    name, data = f"nv-{uuid.uuid4().hex[:8]}", ("--data", str(world.data))
-    user = ("console", "user", "add", name, "--role", role, "--agency", agency, "--name", f"Người thử {role}")
-    assert world.lgsp(*user, *data)["ok"]
-    made = world.lgsp("console", "token", "add", name, "--label", "obligations", *data)
-    return Person(instance.desk, made["token"])
+    name = _added(world, role, agency)["account"]
+    words = ("console", "token", "add", name, "--label", "obligations", "--data", str(world.data))
+    return Person(instance.desk, world.lgsp(*words)["token"])
+
+
+def visitor(world: World, instance: Settings, role: str, agency: str) -> Visitor:
+    """Signed in by the link that whoever added the account got."""
+    link, session = _added(world, role, agency)["link"], requests.Session()
+    session.trust_env = False
+    session.headers.update({"origin": instance.desk, "accept-language": "en"})
+    entered = session.post(link.replace(instance.desk_named, instance.desk), timeout=60)
+    assert entered.status_code == 200, entered.text[:300]
+    return Visitor(instance.desk, session)
+
+
+def _added(world: World, role: str, agency: str) -> dict[str, Any]:
+    words = ("console", "user", "add", f"nv-{uuid.uuid4().hex[:8]}", "--role", role, "--agency", agency)
+    made: dict[str, Any] = world.lgsp(*words, "--name", f"Người thử {role}", "--data", str(world.data))
+    assert made["ok"]
+    return made

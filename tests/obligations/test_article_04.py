@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import Engine
 
 from examples.story import evidence, exchange, oldsystems, refusals
 from examples.story.exchange import ALERTS
 from examples.story.world import World
+from gateway.cases import reading
 from gateway.sandbox.standins import messages
-from tests.obligations.calls import ALERT, accepted, entries, event_of, published
+from gateway.settings import Settings
+from tests.cases.making import BUILD, DAY, HEALTH, office
+from tests.obligations.calls import ALERT, accepted, case, entries, event_of, published, steps_of
+from tests.obligations.persons import person
 
 pytestmark = pytest.mark.server
 
@@ -109,3 +114,45 @@ def test_a_correction_names_what_it_corrects(world: World) -> None:
     right = event_of(world, accepted(client.call("POST", ALERT, update)))
     assert right["lgspreplaces"] == wrong == event_of(world, wrong)["id"]
     assert right["type"].endswith(":corrected")
+
+
+@pytest.mark.obligation("4.5 (second half)")
+def test_a_complaint_is_answered_by_whoever_supplied_the_data(world: World, instance: Settings) -> None:
+    """Article 4.5 (second half): a complaint about a record goes to the agency that its origin names. That agency alone
+    answers; the complainant reads the answer, and the log has both."""
+    event = event_of(world, accepted(world.rest("bao-chay").call("POST", ALERT, messages.fire_alarm())))
+    supplier, about = event["lgspagency"], f"transfer:{event['id']}"
+    text, answer = f"Sai địa chỉ {uuid.uuid4()}", f"Đã sửa địa chỉ {uuid.uuid4()}"
+    subject = ("--subject", "Cảnh báo sai địa chỉ", "--text", text)
+    opened = case(world, "open", "complaint", "--to", supplier, "--about", about, *subject)
+    assert opened["due"]
+    path = f"/api/cases/{opened['case']}"
+    for stranger in ("H14.4", "H14.21"):
+        other = person(world, instance, "agency", stranger)
+        refused = other.ask("GET", path), other.ask("POST", f"{path}/answer", {"text": "x"})
+        assert [each.status_code for each in refused] == [404, 404]
+    assert case(world, "close", opened["case"])["error"]["code"] == "case.not-now", "nobody has answered"
+    officer = person(world, instance, "agency", supplier)
+    assert officer.read(path)["case"]["text"] == text
+    assert officer.post(f"{path}/answer", {"text": answer})["state"] == "answered"
+    steps = case(world, "show", opened["case"])["case"]["steps"]
+    assert [(each["agency"], each["text"]) for each in steps] == [("H14.0", text), (supplier, answer)]
+    assert steps_of(instance, opened["case"]) == [("open", "H14.0"), ("answer", supplier)]
+    assert case(world, "close", opened["case"])["state"] == "closed"
+
+
+@pytest.mark.obligation("4.5 (second half)")
+def test_a_complaint_that_nobody_answers_is_overdue(sqlite: Engine, tmp_path: Path) -> None:
+    """Article 4.5 (second half): a complaint is overdue for its supplier after its deadline, until it is answered."""
+    here = office(sqlite, tmp_path)
+    complaint = here.open(HEALTH, "complaint", BUILD, reference="system:do-thi")
+
+    def counted() -> dict[str, int]:
+        with sqlite.connect() as connection:
+            return reading.counts(connection, BUILD, here.now)
+
+    assert counted() == {"open": 1, "overdue": 0}
+    here.now += 20 * DAY
+    assert counted() == {"open": 1, "overdue": 1}
+    here.answer(BUILD, complaint)
+    assert counted() == {"open": 1, "overdue": 0} and here.wrong() == []

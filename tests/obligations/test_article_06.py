@@ -7,14 +7,17 @@ import uuid
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from examples.story import exchange, refusals
 from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import World
+from gateway.cases import reading
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from tests.cases.making import BUILD, CENTRE, DAY, office
 from tests.following import everywhere
-from tests.obligations.calls import accepted, entries, event_of, sample, today
+from tests.obligations.calls import accepted, case, entries, event_of, sample, steps_of, today
 from tests.obligations.persons import person
 
 pytestmark = pytest.mark.server
@@ -85,3 +88,66 @@ def test_a_value_is_the_same_by_feed_page_and_door_and_a_missing_one_names_its_o
     assert float(value["value"]) == float(system["value"]) == float(page["value"])
     missing = world.lgsp("indicator", "missing", "--data", str(world.data))["missing"]
     assert {each["state"] for each in missing} == {"missing"} and "H14.4" in {each["owner"] for each in missing}
+
+
+@pytest.mark.obligation("6.1c (second half)")
+def test_a_task_has_a_state_and_a_deadline(world: World, instance: Settings) -> None:
+    """Article 6.1c (second half): the centre gives a task with a deadline; the agency takes and answers it, and the
+    centre closes it. Each step is in the log."""
+    centre, agency = person(world, instance, "centre"), person(world, instance, "agency", "H14.3")
+    wanted = {"kind": "task", "receivers": ["H14.3"], "days": 3, "subject": "Thay đèn", "text": "Thay đèn đường"}
+    assert agency.post("/api/cases", {**wanted, "receivers": ["H14.7"]}, 403)["code"] == "case.sender"
+    task = centre.post("/api/cases", wanted, 201)
+    path = f"/api/cases/{task['case']}"
+
+    def state() -> str:
+        (found,) = (
+            each for each in centre.read("/api/cases?view=all&kind=task")["cases"] if each["id"] == task["case"]
+        )
+        assert found["due"] == task["due"] and not found["overdue"]
+        return str(found["state"])
+
+    assert state() == "open"
+    agency.post(f"{path}/acknowledge", {})
+    assert state() == "acknowledged"
+    agency.post(f"{path}/answer", {"text": "Đã thay 12 bóng đèn"})
+    assert state() == "answered"
+    centre.post(f"{path}/close", {})
+    assert state() == "closed"
+    acts = [("open", "H14.0"), ("acknowledge", "H14.3"), ("answer", "H14.3"), ("close", "H14.0")]
+    assert steps_of(instance, task["case"]) == acts
+
+
+@pytest.mark.obligation("6.1c (second half)")
+def test_a_task_that_is_not_done_is_overdue(sqlite: Engine, tmp_path: Path) -> None:
+    """Article 6.1c (second half): a task is overdue after its deadline, and no longer once it is answered."""
+    here = office(sqlite, tmp_path)
+    task = here.open(CENTRE, "task", BUILD, days=3)
+
+    def counted() -> dict[str, int]:
+        with sqlite.connect() as connection:
+            return reading.counts(connection, None, here.now)
+
+    assert counted() == {"open": 1, "overdue": 0}
+    here.now += 7 * DAY
+    assert counted() == {"open": 1, "overdue": 1}
+    answered = here.answer(BUILD, task)
+    assert here.act(CENTRE, answered, "close").state == "closed" and counted() == {"open": 0, "overdue": 0}
+
+
+@pytest.mark.obligation("6.2b")
+def test_a_notice_shows_which_agency_has_received_it(world: World, instance: Settings) -> None:
+    """Article 6.2b: guidance goes to several agencies; who has received it is shown. A question gets an answer."""
+    subject = ("--subject", "Hướng dẫn kết nối", "--text", "Dùng chứng thư mới từ ngày mai")
+    notice = case(world, "open", "guidance", "--to", "H14.7", "--to", "H14.3", *subject)["case"]
+    person(world, instance, "agency", "H14.7").post(f"/api/cases/{notice}/acknowledge", {})
+    receivers = person(world, instance, "centre").read(f"/api/cases/{notice}")["case"]["receivers"]
+    received = {code: each["acknowledged"] is not None for code, each in receivers.items()}
+    assert received == {"H14.7": True, "H14.3": False}
+    asked = case(world, "open", "information", "--to", "H14.4", "--subject", "Số liệu quý", "--text", "Gửi bảng 3")[
+        "case"
+    ]
+    person(world, instance, "agency", "H14.4").post(f"/api/cases/{asked}/answer", {"text": "Bảng 3 đã gửi"})
+    assert case(world, "show", asked)["case"]["steps"][1]["text"] == "Bảng 3 đã gửi"
+    assert steps_of(instance, notice) == [("open", "H14.0"), ("acknowledge", "H14.7")]
+    assert steps_of(instance, asked) == [("open", "H14.0"), ("answer", "H14.4")]

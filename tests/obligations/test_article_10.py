@@ -27,8 +27,7 @@ from gateway.watch.watching import Watching
 from security.grants.windows import VIETNAM
 from tests.delivery.posting import Post
 from tests.delivery.posting import post as post
-from tests.faults.load import rows
-from tests.obligations.calls import ALERT, accepted, event_of, granted, published, sample, today
+from tests.obligations.calls import ALERT, accepted, event_of, granted, log, published, sample, today
 
 pytestmark = pytest.mark.server
 
@@ -39,12 +38,6 @@ def test_an_outsider_begins_with_a_published_sample(world: World) -> None:
     assert ALERTS in {each["name"] for each in published(world, "/contracts")}
     alert = sample(world, ALERTS, "Alert") | {"identifier": f"MAU-{uuid.uuid4()}"}
     accepted(world.rest("quan-trac").call("POST", ALERT, alert))
-
-
-def log(instance: Settings) -> list[dict[str, Any]]:
-    """All entries, with those that have no index yet."""
-    tables = " UNION ALL ".join(f"SELECT entry FROM {name}" for name in ("log_entry", "log_pending"))
-    return [json.loads(entry) for (entry,) in rows(instance, tables)]
 
 
 def validity(world: World, system: str) -> dict[str, Any]:

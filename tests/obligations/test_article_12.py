@@ -20,7 +20,7 @@ from gateway.registry.seals.sealing import Seal, changing
 from gateway.sample_client.rest import Answer
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from tests.obligations.calls import ALERT, accepted, handling_of
+from tests.obligations.calls import ALERT, accepted, case, granted, handling_of, steps_of
 from tests.obligations.persons import person
 from tests.registry.making import NOW, filled, province
 
@@ -157,3 +157,29 @@ def test_a_definition_changes_from_a_period_on_and_old_ones_keep_theirs(world: W
     file.write_text(yaml.safe_dump({"indicators": [{**old, "unit": "triệu đồng"}]}, allow_unicode=True), "utf-8")
     refused = world.lgsp("indicator", "define", str(file), "--reason", "Đổi đơn vị tính của kỳ cũ", *data)
     assert refused["error"]["code"] == "indicator.invalid" and "2025-Q1" in refused["error"]["what"]
+
+
+@pytest.mark.obligation("12.2 (first sentence)")
+def test_a_request_for_data_becomes_a_grant_or_is_refused_with_a_reason(world: World, instance: Settings) -> None:
+    """Article 12.2 (first sentence): the centre answers a request for data by the grant that it became, which two
+    officers signed, or by a refusal with its reason. An answer without a decision is refused."""
+    agency = person(world, instance, "agency", "H14.21")
+    wanted = {
+        "kind": "data-request",
+        "reference": "contract:indicator/v1",
+        "subject": "Chỉ tiêu",
+        "text": "Nhận theo luồng",
+    }
+    one, other = (agency.post("/api/cases", wanted, 201)["case"] for _ in range(2))
+    said = ("--text", "Đã xem xét")
+    assert case(world, "answer", one, *said)["error"]["code"] == "case.decision"
+    unknown = case(world, "answer", one, *said, "--decision", "granted", "--link", "grant:G-none")
+    assert unknown["error"]["code"] == "case.link"
+    with granted(world, instance, agency="H14.21", contract="indicator/v1", operations=["feed"]) as grant:
+        done = case(world, "answer", one, *said, "--decision", "granted", "--link", f"grant:{grant}")
+        assert done["state"] == "answered"
+    assert case(world, "answer", other, "--text", "Không thuộc nhiệm vụ", "--decision", "refused")["ok"]
+    answers = [agency.read(f"/api/cases/{each}")["case"]["steps"][1] for each in (one, other)]
+    assert [each["decision"] for each in answers] == ["granted", "refused"]
+    assert answers[0]["link"] == f"grant:{grant}" and answers[1]["text"] == "Không thuộc nhiệm vụ"
+    assert steps_of(instance, one) == [("open", "H14.21"), ("answer", "H14.0")]

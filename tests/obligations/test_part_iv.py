@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
 
+from examples.story.world import World
 from gateway.journal.database import lock_of, writing
 from gateway.notices.sending import Mailing
 from gateway.registry.registry import Registry
+from gateway.settings import Settings
 from gateway.transfer import lease as leases
 from gateway.watch import alarms
 from gateway.watch.alarms import Kind
@@ -16,6 +19,8 @@ from gateway.watch.late import LateData
 from gateway.watch.watching import Watching
 from tests.journal.databases import migrated
 from tests.notices.test_mails import Box, mail_server
+from tests.obligations.calls import case, steps_of
+from tests.obligations.persons import person
 from tests.registry.making import filled, province
 from tests.scorecards import seeding
 from tests.watch.test_late import HOUR, MINUTE, NINE, reading
@@ -67,3 +72,19 @@ async def test_a_late_system_is_reminded_then_named(tmp_path: Path) -> None:
     texts = [each.get_content() for each in box.letters]
     assert named.agency == "H14.2" and all("quan-trac" in each and "observation/v1" in each for each in texts)
     engine.dispose()
+
+
+@pytest.mark.server
+@pytest.mark.obligation("IV/12.2")
+def test_a_difficulty_that_users_report_is_recorded_and_answered(world: World, instance: Settings) -> None:
+    """Article IV/12.2: a user reports a difficulty; it is a case of the centre with a deadline. The centre answers, who
+    reported it reads the answer, and the log has both."""
+    user, centre = person(world, instance, "agency", "H14.22"), person(world, instance, "centre")
+    text = f"Không kết nối được {uuid.uuid4()}"
+    made = user.post("/api/cases", {"kind": "difficulty", "subject": "Lỗi kết nối", "text": text}, 201)
+    listed = {each["id"]: each for each in centre.read("/api/cases?kind=difficulty")["cases"]}
+    found = listed[made["case"]]
+    assert (found["sender"], list(found["receivers"]), found["text"]) == ("H14.22", ["H14.0"], text) and found["due"]
+    assert case(world, "answer", made["case"], "--text", "Đã mở lại cổng mạng")["state"] == "answered"
+    assert user.read(f"/api/cases/{made['case']}")["case"]["steps"][1]["text"] == "Đã mở lại cổng mạng"
+    assert steps_of(instance, made["case"]) == [("open", "H14.22"), ("answer", "H14.0")]
