@@ -92,12 +92,10 @@ def wrapped(world: World) -> str:
 
 def no_grant(world: World) -> str:
     answer = world.rest("thuc-phan").call("GET", VALUES)
-    words = world.refusal("no grant, REST", "access.no-contract", answer, status=403)
+    words = world.refusal("no grant, REST", "access.no-grant", answer, status=403)
     check(INDICATOR in words and "getValue" in words, f"the answer names contract and operation: {words}")
     check("H14." in words.rpartition("→")[2], f"the answer names whom to ask: {words}")
-    world.refusal(
-        "no grant, SOAP", "access.no-contract", world.soap("thuc-phan").call(INDICATOR, "getValue", question())
-    )
+    world.refusal("no grant, SOAP", "access.no-grant", world.soap("thuc-phan").call(INDICATOR, "getValue", question()))
     return words
 
 

@@ -31,6 +31,6 @@ def test_nothing_is_lost_and_nothing_doubled_when_a_process_is_killed(world: Wor
 def test_a_refusal_says_what_to_do_and_whom_to_ask(world: World) -> None:
     """Article 16.2: who lacks a grant is told, in both languages, what to ask for and at which office."""
     answer = world.rest("thuc-phan").call("GET", "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3")
-    words = world.refusal("helped", "access.no-contract", answer, status=403)
+    words = world.refusal("helped", "access.no-grant", answer, status=403)
     assert "H14." in words and "0206" in words
     assert {"openapi", "samples"} <= published(world, "/contracts/indicator/v1").keys()
