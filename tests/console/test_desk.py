@@ -159,7 +159,8 @@ async def test_status_for_programs(world: World, desk: Desk) -> None:
     assert status["transfers"]["accepted"] == 1 and set(status["transfers"]) == {state.value for state in State}
     assert status["log"]["size"] == 1 and status["queue"]["waiting"] == 0
     assert {contract["name"] for contract in status["contracts"]} == {
-        f"{each.parent.name}/{each.name}" for each in catalogue_folders()
+        *(f"{each.parent.name}/{each.name}" for each in catalogue_folders()),
+        "handling/v1",
     }
     assert {"do-thi", "kinh-te"} <= {system["id"] for system in status["systems"]}
 

@@ -162,7 +162,7 @@ async def test_a_file_is_kept_sealed_and_told_to_the_log(world: World) -> None:
         ({"target": UPLOAD.replace("incident-alert", "nothing")}, 409, "body.not-for-operation"),
         ({"target": UPLOAD.replace("submitAlert", "..%2F..%2Fx")}, 400, "api.invalid"),
         ({"target": UPLOAD + "&file=../x"}, 400, "api.invalid"),
-        ({"system": "do-thi"}, 403, "access.no-grant"),
+        ({"system": "thuc-phan"}, 403, "access.no-grant"),
     ],
 )
 async def test_what_is_not_as_signed_or_not_allowed_leaves_nothing(
