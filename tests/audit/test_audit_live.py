@@ -49,7 +49,9 @@ def test_over_http(world: World, place: dict[str, str], tmp_path: Path) -> None:
     kept.write_text(checkpoint.read_text("utf-8"), "utf-8")
     everybody = ["--url", place["url"], "--vkey", place["vkey"], "--trust", place["ca"]]
     code, (told,) = lgsp("verify", *everybody, "--checkpoint", str(kept))
-    assert code == 0 and told["ok"] and told["checked"]["entries"] == 0 and told["trusted_key"] == "given", json.dumps(told)
+    assert code == 0 and told["ok"] and told["checked"]["entries"] == 0 and told["trusted_key"] == "given", json.dumps(
+        told
+    )
     assert told["notes"] == [NO_ENTRIES]
     code, (told,) = lgsp("verify", "--identity", place["identity"], "--checkpoint", str(kept))
     assert code == 0 and told["ok"] and told["checked"]["entries"] == told["size"] > 0

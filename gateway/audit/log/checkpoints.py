@@ -46,9 +46,9 @@ def read_note(path: Path) -> str | None:
     raise AUDIT_INCONSISTENT(reason=f"the checkpoint outside the database, {path}, cannot be read: {reason}")
 
 
-def size_of(note: str) -> int:
+def size_of(note: str | Checkpoint) -> int:
     """The tree size that a checkpoint states; its signature is not checked."""
-    return int(note.split("\n", 2)[1])
+    return note.size if isinstance(note, Checkpoint) else int(note.split("\n", 2)[1])
 
 
 class CheckpointFile:

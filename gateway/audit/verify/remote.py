@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -24,6 +25,8 @@ from security.transparency.tiles import WIDTH, entries_path, parse_bundle, tile_
 _AHEAD: Final = 32  # tiles asked for at once
 _BUNDLES: Final = 8
 _SECONDS: Final = 30.0
+_PATIENCE: Final = 3.0  # seconds until each process of a gateway shows what one of them showed
+_PAUSE: Final = 0.1
 T = TypeVar("T")
 
 
@@ -103,9 +106,12 @@ class Remote:
 
 
 class RemoteSource:
-    """A gateway's log as a source."""
+    """A gateway's log as a source. `at_least`: the size of a checkpoint that it showed before. A process learns of a
+    checkpoint a moment after another, so a smaller one is asked for again before it is judged.
+    """
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, at_least: int = 0) -> None:
+        self._at_least: Final = at_least
         self.what: Final = f"the log at {remote.base}"
         self._remote: Final = remote
         self._size = 0
@@ -113,14 +119,22 @@ class RemoteSource:
         self._broken: list[str] = []
 
     def open(self) -> Opening:
+        end = time.monotonic() + _PATIENCE
+        note = self._newest()
+        while self._size < self._at_least and time.monotonic() < end:
+            time.sleep(_PAUSE)
+            note = self._newest()
+        return Opening(
+            self._size, (Signed("the checkpoint that is served", note),), claims=True, readable=self._remote.proven
+        )
+
+    def _newest(self) -> str:
         note = self._remote.checkpoint()
         try:
             self._size = notes.Checkpoint.from_text(note.partition("\n\n")[0] + "\n").size
         except notes.NoteError as error:
             raise NoSource(f"{self._remote.base}/audit/checkpoint: {error}") from None
-        return Opening(
-            self._size, (Signed("the checkpoint that is served", note),), claims=True, readable=self._remote.proven
-        )
+        return note
 
     def records(self, start: int, stop: int) -> Iterator[Sequence[Record]]:
         numbers = range(start // WIDTH, -(-stop // WIDTH))

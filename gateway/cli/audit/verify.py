@@ -106,13 +106,8 @@ class Asked:
         first, last = scope.first, scope.last
         if first is not None and last is not None and first > last:
             what = f"--from-index {first} is after --to-index {last} / mục đầu nằm sau mục cuối"
-            fail(
-                Exit.USAGE,
-                "bad-range",
-                what,
-                "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau.",
-                as_json,
-            )
+            next = "Give the first entry, then the last. / Nêu mục đầu trước, mục cuối sau."
+            fail(Exit.USAGE, "bad-range", what, next, as_json)
         self.origin = scope.origin
         self.outside: list[tuple[str, str | Checkpoint]] = [
             (f"the kept checkpoint {path.name}", arguments.checkpoint(path, as_json)) for path in scope.checkpoint or ()
@@ -127,15 +122,17 @@ class Asked:
     def whole(self) -> bool:
         return self.first is None and self.last is None
 
+    @property
+    def kept(self) -> int:
+        """The largest size of a checkpoint that is held against the log."""
+        from gateway.audit.log.checkpoints import size_of
+
+        return max((size_of(each) for _, each in self.outside), default=0)
+
     def beyond(self, report: Report) -> bool:
         """Whether the range goes past the signed log, and past every checkpoint that is held against it: then the
         question is wrong, not the log."""
-        from gateway.audit.log.checkpoints import size_of
-        from security.transparency.checkpoint import Checkpoint
-
-        most = max(
-            report.size, *(note.size if isinstance(note, Checkpoint) else size_of(note) for _, note in self.outside), 0
-        )
+        most = max(report.size, self.kept)
         given = max(each for each in (self.first, self.last, -1) if each is not None)
         return 0 < report.size and most <= given and len(report.wrong) == 1 and report.wrong[0].startswith("entries ")
 
@@ -323,7 +320,7 @@ def over_http(place: Place, asked: Asked) -> None:
     from gateway.audit.verify.remote import RemoteSource
 
     with remote(place, asked.as_json) as (found, key):
-        _check(RemoteSource(found), key, asked, None)
+        _check(RemoteSource(found, asked.kept), key, asked, None)
 
 
 def _check(source: Source, key: NoteKey, asked: Asked, own: str | None) -> None:
