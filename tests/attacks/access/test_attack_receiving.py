@@ -130,7 +130,7 @@ def test_asking_gives_nothing_to_receive_and_receiving_nothing_to_ask(at: Place)
     at.refused("route.not-granted")
     decide = at.gateway.snapshot.decide
     assert not decide("H14.3", REPORT, CREATE, at.gateway.now).allowed
-    assert decide("H14.3", REPORT, CREATE, at.gateway.now).reason is Reason.NO_GRANT
+    assert decide("H14.3", REPORT, CREATE, at.gateway.now).reason is Reason.NO_CONTRACT
 
 
 @pytest.mark.attack("receiving without a grant")
