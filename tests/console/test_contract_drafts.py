@@ -23,9 +23,9 @@ from tests.registry.editions import NAME, Edit, answer_field, edition, put, swap
 
 DRAFTS = "/console/contracts/drafts"
 REASON = "agreed with the statistics office"
-NEXT = edition("1.3.0", answer_field("source"))
+NEXT = edition("1.4.0", answer_field("source"))
 SHOWS = edition(
-    "1.4.0",
+    "1.5.0",
     answer_field("cccd"),
     swap(
         "schema.json",
@@ -70,27 +70,27 @@ async def test_one_hands_in_another_confirms_and_the_log_names_both(people: Desk
     tu, lan = await people.signed_in("tu", Role.STEWARD), await people.signed_in("lan", Role.OFFICER)
     at = await checked(tu)
     page = Reader((await tu.get(at)).body).text
-    assert "nothing to mend" in page and "1.2.1" in page and "source" in page and "schema.field-added" in page
+    assert "nothing to mend" in page and "1.3.0" in page and "source" in page and "schema.field-added" in page
     assert (await lan.get(at)).status == 404, "what is not handed in is its maker's alone"
     assert notes(people, "contract-draft") == []
     assert (await tu.post(f"{at}/hand-in", reason=REASON)).status == 303
     (entry,) = notes(people, "contract-draft")
     facts: Any = entry["facts"]
     assert facts["bundle"] == NEXT.digest and facts["reason"] == REASON and str(entry["actor"]).startswith("H14.0/tu")
-    assert in_force(people) == "1.2.1"
+    assert in_force(people) == "1.3.0"
     assert "Contracts to confirm" in Reader((await lan.get("/console")).body).text
     assert "Contracts to confirm" not in Reader((await tu.get("/console")).body).text
     page = Reader((await lan.get(at)).body).text
     assert REASON in page and NEXT.digest in page and "schema.field-added" in page and "nothing to mend" in page
     answer = await lan.post(f"{at}/confirm", digest=await digest(lan, at))
-    assert answer.status == 303 and in_force(people) == "1.3.0"
+    assert answer.status == 303 and in_force(people) == "1.4.0"
     (entry,) = notes(people, "contract")
     facts = entry["facts"]
     assert str(entry["actor"]).startswith("H14.0/lan") and facts["drafted_by"].startswith("H14.0/tu")
-    assert (facts["version"], facts["bundle"], facts["reason"]) == ("1.3.0", NEXT.digest, REASON)
+    assert (facts["version"], facts["bundle"], facts["reason"]) == ("1.4.0", NEXT.digest, REASON)
     assert "published" in Reader((await tu.get(at)).body).text
     assert (await lan.post(f"{at}/confirm", digest="0" * 64)).status == 409, "once"
-    assert people.services.registry.snapshot.contracts[NAME].contract.version == "1.3.0"
+    assert people.services.registry.snapshot.contracts[NAME].contract.version == "1.4.0"
 
 
 async def test_nobody_confirms_his_own_draft(people: Desk) -> None:
@@ -104,7 +104,7 @@ async def test_nobody_confirms_his_own_draft(people: Desk) -> None:
     for person in (tu, again):
         answer = await person.post(f"{at}/confirm", digest=shown)
         assert answer.status == 403 and b"draft.own" in answer.body
-    assert in_force(people) == "1.2.1" and notes(people, "contract") == []
+    assert in_force(people) == "1.3.0" and notes(people, "contract") == []
 
 
 async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
@@ -112,7 +112,7 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
     tu, lan = await people.signed_in("tu", Role.STEWARD), await people.signed_in("lan", Role.STEWARD)
     at = await handed_in(tu)
     shown, id = await digest(lan, at), at.rpartition("/")[2]
-    other = edition("1.3.0", answer_field("email"))
+    other = edition("1.4.0", answer_field("email"))
     row = console_draft
     for values in (
         {"content": other.to_bytes()},
@@ -130,7 +130,7 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
         with writing(people.world.engine) as connection:
             connection.execute(update(row).where(row.c.id == id).values(**{name: before[name] for name in values}))
     with writing(people.world.engine) as connection:
-        put(connection, edition("1.2.2"))
+        put(connection, edition("1.3.1"))
     assert (await lan.post(f"{at}/confirm", digest=shown)).status == 409
     with people.world.engine.connect() as connection:
         found = draft_rows.find(connection, id)
@@ -139,7 +139,7 @@ async def test_the_second_confirms_exactly_what_was_shown(people: Desk) -> None:
     answer = await lan.post(f"{at}/confirm", digest=forged)
     assert answer.status == 409 and b"draft.other" in answer.body, "it was checked against another version"
     assert await digest(lan, at) == "" and "differs from the page" in Reader((await lan.get(at)).body).text
-    assert in_force(people) == "1.2.2"
+    assert in_force(people) == "1.3.1"
 
 
 async def test_a_draft_ends_and_so_does_its_makers_word(people: Desk) -> None:
@@ -156,7 +156,7 @@ async def test_a_draft_ends_and_so_does_its_makers_word(people: Desk) -> None:
     lan = await people.sign_in("lan")
     answer = await lan.post(f"{at}/confirm", digest=shown)
     assert answer.status == 409 and b"draft.closed" in answer.body and await digest(lan, at) == ""
-    assert "ended unused" in Reader((await lan.get(at)).body).text and in_force(people) == "1.2.1"
+    assert "ended unused" in Reader((await lan.get(at)).body).text and in_force(people) == "1.3.0"
 
 
 async def test_a_draft_is_rejected_by_another_and_withdrawn_by_its_maker(people: Desk) -> None:
@@ -207,7 +207,7 @@ async def test_personal_fields_are_accepted_by_both(people: Desk) -> None:
     assert all(each in page for each in (*FIELDS, "G-0005"))
     assert (await lan.post(f"{at}/confirm", digest=await digest(lan, at))).status == 303
     facts: Any = notes(people, "contract")[0]["facts"]
-    assert [each["field"] for each in facts["discloses"]] == FIELDS and in_force(people) == "1.4.0"
+    assert [each["field"] for each in facts["discloses"]] == FIELDS and in_force(people) == "1.5.0"
 
 
 async def test_a_roll_back_takes_two_as_well(people: Desk) -> None:
@@ -218,10 +218,10 @@ async def test_a_roll_back_takes_two_as_well(people: Desk) -> None:
         put(connection, NEXT)
     at = (await tu.post(f"/console/contracts/{NAME}/roll-back")).headers["location"]
     assert "schema.field-removed" in Reader((await tu.get(at)).body).text
-    assert (await tu.post(f"{at}/hand-in", reason=REASON)).status == 303 and in_force(people) == "1.3.0"
+    assert (await tu.post(f"{at}/hand-in", reason=REASON)).status == 303 and in_force(people) == "1.4.0"
     assert (await lan.post(f"{at}/confirm", digest=await digest(lan, at))).status == 303
     facts: Any = notes(people, "contract")[0]["facts"]
-    assert in_force(people) == "1.2.1" and facts["how"] == "rolled back" and facts["drafted_by"].startswith("H14.0/tu")
+    assert in_force(people) == "1.3.0" and facts["how"] == "rolled back" and facts["drafted_by"].startswith("H14.0/tu")
 
 
 async def test_waiting_drafts_are_bounded(people: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

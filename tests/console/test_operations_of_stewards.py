@@ -50,7 +50,7 @@ async def test_drafts(wide: Desk) -> None:
     assert (await tu.ask("handInDraft", {"reason": "short", "accepts": FIELDS}, draft=draft)).status == 400
     handed = await tu.get("handInDraft", {"reason": REASON, "accepts": FIELDS}, draft=draft)
     assert handed["state"] == "waiting" and by_token(notes(wide, "contract-draft")[0], "tu")
-    assert (await lan.get("readDraft", draft=draft))["before"] == "1.2.1"
+    assert (await lan.get("readDraft", draft=draft))["before"] == "1.3.0"
     await lan.get("rejectDraft", {"reason": "not agreed with anybody"}, draft=draft)
     assert (await lan.ask("rejectDraft", {"reason": "not agreed with anybody"}, draft=draft)).status == 409
     assert (await lan.get("listDrafts"))["drafts"][0]["why"] == "not agreed with anybody"
@@ -59,9 +59,9 @@ async def test_drafts(wide: Desk) -> None:
     hang = await wide.signed_in("hang", Role.OFFICER)
     at = f"/console/contracts/drafts/{draft}"
     assert (await hang.post(f"{at}/confirm", digest=await digest(hang, at))).status == 303
-    assert in_force(wide) == "1.3.0"
+    assert in_force(wide) == "1.4.0"
     back = await tu.get("draftRollBack", id="indicator", major="v1")
-    assert (back["act"], back["version"], back["contract"]) == ("roll-back", "1.2.1", NAME)
+    assert (back["act"], back["version"], back["contract"]) == ("roll-back", "1.3.0", NAME)
     assert tu.done | lan.done == OF_STEWARDS - {"listRoutes", "findRoute", "previewDocument", "applyDocument"}
 
 
