@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Final, Literal, NamedTuple
 
+from markupsafe import Markup
+
 COLOURS: Final = ("#1f4e79", "#d08a1d", "#a8322d")
 FONT: Final = "Libertinus Serif, Times New Roman, serif"
 WIDTH: Final = 680
@@ -93,8 +95,8 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _svg(height: float, title: str, parts: Sequence[str]) -> str:
-    return (
+def _svg(height: float, title: str, parts: Sequence[str]) -> Markup:
+    return Markup(  # noqa: S704  every text in it is escaped
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
         f'aria-label="{escape(title)}" font-family="{FONT}" font-size="13" fill="{_INK}">{"".join(parts)}</svg>'
     )

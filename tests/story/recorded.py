@@ -32,7 +32,7 @@ PHONES = {
 }
 OPERATOR = "nguoi-van-hanh"
 
-REPORTING = ("H14.2", "H14.3", "H14.5", "H14.6", "H14.21", "H14.22", "role centre")
+REPORTING = {21: "H14.2", 22: "H14.3", 23: "H14.5", 24: "H14.6", 26: "H14.22", 27: "role centre"}  # by grant
 
 
 @dataclass
@@ -159,10 +159,7 @@ class Story:
             "G-0014": founded("H14.4", INDICATOR, "getValue", receives=True),
             "G-0015": founded("H14.5", DOSSIER, "getStatus", receives=True),
             "G-0016": founded("role centre", REPORT, "feed", fields="* !@personal"),
-            **{
-                f"G-{number:04}": founded(who, "handling-report/v1", "reportStep")
-                for number, who in enumerate(REPORTING, start=21)
-            },
+            **{f"G-{number:04}": founded(who, "handling-report/v1", "reportStep") for number, who in REPORTING.items()},
             "G-0028": founded("role centre", "handling/v1", "feed"),
         }
 

@@ -51,9 +51,9 @@ def play(story: Story) -> None:
     for officer in OFFICERS:
         story.sign("T-2", officer)
     story.document("agency H14.3", lambda: month.entry("agencies", "H14.3")["roles"].append("commune"))
-    story.call("do-thi", DOSSIER, "getStatus", "access.no-grant")
+    story.call("do-thi", DOSSIER, "getStatus", "access.no-contract")
     story.agree("agency/H14.3", ONE)
-    story.call("do-thi", DOSSIER, "getStatus", "access.no-grant")
+    story.call("do-thi", DOSSIER, "getStatus", "access.no-contract")
     record.roles["H14.3"].add("commune")
     story.agree("agency/H14.3", TWO, roles=(["department"], ["department", "commune"]))
     story.call("do-thi", DOSSIER, "getStatus", "mot-cua")
@@ -119,7 +119,7 @@ def play(story: Story) -> None:
     story.call("do-thi", DOSSIER, "getStatus", "mot-cua")
     record.roles["H14.3"].discard("commune")
     story.agree("agency/H14.3", TWO, roles=(["department", "commune"], ["department"]))
-    story.call("do-thi", DOSSIER, "getStatus", "access.no-grant")
+    story.call("do-thi", DOSSIER, "getStatus", "access.no-contract")
     # A provider is away, and gets it a day later.
     story.on(DAYS - 2)
     month.providers.down.add("truong-ha")
