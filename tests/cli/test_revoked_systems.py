@@ -40,11 +40,13 @@ def ready(settings: Settings, at: float | None = None) -> dict[str, str]:
 
 def test_all_keys_of_a_system_go_with_one_reason_in_one_entry(sandbox: Settings) -> None:
     assert set(ready(sandbox).values()) == {"ready"}
+    with sqlite3.connect(sandbox.data / "lgsp.db") as base:
+        ((before,),) = base.execute("select max(id) from log_pending")
     told = lgsp(sandbox, "registry", "revoke", "y-te", "--all", "--reason", "keyCompromise")
     assert told["revoked"] == [f"y-te.{key}-1" for key in ("encrypt", "sign", "sign-rsa", "tls")]
     assert told["reason"] == "keyCompromise"
     with sqlite3.connect(sandbox.data / "lgsp.db") as base:
-        (entry,) = (json.loads(raw) for (raw,) in base.execute("select entry from log_pending where id > 1"))
+        (entry,) = (json.loads(raw) for (raw,) in base.execute("select entry from log_pending where id > ?", (before,)))
         assert {each["fields"][0] for each in entry["facts"]["changes"]} == {"keyCompromise"}
         assert len(entry["facts"]["changes"]) == 4
     assert lgsp(sandbox, "registry", "revoke", "y-te", "--all", "--reason", "superseded")["revoked"] == []
