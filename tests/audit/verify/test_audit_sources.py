@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from gateway.audit.log.checkpoints import size_of
 from gateway.audit.log.proofs import newest
 from gateway.audit.log.tiles import read_path
 from gateway.audit.verify.folder import FolderSource, Wanted, export
@@ -398,14 +397,3 @@ def test_a_table_that_says_something_of_the_log_is_one_more_function(filled: Fil
         "cosignature 7: of a witness that nobody named",
         "the note that somebody else keeps: its root is not that of the first 500 entries",
     )
-
-
-def test_a_process_that_learns_late_of_a_checkpoint_is_asked_again(
-    filled: Filled, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A kept checkpoint that another process showed is not held against one that is a moment behind."""
-    gateway, whole = Gateway(filled, proven=False), str(filled.log.file.read())
-    late = [f"{filled.log.key.vkey.partition('+')[0]}\n1\n{whole.splitlines()[2]}\n\n", whole]
-    monkeypatch.setattr(gateway, "checkpoint", lambda: late.pop(0) if len(late) > 1 else late[0])
-    opening = RemoteSource(gateway, size_of(whole)).open()  # type: ignore[arg-type]
-    assert opening.size == size_of(whole) > 1 and opening.signed[0].note == whole
