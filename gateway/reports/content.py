@@ -7,11 +7,11 @@ content, recipients, signature.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from contracts.base.words import Language, Words, WordsFile
 from gateway.audit.search.steps import kind_words
@@ -269,6 +269,48 @@ class Content:
     def tables(self) -> Iterator[ShownTable]:
         for section in self.sections:
             yield from section.tables
+
+
+def parts(
+    content: Content, table: Callable[[ShownTable], object], chart: Callable[[ShownChart], object], qr: object
+) -> dict[str, Any]:
+    """What the letter says, for the templates of its forms. A form makes its own of tables, charts and QR code."""
+    say = content.say
+    superior, issuer = content.heading
+    return {
+        "superior": superior,
+        "issuer": issuer,
+        "number": content.number,
+        "nation": say("nation"),
+        "motto": say("motto"),
+        "dated": content.dated,
+        "title": say("title"),
+        "subject": content.subject,
+        "opening": content.opening,
+        "closing": say("closing", issuer=content.issuer),
+        "recipients": {"title": say("recipients"), "lines": content.recipients},
+        "signer": content.signer,
+        "nothing": say("nothing"),
+        "sections": [
+            {
+                "title": f"{section.number}. {section.title}",
+                "summary": section.summary,
+                "tables": [table(each) for each in section.tables],
+                "charts": [chart(each) for each in section.charts],
+            }
+            for section in content.sections
+        ],
+        "annex": {
+            "title": say("annex"),
+            "subject": say("annex-title"),
+            "log": content.log,
+            "proof": say("annex-proof"),
+            "heads": [say("annex-of"), say("annex-query")],
+            "sources": [{"of": each.what, "how": each.how} for each in content.sources],
+            "facts": [*content.facts, (say("page-qr"), content.report.proof)],
+            "qr": qr,
+        },
+    }
 
 
 def _unbroken(text: str, last: int = 3) -> str:

@@ -14,7 +14,7 @@ from docx.shared import Mm
 from docxtpl import DocxTemplate, InlineImage
 
 from gateway.reports.archive import restamped
-from gateway.reports.content import Cell, Content, ShownTable
+from gateway.reports.content import Cell, Content, ShownChart, ShownTable, parts
 from gateway.reports.pdf import picture
 
 _TEMPLATE: Final = Path(__file__).with_name("report.docx")
@@ -44,46 +44,15 @@ def write(content: Content) -> bytes:
 
 
 def _values(content: Content, template: DocxTemplate) -> dict[str, Any]:
-    say = content.say
-    superior, issuer = content.heading
-
     def image(data: bytes, width: int) -> InlineImage:
         return InlineImage(template, io.BytesIO(data), width=Mm(width))
 
-    return {
-        "superior": superior,
-        "issuer": issuer,
-        "number": content.number,
-        "nation": say("nation"),
-        "motto": say("motto"),
-        "dated": content.dated,
-        "title": say("title"),
-        "subject": content.subject,
-        "opening": content.opening,
-        "closing": say("closing", issuer=content.issuer),
-        "recipients": {"title": say("recipients"), "lines": content.recipients},
-        "signer": content.signer,
-        "nothing": say("nothing"),
-        "sections": [
-            {
-                "title": f"{section.number}. {section.title}",
-                "summary": section.summary,
-                "tables": [_table(content, table) for table in section.tables],
-                "charts": [{"title": each.title, "image": image(picture(each.svg), 155)} for each in section.charts],
-            }
-            for section in content.sections
-        ],
-        "annex": {
-            "title": say("annex"),
-            "subject": say("annex-title"),
-            "log": content.log,
-            "proof": say("annex-proof"),
-            "heads": [say("annex-of"), say("annex-query")],
-            "sources": [{"of": each.what, "how": each.how} for each in content.sources],
-            "facts": [f"{label}: {value}" for label, value in (*content.facts, (say("page-qr"), content.report.proof))],
-            "qr": image(_code(content), 36),
-        },
-    }
+    def chart(each: ShownChart) -> dict[str, Any]:
+        return {"title": each.title, "image": image(picture(each.svg), 155)}
+
+    values = parts(content, lambda each: _table(content, each), chart, image(_code(content), 36))
+    values["annex"]["facts"] = [f"{label}: {value}" for label, value in values["annex"]["facts"]]
+    return values
 
 
 class _Xml(str):
