@@ -169,11 +169,13 @@ def _names(snapshot: Snapshot, wanted: Wanted, drawn: Iterable[Section]) -> Name
     systems = {id: system.title for id in codes["system"] if (system := snapshot.systems.get(id)) is not None}
     titles = {name: known.contract.title for name in codes["contract"] if (known := snapshot.contract(name))}
     indicators = snapshot.contract(CONTRACT)
-    named: dict[str, dict[str, Words]] = {kind: {} for kind in _TABLES}
-    for kind in _TABLES if indicators is not None else ():
-        known = indicators.tables[kind].rows
-        named[kind] = {row.code: Words(row.vi, row.en) for row in known if row.code in codes[kind]}
-    return Names(agencies, systems, titles, **named)
+    lists = {} if indicators is None else indicators.tables
+    named = {
+        kind: {row.code: Words(row.vi, row.en) for row in lists[kind].rows if row.code in codes[kind]}
+        for kind in _TABLES
+        if kind in lists
+    }
+    return Names(agencies, systems, titles, *(named.get(kind, {}) for kind in _TABLES))
 
 
 def _collect(table: Table, codes: dict[str, set[str]]) -> None:

@@ -32,7 +32,7 @@ AREAS = ("04", "01273", "01279")
 async def office(people: Desk) -> Office:
     """One period is due: two of three values were handed in, one of them twice; another agency owes one."""
     made = Office(people)
-    one = {"first": OLD, "last": OLD, "due": 0}
+    one: dict[str, Any] = {"first": OLD, "last": OLD, "due": 0}
     made.define(
         definition(areas=AREAS, **one),
         definition(code="MT-04", title=Words("Rác thải", "Waste"), unit="%", owner="H14.2", **one),
