@@ -90,7 +90,7 @@ class Month:
         self.now = begins
         self.folder = folder
         self.settings = load(folder / "data", environment={})
-        systems = ("do-thi", "kinh-te", "mot-cua", "truong-ha")
+        systems = ("do-thi", "kinh-te", "mo-phong", "truong-ha")
         with self._clocks():
             make_instance(self.settings, dict.fromkeys(systems, NOWHERE), begins, province=True)
         self.settings = settings = load(self.settings.data, environment={})
