@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -97,7 +98,7 @@ class Month:
         self.document: dict[str, Any] = yaml.safe_load(PROVINCE)
         for each in self.document["systems"]:
             if each.get("endpoint", {}).get("kind") in ("rest", "soap"):
-                each["endpoint"]["url"] = NOWHERE
+                each["endpoint"]["url"] = re.sub(r"[{][a-z-]+[}]", NOWHERE, each["endpoint"]["url"])
         self.engine = engine = open_engine(settings.database_url)
         keyring, clock = Keyring(settings), lambda: self.now
         key = LogKey.open(keyring.log_key, settings.origin, keyring.at_rest)
