@@ -39,6 +39,7 @@ from gateway.console.site.site import language_of, shown
 from gateway.exchange.floods import block_of
 from gateway.journal.jobs import RUNNING, Job
 from gateway.registry.own_feed import OWN
+from gateway.registry.registry import POLL_SECONDS
 from gateway.registry.tenants import is_tenant
 from gateway.sandbox.vendors import certificates, first_calls, showing
 from gateway.sandbox.vendors.application import FIELDS
@@ -54,6 +55,7 @@ _TOKEN: Final = 200  # characters of `authorization`
 _FORM: Final = "application/x-www-form-urlencoded"
 _PAUSE: Final = 0.2
 _RETRY: Final = 5
+_TAKEN_UP: Final = 2 * POLL_SECONDS  # so that the first call finds doors that know the new keys
 Handler = Callable[[Vendors, Request], Awaitable[Response]]
 
 
@@ -189,6 +191,7 @@ async def _certify(vendors: Vendors, request: Request) -> Response:
         job = await _ended(desk, viewer, system.id, job)
     if (trouble := job.facts.get("trouble")) is not None:
         raise SANDBOX_FORM(field="-", why=f"{trouble['code']}: {trouble['en']['what']}")
+    await asyncio.sleep(_TAKEN_UP)
     mine = await asyncio.to_thread(certificates.issued, desk, system.id)
     files = await asyncio.to_thread(certificates.credentials, desk, system, mine)
     if "application/json" in request.headers.get("accept", ""):
