@@ -5,7 +5,7 @@ spent half of its start on loading, and a run of tests starts dozens.
                 |--- waits      one for each program: it tells the tests the number and the exit code
                        `--- lgsp up, lgsp agent run …
 
-What starts here has its own arguments, environment, folder and descriptors, as with `subprocess`. The fork server of an
+What starts here has the arguments, environment, folder, umask and descriptors that it is given, as with `subprocess`. The fork server of an
 `lgsp up` is a fork, too, made before its supervisor has read anything. That programs hold in interpreters of their own
 is proved where a test starts them by `subprocess`: the story, what kills supervisors and children, `tests/processes`.
 """
@@ -89,6 +89,7 @@ def start(
         "words": list(words),
         "environment": dict(os.environ if environment is None else environment),
         "folder": os.getcwd(),
+        "umask": _umask(),
         "keeps": list(keeps),
     }
     given = [tells, write if out is None else out.fileno(), err.fileno(), *keeps]
@@ -98,6 +99,13 @@ def start(
     if out is not None:
         os.close(read)
     return Program(os.fdopen(told, "r", buffering=1), os.fdopen(read, "r") if out is None else None)
+
+
+def _umask() -> int:
+    """It can only be read by setting it."""
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
 
 
 def end() -> None:
@@ -168,6 +176,7 @@ def _serve(control: int) -> None:
     os.environ.clear()
     os.environ.update(wanted["environment"])
     os.chdir(wanted["folder"])
+    os.umask(wanted["umask"])
     sys.argv = ["lgsp", *wanted["words"]]
     if wanted["words"][0] == "up":
         _prepare_fork_server()
