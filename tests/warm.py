@@ -5,9 +5,10 @@ spent half of its start on loading, and a run of tests starts dozens.
                 |--- waits      one for each program: it tells the tests the number and the exit code
                        `--- lgsp up, lgsp agent run …
 
-What starts here has the arguments, environment, folder, umask and descriptors that it is given, as with `subprocess`. The fork server of an
-`lgsp up` is a fork, too, made before its supervisor has read anything. That programs hold in interpreters of their own
-is proved where a test starts them by `subprocess`: the story, what kills supervisors and children, `tests/processes`.
+What starts here has the arguments, environment, folder, umask and descriptors that it is given, as with `subprocess`.
+The fork server of an `lgsp up` is a fork, too, made before its supervisor has read anything. That programs hold in
+interpreters of their own is proved where a test starts them by `subprocess`: the story, what kills supervisors and
+children, `tests/processes`.
 """
 
 from __future__ import annotations
