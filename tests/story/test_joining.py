@@ -162,6 +162,22 @@ def test_who_calls_too_often_is_told_when_to_go_on(second: Vendor, first: Vendor
     assert first.client.rest("GET", QUESTION).status_code == 200  # her own count
 
 
+def test_the_kit_joins_by_one_command_and_goes_on_where_it_was(sandbox: Settings, tmp_path: Path) -> None:
+    out, asked = tmp_path / "identity", ["--name", "Công ty Ba", "--contact", "a@b.example", "--json"]
+    command = ["client", "join", sandbox.desk, *asked, "--contract", "indicator/v1", "--out", str(out)]
+    done = lgsp(*command)
+    assert done.code == 0, done.out + done.err
+    told = json.loads(done.out)
+    assert told["calls"] and oct((out / "tenant.json").stat().st_mode)[-3:] == "600"
+    Client(out).wait()
+    asked_of_it = lgsp("client", "call", "GET", QUESTION, "--identity", str(out))
+    assert asked_of_it.code == 0, asked_of_it.out + asked_of_it.err
+    again = json.loads(lgsp(*command).out)
+    assert again["system"] == told["system"]  # nobody is admitted twice
+    plain = lgsp("client", "join", "http://sandbox.example", *asked, "--contract", "indicator/v1", "--out", str(out))
+    assert plain.code == 2 and "https" in plain.out
+
+
 def test_the_log_says_who_approved(sandbox: Settings, first: Vendor) -> None:
     done = lgsp("audit", "verify", "--data", str(sandbox.data), "--json")
     assert done.code == 0, done.out + done.err

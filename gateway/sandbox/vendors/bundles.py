@@ -6,18 +6,23 @@ document and applies it. Then two officers sign the system's content and each gr
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Any, Final
 
 import yaml
 
 from gateway.console.site.desk import Desk
 from gateway.registry import contacts
+from security.grants.windows import VIETNAM
 
 CODE: Final = "CODE-OF-THE-AGENCY"
+PHONE: Final = "TELEPHONE"
+_DAY: Final = 86_400.0
 _HEAD: Final = (
     "# A vendor of a sandbox, as proposed for production: write the agency's own code in place of\n"
-    f"# {CODE}, put these lists into the registry document, and apply it.\n"
+    f"# {CODE} and the telephone in place of {PHONE}. Put these lists into the\n"
+    "# registry document, and apply it.\n"
     "# Two officers then approve the agency's role, the system and each grant.\n"
 )
 
@@ -45,7 +50,7 @@ def bundle(desk: Desk, agency: str) -> str:
             "id": each.id.removeprefix(f"{agency}-"),
             "agency": CODE,
             "valid_from": _day(each.valid_from),
-            "valid_until": _day(each.valid_until),
+            "valid_until": _day(each.valid_until - _DAY),  # the last day
         }
         for each in snapshot.grants(agency)
     ]
@@ -55,11 +60,11 @@ def bundle(desk: Desk, agency: str) -> str:
         "name": name or {"vi": known.name.vi, "en": known.name.en},
         "level": known.level,
         "roles": list(known.roles),
-        **contacts.stated(known.contacts),
+        **contacts.stated([replace(each, phone=each.phone or PHONE) for each in known.contacts]),
     }
     document = {"agencies": [own], "systems": systems, "grants": grants}
     return _HEAD + yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
 
 
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).date().isoformat()
+def _day(at: float) -> date:
+    return datetime.fromtimestamp(at, VIETNAM).date()

@@ -38,6 +38,7 @@ from gateway.sandbox.vendors import application, invitations
 from gateway.sandbox.vendors.application import Application, Wanted
 from gateway.sandbox.vendors.errors import SANDBOX_ATTEMPTS, SANDBOX_CLOSED, SANDBOX_FULL
 from security.grants.grants import Grant
+from security.grants.windows import Quota
 
 TOKEN_DAYS: Final = 30
 DAYS: Final = 365  # of a grant
@@ -222,7 +223,7 @@ def _record(id: str, agency: str, title: Words, asked: Wanted, snapshot: Snapsho
 def _grants(connection: Connection, snapshot: Snapshot, agency: str, asked: Wanted, now: float) -> list[Change]:
     """The grants that the tenant lacks: to call the operations of each contract, and to be called by them."""
     held = set(connection.scalars(select(tables.access_grant.c.id)))
-    begins = int(now) // _DAY * _DAY
+    begins = Quota(1, "day").window(now).begins  # midnight in Vietnam
     changes: list[Change] = []
     for name in asked.contracts:
         contract = snapshot.contracts[name]

@@ -244,6 +244,8 @@ async def _fields(request: Request) -> dict[str, str]:
 
 async def _json(request: Request) -> dict[str, Any]:
     """The JSON object that was sent. Raises `sandbox.form`."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise SANDBOX_FORM(field="content-type", why="application/json")
     body = bytearray()
     async for piece in request.stream():
         body += piece

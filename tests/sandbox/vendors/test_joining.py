@@ -13,11 +13,13 @@ from gateway.registry import store
 from gateway.registry.changes import self_service
 from gateway.registry.changes.document import parse
 from gateway.registry.changes.matrix import matrix, text
+from gateway.registry.changes.proposals import proposals
 from gateway.registry.changes.stating import document_text
 from gateway.registry.changes.unapproved import unapproved
 from gateway.registry.seals.sealing import Seal
 from gateway.registry.snapshot import load_snapshot
 from gateway.registry.tenants import POLICY, is_tenant
+from gateway.sandbox.vendors.bundles import CODE, bundle
 from tests.sandbox.vendors.desks import API, CALLER, JOIN, VendorDesk, unpacked
 
 PROVIDER = {**CALLER, "role": "both", "address": "https://localhost:9443/nhan/"}
@@ -151,6 +153,27 @@ async def test_the_tenants_stay_when_a_document_is_applied(vendors: VendorDesk) 
     with pytest.raises(Failure) as refused:
         parse(taken.encode(), contracts, {})
     assert "reserved" in {each.rule for each in refused.value.findings}
+
+
+async def test_in_production_the_same_bundle_waits_for_two_officers(vendors: VendorDesk) -> None:
+    """As an operator adds it to the registry document there."""
+    vendor = await vendors.join(**PROVIDER)
+    text = bundle(vendors.desk.desk(), vendor.agency).replace(CODE, "H14.77")
+    contracts, part = vendors.post.registry.snapshot.contracts, yaml.safe_load(text)
+    with vendors.reading() as connection:
+        stated = yaml.safe_load(document_text(connection))
+    part["systems"][0]["id"] = "he-thong-cua-hang"
+    for name, rows in part.items():
+        stated[name] = [*stated[name], *rows]
+    with writing(vendors.post.engine) as connection:
+        document = parse(yaml.safe_dump(stated, allow_unicode=True).encode(), contracts, {})
+        store.apply(document, connection, vendors.desk.now())
+        waiting = {each.path for each in proposals(connection, "waiting")}
+        known = load_snapshot(connection)
+    assert {"agency/H14.77", "system/he-thong-cua-hang"} <= waiting
+    assert known.agencies["H14.77"].roles == () and known.systems["he-thong-cua-hang"].state == "proposed"
+    grants = [each for each in known.grants("H14.77") if each.agency == "H14.77"]
+    assert {each.receives for each in grants} == {True, False} and not any(each.confirmed for each in grants)
 
 
 async def test_the_page_says_what_is_missing(vendors: VendorDesk) -> None:
