@@ -23,6 +23,7 @@ _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; 
 _TIMES: Final = ("2026-11-24T14:15:30+07:00", "2026-11-24T14:15:30.250+07:00", "2026-11-24T07:15:30Z")
 _LONGEST: Final = 10**9
 _DEEP: Final = 2  # how often a recursive type is nested in itself
+_DEEPEST: Final = 12  # groups within each other, above which no recursive type is entered: JSON has 64 levels
 _MANY: Final = 1_000  # values of a message after which a recursive type is made once only
 _FULL: Final = 20_000  # values after which any group is made once only
 _MOST: Final = 200_000  # values of one message
@@ -87,7 +88,7 @@ class Maker:
         again = type_.name in self._made
         if not isinstance(type_, RecursiveRef):
             return again and self._count > _FULL
-        return above.count(owner.name) >= _DEEP - 1 or again and self._count > _MANY
+        return above.count(owner.name) >= _DEEP - 1 or len(above) >= _DEEPEST or again and self._count > _MANY
 
     def _value(self, type_: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
         self._count += 1

@@ -11,6 +11,7 @@ from contracts.canonical.model import Array, Field, Scalar, Struct
 from contracts.canonical.places import Places
 from contracts.compiled.contract import compile_bundle
 from contracts.faces.examples import Maker, Unsatisfiable
+from contracts.faces.samples import allowed, of_message
 from contracts.folder.bundle import Bundle
 from contracts.importers.draft import write
 from contracts.importers.formats.openapi import import_openapi
@@ -132,3 +133,15 @@ def test_a_made_message_has_a_bounded_number_of_values() -> None:
     made = Maker(compiled.tables).full(compiled.messages["Thing"])
     assert compiled.validate("Thing", made) == []
     assert all(f'"vT{each}"' in json.dumps(made) for each in range(7))
+
+
+def test_what_is_tried_of_a_large_message_is_bounded() -> None:
+    """Each broken constraint takes a whole message, so all of them would cost the square of its fields."""
+    wide = {f"f{each}": {"type": "integer", "minimum": 0, "maximum": 9} for each in range(900)}
+    compiled = contract(schema({"Thing": closed(wide, *wide)}), {})
+    made = of_message(compiled, "Thing")
+    whole, broken = [each for each in made if not each.rule], [each for each in made if each.rule]
+    size = max(len(each.content) for each in whole)
+    assert len(broken) == allowed(compiled, size) < 900
+    assert sum(len(each.content) for each in broken) < 2 * allowed(compiled, 1)
+    assert {each.rule for each in broken} >= {"type", "range", "required"} and broken[-1].path > "f890"
