@@ -18,8 +18,8 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import HandlingRow
 from gateway.registry.records import ACTIVE
-from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.transfer.handling_events import OPEN
+from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.workflow import steps
 from gateway.workflow.errors import HANDLING_BUSY, HANDLING_NO_TARGET, HANDLING_UNKNOWN
 from gateway.workflow.judging import check_reason, judge, parties

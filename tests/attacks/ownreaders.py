@@ -106,6 +106,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.client.feed_digests:Digests.read",
         "gateway.doors.api.feeds:sent",
         "gateway.doors.api.body_fetches:read_body",
+        "gateway.doors.api.resumable_uploads:read_upload",
         "gateway.doors.api.feeds_together:read_page",
         "contracts.codecs.cells.codec:CellCodec.joined",
         "contracts.codecs.xmlleaf:read_absent",

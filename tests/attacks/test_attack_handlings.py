@@ -107,7 +107,9 @@ def test_a_reason_that_nobody_sees_or_xml_cannot_carry_is_refused(town: Town, te
     assert town.seen(id).row.version == 1
 
 
-@pytest.mark.parametrize("text", ["Ệ" * 2000, "e\u0323\u0302" * 600, "שלום", "=1+1", "<b>&amp;</b>", "a\r\n\tb", "👨‍👩‍👧"])
+@pytest.mark.parametrize(
+    "text", ["Ệ" * 2000, "e\u0323\u0302" * 600, "שלום", "=1+1", "<b>&amp;</b>", "a\r\n\tb", "👨‍👩‍👧"]
+)
 def test_any_other_text_is_shown_as_it_was_written(town: Town, text: str) -> None:
     id = opened(town)
     town.act(id, "refuse", reason=text)

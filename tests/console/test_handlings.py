@@ -17,10 +17,10 @@ from gateway.journal.write import Write
 from gateway.workflow import steps
 from gateway.workflow.records import Actor, Opened, read_row, steps_of
 from gateway.workflow.steps import Before
-from tests.exchange.house import sample
 from tests.console.people import Desk, Reader
 from tests.console.test_operations import call, token
 from tests.console.test_signing_in import notes
+from tests.exchange.house import sample
 from tests.registry.making import contracts
 
 ALERTS, REPORTS = "incident-alert/v1", "field-report/v1"
@@ -189,7 +189,8 @@ async def test_who_handles_a_message_reads_it_without_personal_data_and_the_log_
             values = {each["path"]: each["values"] for each in answer.json["fields"]}
             assert values["description"] == ["Đèn <b>tắt</b>"] and "phone" in answer.json["withheld"]
             assert b"0912345678" not in answer.body
-    assert [each["facts"]["reason"] for each in notes(people, "body-view")] == [f"handling {id}"] * 2
+    viewed: list[Any] = [*notes(people, "body-view")]
+    assert [each["facts"]["reason"] for each in viewed] == [f"handling {id}"] * 2
     lan = await people.signed_in("lan", Role.AGENCY, agency="H14.3")
     assert "Đèn" not in (await lan.get(f"/console/handlings/{id}")).body.decode()
     moved = await lan.post(f"/console/handlings/{id}/message")

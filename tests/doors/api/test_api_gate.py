@@ -29,6 +29,7 @@ NAMES = (
     "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests readAtom "
     "readEventMessage exportFeed listReaders "
     "readFigures listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
+    "readUpload appendBody cancelUpload "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
     "moveSubscription replaySubscription listOwnHandlings readOwnHandling"
