@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 
 from contracts.base.times import rfc3339
-from gateway.cases.kinds import kinds
+from gateway.cases.kinds import TASK, kinds
 from gateway.cases.reading import counts
 from gateway.journal.schema import tables
 from gateway.reports.drawing import Drawing, Provider
@@ -52,8 +52,8 @@ def draw(drawing: Drawing) -> Section:
         Fact("ended", total[1], "cases"),
         Fact("open", open_now["open"], "cases"),
         Fact("overdue", open_now["overdue"], "cases"),
-        Fact("tasks", by_kind["task"][2], "cases"),
-        Fact("late_tasks", by_kind["task"][3], "cases"),
+        Fact("tasks", by_kind[TASK][2], "cases"),
+        Fact("late_tasks", by_kind[TASK][3], "cases"),
     )
     shown: list[Row] = [(kind, *by_kind[kind]) for kind in kinds() if any(by_kind[kind])]
     receivers: list[Row] = [(agency, *numbers) for agency, numbers in sorted(agencies.items()) if any(numbers)]
