@@ -75,12 +75,14 @@ def show(connection: Connection, subject: Subject, now: float) -> tuple[dict[str
     return result, "\n".join(lines)
 
 
-def told(connection: Connection, subject: Subject, proposal: Proposal, signed: Signed) -> tuple[dict[str, Any], str]:
+def told(
+    connection: Connection, subject: Subject, proposal: Proposal, signed: Signed, now: float
+) -> tuple[dict[str, Any], str]:
     """What a signature for `proposal` did: for programs and for people."""
     from gateway.registry.changes.deciding import in_force_rows, waiting_rows
     from gateway.registry.changes.proposals import signed_by
 
-    rows = waiting_rows(connection)
+    rows = waiting_rows(connection, now)
     result = {"subject": subject.path, "in_force": in_force_rows(signed.effects), "waiting": rows}
     lines = waiting.in_force_lines(signed.effects)
     lines += waiting.lines([each for each in rows if each["subject"] == subject.path])

@@ -17,7 +17,6 @@ from gateway.registry.changes.proposals import Proposal, proposals
 from gateway.registry.seals.basis import basis
 from gateway.registry.seals.sealing import PHASES, borne
 from security.grants.approvals import counted
-from security.grants.grants import OFFICERS
 
 
 def unapproved(connection: Connection) -> list[str]:
@@ -30,8 +29,8 @@ def unapproved(connection: Connection) -> list[str]:
 
     def covers(proposal: Proposal) -> bool:
         signed = signatures.get((str(proposal.subject), proposal.digest), ())
-        count = len(counted(proposal.body.encode(), proposal.proposed_by, signed, known))
-        return count >= OFFICERS or founded and proposal.basis != "officers"
+        signers = counted(proposal.body.encode(), proposal.proposed_by, signed, known)
+        return proposal.suffices(signers, known) or founded and proposal.basis != "officers"
 
     wrong: list[Subject] = []
     for subject, content in in_force(connection).items():
