@@ -41,6 +41,10 @@ REQUEST_HEADERS: Final = (
     "idempotency-key",
     "lgsp-transfer",
     "lgsp-caller",
+    "repr-digest",  # of a file that is uploaded in parts, with the next three
+    "upload-complete",
+    "upload-length",
+    "upload-offset",
 )
 ANSWER_HEADERS: Final = ("content-type", "content-digest", "lgsp-transfer", "lgsp-receipt", "lgsp-checkpoint")
 _REQUEST_KNOWN: Final = frozenset({"@method", "@target-uri", *REQUEST_HEADERS})

@@ -148,7 +148,7 @@ def provider_down(world: World) -> str:
     world.remembered["queued"] = transfer
     waiting = [row["transfer"] for row in world.lgsp("queue", "list", "--data", str(world.data))["queue"]]
     check(transfer in waiting, "the report in the queue")
-    world.fault("kinh-te", "500")
+    world.fault("kinh-te", "wrong-status")
     down = world.rest("y-te").call("GET", VALUES)
     words = world.refusal("provider down", "provider.fault", down, status=502)
     return f"report queued as {transfer}; question: {words}"

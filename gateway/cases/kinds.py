@@ -12,6 +12,7 @@ from contracts.base.words import Words, read
 
 OUTAGE: Final = "outage"
 SUSPENSION: Final = "suspension"
+TASK: Final = "task"
 GATEWAY: Final = "gateway"
 CENTRE: Final = "centre"
 

@@ -73,16 +73,17 @@ def listed(connection: Connection, vault: Vault, asked: Asked, now: float) -> Li
     query = _query(asked, now)
     if asked.after is not None:
         query = _after(connection, query, asked, now)
-    rows = connection.execute(query.limit(PAGE + 1)).mappings().all()
-    ids = [row["id"] for row in rows[:PAGE]]
-    parties = _parties(connection, ids)
+    cases = _read(connection, query.limit(PAGE + 1))
+    ids = [each.id for each in cases[:PAGE]]
     first = select(_step.c.at, _step.c.actor, _step.c.facts).where(_step.c.case_id.in_(ids), _step.c.number == 0)
     opened = texts.opened(connection, vault, [step_of(*row) for row in connection.execute(first)])
-    found = []
-    for row in rows[:PAGE]:
-        each = _folded(dict(row), parties.get(row["id"], {}))
-        found.append(Seen(each, is_overdue(each, now), opened.get((each.id, 0), _NOTHING)))
-    return Listed(tuple(found), ids[-1] if len(rows) > PAGE else None)
+    found = [Seen(each, is_overdue(each, now), opened.get((each.id, 0), _NOTHING)) for each in cases[:PAGE]]
+    return Listed(tuple(found), ids[-1] if len(cases) > PAGE else None)
+
+
+def nearest(connection: Connection, agency: str | None, now: float, most: int) -> list[Folded]:
+    """The open cases with the nearest deadline, overdue ones first, without their texts."""
+    return _read(connection, _query(Asked(agency), now).limit(most))
 
 
 def one(connection: Connection, vault: Vault, id: str, agency: str | None, now: float) -> Seen:
@@ -96,9 +97,10 @@ def one(connection: Connection, vault: Vault, id: str, agency: str | None, now: 
     return Seen(found, is_overdue(found, now), opened.get((id, 0), _NOTHING), told)
 
 
-def counts(connection: Connection, agency: str | None, now: float) -> dict[str, int]:
-    """How many are open, and how many of these are overdue."""
+def counts(connection: Connection, agency: str | None, now: float, kind: str | None = None) -> dict[str, int]:
+    """How many are open, and how many of these are overdue; all of them, or those of one kind."""
     query: Any = select(func.count(), func.count(case((_overdue(now), 1)))).select_from(_case)
+    query = query if kind is None else query.where(_case.c.kind == kind)
     row: Any = connection.execute(_of_agency(query.where(_case.c.state.in_((*RUNNING, ANSWERED))), agency)).one()
     return {"open": int(row[0]), "overdue": int(row[1])}
 
@@ -146,6 +148,12 @@ def _after(connection: Connection, query: Select[Any], asked: Asked, now: float)
     rank, due, id = row
     later_due = (_due() > due) | ((_due() == due) & (_case.c.id > id))
     return query.where((_rank(now) > rank) | ((_rank(now) == rank) & later_due))
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Folded]:
+    rows = connection.execute(query).mappings().all()
+    parties = _parties(connection, [row["id"] for row in rows])
+    return [_folded(dict(row), parties.get(row["id"], {})) for row in rows]
 
 
 def _parties(connection: Connection, ids: Sequence[str]) -> Mapping[str, dict[str, Party]]:

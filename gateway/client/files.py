@@ -1,20 +1,22 @@
 """Files beside documents, for `AsyncClient`: uploads one and gives its reference, fetches one by its reference.
 
-A file is hashed before it is sent, as the signature covers its digest. What is fetched is compared with the size and
-digest in the reference, which the document's sender signed (docs/wire.md, "Files beside documents"). Where the contract
-asks for encryption, each file goes encrypted for its receiver (`security.file_encryption`).
+A file is hashed before it is sent, as the signature covers its digest. One of more than `AT_ONCE` bytes is uploaded in
+parts: where a connection breaks off, the next one goes on from what the gateway has kept. What is fetched is compared
+with the size and digest in the reference, which the document's sender signed (docs/wire.md, "Files beside documents").
+Where the contract asks for encryption, each file goes encrypted for its receiver (`security.file_encryption`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from contracts.base.errors import Failure
@@ -23,7 +25,7 @@ from contracts.base.words import Language
 from contracts.wire.body_references import BodyReference, body_reference
 from gateway.client import rest
 from gateway.client.answers import Answer, Receipt
-from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, ClientError, NoConnection, NotProven
+from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, ClientError, NoConnection, NotProven, Refused
 from gateway.client.identities.trusted import TrustedKeys
 from gateway.client.rest import Prepared
 from gateway.client.transport import RawAnswer, StreamTransport, Transport, UploadTransport
@@ -33,8 +35,12 @@ from security.file_encryption import FileKey, FileOpener, FileSealer
 from security.structured_fields import serialise_bytes
 
 PIECE: Final = 262_144  # bytes
+AT_ONCE: Final = 4_194_304  # bytes of a file that goes in one request
 _TRIES: Final = 5  # connections that bring nothing
 _PAUSE: Final = 1.0  # seconds
+_PARTIAL: Final = "application/partial-upload"
+_OFFSET: Final = "upload.offset"  # what came before a cut was kept after we asked
+_ADDRESS: Final = re.compile(r"/uploads/[0-9a-f-]{36}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +92,24 @@ class Files(ABC):
 
         Raises `ClientError`, OSError.
         """
-        transport = self._transport
-        if not isinstance(transport, UploadTransport):
+        if not isinstance(self._transport, UploadTransport):
             raise TypeError("this transport has no uploads")
         query = urlencode({"contract": contract, "operation": operation}, safe="/")
         size, digest = await asyncio.to_thread(_hashed, file)
 
         async def once() -> Answer:
-            receiver, length, sent, sealer = await self._encrypt_for(contract), size, digest, _same
-            if receiver is not None:
+            receiver = await self._encrypt_for(contract)
+            if receiver is None:
+                sent = _Sent(file, media_type, size, digest, lambda: _same)
+            else:
                 key = file_encryption.new_key(size, media_type)
                 again = partial(FileSealer, self._sealed_key(key, receiver), key, random_bytes(16))
-                length, sent = await asyncio.to_thread(_hashed, file, again().add)
-                sealer = again().add
-            unsigned = {
-                "accept": f"{rest.JSON}, application/problem+json",
-                "accept-language": self._language,
-                "authorization": f"Bearer {await self.token()}",
-                "content-type": media_type if receiver is None else file_encryption.MEDIA_TYPE,
-                "content-digest": f"sha-256={serialise_bytes(sent)}",
-            }
-            url, headers = self._sign("POST", f"/bodies?{query}", unsigned)
-            headers["content-length"] = str(length)
-            raw = await transport.upload("POST", url, headers, _pieces(file, sealer))
-            return await self._proven(Prepared("POST", url, headers, None, None, encrypted=receiver is not None), raw)
+                length, sealed = await asyncio.to_thread(_hashed, file, again().add)
+                sent = _Sent(file, file_encryption.MEDIA_TYPE, length, sealed, lambda: again().add)
+            if sent.size > AT_ONCE:
+                return await self._in_parts(f"/bodies?{query}", sent)
+            fields = {"content-type": sent.media_type, "content-digest": sent.stated}
+            return await self._uploaded("POST", f"/bodies?{query}", fields, sent, 0)
 
         answer = await self._adapted(once, contract)
         told = answer.json()
@@ -117,6 +117,68 @@ class Files(ABC):
         if named is None or (named.size, named.sha256) != (size, digest.hex()):
             raise rest.not_proven("POST", f"/bodies?{query}", answer.status, "a reference to another file")
         return SentFile(str(named), size, digest.hex(), str(told.get("until")), answer.receipt)
+
+    async def _in_parts(self, path: str, sent: _Sent) -> Answer:
+        """Begins an upload, and sends the file until it is whole."""
+        fields = {
+            "content-type": sent.media_type,
+            "repr-digest": sent.stated,
+            "upload-complete": "?0",
+            "upload-length": str(sent.size),
+        }
+        begun = await self._asked("POST", path, fields, sent.encrypted)
+        address, offset, left = begun.headers.get("location", ""), 0, _TRIES
+        if _ADDRESS.fullmatch(address) is None:
+            raise rest.not_proven("POST", path, begun.status, "no address of an upload")
+        while True:
+            fields = {"content-type": _PARTIAL, "upload-complete": "?1", "upload-offset": str(offset)}
+            fields["content-digest"] = f"sha-256={serialise_bytes(await asyncio.to_thread(sent.digest_from, offset))}"
+            try:
+                return await self._uploaded("PATCH", address, fields, sent, offset)
+            except (NoConnection, Refused) as trouble:
+                if isinstance(trouble, Refused) and trouble.code != _OFFSET:
+                    raise
+                offset, before = await self._offset(address, sent, left), offset
+                left = _TRIES if offset > before else left - 1
+                if not left:
+                    raise
+
+    async def _offset(self, address: str, sent: _Sent, left: int) -> int:
+        """How much the gateway has kept."""
+        while True:
+            await asyncio.sleep(_PAUSE)
+            try:
+                told = (await self._asked("HEAD", address, {}, sent.encrypted)).headers.get("upload-offset", "")
+                break
+            except NoConnection:
+                left -= 1
+                if not left:
+                    raise
+        if not (told.isascii() and told.isdigit() and len(told) < 16 and int(told) <= sent.size):
+            raise rest.not_proven("HEAD", address, 204, "Upload-Offset")
+        return int(told)
+
+    async def _asked(self, method: str, path: str, fields: dict[str, str], encrypted: bool) -> Answer:
+        url, headers = self._sign(method, path, await self._unsigned(fields))
+        raw = await self._transport.send(method, url, headers, None)
+        return await self._proven(
+            Prepared(method, url, headers, None, None, encrypted=encrypted and bool(raw.body)), raw
+        )
+
+    async def _uploaded(self, method: str, path: str, fields: dict[str, str], sent: _Sent, offset: int) -> Answer:
+        assert isinstance(self._transport, UploadTransport)
+        url, headers = self._sign(method, path, await self._unsigned(fields))
+        headers["content-length"] = str(sent.size - offset)
+        raw = await self._transport.upload(method, url, headers, sent.pieces(offset))
+        return await self._proven(Prepared(method, url, headers, None, None, encrypted=sent.encrypted), raw)
+
+    async def _unsigned(self, fields: dict[str, str]) -> dict[str, str]:
+        return {
+            "accept": f"{rest.JSON}, application/problem+json",
+            "accept-language": self._language,
+            "authorization": f"Bearer {await self.token()}",
+            **fields,
+        }
 
     async def fetch_file(self, transfer: str, reference: str, file: Path) -> int:
         """Fetch a file that the message of this transfer refers to, decrypted; returns its size.
@@ -202,12 +264,48 @@ def _hashed(file: Path, change: Callable[[bytes], bytes] = _same) -> tuple[int, 
     return size, digest.digest()
 
 
-async def _pieces(file: Path, change: Callable[[bytes], bytes]) -> AsyncIterator[bytes]:
-    with file.open("rb") as read:
-        while piece := await asyncio.to_thread(_read, read):
-            if sent := await asyncio.to_thread(change, piece):
-                yield sent
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What travels of a file. `change` makes what makes it of the file's bytes: the same bytes each time."""
 
+    file: Path
+    media_type: str
+    size: int
+    digest: bytes
+    change: Callable[[], Callable[[bytes], bytes]]
 
-def _read(file: BinaryIO) -> bytes:
-    return file.read(PIECE)
+    @property
+    def encrypted(self) -> bool:
+        return self.media_type == file_encryption.MEDIA_TYPE
+
+    @property
+    def stated(self) -> str:
+        return f"sha-256={serialise_bytes(self.digest)}"
+
+    def read(self, offset: int) -> Iterator[bytes]:
+        """From that byte on. Runs in a thread."""
+        change = self.change()
+        with self.file.open("rb") as read:
+            if not self.encrypted:
+                read.seek(offset)
+                offset = 0
+            while piece := read.read(PIECE):
+                piece = change(piece)
+                skipped = min(offset, len(piece))
+                offset -= skipped
+                if skipped < len(piece):
+                    yield piece[skipped:]
+
+    def digest_from(self, offset: int) -> bytes:
+        """Runs in a thread."""
+        if not offset:
+            return self.digest
+        digest = hashlib.sha256()
+        for piece in self.read(offset):
+            digest.update(piece)
+        return digest.digest()
+
+    async def pieces(self, offset: int) -> AsyncIterator[bytes]:
+        pieces = self.read(offset)
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            yield piece

@@ -166,14 +166,14 @@ def figures(source: Source, known: Known, wanted: Wanted, now: float) -> Figures
     for code in sorted(wanted.codes):
         if code not in known:
             raise INDICATOR_UNKNOWN(code=code)
-    expected = list(islice(_expected(known, wanted, now), MOST + 1))
-    if len(expected) > MOST:
+    every = list(islice(expected(known, wanted, now), MOST + 1))
+    if len(every) > MOST:
         raise INDICATOR_TOO_MANY(most=MOST)
-    reading = read(source, [key for _, key, _ in expected])
+    reading = read(source, [key for _, key, _ in every])
     calendar = calendar_of(source.contract)
     due_at = cache(lambda definition, period: due(calendar, definition, period))
     found: list[Figure] = []
-    for definition, key, period in expected:
+    for definition, key, period in every:
         observations, at = tuple(reading.values.get(key, ())), due_at(definition, period)
         found.append(
             Figure(
@@ -194,7 +194,8 @@ def state_of(observations: Sequence[Observation], due: float, now: float) -> Sta
     return State.MISSING if due <= now else State.AWAITED
 
 
-def _expected(known: Known, wanted: Wanted, now: float) -> Iterator[tuple[Definition, Key, Period]]:
+def expected(known: Known, wanted: Wanted, now: float) -> Iterator[tuple[Definition, Key, Period]]:
+    """Each value that a definition asks for, of the periods that have begun."""
     until = min(wanted.until, day_of(now) + _DAY)
     for code, versions in sorted(known.items()):
         if wanted.codes and code not in wanted.codes:

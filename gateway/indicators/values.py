@@ -85,11 +85,7 @@ class Reading(NamedTuple):
 
 def read(source: Source, wanted: Collection[Key]) -> Reading:
     """What was handed in under these keys."""
-    operation = source.contract.contract.operations[ASKS]
-    hashed = {
-        keys.key_of_query(source.contract.contract, operation, key._asdict(), source.hash_id): key for key in wanted
-    }
-    chains = {hashed[key]: rows for key, rows in _chains(source.connection, list(hashed)).items()}
+    chains = handed_in(source.connection, source.contract, source.hash_id, wanted)
     by_transfer: dict[str, list[Key]] = {}
     for key, rows in chains.items():
         for row in rows:
@@ -109,6 +105,15 @@ def read(source: Source, wanted: Collection[Key]) -> Reading:
         if observed:
             values[key] = observed
     return Reading(values, _joined(spans))
+
+
+def handed_in(
+    connection: Connection, contract: CompiledContract, hash_id: HashId, wanted: Collection[Key]
+) -> dict[Key, list[KeyRow]]:
+    """The rows with content of each key, oldest first; none for a key that was never handed in."""
+    operation = contract.contract.operations[ASKS]
+    hashed = {keys.key_of_query(contract.contract, operation, key._asdict(), hash_id): key for key in wanted}
+    return {hashed[key]: rows for key, rows in _chains(connection, list(hashed)).items()}
 
 
 def _chains(connection: Connection, wanted: Sequence[str]) -> dict[str, list[KeyRow]]:

@@ -7,14 +7,16 @@ content, recipients, signature.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from contracts.base.words import Language, Words, WordsFile
 from gateway.audit.search.steps import kind_words
+from gateway.cases.kinds import kinds
 from gateway.errors import every
 from gateway.reports.charts import Line, drawn
 from gateway.reports.figures import NUMERIC, Chart, Column, Section, Table, Value
@@ -24,9 +26,12 @@ from security.grants.windows import VIETNAM
 
 _words: Final = WordsFile(__file__)
 ROMAN: Final = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV")
-_WEIGHTS: Final[dict[str, int]] = {"number": 12, "tenths": 10, "time": 17, "part": 16}
+_WEIGHTS: Final[dict[str, int]] = {
+    "number": 12, "tenths": 10, "decimal": 15, "time": 17, "part": 16, "period": 13, "area": 18, "absent": 20,
+    "text": 13,
+}  # fmt: skip
 _NAME_WEIGHT: Final = 32
-Cell = str | int | float | None
+Cell = str | int | float | Decimal | None
 
 
 class Head(NamedTuple):
@@ -230,6 +235,8 @@ class Content:
             return value
         if column.kind == "tenths":
             return int(value) / 10
+        if column.kind == "decimal":
+            return Decimal(value)
         return self._named(column.kind, str(value))
 
     def _named(self, kind: str, code: str) -> str:
@@ -245,6 +252,16 @@ class Content:
             case "error":
                 error = every().get(code)
                 return code if error is None else f"{error.title.of(self.language)} ({code})"
+            case "indicator" | "area":
+                known = names.indicator if kind == "indicator" else names.area
+                return _of(known.get(code), self.language) or code
+            case "period":
+                return self._period(code)
+            case "absent":
+                return self.say(f"absent.{code}") if f"absent.{code}" in set(_words) else code
+            case "case":
+                known_kind = kinds().get(code)
+                return code if known_kind is None else known_kind.title.of(self.language)
             case "entry":
                 return kind_words(code).of(self.language)
             case "part":
@@ -256,9 +273,18 @@ class Content:
                 return f"{at:%H:%M %d/%m/%Y}"
         return code
 
+    def _period(self, code: str) -> str:
+        """A period of an indicator: a year, a quarter or a month."""
+        year, _, part = code.partition("-")
+        if part.startswith("Q"):
+            return self.say("quarter", number=ROMAN[int(part[1:]) - 1], year=year)
+        return self.say("month", number=part, year=year) if part else year
+
     def said(self, value: Cell) -> str:
         """A cell as text: numbers as people of the language write them."""
-        if isinstance(value, float):
+        if isinstance(value, Decimal):
+            text = f"{value:,f}"
+        elif isinstance(value, float):
             text = f"{value:,.1f}"
         elif isinstance(value, int):
             text = f"{value:,}"
@@ -269,6 +295,48 @@ class Content:
     def tables(self) -> Iterator[ShownTable]:
         for section in self.sections:
             yield from section.tables
+
+
+def parts(
+    content: Content, table: Callable[[ShownTable], object], chart: Callable[[ShownChart], object], qr: object
+) -> dict[str, Any]:
+    """What the letter says, for the templates of its forms. A form makes its own of tables, charts and QR code."""
+    say = content.say
+    superior, issuer = content.heading
+    return {
+        "superior": superior,
+        "issuer": issuer,
+        "number": content.number,
+        "nation": say("nation"),
+        "motto": say("motto"),
+        "dated": content.dated,
+        "title": say("title"),
+        "subject": content.subject,
+        "opening": content.opening,
+        "closing": say("closing", issuer=content.issuer),
+        "recipients": {"title": say("recipients"), "lines": content.recipients},
+        "signer": content.signer,
+        "nothing": say("nothing"),
+        "sections": [
+            {
+                "title": f"{section.number}. {section.title}",
+                "summary": section.summary,
+                "tables": [table(each) for each in section.tables],
+                "charts": [chart(each) for each in section.charts],
+            }
+            for section in content.sections
+        ],
+        "annex": {
+            "title": say("annex"),
+            "subject": say("annex-title"),
+            "log": content.log,
+            "proof": say("annex-proof"),
+            "heads": [say("annex-of"), say("annex-query")],
+            "sources": [{"of": each.what, "how": each.how} for each in content.sources],
+            "facts": [*content.facts, (say("page-qr"), content.report.proof)],
+            "qr": qr,
+        },
+    }
 
 
 def _unbroken(text: str, last: int = 3) -> str:

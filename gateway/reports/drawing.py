@@ -19,6 +19,7 @@ from contracts.base.times import rfc3339
 from contracts.base.words import Words
 from contracts.canonical.model import Pattern
 from gateway.audit.log.tiles import size_of_log
+from gateway.indicators.values import CONTRACT
 from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot, load_snapshot
 from gateway.reports import sections
@@ -27,7 +28,7 @@ from gateway.reports.periods import Period
 from gateway.reports.tally import Tally, tally
 from gateway.settings import Settings
 
-_NAMED: Final = ("agency", "system", "contract")
+_TABLES: Final = ("indicator", "area")  # of codes, in the contract of indicators
 
 
 class Wanted(NamedTuple):
@@ -54,6 +55,7 @@ class Drawing:
 
     connection: Connection
     snapshot: Snapshot
+    settings: Settings
     wanted: Wanted
     now: float
     tally: Tally
@@ -95,6 +97,7 @@ def draw(connection: Connection, settings: Settings, wanted: Wanted, terms: Term
     drawing = Drawing(
         connection=connection,
         snapshot=snapshot,
+        settings=settings,
         wanted=wanted,
         now=now,
         tally=tally(connection, span, size, wanted.agency),
@@ -157,7 +160,7 @@ def _letter(settings: Settings, snapshot: Snapshot) -> Letter:
 
 def _names(snapshot: Snapshot, wanted: Wanted, drawn: Iterable[Section]) -> Names:
     """Of the codes that the figures have."""
-    codes: dict[str, set[str]] = {kind: set() for kind in _NAMED}
+    codes: dict[str, set[str]] = {kind: set() for kind in Names._fields}
     codes["agency"].add(wanted.agency)
     for section in drawn:
         for table in section.tables:
@@ -165,7 +168,14 @@ def _names(snapshot: Snapshot, wanted: Wanted, drawn: Iterable[Section]) -> Name
     agencies = {code: agency.name for code in codes["agency"] if (agency := snapshot.agencies.get(code)) is not None}
     systems = {id: system.title for id in codes["system"] if (system := snapshot.systems.get(id)) is not None}
     titles = {name: known.contract.title for name in codes["contract"] if (known := snapshot.contract(name))}
-    return Names(agencies, systems, titles)
+    indicators = snapshot.contract(CONTRACT)
+    lists = {} if indicators is None else indicators.tables
+    named = {
+        kind: {row.code: Words(row.vi, row.en) for row in lists[kind].rows if row.code in codes[kind]}
+        for kind in _TABLES
+        if kind in lists
+    }
+    return Names(agencies, systems, titles, *(named.get(kind, {}) for kind in _TABLES))
 
 
 def _collect(table: Table, codes: dict[str, set[str]]) -> None:

@@ -1,7 +1,7 @@
 """The figures of a report: typed values, and their canonical JSON (RFC 8785).
 
-Figures are whole numbers: a score is in tenths, times are RFC 3339. Names of agencies, systems and contracts are kept
-beside them as they were then.
+Figures are whole numbers: a score is in tenths, times are RFC 3339, a value of an indicator is the text of its decimal
+number. Names of agencies, systems, contracts, indicators and areas are kept beside them as they were then.
 
 Invariant: each table and each fact names its query: a definition of `words.yaml` (`query.…`).
 """
@@ -17,8 +17,11 @@ from contracts.base.words import Words
 
 VERSION: Final = 1
 # What a column holds. Names are codes, and are shown by the names that the figures keep.
-Kind = Literal["number", "tenths", "agency", "system", "contract", "error", "entry", "part", "alarm", "time", "text"]
-NUMERIC: Final = frozenset({"number", "tenths"})
+Kind = Literal[
+    "number", "tenths", "decimal", "agency", "system", "contract", "error", "entry", "part", "alarm", "time", "text",
+    "indicator", "area", "period", "absent", "case",
+]  # fmt: skip
+NUMERIC: Final = frozenset({"number", "tenths", "decimal"})
 Value = str | int | None
 Row = tuple[Value, ...]
 
@@ -87,11 +90,13 @@ class Log(NamedTuple):
 
 
 class Names(NamedTuple):
-    """Names by code."""
+    """Names by code. The last two are those that `Section.names` has."""
 
     agency: Mapping[str, Words]
     system: Mapping[str, Words]
     contract: Mapping[str, Words]
+    indicator: Mapping[str, Words]
+    area: Mapping[str, Words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ def figures_of(value: Mapping[str, Any]) -> Figures:
         log=Log(log["origin"], log["size"], tuple((str(origin), int(size)) for origin, size in log["past"])),
         registry=value["registry"],
         letter=Letter(**{**letter, "issuer": Words(**letter["issuer"])}),
-        names=Names(*({code: Words(**each) for code, each in names[kind].items()} for kind in Names._fields)),
+        names=Names(*({code: Words(**each) for code, each in names.get(kind, {}).items()} for kind in Names._fields)),
         sections=tuple(map(_section, value["sections"])),
     )
 

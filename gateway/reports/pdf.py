@@ -9,7 +9,7 @@ from typing import Any, Final
 import segno
 import typst
 
-from gateway.reports.content import Cell, Content, ShownTable
+from gateway.reports.content import Cell, Content, ShownTable, parts
 
 _TEMPLATE: Final = Path(__file__).with_name("report.typ")
 _STANDARD: Final = "a-2a"
@@ -47,45 +47,14 @@ def code(content: Content) -> str:
 
 
 def _values(content: Content) -> dict[str, Any]:
-    say, at = content.say, content.drawn
-    return {
-        "language": content.language,
-        "day": [at.year, at.month, at.day],
-        "bodies": list(content.heading),
-        "issuer": content.issuer,
-        "number": content.number,
-        "nation": say("nation"),
-        "motto": say("motto"),
-        "dated": content.dated,
-        "title": say("title"),
-        "subject": content.subject,
-        "opening": content.opening,
-        "closing": say("closing", issuer=content.issuer),
-        "recipients": [say("recipients"), *content.recipients],
-        "signer": content.signer,
-        "nothing": say("nothing"),
-        "sections": [
-            {
-                "title": f"{section.number}. {section.title}",
-                "summary": section.summary,
-                "tables": [_table(content, table) for table in section.tables],
-                "charts": [{"title": chart.title, "svg": chart.svg} for chart in section.charts],
-            }
-            for section in content.sections
-        ],
-        "annex": {
-            "title": say("annex"),
-            "subject": say("annex-title"),
-            "log": content.log,
-            "proof": say("annex-proof"),
-            "facts": [list(each) for each in content.facts],
-            "heads": [say("annex-of"), say("annex-query")],
-            "sources": [list(each) for each in content.sources],
-            "qr": code(content),
-            "address": content.report.proof,
-            "note": say("page-qr"),
-        },
-    }
+    at = content.drawn
+    drawings = parts(
+        content,
+        lambda each: _table(content, each),
+        lambda each: {"title": each.title, "svg": each.svg},
+        code(content),
+    )
+    return {**drawings, "language": content.language, "day": [at.year, at.month, at.day], "author": content.issuer}
 
 
 def _table(content: Content, table: ShownTable) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import segno
@@ -42,7 +43,7 @@ class _Sheets:
         self.book, self.content = book, content
         base = {"font_name": _FONT, "font_size": 12, "valign": "vcenter"}
         wrapped = {**base, "text_wrap": True}
-        framed = {**wrapped, "border": 1}
+        self.framed = framed = {**wrapped, "border": 1}
         number = {**framed, "align": "right", "num_format": "#,##0"}
         styles: dict[str, dict[str, Any]] = {
             "text": wrapped,
@@ -162,4 +163,15 @@ class _Sheets:
             elif cell is None:
                 sheet.write_blank(row, column, None, text)
             else:
-                sheet.write_number(row, column, cell, self.styles["tenths"] if isinstance(cell, float) else number)
+                sheet.write_number(row, column, cell, self._number(cell, number))
+
+    def _number(self, cell: int | float | Decimal, plain: Any) -> Any:
+        """The style that shows as many digits after the point as the number has."""
+        if not isinstance(cell, Decimal):
+            return self.styles["tenths"] if isinstance(cell, float) else plain
+        digits = max(0, -int(cell.as_tuple().exponent))
+        name = f"decimal-{digits}"
+        if name not in self.styles:
+            form = "#,##0" + ("." + "0" * digits if digits else "")
+            self.styles[name] = self.book.add_format({**self.framed, "align": "right", "num_format": form})
+        return self.styles[name]

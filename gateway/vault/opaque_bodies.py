@@ -92,17 +92,20 @@ def piece(open_body: OpenBody, body: str, number: int, size: int) -> bytes:
     return plain
 
 
-def reserve(connection: Connection, body: str, agency: str, size: int, since: str, most: int) -> None:
+def reserve(
+    connection: Connection, body: str, agency: str, size: int, since: str, most: int, instead: str = ""
+) -> None:
     """Counts a body that is to come; `body.waiting` if more than `most` bytes of its agency would wait.
 
-    `since`: bodies with lower ids do not wait any more. Runs in a writing transaction.
+    `since`: bodies with lower ids do not wait any more. `instead`: the upload whose place it takes. Runs in a writing
+    transaction.
     """
     table, use = tables.opaque_body, tables.opaque_use
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"opaque {agency}"})
     used = select(use.c.body).where(use.c.body == table.c.id).exists()
     waiting = select(func.coalesce(func.sum(table.c.size), 0)).where(
-        table.c.agency == agency, table.c.id >= since, ~used
+        table.c.agency == agency, table.c.id >= since, table.c.id != instead, ~used
     )
     if int(connection.scalar(waiting) or 0) + size > most:
         raise BODY_WAITING(agency=agency, most=most, retry_after=RETRY_SECONDS)

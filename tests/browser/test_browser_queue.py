@@ -197,7 +197,7 @@ def test_a_whole_list_is_retried_previewed_stopped_and_resumed(console: Console,
     sent = fill(console, world)
     provider = office(world)
     with serving(provider):
-        world.fault("do-thi", "500", count=1_000)
+        world.fault("do-thi", "wrong-status", count=1_000)
         other = send(world, "01273")  # waits as well, for another provider
         page = console.signed_in("operator-b", Role.OPERATOR, Role.AUDITOR, language="en")
         page.goto("/console/queue?state=waiting")

@@ -134,7 +134,7 @@ def test_exit_codes_and_words_say_who_can_mend_it(world: World, tmp_path: Path) 
     assert (code, told["error"]["code"]) == (2, "client.identity")
     code, told = lgsp("call", "GET", "no-slash", *identity(world, "y-te", tmp_path))
     assert (code, told["error"]["code"]) == (2, "client.usage")
-    world.fault("kinh-te", "500")
+    world.fault("kinh-te", "wrong-status")
     code, told = lgsp("call", "GET", QUESTION, *identity(world, "y-te", tmp_path))
     assert (code, told["error"]["code"], told["error"]["branch"]) == (3, "provider.fault", "ours")
 

@@ -227,7 +227,7 @@ def test_refusals_say_who_can_mend_them_in_both_languages(client: Clients) -> No
 
 
 def test_what_is_the_providers_is_ours_and_what_is_queued_is_no_error(client: Clients, world: World) -> None:
-    world.fault("kinh-te", "500")
+    world.fault("kinh-te", "wrong-status")
     with pytest.raises(RefusedOurs) as down:
         client("y-te").rest("GET", QUESTION)
     assert down.value.code == "provider.fault" and down.value.proven

@@ -20,6 +20,7 @@ async def test_a_complaint_is_opened_answered_and_closed(people: Desk) -> None:
     place = answer.headers["location"].partition("?")[0]
     assert "Thiếu bảng 3" in Reader((await binh.get(HERE)).body).text
     page = Reader((await binh.get(place)).body)
+    assert "working minutes" in page.text and "before working hours" in page.text, "the minutes that count, and why not"
     assert "Đề nghị gửi lại." in page.text and f"{place}/answer" in page.forms and f"{place}/close" not in page.forms
     assert (await binh.post(f"{place}/answer", text="")).status == 422
     assert (await binh.post(f"{place}/answer", text="Đã gửi lại.")).status == 303

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -117,6 +118,31 @@ async def test_who_may_not(office: Office) -> None:
     for target in ("nobody", "KT-99", "file?format=xml"):
         assert (await lan.get(f"/console/indicators/{target}")).status in (400, 404), target
     assert world.logged("feed-read") == []
+
+
+async def test_what_an_agency_owes_is_for_its_people_and_the_centre(office: Office) -> None:
+    await office.send(5, period=str(OLD), area="04", indicator="KT-11")  # nobody defined it
+    office.desk.world.sequence()
+    for name, role, agency, owners in (
+        ("ngoc", Role.AGENCY, "H14.4", {"H14.4"}),
+        ("hoa", Role.AGENCY, "H14.2", {"H14.2"}),
+        ("tam", Role.CENTRE, "H14.0", {"H14.4", "H14.2"}),
+        ("xuan", Role.AGENCY, "H14.7", set()),
+    ):
+        listed = (await Script(office.desk, f"{name}-2", role, agency=agency).get("listOwedIndicators"))["owed"]
+        assert {each["owner"] for each in listed} == owners, name
+        page = await (await office.desk.signed_in(name, role, agency=agency)).get("/console/indicators/owed")
+        text = Reader(page.body).text
+        assert page.status == 200 and ("KT-05" in text) == ("H14.4" in owners), name
+        assert "1,615.50" not in text and "612" not in text
+        if owners == {"H14.4"}:
+            states = {each["period"]: each["state"] for each in listed}
+            assert states == {str(OLD): "missing", str(LAST): "late", str(THIS): "awaited"}
+            assert all((each["delivered"] is None) == (each["state"] in ("missing", "awaited")) for each in listed)
+            vy = await office.desk.signed_in("vy", role, agency=agency)
+            missing = (await vy.get("/console/indicators/owed?state=missing")).body.decode()
+            assert re.findall(r'<td class="period">([^<]+)', missing) == [str(OLD)]
+    assert office.desk.world.logged("feed-read") == []  # no value was opened
 
 
 async def test_definitions_are_handed_in_with_a_reason(office: Office) -> None:

@@ -55,7 +55,12 @@ OF_TRANSFERS = {
     "readAttention", "findId",
 }  # fmt: skip
 OF_FEEDS = {"exportPersonFeed", "readPersonFeed"}  # test_feeds
-OF_INDICATORS = {"readIndicators", "listIndicators", "defineIndicators"}  # in test_indicator_pages
+OF_INDICATORS = {
+    "readIndicators",
+    "listOwedIndicators",
+    "listIndicators",
+    "defineIndicators",
+}  # in test_indicator_pages
 OF_ACCESS = {
     "listReceivers", "readMatrix", "listGrants", "readGrant", "revokeGrant", "suspendGrant", "resumeGrant",
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from contracts.base.words import Words
 from gateway.console.roles import Role
 from gateway.console.site.drawing import Tile, tile_map
 from gateway.console.work import wall
@@ -23,6 +25,10 @@ from gateway.watch.alarms import Condition, Kind, Look
 from gateway.workflow import steps
 from gateway.workflow.records import Office, Opened
 from tests.console.people import Desk, Reader
+from tests.console.test_operations_of_pages import Script
+from tests.indicators.defining import definition
+from tests.indicators.sending import OLD
+from tests.indicators.sending import Office as IndicatorOffice
 from tests.registry.making import contracts
 
 ALERTS, REPORTS = "incident-alert/v1", "field-report/v1"
@@ -60,7 +66,7 @@ def numbers(page: bytes) -> list[str]:
 async def test_it_shows_what_is_open_late_and_unwell(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     page = await lan.get("/console/wall")
-    assert numbers(page.body) == ["0"] * 4 and "Nothing is overdue." in page.body.decode()
+    assert numbers(page.body) == ["0"] * 6 and "Nothing is overdue." in page.body.decode()
     handling(people, 1, REPORTS)
     handling(people, 2, REPORTS, ago=30 * 86_400.0, area="01267")  # a ward that became part of Thục Phán
     handling(people, 3, ALERTS, ago=7200.0, kind="Fire Met", area="01447 01477", agency="H14.6", system=None)
@@ -68,7 +74,7 @@ async def test_it_shows_what_is_open_late_and_unwell(people: Desk) -> None:
         look = Look(people.world.services.registry.snapshot, people.now())
         alarms.settle(connection, Kind.DOWN, [Condition("do-thi", "", people.now() - 300.0, {})], look)
     raw = (await lan.get("/console/wall")).body
-    assert numbers(raw) == ["2", "1", "2", "1"]  # overdue, alerts, reports, systems
+    assert numbers(raw) == ["2", "1", "2", "1", "0", "0"]  # overdue, alerts, reports, systems, indicators, cases
     text = Reader(raw).text
     for words in ("Fire, Meteorological · Tra Linh commune", "Sent to the agency", "takes no connections"):
         assert words in text, words
@@ -88,13 +94,39 @@ async def test_an_agency_sees_what_concerns_it_and_the_centre_everything(people:
     handling(people, 1, REPORTS)
     handling(people, 2, ALERTS, agency="H14.6", sender_agency="H14.2", sender_system="canh-bao", kind="Fire")
     for name, agency, role, seen in (
-        ("lan", "H14.3", Role.AGENCY, ["0", "0", "1", "0"]),
-        ("minh", "H14.2", Role.AGENCY, ["0", "1", "0", "0"]),
-        ("hoa", "H14.7", Role.AGENCY, ["0", "0", "0", "0"]),
-        ("binh", "H14.0", Role.CENTRE, ["0", "1", "1", "0"]),
+        ("lan", "H14.3", Role.AGENCY, ["0", "0", "1", "0", "0", "0"]),
+        ("minh", "H14.2", Role.AGENCY, ["0", "1", "0", "0", "0", "0"]),
+        ("hoa", "H14.7", Role.AGENCY, ["0", "0", "0", "0", "0", "0"]),
+        ("binh", "H14.0", Role.CENTRE, ["0", "1", "1", "0", "0", "0"]),
     ):
         reader = await people.signed_in(name, role, agency=agency)
         assert numbers((await reader.get("/console/wall")).body) == seen, name
+
+
+async def test_indicators_and_cases(people: Desk) -> None:
+    office = IndicatorOffice(people)
+    office.define(
+        definition(first=OLD, last=OLD, due=0),
+        definition(code="MT-04", title=Words("Rác", "Waste"), unit="%", owner="H14.2", first=OLD, last=OLD, due=0),
+    )
+    await office.send(Decimal("1615.50"), period=str(OLD))
+    people.world.sequence()
+    hoa = Script(people, "hoa", Role.AGENCY, agency="H14.7")
+    body = {"kind": "complaint", "subject": "Sai", "text": "Đề nghị sửa.", "receivers": ["H14.3"]}
+    await hoa.ask("openCase", body)
+    await Script(people, "tam", Role.CENTRE).ask("openCase", {**body, "kind": "task"})
+    for name, agency, role, seen in (
+        ("binh", "H14.0", Role.CENTRE, ["0", "0", "0", "0", "1", "2"]),
+        ("lan", "H14.3", Role.AGENCY, ["0", "0", "0", "0", "0", "2"]),
+        ("minh", "H14.2", Role.AGENCY, ["0", "0", "0", "0", "1", "0"]),
+        ("tu", "H14.4", Role.AGENCY, ["0", "0", "0", "0", "0", "0"]),
+    ):
+        page = (await (await people.signed_in(name, role, agency=agency)).get("/console/wall")).body
+        assert numbers(page) == seen, name
+        text = " ".join(Reader(page).text.split())
+        assert ("1,615.50" in text) == (role is Role.CENTRE), name  # only the centre may read the feed
+        assert ("missing for" in text) == (seen[4] == "1") and ("Complaint" in text) == (seen[5] == "2")
+        assert "Đề nghị" not in text
 
 
 def test_every_area_that_is_there_has_its_own_place() -> None:

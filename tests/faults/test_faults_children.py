@@ -269,9 +269,9 @@ def test_a_body_that_does_not_come(one: Instance) -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "codes"),
     [
-        ("500", 502, {"provider.fault"}),
-        ("garbage", 502, {"provider.bad-answer", "provider.bad-signature"}),
-        ("wrong-signature", 502, {"provider.bad-signature"}),
+        ("wrong-status", 502, {"provider.fault"}),
+        ("malformed", 502, {"provider.bad-answer"}),
+        ("bad-signature", 502, {"provider.bad-signature"}),
         ("close", 502, {"provider.dropped"}),
         ("slow", 504, {"provider.timeout"}),
     ],

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.server
 
 FAULTS = 100 if FULL else 10  # on each database
 PROCESSES = ("door", "keeper", "desk", "files", "forkserver")
-PROVIDER = ("500", "garbage", "close", "wrong-signature", "slow")
+PROVIDER = ("wrong-status", "malformed", "close", "bad-signature", "slow")
 ENDED = {"answered", "failed", "in-doubt", "dead", "accepted", "refused"}
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import pypdf
 import pytest
 from sqlalchemy import Engine
 
@@ -13,8 +15,10 @@ from examples.story import exchange, refusals
 from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import World
 from gateway.cases import reading
+from gateway.indicators.periods import Period
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from security.grants.windows import VIETNAM
 from tests.cases.making import BUILD, CENTRE, DAY, office
 from tests.following import everywhere
 from tests.obligations.calls import accepted, case, entries, event_of, sample, steps_of, today
@@ -89,6 +93,30 @@ def test_a_value_is_the_same_by_feed_page_and_door_and_a_missing_one_names_its_o
     missing = world.lgsp("indicator", "missing", "--data", str(world.data))["missing"]
     assert "H14.4" in {each["owner"] for each in missing if each["state"] == "missing"}
     assert {each["state"] for each in missing} <= {"missing", "absent"}, "those handed in without a value are owed too"
+
+
+@pytest.mark.obligation("6.1c")
+def test_the_written_report_has_the_values_that_fell_due(world: World, tmp_path: Path) -> None:
+    """Article 6.1c: the written report has a value as it was handed in, and names who owes a missing one."""
+    now = datetime.now(VIETNAM).date()
+    quarter = Period("Q", Period.at("Q", now).number - 2)  # its value fell due in the last 300 days
+    values = sample(world, INDICATOR, "IndicatorValues")
+    values["values"] = [
+        {**values["values"][0], "indicator": "KT-05", "area": "04", "period": str(quarter), "frequency": "Q",
+         "value": 987.25, "note": f"{uuid.uuid4()}"}
+    ]  # fmt: skip
+    event_of(world, accepted(world.rest("so-lieu").call("POST", f"/{INDICATOR}/values", values)), INDICATOR)
+    days = ("--from", f"{now - timedelta(days=300)}", "--until", f"{now}", "--data", str(world.data))
+    made = {form: tmp_path / f"report.{form}" for form in ("json", "pdf")}
+    for form, file in made.items():
+        world.lgsp("report", "make", *days, "--format", form, "--out", str(file))
+    (section,) = (each for each in json.loads(made["json"].read_bytes())["sections"] if each["id"] == "indicators")
+    tables = {each["id"]: each["rows"] for each in section["tables"]}
+    (row,) = (each for each in tables["values"] if each[:3] == ["KT-05", "04", str(quarter)])
+    assert float(row[3]) == 987.25
+    assert "H14.4" in {each[0] for each in tables["owed"] if each[4] == "missing"}
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(made["pdf"]).pages)
+    assert "987,25" in text and "Chưa nộp" in text
 
 
 @pytest.mark.obligation("6.1c (second half)")

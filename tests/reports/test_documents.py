@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+import docx
 import openpyxl
 import pypdf
 import pytest
@@ -17,6 +18,7 @@ from contracts.base.words import Language
 from gateway.reports import charts, store
 from gateway.reports.content import Content
 from gateway.reports.drawing import Wanted
+from gateway.reports.figures import Column, Section, Table
 from gateway.reports.forms import FORMS, document, file_name
 from gateway.reports.periods import Period
 from gateway.reports.store import Report
@@ -97,6 +99,30 @@ def test_each_table_and_fact_names_its_query(report: Report, language: Language)
     }
     assert len(content.sources) == len(named) and all(source.what and source.how for source in content.sources)
     assert content.said(report.figures.log.size) in content.log
+
+
+def long_tables(report: Report) -> Content:
+    """Tables of many lengths, so that their ends stand at many heights of a page."""
+    columns = (Column("agency", "agency"), Column("transfers"))
+    tables = [Table.of("agencies", "flows", columns, [("H14.2", 1)] * (5 + number)) for number in range(36)]
+    sections = (Section("connections", report.figures.sections[0].facts, tuple(tables)),)
+    return Content(replace(report, figures=replace(report.figures, sections=sections)), "en")
+
+
+def test_a_total_of_the_pdf_is_on_the_page_of_the_row_before_it(report: Report) -> None:
+    pages = pypdf.PdfReader(io.BytesIO(document(long_tables(report), "pdf"))).pages
+    lines = [[line for line in page.extract_text().splitlines() if line.strip()] for page in pages]
+    above = [page[at - 1] for page in lines for at, line in enumerate(page) if line.startswith("Total ")]
+    assert len(above) == 36 and all(each.split()[0].isdigit() for each in above), above
+
+
+def test_a_total_of_the_docx_is_kept_with_the_row_before_it(report: Report) -> None:
+    tables = docx.Document(io.BytesIO(document(long_tables(report), "docx"))).tables
+    totals = [each for each in tables if "Total" in each.cell(len(each.rows) - 1, 1).text]
+    assert len(totals) == 36
+    for table in totals:
+        kept = [each.cells[0].paragraphs[0].paragraph_format.keep_with_next for each in table.rows]
+        assert kept == [True, *[None] * (len(kept) - 3), True, None]
 
 
 def test_charts_are_drawings_of_attributes_alone() -> None:

@@ -29,7 +29,8 @@ Origin = Annotated[
 @commands.command("show")
 def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False) -> None:
     """All entries of the transfers named, and those about them such as repeats, in the order of the log; each decision
-    is judged again by the registry that made it."""
+    is judged again by the registry that made it. The id may be that of a case or a handling."""
+    from gateway.audit.search.case_steps import entries_of_case
     from gateway.audit.search.journey import entries_of
     from gateway.audit.search.search import reading
     from gateway.journal.database import open_engine
@@ -39,7 +40,10 @@ def audit_show(transfers: list[str], data: Data = None, as_json: AsJson = False)
     transfers = [arguments.transfer_id(each, as_json) for each in transfers]
     engine = open_engine(settings.database_url)
     with reading(engine) as connection:
-        by_transfer = {transfer: entries_of(connection, transfer) for transfer in transfers}
+        by_transfer = {
+            transfer: entries_of(connection, transfer) or entries_of_case(connection, transfer)
+            for transfer in transfers
+        }
     missing = [transfer for transfer, entries in by_transfer.items() if not entries]
     if missing:
         what = f"the log holds nothing of {', '.join(missing)} / nhật ký không có gì về các giao dịch này"

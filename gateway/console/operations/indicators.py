@@ -9,6 +9,7 @@ from gateway.console.site.operation import Asked
 from gateway.console.work import indicators
 from gateway.doors.api.figures import wanted_of
 from gateway.doors.reply import Reply
+from gateway.indicators.figures import Wanted
 
 
 def read_indicators(asked: Asked) -> Reply:
@@ -33,7 +34,27 @@ def define_indicators(asked: Asked) -> Any:
     return {"changes": [{"id": each.id, "fields": list(each.fields)} for each in changes]}
 
 
+def list_owed(asked: Asked) -> Any:
+    params = asked.params
+    wanted = Wanted.of(asked.now, params["from"] or "", params["until"] or "")
+    it = indicators.owing(asked.desk, asked.viewer, wanted)
+    listed = [
+        {
+            "indicator": each.definition.code,
+            "area": each.area,
+            "period": str(each.period),
+            "owner": each.definition.owner,
+            "due": rfc3339(each.due),
+            "delivered": None if each.delivered is None else rfc3339(each.delivered),
+            "state": each.state(it.at).value,
+        }
+        for each in it.values
+    ]
+    return {"owed": listed}
+
+
 OPERATIONS = {
+    "listOwedIndicators": list_owed,
     "readIndicators": read_indicators,
     "listIndicators": list_indicators,
     "defineIndicators": define_indicators,

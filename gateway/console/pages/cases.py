@@ -60,6 +60,7 @@ def one(ask: Ask) -> Shown:
         {
             "seen": seen,
             "kind": kinds()[seen.case.kind],
+            "deadline": work.deadline_of(ask.desk, seen),
             "acts": work.acts(ask.desk, ask.viewer, seen) if May.CORRESPOND in ask.viewer.account.may else {},
             "names": _names(ask),
         },

@@ -19,11 +19,14 @@ from gateway.console.site.render import failure_values
 from gateway.console.work import indicators
 from gateway.indicators.figures import Figure, State, Wanted
 from gateway.indicators.forms import JSON, MEDIA
+from gateway.indicators.owed import State as Owed
 from gateway.indicators.periods import FREQUENCIES
 
 HERE: Final = "/console/indicators/definitions"
 PERIODS: Final = 12  # of a frequency in the table, the newest
 LISTED: Final = 50  # rows of the lists of missing and corrected values
+OWED: Final = 500  # rows of the values that are owed
+_FIRST: Final = (Owed.MISSING, Owed.AWAITED, Owed.LATE, Owed.IN_TIME)
 DRAWN: Final = 24  # periods of a chart
 _MOST: Final = 1_000_000  # bytes of a document
 _FILES: Final = {JSON: "figures.json", "sdmx-json": "figures.sdmx.json", "sdmx-csv": "figures.sdmx.csv"}
@@ -48,6 +51,24 @@ def one(ask: Ask) -> Shown:
     values: dict[str, Any] = {"it": it, "code": code, "by_area": by_area, "charts": charts}
     values |= {"versions": stated.known[code], "defined": stated.defined}
     return Shown("indicator.html", {**values, **_shared(ask, it)})
+
+
+def owing(ask: Ask) -> Shown:
+    it = indicators.owing(ask.desk, ask.viewer, _wanted(ask))
+    state = ask.query.get("state", "")
+    rows = [(each, each.state(it.at)) for each in it.values]
+    numbers = {each: sum(found is each for _, found in rows) for each in Owed}
+    shown = [row for row in rows if not state or row[1] == state]
+    shown.sort(key=lambda row: (_FIRST.index(row[1]), row[0].due if row[1] is Owed.MISSING else -row[0].due))
+    given = {name: ask.query.get(name, "").strip()[:10] for name in ("from", "until")}
+    values = {
+        "rows": shown[:OWED],
+        "more": max(0, len(shown) - OWED),
+        "numbers": numbers,
+        "state": state,
+        "given": given,
+    }
+    return Shown("indicators-owed.html", {**values, "it": it, "areas": it.areas, "names": _names(ask), "Owed": Owed})
 
 
 def file(ask: Ask) -> Sent:
@@ -137,6 +158,7 @@ def _chart(figures: Sequence[Figure], exactly: Callable[[Decimal | int], str]) -
 
 PAGES = (
     Page("/indicators", every, May.FEEDS, N_("Indicators"), Menu.OPERATION),
+    Page("/indicators/owed", owing, May.SYSTEMS, N_("Indicators owed"), Menu.OPERATION),
     Page("/indicators/file", file, May.FEEDS),
     Page("/indicators/definitions", definitions, May.CONTRACTS, N_("Definitions of indicators"), Menu.CONTRACTS),
     Page(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
+from gateway.console.pages.indicators import exact
 from gateway.console.roles import May
 from gateway.console.site.drawing import Tile, tile_map
 from gateway.console.site.page import N_, Ask, Live, Menu, Page, Shown
@@ -25,7 +27,7 @@ def shown(ask: Ask) -> Shown:
         )
         for each in found.tiles
     ]
-    return Shown("wall.html", {"it": found, "map": tile_map(tiles)})
+    return Shown("wall.html", {"it": found, "map": tile_map(tiles), "exact": partial(exact, ask.language)})
 
 
 def events(ask: Ask) -> Live:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from contracts.base.times import moment
+from contracts.workflow.working_time import Deadline
 from gateway.cases import reading, texts
 from gateway.cases.acting import ACTS, Acting, By, Reply
+from gateway.cases.calendar import of_province, within
 from gateway.cases.checks import Wanted, may_open
 from gateway.cases.kinds import Kind
 from gateway.cases.reading import VIEWS, Asked, Listed, Seen
@@ -43,6 +45,18 @@ def one(desk: Desk, viewer: Viewer, case: str) -> Seen:
     """Raises: case.unknown, case.altered."""
     with desk.reading() as connection:
         return reading.one(connection, _vault(desk), case, viewer.account.scope, desk.now())
+
+
+def deadline_of(desk: Desk, seen: Seen) -> Deadline | None:
+    """The minutes that count until the deadline, and those that do not, with the reason. None if the calendar of today
+    gives another deadline than the one that the case was opened with.
+    """
+    opened, due = moment(seen.case.opened), moment(seen.case.due)
+    days = seen.steps[0][0].facts.get("days") if seen.steps else None
+    if opened is None or due is None or not isinstance(days, int):
+        return None
+    counted = within(of_province(desk.services.registry.snapshot), opened, days)
+    return counted if counted.due is not None and counted.due * 60 == int(due) else None
 
 
 def agency_of(desk: Desk, viewer: Viewer, named: str = "") -> str:

@@ -6,9 +6,11 @@ Invariant: who sees figures may read the feed of their values; the reading is in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from contracts.base.errors import Failure
 from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract
 from gateway.console.accounts.records import Viewer
@@ -16,12 +18,19 @@ from gateway.console.site.desk import Desk
 from gateway.feeds.masks import masks_of
 from gateway.indicators import forms, store
 from gateway.indicators.definitions import Definition, known_to, parse
+from gateway.indicators.errors import INDICATOR_NO_CONTRACT
 from gateway.indicators.figures import Figures, Wanted, figures
+from gateway.indicators.owed import Asking, Owed, owed
+from gateway.indicators.owed import newest as newest_due
 from gateway.indicators.store import Defined
-from gateway.indicators.values import CONTRACT, Source
+from gateway.indicators.values import CONTRACT, Key, Source
+from gateway.indicators.values import read as observed
+from gateway.registry.own_feed import CENTRE
 from gateway.registry.records import Change
 from gateway.registry.seals.sealing import Seal, changing
 from security.transparency import entry
+
+NEWEST: Final = 2000  # values whose state is looked up for the wall
 
 
 class Read(NamedTuple):
@@ -33,7 +42,7 @@ class Read(NamedTuple):
 
     @property
     def areas(self) -> Mapping[str, Words]:
-        return {row.code: Words(row.vi, row.en) for row in self.contract.tables["area"].rows}
+        return _areas(self.contract)
 
 
 class Definitions(NamedTuple):
@@ -61,6 +70,70 @@ def written(desk: Desk, viewer: Viewer, wanted: Wanted, form: str, states: str |
     it, centre = read(desk, viewer, wanted), desk.services.registry.snapshot.centre()
     sender = centre.name.vi if centre is not None else "LGSP"
     return forms.written(forms.in_states(it.found.figures, states), form, it.contract, sender, it.at)
+
+
+class Owing(NamedTuple):
+    """`scope`: of which agency they are; None: of all. `areas`: names by code."""
+
+    values: tuple[Owed, ...]
+    scope: str | None
+    areas: Mapping[str, Words]
+    at: float
+
+
+def owing(desk: Desk, viewer: Viewer, wanted: Wanted) -> Owing:
+    """What the viewer's agency owes; for the centre's people, and for those who see all, what every agency owes. Raises
+    `indicator.too-many`, `indicator.no-contract`.
+    """
+    contract, now, scope = _contract(desk), desk.now(), scope_of(desk, viewer)
+    with desk.reading() as connection:
+        asking = Asking(connection, contract, partial(entry.keyed, desk.hash_key), scope)
+        found = owed(asking, store.every(connection), wanted, now)
+    return Owing(tuple(found), scope, _areas(contract), now)
+
+
+def newest(desk: Desk, viewer: Viewer) -> list[Owed]:
+    """The newest values that are due, of the agencies that the viewer sees; at most NEWEST."""
+    contract = desk.services.registry.snapshot.contract(CONTRACT)
+    if contract is None:
+        return []
+    with desk.reading() as connection:
+        asking = Asking(connection, contract, partial(entry.keyed, desk.hash_key), scope_of(desk, viewer))
+        return newest_due(asking, store.every(connection), desk.now(), NEWEST)
+
+
+def values_of(desk: Desk, viewer: Viewer, wanted: Sequence[Owed]) -> Mapping[Key, Decimal | int | None]:
+    """The values as the feed shows them to the viewer, logged as a reading; none for somebody who may not read it."""
+    keys = [each.key for each in wanted if each.delivered is not None]
+    try:
+        _, contract, decision = desk.feeds.judged(viewer, CONTRACT)
+    except Failure:
+        return {}
+    masks, hash_id = (
+        masks_of(desk.services.registry.snapshot, None, contract, decision),
+        partial(entry.keyed, desk.hash_key),
+    )
+    with desk.reading() as connection:
+        found = observed(Source(connection, desk.feeds.vault(), contract, hash_id, masks), keys)
+    desk.feeds.note(viewer, CONTRACT, decision, found.span)
+    return {key: each[-1].value for key, each in found.values.items()}
+
+
+def scope_of(desk: Desk, viewer: Viewer) -> str | None:
+    """The agency whose things somebody sees; None for the centre's people and for those who see all."""
+    own = desk.services.registry.snapshot.agency(viewer.account.agency)
+    return None if own is not None and CENTRE in own.roles else viewer.account.scope
+
+
+def _contract(desk: Desk) -> CompiledContract:
+    contract = desk.services.registry.snapshot.contract(CONTRACT)
+    if contract is None:
+        raise INDICATOR_NO_CONTRACT()
+    return contract
+
+
+def _areas(contract: CompiledContract) -> Mapping[str, Words]:
+    return {row.code: Words(row.vi, row.en) for row in contract.tables["area"].rows}
 
 
 def definitions(desk: Desk) -> Definitions:

@@ -1,10 +1,11 @@
 """The wall view of the centre: how many messages are handled in each area, what is open or late, which systems are not
-well.
+well, which values of indicators are missing, and which cases are open.
 
 Areas are tiles, placed as on the map by `tiles.csv`; an area without a place stands below. Codes that were replaced
 count for the area that holds theirs now.
 Invariant: it costs the same in every database: at most `MOST` open handlings are read, those with the nearest deadline.
-Invariant: nothing of a message is opened; kinds and areas stand with the handling.
+Invariant: nothing of a message is opened but the values of the indicators in the list, as the feed shows them to the
+  viewer; kinds and areas stand with the handling.
 """
 
 from __future__ import annotations
@@ -13,26 +14,32 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
+from contracts.base.times import moment
 from contracts.base.words import Words
 from contracts.canonical.model import CodeTable
 from contracts.compiled.contract import CompiledContract
+from gateway.cases import reading as reading_cases
+from gateway.cases.kinds import TASK, kinds
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
-from gateway.console.work import watch
+from gateway.console.work import indicators, watch
+from gateway.indicators.owed import Owed
+from gateway.indicators.values import CONTRACT
 from gateway.journal.write import HandlingRow
-from gateway.registry.own_feed import CENTRE
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.case_entries import Folded
 from gateway.workflow import reading
 from gateway.workflow.reading import Sought
 
 MOST: Final = 2000
-ROWS: Final = 4  # of a list
+ROWS: Final = 3  # of a list
 ALERTS: Final = "incident-alert/v1"
 _AREAS: Final = "area"
 _COLUMNS: Final = 6  # of areas without a place
@@ -68,26 +75,53 @@ class Row:
     alert: bool
 
 
+class Newest(NamedTuple):
+    """The newest value of an indicator and area that is due. `value` is None if it is missing or not for the viewer."""
+
+    owed: Owed
+    late: float | None  # seconds since it was due, of a missing one
+    area: Words
+    owner: Words
+    value: Decimal | int | None
+
+
+class CaseRow(NamedTuple):
+    """An open case. `left` as in a Row."""
+
+    id: str
+    kind: Words
+    receivers: tuple[Words, ...]
+    task: bool
+    left: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """`capped`: there are more open handlings than were read. `alerts` and `late` are the first of each list."""
+    """`capped`: there are more open handlings than were read. Lists have the first of each; of indicators the missing
+    ones first.
+    """
 
     at: float
     tiles: tuple[Tile, ...]
     alerts: tuple[Row, ...]
     late: tuple[Row, ...]
     troubles: tuple[watch.Row, ...]
+    indicators: tuple[Newest, ...]
+    cases: tuple[CaseRow, ...]
     numbers: Mapping[str, int]
     capped: bool
 
 
 def wall(desk: Desk, viewer: Viewer) -> Wall:
     """What concerns the viewer's agency. The centre's people, and whoever sees all agencies, see all."""
-    snapshot, now = desk.services.registry.snapshot, desk.now()
-    own = snapshot.agency(viewer.account.agency)
-    scope = None if own is not None and CENTRE in own.roles else viewer.account.scope
+    snapshot, now, scope = desk.services.registry.snapshot, desk.now(), indicators.scope_of(desk, viewer)
     with desk.reading() as connection:
         rows, capped = _open(connection, scope)
+        cases = reading_cases.nearest(connection, scope, now, ROWS)
+        counted = reading_cases.counts(connection, scope, now)
+        tasks = reading_cases.counts(connection, scope, now, TASK)
+    newest = indicators.newest(desk, viewer)
+    missing = [each for each in newest if each.delivered is None]
     troubles = watch.every(desk, viewer).open
     late = [row for row in rows if row.nearest < now]
     alerts = [row for row in rows if row.contract == ALERTS]
@@ -96,13 +130,22 @@ def wall(desk: Desk, viewer: Viewer) -> Wall:
         "reports": len(rows) - len(alerts),
         "late": len(late),
         "systems": len({each.system.id for each in troubles}),
+        "indicators": len(missing),
+        "cases": counted["open"],
+        "cases-late": counted["overdue"],
+        "tasks": tasks["open"],
     }
+    first = [*sorted(missing, key=lambda each: each.due), *sorted(newest, key=lambda each: -each.due)]
+    shown = list(dict.fromkeys(first))[:ROWS]
+    values = indicators.values_of(desk, viewer, shown)
     return Wall(
         at=now,
         tiles=_tiles(snapshot, rows, now),
         alerts=tuple(_row(snapshot, row, now) for row in alerts[:ROWS]),
         late=tuple(_row(snapshot, row, now) for row in late[:ROWS]),
-        troubles=tuple(troubles[: ROWS - 1]),
+        troubles=tuple(troubles[:ROWS]),
+        indicators=tuple(_newest(snapshot, each, values.get(each.key), now) for each in shown),
+        cases=tuple(_case(snapshot, each, now) for each in cases),
         numbers=numbers,
         capped=capped,
     )
@@ -111,7 +154,8 @@ def wall(desk: Desk, viewer: Viewer) -> Wall:
 def mark(desk: Desk, viewer: Viewer) -> object:
     """What the page shows, by the minute."""
     found = wall(desk, viewer)
-    return int(found.at // 60), found.tiles, found.numbers, [row.id for row in (*found.alerts, *found.late)]
+    rows = [*(row.id for row in (*found.alerts, *found.late)), *(case.id for case in found.cases)]
+    return int(found.at // 60), found.tiles, found.numbers, rows, [(each.owed, each.value) for each in found.indicators]
 
 
 def _open(connection: Connection, scope: str | None) -> tuple[list[HandlingRow], bool]:
@@ -124,6 +168,29 @@ def _open(connection: Connection, scope: str | None) -> tuple[list[HandlingRow],
         if (after := page.next) is None:
             return rows, False
     return rows, True
+
+
+def _newest(snapshot: Snapshot, each: Owed, value: Decimal | int | None, now: float) -> Newest:
+    contract, owner = snapshot.contract(CONTRACT), snapshot.agency(each.definition.owner)
+    return Newest(
+        owed=each,
+        late=now - each.due if each.delivered is None else None,
+        area=_named(contract, (each.area,), (_AREAS,)),
+        owner=_plain(each.definition.owner) if owner is None else owner.name,
+        value=value,
+    )
+
+
+def _case(snapshot: Snapshot, case: Folded, now: float) -> CaseRow:
+    due = moment(case.due)
+    known = [(code, snapshot.agency(code)) for code in case.receivers]
+    return CaseRow(
+        id=case.id,
+        kind=kinds()[case.kind].title,
+        receivers=tuple(_plain(code) if agency is None else agency.name for code, agency in known),
+        task=case.kind == TASK,
+        left=None if due is None else due - now,
+    )
 
 
 def _tiles(snapshot: Snapshot, rows: Iterable[HandlingRow], now: float) -> tuple[Tile, ...]:

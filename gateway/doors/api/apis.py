@@ -30,7 +30,7 @@ from gateway.doors.api import (
     audit,
     authority,
     body_fetches,
-    body_uploads,
+    cases,
     feed_atom,
     feed_digests,
     feed_exports,
@@ -40,6 +40,7 @@ from gateway.doors.api import (
     handlings,
     keys,
     reconciliation,
+    resumable_uploads,
     subscriptions,
     tokens,
     transfer_answers,
@@ -91,9 +92,10 @@ def build_apis(services: Services) -> ApiApp:
         "readTransfer": transfers.read_transfer,
         **subscriptions.HANDLERS,
         **handlings.HANDLERS,
+        **cases.HANDLERS,
         "listTransfers": transfer_list.list_transfers,
         "readAnswer": transfer_answers.read_answer,
-        "sendBody": body_uploads.send_body,
+        **resumable_uploads.HANDLERS,
         "readBody": body_fetches.read_body,
         **audit.HANDLERS,
         "readProof": audit.read_proof,
@@ -101,7 +103,7 @@ def build_apis(services: Services) -> ApiApp:
         "reconcileCounts": reconciliation.reconcile,
         "readRevocationList": authority.read_revocation_list,
     }
-    names = "tokens keys feeds subscriptions transfers bodies handlings audit authority".split()
+    names = "tokens keys feeds subscriptions transfers bodies handlings cases audit authority".split()
     documents = [DOCUMENTS / f"{name}.yaml" for name in names]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 
@@ -177,24 +179,12 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
     for layer in middleware.middleware_stack:
         if isinstance(layer, RoutingMiddleware):
             _without_redirects(layer.router)
-    oauth = frozenset(
-        path
-        for path, item in document["paths"].items()
-        for method in _METHODS & set(item)
-        if item[method].get("x-lgsp-errors") == "oauth"
-    )
-    limits = {
-        path: int(item[method]["x-lgsp-body-limit"])
-        for path, item in document["paths"].items()
-        for method in _METHODS & set(item)
-        if "x-lgsp-body-limit" in item[method]
-    }
-    streamed = frozenset(
-        (method.upper(), path)
-        for path, item in document["paths"].items()
-        for method in _METHODS & set(item)
-        if item[method].get("x-lgsp-streamed")
-    )
+    all_of = [
+        (path, method, item[method]) for path, item in document["paths"].items() for method in _METHODS & set(item)
+    ]
+    oauth = frozenset(path for path, _, operation in all_of if operation.get("x-lgsp-errors") == "oauth")
+    limits = {path: int(each["x-lgsp-body-limit"]) for path, _, each in all_of if "x-lgsp-body-limit" in each}
+    streamed = [(method.upper(), path.split("/")) for path, method, each in all_of if each.get("x-lgsp-streamed")]
     return ApiApp(middleware, services, oauth, limits, streamed)
 
 
@@ -306,9 +296,9 @@ class ApiApp:
         services: Common,
         oauth: frozenset[str],
         limits: Mapping[str, int],
-        streamed: frozenset[tuple[str, str]] = frozenset(),
+        streamed: Sequence[tuple[str, list[str]]] = (),
     ) -> None:
-        """`streamed`: method and path of operations whose handlers read the body, after the caller was proven."""
+        """`streamed`: method and path, in parts, of operations whose handlers read the body of a proven caller."""
         self._streamed = streamed
         self._app = app
         self._services = services
@@ -319,7 +309,8 @@ class ApiApp:
         call.read_head()
         if brings_body(call.headers) and call.shell.budgets is not None:
             call.channel()
-        if (call.method, call.path) not in self._streamed:
+        parts = call.path.split("/")
+        if not any(call.method == method and _same(names, parts) for method, names in self._streamed):
             await call.read(min(self._limit(call.path), self._services.settings.body_limit))
         if call.turn is not None:
             call.turn.spend(estimate(call.body))
@@ -348,7 +339,7 @@ class ApiApp:
         """Of a body, in bytes; `{…}` in a document's path stands for any part."""
         parts = path.split("/")
         for names, limit in self._limits:
-            if len(names) == len(parts) and all(map(_fits, names, parts)):
+            if _same(names, parts):
                 return limit
         return BODY_LIMIT
 
@@ -380,6 +371,10 @@ class ApiApp:
                     catalogue=f"{self._services.settings.base}/contracts",
                 )
         return None
+
+
+def _same(names: list[str], parts: list[str]) -> bool:
+    return len(names) == len(parts) and all(map(_fits, names, parts))
 
 
 def _fits(name: str, part: str) -> bool:

@@ -17,9 +17,11 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from sqlalchemy import Connection
 
 from contracts.base.randomness import random_bytes
 from contracts.base.times import rfc3339
@@ -54,39 +56,104 @@ from security.http_signatures import check_content_digest
 from security.transparency.entry import SALT
 
 PIECES: Final = 4  # that are committed together
+SILENT: Final = 60.0  # seconds without a byte
 _log: Final = logging.getLogger("lgsp.bodies")
 
 
 async def send_body(services: Services, request: ApiRequest) -> Reply:
-    headers, limit = request.received.headers, services.settings.opaque_body_limit
+    headers, limit, params = request.received.headers, services.settings.opaque_body_limit, request.params
     size = known_size(headers)
     if size > limit:
         raise BODY_TOO_LARGE(limit=limit)
     if not size:
         raise BODY_NO_LENGTH(limit=limit)
-    media = headers.get("content-type", "")
-    if MEDIA.fullmatch(media) is None:
-        raise BODY_MEDIA_TYPE(got=media[:80] or "—", expected="type/subtype")
-    upload = _Upload(services, request, size)
+    stated = Stated(params["contract"], params["operation"], media_of(headers), size, headers["content-digest"])
+    upload = Upload(services, request, stated)
     upload.check(request.snapshot, request.received.at)
     services.uploads.enter(upload, upload.agency)
     try:
-        return await upload.take()
+        await services.record(Write(replay=request.proven.replay))
+        return await upload.take(coming(services, request, size))
     finally:
         services.uploads.leave(upload, upload.agency)
 
 
+def media_of(headers: Mapping[str, str]) -> str:
+    media = headers.get("content-type", "")
+    if MEDIA.fullmatch(media) is None:
+        raise BODY_MEDIA_TYPE(got=media[:80] or "—", expected="type/subtype")
+    return media
+
+
+async def coming(services: Services, request: ApiRequest, size: int) -> AsyncIterator[bytes]:
+    """The `size` bytes of a request's body as they come, within its agency's budget.
+
+    `body.too-slow` after a second for each million bytes, or where nothing comes for `SILENT` seconds. `Gone`. What
+    came before is given first.
+    """
+    call, agency = request.call, request.proven.system.agency
+    budgets, clock = call.shell.budgets, asyncio.get_running_loop().time
+    seconds = services.settings.body_seconds + size / SLOWEST
+    until = clock() + seconds
+    parts, pending, came, more = list[bytes](), 0, 0, True
+    ended: Exception | None = None
+    while more and ended is None:
+        try:
+            async with asyncio.timeout_at(min(until, clock() + SILENT)):
+                message = await call.receive()
+        except TimeoutError:
+            message, ended = {"more_body": True}, BODY_TOO_SLOW(seconds=f"{seconds:.0f}")
+        parts.append(message.get("body", b""))
+        pending += len(parts[-1])
+        came += len(parts[-1])
+        more = message.get("more_body", False)
+        if came > size:
+            raise BODY_TOO_LARGE(limit=size)
+        if not more and came < size:
+            ended = Gone()
+        if pending < PART and more and ended is None:
+            continue
+        if budgets is not None:
+            await budgets.admit(agency, pending)
+        yield b"".join(parts)
+        parts, pending = [], 0
+    if ended is not None:
+        raise ended
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a sender signed about a file. `size`: bytes that travel. `digest`: of them, as in Content-Digest."""
+
+    contract: str
+    operation: str
+    media_type: str
+    size: int
+    digest: str
+
+
+Beside = Callable[[dict[str, Any], str], tuple[VaultRow, ...]]
+
+
+def _nothing(told: dict[str, Any], retention: str) -> tuple[VaultRow, ...]:
+    return ()
+
+
 @dataclass(slots=True, eq=False, weakref_slot=True)
-class _Upload:
-    """One body that comes."""
+class Upload:
+    """One body that comes, `instead` of an upload in parts that is whole.
+
+    `beside` makes rows that are committed with it, of what is told and its retention class.
+    """
 
     services: Services
     request: ApiRequest
-    size: int
+    stated: Stated
+    beside: Beside = _nothing
+    instead: str = ""
     retention: str = ""
     _receiver: EncryptKey | None = None  # of the answer, if the contract asks for encryption
     _opener: FileOpener | None = None
-    _came: int = 0
     _kept: int = 0  # bytes of the file that were sealed
     _plain: bytearray = field(default_factory=bytearray)  # what is less than a piece
     _number: int = 0  # of the next piece
@@ -98,10 +165,8 @@ class _Upload:
     _counts: bool = False  # its description may be committed
 
     def __post_init__(self) -> None:
-        stated = self.request.received.headers["content-digest"]
-        hashes = {"sha-256": hashlib.sha256()}
-        self._file, self._salted = hashes["sha-256"], hashlib.sha256(self._salt)
-        self._hashes = hashes | ({"sha-512": hashlib.sha512()} if "sha-512" in stated else {})
+        hashes = hashes_of(self.stated.digest)
+        self._file, self._salted, self._hashes = hashes["sha-256"], hashlib.sha256(self._salt), hashes
 
     @property
     def body(self) -> str:
@@ -113,66 +178,41 @@ class _Upload:
 
     def check(self, snapshot: Snapshot, now: float) -> None:
         """Raises if the agency may not send such messages now, or they may name no bodies."""
-        name, operation = self.request.params["contract"], self.request.params["operation"]
+        name, operation = self.stated.contract, self.stated.operation
         contract = snapshot.contract(name)
         if contract is None or operation not in contract.contract.operations:
             raise BODY_NOT_FOR_OPERATION(contract=name, operation=operation)
         decide(GrantQuery(snapshot, self.agency, contract.contract, operation, now))
         self.retention = retention_of(contract.contract, contract.contract.operations[operation])
-        self._receiver = check_media(self.services, self.request, contract.contract, snapshot)
+        media = self.stated.media_type
+        self._receiver = check_media(self.services, self.request, media, contract.contract, snapshot)
         if self._receiver is not None and self._opener is None:
             self._opener, self._file = opener(self.services, self.request), hashlib.sha256()
 
-    async def take(self) -> Reply:
-        services, settings = self.services, self.services.settings
-        await services.record(Write(replay=self.request.proven.replay))
-        seconds = settings.body_seconds + self.size / SLOWEST
+    async def take(self, coming: AsyncIterator[bytes]) -> Reply:
+        """Keeps all that comes, then answers."""
+        held = bytearray()
         try:
             await asyncio.to_thread(self._reserve)
-            async with asyncio.timeout(seconds):
-                await self._receive()
+            async for part in coming:
+                held += part
+                if len(held) >= PIECES * PIECE:
+                    rows = await asyncio.to_thread(self._sealed, bytes(held), False)
+                    held.clear()
+                    if rows:
+                        await self._keep(rows)
+            if rows := await asyncio.to_thread(self._sealed, bytes(held), True):
+                await self._keep(rows)
             return await self._finish()
-        except TimeoutError:
-            raise BODY_TOO_SLOW(seconds=f"{seconds:.0f}") from None
         finally:
             if not self._counts:
                 await asyncio.shield(self._discard())
 
     def _reserve(self) -> None:
         """Runs in a thread."""
-        services, settings = self.services, self.services.settings
-        if services.engine.dialect.name == "sqlite" and shutil.disk_usage(settings.data).free < 2 * self.size + RESERVE:
-            raise BODY_NO_ROOM(retry_after=ROOM_SECONDS)
-        since = bodies.first_waiting(self.request.received.at, settings.opaque_body_hours)
-        with writing(services.engine) as connection:
-            bodies.reserve(connection, self.body, self.agency, self.size, since, settings.opaque_bodies)
-
-    async def _receive(self) -> None:
-        call, held, parts, more = self.request.call, bytearray(), list[bytes](), True
-        budgets, pending = call.shell.budgets, 0
-        while more:
-            message = await call.receive()
-            if message["type"] == "http.disconnect":
-                raise Gone
-            parts.append(message.get("body", b""))
-            pending += len(parts[-1])
-            self._came += len(parts[-1])
-            more = message.get("more_body", False)
-            if self._came > self.size:
-                raise BODY_TOO_LARGE(limit=self.size)
-            if not more and self._came < self.size:
-                raise Gone
-            if pending < PART and more:
-                continue
-            if budgets is not None:
-                await budgets.admit(self.agency, pending)
-            held += b"".join(parts)
-            parts, pending = [], 0
-            if len(held) >= PIECES * PIECE or not more:
-                rows = await asyncio.to_thread(self._sealed, bytes(held), not more)
-                held.clear()
-                if rows:
-                    await self._keep(rows)
+        room(self.services, self.stated.size)
+        with writing(self.services.engine) as connection:
+            reserve(self.services, connection, self.body, self.agency, self.stated.size, self.instead)
 
     def _sealed(self, data: bytes, last: bool) -> tuple[VaultRow, ...]:
         """The pieces that this completes. Runs in a thread."""
@@ -203,9 +243,9 @@ class _Upload:
 
     async def _finish(self) -> Reply:
         """Compares what came with what was signed, and asks the registry again: the body may have come slowly."""
-        services, headers = self.services, self.request.received.headers
+        services = self.services
         digests = {name: each.digest() for name, each in self._hashes.items()}
-        check_content_digest(headers["content-digest"], b"", digests)
+        check_content_digest(self.stated.digest, b"", digests)
         now, snapshot = services.clock(), services.registry.snapshot
         system = identify(self.request.received.certificate, snapshot, now).system
         self.check(snapshot, now)
@@ -213,9 +253,9 @@ class _Upload:
         described = bodies.Described(
             agency=system.agency,
             system=system.id,
-            contract=self.request.params["contract"],
-            operation=self.request.params["operation"],
-            media_type=headers["content-type"] if key is None else key.media_type,
+            contract=self.stated.contract,
+            operation=self.stated.operation,
+            media_type=self.stated.media_type if key is None else key.media_type,
             size=self._kept,
             sha256=self._file.hexdigest(),
             salt=self._salt.hex(),
@@ -229,8 +269,6 @@ class _Upload:
         }
         note = entries.note(bodies.RECEIVED, facts, now, actor=system.name, about=self.body)
         row = bodies.sealed_description(services.vault, self.body, described, note.leaf, now, self.retention)
-        self._counts = True
-        await self._keep((row,), (note,))
         until = self.request.received.at + services.settings.opaque_body_hours * 3600
         told = {
             "reference": str(described.reference(self.body)),
@@ -239,21 +277,48 @@ class _Upload:
             "sha256": described.sha256,
             "until": rfc3339(until),
         }
-        receipt = receipt_header(Receipt(self.body, intent=note.leaf))
-        content, media = json.dumps(told).encode(), "application/json"
-        if self._receiver is not None:
-            content = await asyncio.to_thread(self._encrypted, content, media, self._receiver)
-            media = jose.MEDIA_TYPE
-        sent = {"content-type": media, "lgsp-transfer": self.body, "lgsp-receipt": receipt}
-        return Reply(201, sent, content)
-
-    def _encrypted(self, content: bytes, media: str, receiver: EncryptKey) -> bytes:
-        return jose.seal(content, media, self.services.rest.signing_key, receiver)[0]
+        receipt = Receipt(self.body, intent=note.leaf)
+        beside = self.beside(told | {"receipt": note.leaf.hex()}, self.retention)
+        self._counts = True
+        await self._keep((row, *beside), (note,))
+        return await kept_reply(services, told, receipt, self._receiver)
 
     async def _discard(self) -> None:
         try:
             if self._writing is not None and not self._writing.done():
                 await asyncio.wait({self._writing})
-            await asyncio.to_thread(bodies.remove, self.services.engine, None, self.body, self.size)
+            await asyncio.to_thread(bodies.remove, self.services.engine, None, self.body, self.stated.size)
         except Exception:  # the database is away, which the caller is told by the first failure
             _log.exception("body %s: its pieces stay until the keeper removes them", self.body)
+
+
+async def kept_reply(
+    services: Services, told: Mapping[str, Any], receipt: Receipt, receiver: EncryptKey | None
+) -> Reply:
+    """201 with what is told of a body that is kept; encrypted for `receiver`."""
+    content, media = json.dumps(told).encode(), "application/json"
+    if receiver is not None:
+        content = (await asyncio.to_thread(jose.seal, content, media, services.rest.signing_key, receiver))[0]
+        media = jose.MEDIA_TYPE
+    sent = {"content-type": media, "lgsp-transfer": receipt.transfer, "lgsp-receipt": receipt_header(receipt)}
+    return Reply(201, sent, content)
+
+
+def hashes_of(digest: str) -> dict[str, Any]:
+    """Empty hashes for the digests that a Content-Digest states, by their names in it; SHA-256 always."""
+    hashes = {"sha-256": hashlib.sha256()}
+    return hashes | ({"sha-512": hashlib.sha512()} if "sha-512" in digest else {})
+
+
+def room(services: Services, size: int) -> None:
+    """`body.no-room` if the disk has not twice as many bytes."""
+    sqlite = services.engine.dialect.name == "sqlite"
+    if sqlite and shutil.disk_usage(services.settings.data).free < 2 * size + RESERVE:
+        raise BODY_NO_ROOM(retry_after=ROOM_SECONDS)
+
+
+def reserve(services: Services, connection: Connection, body: str, agency: str, size: int, instead: str = "") -> None:
+    """Counts a body that is to come (`opaque_bodies.reserve`)."""
+    settings = services.settings
+    since = bodies.first_waiting(services.clock(), settings.opaque_body_hours)
+    bodies.reserve(connection, body, agency, size, since, settings.opaque_bodies, instead)

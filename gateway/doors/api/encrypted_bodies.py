@@ -23,9 +23,10 @@ from security.file_encryption import FileKey, FileOpener, FileSealer
 MEDIA: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(?:;[\x20-\x7e]{1,100})?")
 
 
-def check_media(services: Services, request: ApiRequest, contract: Contract, snapshot: Snapshot) -> EncryptKey | None:
+def check_media(
+    services: Services, request: ApiRequest, media: str, contract: Contract, snapshot: Snapshot
+) -> EncryptKey | None:
     """The key for the answer to an upload; None if the contract only signs. Raises for a file in the other form."""
-    media = request.received.headers.get("content-type", "")
     if contract.protection == "signed":
         if media == file_encryption.MEDIA_TYPE:
             raise BODY_ENCRYPTION_UNEXPECTED(contract=contract.name, got=media)

@@ -17,6 +17,7 @@ from contracts.base.errors import Failure, PlainErrorType
 from contracts.wire import problems
 from gateway.doors.api.errors import API_REPLAYED
 from gateway.doors.api.reading import Readers
+from gateway.doors.http.body import brings_body
 from gateway.doors.http.shell import Call
 from gateway.doors.http.stream_limits import Streams
 from gateway.doors.reply import Reply
@@ -40,7 +41,7 @@ from gateway.vault.vault import Vault
 from security.http_signatures import stated_digests
 from security.keys import SigningKey
 
-SEND_BODY: Final = "sendBody"  # the operation whose handler reads the body and compares its digest
+STREAMED: Final = {"sendBody", "appendBody"}  # operations whose handlers read the body and compare its digest
 UPLOADS, DOOR_UPLOADS = 2, 8  # of one agency, and of all, at once in one process
 
 
@@ -140,7 +141,8 @@ class Services:
 
     async def authenticate(self, call: Call, received: Received, operation: str) -> Caller:
         channel = call.channel()
-        stated = stated_digests(received.headers) if operation == SEND_BODY else None
+        streamed = operation in STREAMED and (brings_body(received.headers) or "content-digest" in received.headers)
+        stated = stated_digests(received.headers) if streamed else None
         signature = self.rest.prove(received, channel, stated)
         return Caller(channel.system, signature.key.key_id, ReplayKey(signature.replay_key, signature.expires))
 
@@ -148,7 +150,10 @@ class Services:
         """Logs the refusal, then renders it, signed for a proven caller."""
         refused = await self.exchange.refusals.refuse(received, failure)
         language = received.headers.get("accept-language")
-        reply = Reply(*problems.render(refused.failure, transfer=refused.receipt.transfer, accept_language=language))
+        status, headers, body = problems.render(
+            refused.failure, transfer=refused.receipt.transfer, accept_language=language
+        )
+        reply = Reply(status, headers, body if received.method != "HEAD" else b"")  # what is signed is what is sent
         if caller is not None:
             return self.rest.signed(reply, received, refused.receipt)
         reply.headers["lgsp-transfer"] = refused.receipt.transfer

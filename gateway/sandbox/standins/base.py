@@ -1,11 +1,11 @@
 """What all stand-ins share: a TLS listener, a record of calls, faults on command.
 
-    POST /_fault {"kind": "slow|wrong-signature|500|garbage|close|none", "seconds": 2, "count": 1}
+    POST /_fault {"kind": "slow", "seconds": 2, "count": 1}       kinds: gateway/sandbox/simulation/faults.py
     GET  /_seen  {"system", "calls", "refused", "records", "transfers": [{"transfer", "count"}]}
 
 Both serve tests and demonstrations. They listen on the loopback address and require a client certificate.
-*slow*, *wrong-signature* and *close* spoil the answer to a call that was carried out. *500* and *garbage* mean that
-the system did nothing. Invariant: a message id is carried out once; a repeat gets the same content, signed anew.
+A header of one call (`LGSP-Sandbox-Fault`) counts before the fault that was set for all of them.
+Invariant: a message id is carried out once; a repeat gets the same content, signed anew.
 """
 
 from __future__ import annotations
@@ -16,54 +16,30 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import signal
 import sqlite3
 import sys
 import threading
 import time
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.identity import Identity
+from gateway.sandbox.simulation.faults import HEADER, KINDS, Fault
 
-FaultKind = Literal["slow", "wrong-signature", "500", "garbage", "close", "none"]
 MAX_BODY: Final = 5 * 1024 * 1024
+_SLOW: Final = 2.0  # seconds, unless the fault says how many
+_GIVEN_UP: Final = 60.0  # seconds after which nobody waits for an answer any more
 # the longest time that a signature is fresh (SOAP: five minutes, plus clock differences)
 _REMEMBER: Final = 330.0
-
-
-@dataclass(slots=True)
-class ScriptedFault:
-    """What to do wrong, and for how many calls (0: until changed)."""
-
-    kind: FaultKind = "none"
-    seconds: float = 0.0
-    count: int = 0
-
-    @classmethod
-    def read(cls, content: Any) -> ScriptedFault:
-        named: dict[str, FaultKind] = {kind: kind for kind in get_args(FaultKind)}
-        kind = content.get("kind") if isinstance(content, dict) else None
-        if kind not in named:
-            raise ValueError("kind is one of " + ", ".join(named))
-        return cls(named[kind], float(content.get("seconds", 0)), int(content.get("count", 0)))
-
-    def take(self) -> ScriptedFault:
-        """The fault for this call. Counts down."""
-        now = ScriptedFault(self.kind, self.seconds)
-        if self.kind != "none" and self.count:
-            self.count -= 1
-            if not self.count:
-                self.kind = "none"
-        return now
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +96,10 @@ class Records:
             self._base.execute("insert into records values (?, ?, ?, ?)", (message, digest, number, content))
             return content
 
+    def knows(self, message: str) -> bool:
+        with self._lock:
+            return self._base.execute("select 1 from records where message = ?", (message,)).fetchone() is not None
+
     def seen(self) -> dict[str, Any]:
         with self._lock:
             rows = self._base.execute(
@@ -158,18 +138,40 @@ class StandIn(ABC):
     port: int = 0
     file: Path | None = None
     base: str | None = None
-    fault: ScriptedFault = field(default_factory=ScriptedFault)
+    fault: Fault = field(default_factory=Fault)
     clock: Callable[[], float] = time.time
     records: Records = field(init=False)
     replays: Replays = field(init=False, default_factory=Replays)
     _runner: web.AppRunner | None = field(init=False, default=None)
+    _last: Reply | None = field(init=False, default=None)
+    _answered: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.records = Records(self.file)
 
     @abstractmethod
-    def answer(self, call: Call, spoil: bool) -> Reply:
-        """Check, carry out and answer one call. `spoil` asks for an invalid signature."""
+    def answer(self, call: Call, fault: Fault) -> Reply:
+        """Check, carry out and answer one call. What the fault spoils in the answer is spoilt here."""
+
+    def fault_of(self, call: Call) -> Fault:
+        """What goes wrong with this call. ValueError for a header that names no fault."""
+        named = call.headers.get(HEADER)
+        return self.fault.take() if named is None else Fault.of_header(named)
+
+    def set_fault(self, path: str, content: Any) -> Fault:
+        """Takes an order for all calls to come. ValueError or TypeError for one that is no fault."""
+        self.fault = Fault.read(content)
+        return self.fault
+
+    def shown(self, path: str) -> dict[str, Any]:
+        return {"system": self.identity.system} | self.records.seen()
+
+    def too_lax(self, message: str, content: bytes) -> str:
+        """Why a strict system refuses a message that others take; empty if it takes it."""
+        if self.records.knows(message):
+            return f"{message} was carried out before"
+        composed = unicodedata.is_normalized("NFC", content.decode("utf-8", "replace"))
+        return "" if composed else "text that is not in Unicode form NFC"
 
     def target_of(self, host: str, path: str) -> str:
         """The address that the caller must have signed. A Host header with another address is refused."""
@@ -188,8 +190,8 @@ class StandIn(ABC):
 
     async def start(self) -> str:
         application = web.Application(client_max_size=MAX_BODY)
-        application.router.add_post("/_fault", self._set_fault)
-        application.router.add_get("/_seen", self._show_seen)
+        application.router.add_post("/{path:.*}_fault", self._set_fault)
+        application.router.add_get("/{path:.*}_seen", self._show_seen)
         application.router.add_route("*", "/{path:.*}", self._take)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
@@ -206,15 +208,13 @@ class StandIn(ABC):
 
     async def _set_fault(self, request: web.Request) -> web.Response:
         try:
-            self.fault = ScriptedFault.read(await request.json())
+            fault = self.set_fault(request.match_info["path"], await request.json())
         except (ValueError, TypeError) as wrong:
             return web.json_response({"ok": False, "error": str(wrong)}, status=400)
-        return web.json_response(
-            {"ok": True, "kind": self.fault.kind, "seconds": self.fault.seconds, "count": self.fault.count}
-        )
+        return web.json_response({"ok": True, "kind": fault.kind, "seconds": fault.seconds, "count": fault.count})
 
-    async def _show_seen(self, _: web.Request) -> web.Response:
-        return web.json_response({"system": self.identity.system} | self.records.seen())
+    async def _show_seen(self, request: web.Request) -> web.Response:
+        return web.json_response(self.shown(request.match_info["path"]))
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         headers: dict[str, str] = {}
@@ -224,21 +224,51 @@ class StandIn(ABC):
         call = Call(
             request.method, self.target_of(request.host, request.raw_path), request.path, headers, await request.read()
         )
-        fault = self.fault.take()
-        if fault.kind == "500":
+        try:
+            fault = self.fault_of(call)
+        except ValueError as wrong:
+            return web.Response(status=400, text=str(wrong))
+        if fault.kind == "wrong-status":
             return web.Response(
                 status=500, text="java.lang.NullPointerException\n\tat vn.caobang.TiepNhan.xuLy(TiepNhan.java:118)"
             )
-        if fault.kind == "garbage":
-            return web.Response(
-                body=b"\x00\xff<html>" + secrets.token_bytes(400), content_type="application/octet-stream"
-            )
-        reply = self.answer(call, fault.kind == "wrong-signature")
+        if fault.kind == "silent":
+            await _gone(request, fault.seconds or _GIVEN_UP)
+        if fault.kind in ("silent", "down"):
+            return _dropped(request)
+        reply = self.answer(call, fault)
+        if fault.kind == "duplicate" and self._last is not None:
+            reply = self._last
+        self._last = reply
         if fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
-        if fault.kind == "close" and request.transport is not None:
-            request.transport.abort()
+            await asyncio.sleep(fault.seconds or _SLOW)
+        elif fault.kind == "late":
+            await _gone(request, fault.seconds or _GIVEN_UP)
+        elif fault.kind == "out-of-order":
+            await self._overtaken(fault.seconds or _SLOW)
+        elif fault.kind == "close":
+            return _dropped(request)
+        self._answered += 1
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+
+    async def _overtaken(self, seconds: float) -> None:
+        """Wait until another call was answered, at most so long."""
+        before, until = self._answered, time.monotonic() + seconds
+        while self._answered == before and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+
+
+async def _gone(request: web.Request, seconds: float) -> None:
+    """Wait until the caller has given up, at most so long."""
+    until = time.monotonic() + seconds
+    while request.transport is not None and not request.transport.is_closing() and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+
+
+def _dropped(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
 
 
 @contextlib.contextmanager
@@ -296,14 +326,12 @@ def run(kind: type[StandIn], module: str, arguments: list[str] | None = None) ->
     parser.add_argument(
         "--base", metavar="URL", help="address under which the gateway calls, where it is not this host's"
     )
-    parser.add_argument("--fault", choices=get_args(FaultKind), default="none", help="do this wrong from the start")
+    parser.add_argument("--fault", choices=KINDS, default="none", help="do this wrong from the start")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long *slow* takes")
     options = parser.parse_args(arguments)
     try:
         identity = Identity.load(options.identity)
-        stand_in = kind(
-            identity, options.port, options.records, options.base, ScriptedFault(options.fault, options.seconds)
-        )
+        stand_in = kind(identity, options.port, options.records, options.base, Fault(options.fault, options.seconds))
         asyncio.run(_serve(stand_in, options.ready_file))
     except (ClientError, OSError, sqlite3.Error) as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)

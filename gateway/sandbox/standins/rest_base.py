@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -17,9 +16,15 @@ from gateway.sample_client.httpsig import Message, digest_header, sign_answer, v
 from gateway.sample_client.identity import encryption_of
 from gateway.sample_client.jose import MEDIA_TYPE, seal, unseal
 from gateway.sample_client.jsontext import dump_json
+from gateway.sandbox.simulation.faults import Fault
 from gateway.sandbox.standins.base import Call, Conflict, Reply, StandIn
+from gateway.sandbox.standins.other_keys import signer_for
+from gateway.sandbox.standins.spoiling import cut, json_of_wrong_type
 
-NEEDED: Final = ("content-type", "content-digest", "idempotency-key", "lgsp-transfer", "lgsp-caller")
+_ALWAYS: Final = ("lgsp-transfer", "lgsp-caller")
+NEEDED: Final = ("content-type", "content-digest", "idempotency-key", *_ALWAYS)
+STRICT: Final = 10.0  # seconds that a strict system takes a signature for fresh
+_HOUR: Final = 3600
 
 
 class Refused(Exception):
@@ -36,39 +41,54 @@ class RestStandIn(StandIn):
 
     encrypted: ClassVar[bool] = False  # whether its contract demands encrypted bodies
 
-    @abstractmethod
+    def encrypts(self, call: Call) -> bool:
+        return self.encrypted
+
     def carry_out(self, path: str, content: dict[str, Any], number: int) -> dict[str, Any]:
         """Answer one question or accept one message. `number` counts accepted messages."""
+        raise Refused(404, self.error("NOT_FOUND", path))
+
+    def perform(self, call: Call, asked: bytes, number: int) -> bytes:
+        """The same with the text of the bodies. ValueError for a body that is not JSON."""
+        content = json.loads(asked)
+        if call.method != "POST" or not isinstance(content, dict):
+            raise Refused(400, self.error("BAD_REQUEST", "POST with a JSON object expected"))
+        return dump_json(self.carry_out(call.path, content, number))
 
     def error(self, code: str, text: str) -> dict[str, Any]:
         """An error in this system's own words."""
         return {"error": code, "message": text}
 
-    def answer(self, call: Call, spoil: bool) -> Reply:
+    def misspelt(self, call: Call, body: bytes) -> bytes:
+        """The answer with a code that no table has. Without knowledge of the codes: a field of another type."""
+        return json_of_wrong_type(body)
+
+    def answer(self, call: Call, fault: Fault) -> Reply:
         request = Message(call.headers, call.method, call.target)
         now = self.clock()
         transfer = call.headers.get("lgsp-transfer", "")
         try:
-            proof = verify_request(request, call.body, self.identity.keys.by_id, now, needed=NEEDED)
+            needed = _ALWAYS if call.method == "GET" else NEEDED
+            proof = verify_request(request, call.body, self.identity.keys.by_id, now, needed=needed)
             if not self.replays.first_time(proof.key.thumbprint + hashlib.sha256(proof.base).digest(), now):
                 raise WrongRequest("this very request was seen before")
-            message = read_string(call.headers["idempotency-key"])
-            asked = self._opened(call.body, now) if self.encrypted else call.body
+            message = transfer if call.method == "GET" else read_string(call.headers["idempotency-key"])
+            encrypted = self.encrypts(call)
+            asked = self._opened(call.body, now) if encrypted else call.body
+            if fault.kind == "strict" and now - proof.created > STRICT:
+                raise WrongRequest(f"signed {now - proof.created:.0f} s ago, and this system takes {STRICT:.0f}")
         except (WrongRequest, WrongAnswer, BadField) as wrong:
             # an unauthenticated caller gets an unsigned answer
             self.records.saw(transfer, refused=True)
             body = dump_json(self.error("UNPROVED", str(wrong)))
             return Reply(401, {"content-type": "application/json; charset=utf-8"}, body)
 
-        def work(number: int) -> bytes:
-            content = json.loads(asked)
-            if call.method != "POST" or not isinstance(content, dict):
-                raise Refused(400, self.error("BAD_REQUEST", "POST with a JSON object expected"))
-            return dump_json(self.carry_out(call.path, content, number))
-
         status = 200
         try:
-            body = self.records.once(message, asked, work)
+            if fault.kind == "strict" and (why := self.too_lax(message, asked)):
+                raise Refused(409, self.error("CONFLICT", why))
+            content = asked or call.target.encode()
+            body = self.records.once(message, content, lambda number: self.perform(call, asked, number))
         except Refused as no:
             status, body = no.status, dump_json(no.content)
         except Conflict as twice:
@@ -76,16 +96,27 @@ class RestStandIn(StandIn):
         except ValueError:
             status, body = 400, dump_json(self.error("BAD_REQUEST", "the body is not JSON"))
         self.records.saw(transfer, refused=status >= 400)
+        if status == 200:
+            body = self._spoilt(call, body, fault)
         media = "application/json; charset=utf-8"
-        if self.encrypted:
+        if encrypted:
             keys = encryption_of(self.identity)
             body, media = (
                 seal(body, "application/json", self.identity.signer, keys.gateway_key_id, keys.gateway),
                 MEDIA_TYPE,
             )
         headers = {"content-type": media, "content-digest": digest_header(body)}
-        headers |= sign_answer(Message(headers, status=status, request=request), self.identity.signer, created=int(now))
-        return Reply(status, headers, body[:-1] + b" " + body[-1:] if spoil else body)
+        created = int(now) - (_HOUR if fault.kind == "clock-off" else 0)
+        signer = signer_for(fault.kind, self.identity.signer)
+        headers |= sign_answer(Message(headers, status=status, request=request), signer, created=created)
+        return Reply(status, headers, body[:-1] + b" " + body[-1:] if fault.kind == "bad-signature" else body)
+
+    def _spoilt(self, call: Call, body: bytes, fault: Fault) -> bytes:
+        if fault.kind == "malformed":
+            return cut(body)
+        if fault.kind == "wrong-type":
+            return json_of_wrong_type(body)
+        return self.misspelt(call, body) if fault.kind == "wrong-code" else body
 
     def _opened(self, body: bytes, now: float) -> bytes:
         keys = encryption_of(self.identity)

@@ -8,27 +8,15 @@ token and headers, the caller's name among them. Invariant: one wsa:MessageID is
 from __future__ import annotations
 
 import sys
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from lxml import etree
 
-from gateway.sample_client.wssec import (
-    LGSP,
-    SOAP,
-    WSA,
-    BadEnvelope,
-    Element,
-    canonical,
-    new_envelope,
-    parse,
-    serialise,
-    sign,
-    verify,
-)
-from gateway.sandbox.standins.base import Call, Conflict, Reply, StandIn, run
+from gateway.sample_client.wssec import Element, canonical
+from gateway.sandbox.standins.base import Call, run
+from gateway.sandbox.standins.soap_base import NotTaken, SoapStandIn
 
 NAMESPACE: Final = "urn:caobang:so-xay-dung:do-thi:1"
 ACTION: Final = NAMESPACE + ":TiepNhanPhanAnh"
@@ -43,62 +31,18 @@ _OFFICE: Final = {
 }  # fmt: skip
 
 
-class NotTaken(Exception):
-    """A report that is not accepted, and why, for people."""
-
-
 @dataclass(slots=True)
-class SoapAgency(StandIn):
+class SoapAgency(SoapStandIn):
     """do-thi."""
 
-    def answer(self, call: Call, spoil: bool) -> Reply:
-        now = self.clock()
-        try:
-            verified = verify(parse(call.body), self.identity.keys.by_thumbprint, now)
-            message, action = verified.text(WSA, "MessageID") or "", verified.text(WSA, "Action") or ""
-            caller, to = verified.text(LGSP, "Caller") or "", verified.text(WSA, "To")
-            if not message.startswith("urn:uuid:") or "/" not in caller or verified.body is None:
-                raise BadEnvelope("wsa:MessageID, lgsp:Caller or the Body's element is missing")
-            if call.headers.get("soapaction", "").strip('"') != action:
-                raise BadEnvelope("SOAPAction and wsa:Action differ")
-            if to is not None and to.startswith("https://") and not self.is_ours(to):
-                raise BadEnvelope("wsa:To is not an address of this system")
-            if not self.replays.first_time(verified.replay_key, now):
-                raise BadEnvelope("this very message was seen before")
-        except BadEnvelope as wrong:
-            # an unauthenticated caller gets an unsigned Fault
-            self.records.saw("", refused=True)
-            return Reply(
-                500, {"content-type": "text/xml; charset=utf-8"}, serialise(new_envelope(_fault("Client", str(wrong))))
-            )
-
-        element = verified.body
-        try:
-            content = self.records.once(
-                message, canonical(element), lambda number: self._take_in(element, action, number)
-            )
-            body, status = parse(content), 200
-        except (NotTaken, Conflict) as no:
-            body, status = _fault("Client", str(no)), 500
-        self.records.saw(message.removeprefix("urn:uuid:"), refused=status >= 400)
-        headers = [
-            ("Action", "action", f"{action}Response" if status == 200 else f"{WSA}/fault"),
-            ("MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"),
-            ("RelatesTo", "relates-to", message),
-        ]
-        root = sign(new_envelope(body), self.identity.signer, headers=headers, now=now)
-        if spoil:
-            etree.SubElement(root.find(f"{{{SOAP}}}Body"), "sau-khi-ky")  # type: ignore[arg-type]
-        return Reply(status, {"content-type": "text/xml; charset=utf-8"}, serialise(root))
-
-    def _take_in(self, report: Element, action: str, number: int) -> bytes:
-        if action != ACTION or report.tag != f"{{{NAMESPACE}}}PhieuPhanAnh":
+    def take_in(self, call: Call, content: Element, action: str, number: int) -> bytes:
+        if action != ACTION or content.tag != f"{{{NAMESPACE}}}PhieuPhanAnh":
             raise NotTaken(f"Hệ thống chỉ nhận PhieuPhanAnh với thao tác {ACTION}.")
         ns = {"dt": NAMESPACE}
-        kind = (report.findtext("dt:LinhVuc", namespaces=ns) or "").strip()
-        place = (report.findtext("dt:ViTri/dt:MaXa", namespaces=ns) or "").strip()
+        kind = (content.findtext("dt:LinhVuc", namespaces=ns) or "").strip()
+        place = (content.findtext("dt:ViTri/dt:MaXa", namespaces=ns) or "").strip()
         # Blank text counts: the contract requires one character.
-        if not place or not report.findtext("dt:NoiDung", namespaces=ns):
+        if not place or not content.findtext("dt:NoiDung", namespaces=ns):
             raise NotTaken("Phiếu phản ánh thiếu ViTri/MaXa hoặc NoiDung.")
         if len(kind) != 3 or kind[0] not in _OFFICE:
             raise NotTaken("LinhVuc không có trong danh mục của Sở Xây dựng.")
@@ -112,13 +56,6 @@ class SoapAgency(StandIn):
         ):  # fmt: skip
             etree.SubElement(result, f"{{{NAMESPACE}}}{name}").text = text
         return canonical(result)
-
-
-def _fault(code: str, text: str) -> Element:
-    fault = etree.Element(f"{{{SOAP}}}Fault", nsmap={"soap": SOAP})
-    etree.SubElement(fault, "faultcode").text = f"soap:{code}"
-    etree.SubElement(fault, "faultstring").text = text
-    return fault
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -58,6 +58,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/handlings": ("OPACG", "PCG"),
     "/handout": ("OPSACG", ""),
     "/indicators": ("C", ""),
+    "/indicators/owed": ("OPSACG", ""),
     "/indicators/definitions": ("OPSAVCG", ""),
     "/indicators/definitions/new": ("", "OPS"),
     "/keys": ("OP", "OP"),

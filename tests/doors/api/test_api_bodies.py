@@ -175,7 +175,7 @@ async def test_what_is_not_as_signed_or_not_allowed_leaves_nothing(
 
 @pytest.mark.attack("large bodies")
 async def test_nothing_is_read_of_a_body_whose_head_is_not_proven(world: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr(body_uploads._Upload, "_receive", None)
+    monkeypatch.setattr(body_uploads, "coming", None)
     headers = await signed_upload(world, stated(DATA)) | {"content-length": str(len(DATA))}
     certificate = world.identities["canh-bao"].tls_der
     for name, value in (("content-digest", stated(b"x")), ("content-type", "text/plain"), ("signature", "sig1=:AAAA:")):

@@ -17,7 +17,7 @@ from tests.doors.api.client import World, ask, served
 
 ALL = [
     DOCUMENTS / f"{name}.yaml"
-    for name in ("tokens", "feeds", "transfers", "bodies", "handlings", "audit", "management")
+    for name in ("tokens", "feeds", "transfers", "bodies", "handlings", "cases", "audit", "management")
 ]
 
 
@@ -29,9 +29,11 @@ NAMES = (
     "issueToken readAuthorizationServer listFeeds readFeed readFeeds readState readDigests readAtom "
     "readEventMessage exportFeed listReaders "
     "readFigures listTransfers readTransfer readAnswer sendBody readBody readCheckpoint readTile "
+    "readUpload appendBody cancelUpload "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
-    "moveSubscription replaySubscription listOwnHandlings readOwnHandling"
+    "moveSubscription replaySubscription listOwnHandlings readOwnHandling "
+    "listOwnCases readOwnCase openOwnCase takeOwnCaseStep"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 

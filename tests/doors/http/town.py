@@ -106,7 +106,7 @@ class Records(RestStandIn):
     documents: list[dict[str, Any]] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
 
-    def answer(self, call: Any, spoil: bool) -> Any:
+    def answer(self, call: Any, spoil: Any) -> Any:
         self.came.append(hashlib.sha256(call.body).digest())
         return super(Records, self).answer(call, spoil)
 
@@ -145,7 +145,7 @@ class SoapRecords(StandIn):
     files: list[list[bytes]] = field(default_factory=list)
     status: bytes = b""
 
-    def answer(self, call: Any, spoil: bool) -> Reply:
+    def answer(self, call: Any, spoil: Any) -> Reply:
         now = self.clock()
         verified = wssec.verify(opened(call), self.identity.keys.by_thumbprint, now)
         assert verified.body is not None

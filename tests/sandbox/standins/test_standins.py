@@ -23,7 +23,8 @@ from gateway.sample_client.soap import SoapClient
 from gateway.sample_client.soap_answers import check_answer
 from gateway.sample_client.transport import Transport
 from gateway.sample_client.wssec import ID, LGSP, SOAP, Scope, Verified, new_envelope, parse, serialise, sign
-from gateway.sandbox.standins.base import ScriptedFault, StandIn, serving
+from gateway.sandbox.simulation.faults import Fault
+from gateway.sandbox.standins.base import StandIn, serving
 from gateway.sandbox.standins.rest_agency import AREAS, SERIES, RestAgency, look_up
 from gateway.sandbox.standins.rest_agency import main as rest_main
 from gateway.sandbox.standins.soap_agency import ACTION, NAMESPACE, SoapAgency
@@ -291,15 +292,15 @@ def test_scripted_faults_rest(kinh_te: AsGateway) -> None:
     def fault(**content: Any) -> None:
         assert kinh_te.control("POST", "/_fault", content)[0] == 200
 
-    fault(kind="wrong-signature", count=1)
+    fault(kind="bad-signature", count=1)
     with pytest.raises(WrongAnswer):
         kinh_te.ask("/tra-cuu", QUESTION)
     assert kinh_te.ask("/tra-cuu", QUESTION).status == 200
-    fault(kind="500")
+    fault(kind="wrong-status")
     assert kinh_te.ask("/tra-cuu", QUESTION).status == 500
-    fault(kind="garbage")
+    fault(kind="malformed")
     with pytest.raises(WrongAnswer):
-        kinh_te.ask("/tra-cuu", QUESTION)
+        kinh_te.ask("/tra-cuu", QUESTION).json()
     fault(kind="close")
     with pytest.raises(NoAnswer):
         kinh_te.ask("/tra-cuu", QUESTION)
@@ -311,7 +312,7 @@ def test_scripted_faults_rest(kinh_te: AsGateway) -> None:
 
 
 def test_scripted_faults_soap(do_thi: AsGateway) -> None:
-    do_thi.control("POST", "/_fault", {"kind": "wrong-signature", "count": 1})
+    do_thi.control("POST", "/_fault", {"kind": "bad-signature", "count": 1})
     with pytest.raises(WrongAnswer):
         do_thi.tell()
     do_thi.control("POST", "/_fault", {"kind": "close", "count": 1})
@@ -326,9 +327,7 @@ def test_scripted_faults_soap(do_thi: AsGateway) -> None:
 def test_a_restart_repeats_nothing(province: Any, tmp_path: Any) -> None:
     transfer, numbers = str(uuid.uuid4()), []
     for _ in range(2):
-        for gateway in _started(
-            province, SoapAgency, "do-thi", file=tmp_path / "state.db", fault=ScriptedFault("none")
-        ):
+        for gateway in _started(province, SoapAgency, "do-thi", file=tmp_path / "state.db", fault=Fault("none")):
             numbers.append(gateway.tell(transfer=transfer)[1].body.findtext("{*}MaHoSo"))  # type: ignore[union-attr]
     assert numbers[0] == numbers[1]
 
@@ -376,7 +375,7 @@ def test_a_stand_in_as_a_program(province: Any, tmp_path: Path, module: str, sys
         str(ready),
     ]
     process = subprocess.Popen(
-        [*command, "--fault", "500", "--records", str(tmp_path / "seen.db")], cwd=Path(__file__).parents[3]
+        [*command, "--fault", "wrong-status", "--records", str(tmp_path / "seen.db")], cwd=Path(__file__).parents[3]
     )
     try:
         until = time.monotonic() + 60

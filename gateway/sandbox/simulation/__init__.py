@@ -1,0 +1,1 @@
+"""A stand-in of a component system, made from any contract: it is called, and it calls."""

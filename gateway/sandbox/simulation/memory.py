@@ -1,0 +1,119 @@
+"""What a simulated system keeps: messages by the business key under which a query of the contract asks for them.
+
+The key of a query are its required fields that the kept message has too (`echoes`). A message whose contract declares a
+list as the place of its keys (`identity`) is kept item by item. The newest of one key is the one that is found.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from contracts.canonical.model import Array, Operation, Pattern, Struct
+from contracts.compiled.contract import CompiledContract
+from contracts.compiled.identity import joined
+from contracts.wire.jsontext import read_json, write_json
+from gateway.sandbox.simulation.echoes import Pairs, pairs, value_at
+
+_MOST: Final = 100_000  # messages; the oldest go
+
+
+class Question(NamedTuple):
+    """How one query finds what one operation told. `items`: the list whose items are kept; empty for the message."""
+
+    query: Operation
+    kept: Struct
+    items: str
+    key: Pairs  # field of the query, field of what is kept
+
+
+@lru_cache(maxsize=256)
+def questions(compiled: CompiledContract, operation: str) -> tuple[Question, ...]:
+    """The queries of the contract that ask for messages of this operation."""
+    told = compiled.contract.operations[operation]
+    message = compiled.messages[told.request]
+    items = told.identity.items.removesuffix("[]") if told.identity is not None else ""
+    field = message.field(items) if items else None
+    inner = field.type.items if field is not None and isinstance(field.type, Array) else None
+    kept = inner if isinstance(inner, Struct) else message
+    found = []
+    for query in compiled.contract.operations.values():
+        if query.pattern is Pattern.QUERY:
+            asked = compiled.messages[query.request]
+            key = tuple(each for each in pairs(asked, kept) if _required(asked, each[0][0]))
+            if key:
+                found.append(Question(query, kept, items if kept is inner else "", key))
+    return tuple(found)
+
+
+def _required(struct: Struct, name: str) -> bool:
+    field = struct.field(name)
+    return field is not None and field.required
+
+
+class Memory:
+    """In a file, or in this process alone. Threads may share it."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._base = sqlite3.connect(file or ":memory:", check_same_thread=False, isolation_level=None)
+        self._lock = threading.Lock()
+        self._base.executescript(
+            "create table if not exists kept(id integer primary key, contract text not null, query text not null, "
+            "told text not null, key text not null, message blob not null, unique(contract, query, told, key));"
+        )
+
+    def keep(self, compiled: CompiledContract, told: Operation, message: dict[str, Any]) -> int:
+        """Keeps a message for the queries that ask for it. Returns how many entries it made."""
+        rows = list(self._rows(compiled, told, message))
+        with self._lock:
+            self._base.executemany(
+                "insert or replace into kept(contract, query, told, key, message) values (?, ?, ?, ?, ?)", rows
+            )
+            self._base.execute("delete from kept where id <= (select max(id) from kept) - ?", (_MOST,))
+        return len(rows)
+
+    def find(
+        self, compiled: CompiledContract, query: Operation, asked: dict[str, Any]
+    ) -> tuple[Struct, dict[str, Any]] | None:
+        """What was told under the key of this question, and its type; None if nothing was."""
+        name = compiled.contract.name
+        for told in compiled.contract.operations.values():
+            for question in questions(compiled, told.name):
+                if question.query.name != query.name:
+                    continue
+                key = joined([_text(value_at(asked, path)) for path, _ in question.key])
+                with self._lock:
+                    row = self._base.execute(
+                        "select message from kept where contract = ? and query = ? and told = ? and key = ?",
+                        (name, query.name, told.name, key),
+                    ).fetchone()
+                if row is not None:
+                    return question.kept, read_json(row[0])
+        return None
+
+    def forget(self) -> None:
+        with self._lock:
+            self._base.execute("delete from kept")
+
+    def close(self) -> None:
+        self._base.close()
+
+    def _rows(
+        self, compiled: CompiledContract, told: Operation, message: dict[str, Any]
+    ) -> Iterator[tuple[str, str, str, str, bytes]]:
+        for question in questions(compiled, told.name):
+            for each in message.get(question.items, ()) if question.items else (message,):
+                parts = [_text(value_at(each, path)) for _, path in question.key]
+                if all(parts):
+                    name = compiled.contract.name
+                    yield name, question.query.name, told.name, joined(parts), write_json(each)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

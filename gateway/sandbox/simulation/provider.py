@@ -1,0 +1,124 @@
+"""Simulated systems behind one listener: `/{system}/…`, for all contracts that the registry has (`places`).
+
+    python -m gateway.sandbox.simulation.provider --data lgsp-data --port 8460
+
+A system is there as soon as its identity folder is. Each has records, memory and faults of its own, at
+`/{system}/_seen` and `/{system}/_fault`. Orders of the faults page come by a file (`FaultBook`).
+Invariant: no system sees what another was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.sample_client.errors import BadIdentity
+from gateway.sample_client.identity import Identity
+from gateway.sandbox.simulation.answers import Answers
+from gateway.sandbox.simulation.faultbook import FaultBook
+from gateway.sandbox.simulation.faults import HEADER, Fault
+from gateway.sandbox.simulation.memory import Memory
+from gateway.sandbox.simulation.published import Contracts
+from gateway.sandbox.simulation.speaking import SpeakingRest, SpeakingSoap
+from gateway.sandbox.standins.base import Call, Records, Reply, StandIn
+
+_SYSTEM: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_XML: Final = ("text/xml", "application/xml", "application/soap+xml")
+
+
+@dataclass(slots=True)
+class Played:
+    """One simulated system. `stamp` changes when its keys do."""
+
+    rest: SpeakingRest
+    soap: SpeakingSoap
+    records: Records
+    memory: Memory
+    stamp: tuple[int, ...]
+
+    def close(self) -> None:
+        self.records.close()
+        self.memory.close()
+
+
+@dataclass(slots=True)
+class Simulation(StandIn):
+    """All simulated systems. `identities`: the folder with a folder for each; `kept`: where their records are."""
+
+    identities: Path = Path()
+    kept: Path | None = None
+    published: Callable[[], Contracts] = dict
+    book: FaultBook = field(default_factory=FaultBook)
+    _played: dict[str, Played] = field(init=False, default_factory=dict)
+
+    def answer(self, call: Call, fault: Fault) -> Reply:
+        played = self.played(_first(call.path))
+        if played is None:
+            return Reply(404, {"content-type": "text/plain; charset=utf-8"}, b"no such simulated system")
+        soap = call.headers.get("content-type", "").partition(";")[0].strip().lower() in _XML
+        part = played.soap if soap else played.rest
+        part.port, part.base, part.clock = self.port, self.base, self.clock
+        return part.answer(call, fault)
+
+    def fault_of(self, call: Call) -> Fault:
+        named = call.headers.get(HEADER)
+        return self.book.take(_first(call.path)) if named is None else Fault.of_header(named)
+
+    def set_fault(self, path: str, content: Any) -> Fault:
+        return self.book.order(path.strip("/"), Fault.read(content))
+
+    def shown(self, path: str) -> dict[str, Any]:
+        system = path.strip("/")
+        played = self.played(system) if system else None
+        if played is None:
+            return {"system": system, "systems": sorted(self._played)}
+        return {"system": system} | played.records.seen()
+
+    def played(self, system: str) -> Played | None:
+        """The system of this name; None if it has no complete identity folder."""
+        folder = self.identities / system
+        if not _SYSTEM.fullmatch(system) or not (folder / "system.json").is_file():
+            return None
+        stamp = tuple(file.stat().st_mtime_ns for file in (folder / "system.json", folder / "sign.crt"))
+        known = self._played.get(system)
+        if known is not None and known.stamp == stamp:
+            return known
+        try:
+            identity = Identity.load(folder)
+        except BadIdentity:
+            return None
+        if known is not None:
+            known.close()
+        self._played[system] = self._made(identity, stamp)
+        return self._played[system]
+
+    def _made(self, identity: Identity, stamp: tuple[int, ...]) -> Played:
+        place = None if self.kept is None else self.kept / identity.system
+        if place is not None:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        memory = Memory(None if place is None else place / "memory.sqlite")
+        records = Records(None if place is None else place / "records.sqlite")
+        rest = SpeakingRest(identity, published=self.published, answers=Answers(memory))
+        soap = SpeakingSoap(identity, published=self.published, answers=Answers(memory))
+        for part in (rest, soap):
+            part.records.close()
+            part.records = records
+        return Played(rest, soap, records, memory, stamp)
+
+    async def stop(self) -> None:
+        await StandIn.stop(self)
+        for played in self._played.values():
+            played.close()
+        self._played.clear()
+
+    async def warm(self) -> None:
+        """Compile what is published before the first call comes."""
+        await asyncio.to_thread(self.published)
+
+
+def _first(path: str) -> str:
+    return path.lstrip("/").partition("/")[0]
