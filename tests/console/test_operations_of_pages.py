@@ -162,8 +162,7 @@ class Script:
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
     tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH, OF_HANDLINGS, OF_CONTACTS]
-    tried += [OF_INDICATORS, OF_REPORTS, OF_WORKFLOWS]
-    tried += [OF_CASES]
+    tried += [OF_INDICATORS, OF_REPORTS, OF_WORKFLOWS, OF_CASES]
     assert set(operations()) == set().union(*tried)
 
 
