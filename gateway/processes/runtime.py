@@ -17,6 +17,7 @@ from gateway.delivery.breaker import rules_for
 from gateway.delivery.forwarder import Forwarder, forwarder_over
 from gateway.doors.http.anchors import Anchors
 from gateway.exchange.exchange import Exchange
+from gateway.exchange.quotas import VendorLimits
 from gateway.journal.database import lock_of
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
@@ -75,6 +76,7 @@ class Runtime:
             opaque_hours=self.settings.opaque_body_hours,
             admit=admission_check(self.settings, time.time),
             judges=judges(office),
+            vendors=VendorLimits(self.settings.sandbox_vendor_minute, self.settings.sandbox_vendor_day),
         )
 
     async def close(self) -> None:

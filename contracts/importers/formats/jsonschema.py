@@ -33,11 +33,13 @@ class Reader:
     documents: Documents
     notes: list[Note]
     _open: list[str] = field(default_factory=list)
+    parts: int = 0  # of the messages before this one
     _left: int = MAX_PLACES
     _lists: dict[str, Items] = field(default_factory=dict)  # lists being read, by the place of their items
     _hidden: Literal["readOnly", "writeOnly"] = "readOnly"
 
     def start_message(self, way: Literal["request", "answer"]) -> None:
+        self.parts += MAX_PLACES - self._left
         self._left, self._open, self._lists, self._hidden = (
             MAX_PLACES,
             [],
@@ -70,11 +72,11 @@ class Reader:
             self._note("any-type", at, name)
         return part
 
-    def _spend(self, at: Place) -> bool:
-        """Whether the limit on parts and visited objects of the message allows one more."""
-        self._left -= 1
-        if self._left == 0:
+    def _spend(self, at: Place, count: int = 1) -> bool:
+        """Whether the limit on parts and visited objects of the message allows more."""
+        if 0 < self._left <= count:
             self._note("too-large", at, str(MAX_PLACES))
+        self._left -= count
         return self._left > 0
 
     def content(self, at: Place, name: str) -> Part:
@@ -100,7 +102,7 @@ class Reader:
         alternatives = self._alternatives(at)
         if kind == "array":
             items = at.get("items")
-            if items is None:
+            if items is None or not self._spend(at):
                 return
             inner = self._items(items, name)
             if inner.many:
@@ -196,7 +198,7 @@ class Reader:
     def _entries(self, part: Part, at: Place) -> None:
         """Reads an object with arbitrary member names and one type of value as a list of names and values."""
         values = at.get("additionalProperties")
-        if values is None or not values.node:
+        if values is None or not values.node or not self._spend(at, 3):
             return
         inner = self.content(values, "value")
         if inner.content is None or inner.many:

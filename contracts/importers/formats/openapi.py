@@ -13,7 +13,7 @@ from typing import Final
 from contracts.importers.documents import Documents, Place
 from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
 from contracts.importers.formats.jsonschema import Reader
-from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, Value, nothing
+from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interface, Message, Note, Part, Value, nothing
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -51,7 +51,7 @@ class _OpenApi:
         for name, (method, path, at, shared) in available.items():
             if operations and name not in operations:
                 continue
-            if len(calls) >= MAX_CALLS:
+            if len(calls) >= MAX_CALLS or self.reader.parts > MAX_PARTS:
                 self.notes.append(Note("too-many", at.shown(), name))
             elif (call := self._call(name, method, path, at, shared)) is not None:
                 calls.append(call)

@@ -15,7 +15,7 @@ from lxml import etree
 from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
 from contracts.importers.formats.xsd import Reader
 from contracts.importers.schemas import XS, Component, Schemas
-from contracts.importers.shape import MAX_CALLS, Call, Group, Interface, Message, Note, Part, nothing
+from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interface, Message, Note, Part, nothing
 from contracts.importers.source import Files
 
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
@@ -69,7 +69,7 @@ class _Wsdl:
         for name, each in bound.items():
             if operations and name not in operations:
                 continue
-            if len(calls) >= MAX_CALLS:
+            if len(calls) >= MAX_CALLS or self.reader.parts > MAX_PARTS:
                 self.notes.append(Note("too-many", each.at.place(), name))
             elif (call := self._call(name, each)) is not None:
                 calls.append(call)
