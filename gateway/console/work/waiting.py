@@ -15,10 +15,11 @@ from contracts.compiled.contract import CompiledContract
 from gateway.journal.schema import tables
 from gateway.registry.changes import deciding, passkeys
 from gateway.registry.changes.content import Subject, in_force, named_agencies
+from gateway.registry.changes.dependencies import waits_for
 from gateway.registry.changes.effects import Compared, Sight, compared, foreseen, said
 from gateway.registry.changes.granting import GRANT, Approved, content_of
 from gateway.registry.changes.officers import PASSKEY, PERSONS, officers, persons
-from gateway.registry.changes.proposals import Proposal, open_proposal, proposals, signed_by, waits_for
+from gateway.registry.changes.proposals import Proposal, open_proposal, proposals, signed_by
 from gateway.registry.errors import unknown
 from gateway.registry.snapshot import Snapshot, all_grants
 from gateway.registry.versions import compiled_of
@@ -111,7 +112,7 @@ def _every(connection: Connection, now: float) -> Iterator[Waiting]:
             yield _of_grant(grant)
     waiting, force = proposals(connection, "waiting"), in_force(connection)
     for proposal in waiting.values():
-        held = tuple(each.path for each in waits_for(proposal, waiting, force))
+        held = tuple(each.path for each in waits_for(proposal.subject, proposal.content, waiting, force))
         yield _of_proposal(connection, proposal, held, now)
     for each in (*officers(connection).values(), *persons(connection).values()):
         if each.state == "proposed":
@@ -131,7 +132,8 @@ def detail(connection: Connection, snapshot: Snapshot, path: str, scope: str | N
         effect = compared(connection, snapshot, proposal, now)
         waiting, force = proposals(connection, "waiting"), in_force(connection)
         standing = proposal.state != "waiting"
-        held = () if standing else tuple(each.path for each in waits_for(proposal, waiting, force))
+        needed = () if standing else waits_for(proposal.subject, proposal.content, waiting, force)
+        held = tuple(each.path for each in needed)
         row = _of_proposal(connection, proposal, held, now)
     elif asked.what == GRANT:
         grant = next((each for each in all_grants(connection) if each.id == path), content_of(connection, path))

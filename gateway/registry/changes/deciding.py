@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from contracts.base.errors import Finding
 from gateway.registry.changes import content, granting, officers, passkeys, proposals
 from gateway.registry.changes.content import Subject
+from gateway.registry.changes.dependencies import waits_for
 from gateway.registry.changes.granting import GRANT, Approved
 from gateway.registry.errors import GRANT_MASK_UNSHOWN, unknown
 from gateway.registry.parts.grants import unshown, unshown_requests
@@ -123,7 +124,7 @@ def waiting_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
             **proposal.facts(),
             "subject": subject.path,
             "signed_by": list(proposals.signed_by(connection, proposal)),
-            "waits_for": [each.path for each in proposals.waits_for(proposal, waiting, force)],
+            "waits_for": [each.path for each in waits_for(proposal.subject, proposal.content, waiting, force)],
             **({} if proposal.owner is None else {"owner": proposal.owner, "lapsed": proposal.lapsed(now)}),
         }
         for subject, proposal in waiting.items()

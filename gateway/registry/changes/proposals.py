@@ -20,11 +20,11 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from adapters.kinds import KINDS
 from contracts.base import jcs
 from contracts.base.words import Words
 from gateway.journal.schema import tables
 from gateway.registry.changes.content import Content, Subject, clear_route, in_force, named_systems, put, unsigned
+from gateway.registry.changes.dependencies import waits_for
 from gateway.registry.changes.fitting import misfit
 from gateway.registry.changes.flows import of_contracts
 from gateway.registry.changes.granting import Approved, approvals, take, void
@@ -32,7 +32,6 @@ from gateway.registry.changes.officers import officers
 from gateway.registry.errors import PROPOSAL_OUTDATED, unknown, words
 from gateway.registry.records import ACTIVE, Change
 from gateway.registry.seals.revisions import alone
-from gateway.registry.sources import shared
 from gateway.registry.tenants import POLICY
 from gateway.registry.workflows import WORKFLOW
 from security.grants.approvals import Officer, counted
@@ -313,7 +312,7 @@ def _ready(connection: Connection, now: float) -> Iterator[Effect]:
     waiting, force, known_officers = proposals(connection, "waiting"), in_force(connection), officers(connection)
     for subject, proposal in waiting.items():
         signers = signed_by(connection, proposal)
-        if not proposal.suffices(signers, known_officers) or waits_for(proposal, waiting, force):
+        if not proposal.suffices(signers, known_officers) or waits_for(subject, proposal.content, waiting, force):
             continue
         if _outdated(connection, proposal, now) is not None:
             continue
@@ -325,48 +324,6 @@ def _ready(connection: Connection, now: float) -> Iterator[Effect]:
         how: Literal["added", "changed"] = "added" if known is None else "changed"
         change = Change(subject.what, subject.id, how, _differing(known, proposal.content))
         yield Effect(proposal, signers, None if before is None else before.digest, change)
-
-
-def waits_for(
-    proposal: Proposal, waiting: Mapping[Subject, Proposal], force: Mapping[Subject, Content]
-) -> list[Subject]:
-    """What else has to come into force before a proposal may.
-
-    A route needs its systems as they are proposed. A system that gives up its address needs routes without it. A drop
-    folder belongs to one system, and data have one source: who is to have it waits until the other one has given it up.
-    """
-    content, subject = proposal.content, proposal.subject
-    if subject.what == "route":
-        systems = [Subject("system", name) for name in sorted(named_systems(content))]
-        return [each for each in systems if each in waiting or each not in force]
-    if subject.what == "system":
-        return [each for each in sorted(force) if each != subject and _holds_up(content, each, force[each])]
-    return []
-
-
-def _holds_up(system: Content, other: Subject, held: Content) -> bool:
-    """Whether content in force keeps a system's proposal from coming into force."""
-    if other.what == "system" and shared(system, held) is not None:
-        return True
-    if is_called(system):
-        return False
-    folder = _folder(system)
-    return (
-        other.what == "route"
-        and system["id"] in named_systems(held)
-        or (folder is not None and folder == _folder(held))
-    )
-
-
-def _folder(content: Content) -> str | None:
-    folder: str | None = content.get("endpoint", {}).get("folder")
-    return folder
-
-
-def is_called(content: Content) -> bool:
-    """Whether a system can be the target of a route."""
-    endpoint = content.get("endpoint")
-    return endpoint is not None and "kind" in endpoint and KINDS[endpoint["kind"]].is_called
 
 
 def withdraw(connection: Connection, proposal: Proposal, now: float) -> Change:
