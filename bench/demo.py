@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.ports import free_ports
 from examples import story
@@ -63,17 +63,23 @@ def demo_settings(data: Path) -> Settings:
     return replace(settings, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
 
 
+def start(words: Sequence[str], *, err: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """`lgsp words…` in an interpreter of its own."""
+    command = [sys.executable, "-m", "gateway", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, env=environment)
+
+
 @contextmanager
 def running(settings: Settings, without: frozenset[str] = _WITHOUT) -> Iterator[Settings]:
     """Run the instance in processes of its own, as `lgsp up` does, until the block ends."""
     run.ensure_instance(settings, say_progress=False)
-    command = [sys.executable, "-m", "gateway", "up", "--json", "--data", str(settings.data)]
+    words = ["up", "--json", "--data", str(settings.data)]
     for name in sorted(without):
-        command += ["--without", name]
+        words += ["--without", name]
     log = settings.data / "demo.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with log.open("wb") as err:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, env=environment)
+        process = start(words, err=err, environment=environment)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from typing import IO, Any, Final, NamedTuple, NoReturn, TextIO
 
 from examples.story.world import DidNotHold, World
-from gateway.cli import main
+from gateway.cli import main, parser
+from gateway.cli.common.language import language
 
 AS_A_PROGRAM: Final = World.lgsp  # before it is replaced by `told`
 _OURS: Final = ("gateway.", "contracts.", "security.", "adapters.")
@@ -63,6 +64,7 @@ def forked(*words: str, seconds: float = 120.0) -> Ended:
     """The same in a fork of this process: a process of its own, which leaves nothing open and is there at once.
 
     What it had to load is loaded here, too, for the next."""
+    parser(language())  # made here, every fork finds it
     with tempfile.TemporaryFile() as answer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child does not have

@@ -15,22 +15,28 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import hypothesis
 import pytest
 from alembic.util import pyfiles
 from connexion.spec import OpenAPISpecification
+from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy.util import LRUCache
 
+from bench import demo
 from bench.demo import demo_settings, running, world_of
 from contracts.base import safeyaml
 from contracts.compiled import contract
 from contracts.compiled.contract import CompiledContract
 from examples.story import World
 from gateway.doors.api import apis
+from gateway.journal import database as database_module
 from gateway.keys import keyring
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from security import algorithms
+from tests import warm
 from tests.commandline import told
 from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
@@ -38,6 +44,7 @@ from tests.suite import ROOT, server_files
 
 _MORE_FILES = 200
 _MORE_OBJECTS = 20_000
+_MORE_STATEMENTS = 5_000
 _files = {"most": _MORE_FILES}  # a collection takes a second, so what is still open does not count again
 
 
@@ -170,6 +177,41 @@ def commands() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(World, "lgsp", told)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> Iterator[None]:
+    """An instance that a test runs is a fork of a process that has loaded it (`tests/warm.py`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "start", warm.start)
+        yield
+    warm.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements() -> Iterator[None]:
+    """What a statement is in the words of a database is the same for every database of its kind: hundreds of tests have
+    one of their own, and each made the words of all its statements anew."""
+    made: dict[str, Compiled] = {}
+
+    def opened(url: URL | str, **given: Any) -> Engine:
+        engine = create_engine(url, **given)
+        engine._compiled_cache = made.setdefault(engine.dialect.name, Compiled(_MORE_STATEMENTS))
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_module, "create_engine", opened)
+        yield
+
+
+class Compiled(LRUCache[Any, Any]):
+    """The key of a statement begins with the dialect of its engine, of which each engine has its own."""
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(key[1:], default)
+
+    def __setitem__(self, key: tuple[Any, ...], value: Any) -> None:
+        super().__setitem__(key[1:], value)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from examples.story.world import World
 from gateway.client.identities.enrol import keygen
 from gateway.sandbox.instance import OFFICERS
 from gateway.sandbox.standins import messages
+from security.grants.windows import VIETNAM
 from tests.console.zipping import zipped
 from tests.palette import reduced
 from tests.registry.editions import edition, unplaced
@@ -97,11 +98,18 @@ def _pages(browser: Browser, world: World, folder: Path) -> list[Path]:
         "log": "/log",
         "mapping": "/contracts/field-report/v1/formats/do-thi-xml",
         "draft": draft,
+        "handlings": "/handlings",
+        "case": f"/cases/{_case(world)}",
+        "report": f"/reports/{_monthly(world)}",
+        "scorecard": "/scorecards",
+        "catalogue": "/catalogue",
+        "owed": "/indicators/owed",
         "routes": "/routes?agency=H14.5&of=field-report/v1+createRequest&v0=01392",
     }
     centre = _session(browser, world, ("tam", "Lê Văn Tâm", "centre"))
     looks = [(name, path, session("vi", "light")) for name, path in shots.items()]
     looks += [("home.dark", "", session("vi", "dark")), ("home.en", "", session("en", "light"))]
+    looks += [("indicators", "/indicators", centre("vi", "light")), ("wall", "/wall", centre("vi", "dark"))]
     looks += [("feed", "/feed/incident-alert/v1", centre("vi", "light"))]
     written = []
     for name, path, page in looks:
@@ -144,6 +152,23 @@ def _session(browser: Browser, world: World, who: tuple[str, ...]) -> Callable[[
         return opened
 
     return page
+
+
+def _case(world: World) -> str:
+    """A task that an agency has answered. Returns its id."""
+    data = ("--data", str(world.data))
+    text = "Đề nghị thay đèn đường hỏng trên địa bàn phường Thục Phán và báo cáo kết quả."
+    words = ("open", "task", "--to", "H14.3", "--subject", "Thay đèn đường hỏng", "--text", text)
+    case = str(world.lgsp("case", *words, *data)["case"])
+    world.lgsp("case", "answer", case, "--agency", "H14.3", "--text", "Đã thay 12 bóng đèn.", *data)
+    return case
+
+
+def _monthly(world: World) -> str:
+    """The report of today. Returns its id."""
+    day = datetime.now(VIETNAM).date().isoformat()
+    words = ("--from", day, "--until", day, "--data", str(world.data))
+    return str(world.lgsp("report", "make", *words)["report"])
 
 
 def _draft(page: Page) -> str:

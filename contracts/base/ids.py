@@ -29,3 +29,11 @@ def part_id(whole: str, number: int) -> str:
 def derived_id(text: str, ms: int) -> str:
     """The id of what `text` names: deterministic, with the Unix milliseconds `ms` as its timestamp."""
     return _text(ms, int.from_bytes(hashlib.sha256(text.encode()).digest()[:10], "big") >> 6)
+
+
+def arrived(transfer: str) -> float:
+    """The time in the id of a transfer (UUIDv7, RFC 9562, 5.7), in Unix seconds; 0 for another id."""
+    try:
+        return int(transfer.replace("-", "")[:12], 16) / 1000
+    except ValueError:
+        return 0.0

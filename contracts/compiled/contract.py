@@ -17,7 +17,7 @@ from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
 from contracts.codecs.codec import Shared, Value
 from contracts.codecs.mask import Leaf, Mask, check_fields, compile_mask, hidden_paths, leaves, unhidable, unshown
-from contracts.compiled.loader import load
+from contracts.compiled.loader import load, load_terms
 from contracts.compiled.source import Source
 from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
@@ -118,6 +118,12 @@ def compile_bundle(bundle: Bundle) -> CompiledContract:
     if (contract := alive(bundle.digest)) is None:
         contract = _ALIVE.setdefault(bundle.digest, _compile(bundle))
     return contract
+
+
+def terms_of(bundle: Bundle) -> Contract | None:
+    """The contract of a bundle, compiled or not: what reads no message needs no codec. None if it cannot be read."""
+    known = alive(bundle.digest)
+    return load_terms(bundle).contract if known is None else known.contract
 
 
 def catalogue() -> list[CompiledContract]:

@@ -27,6 +27,17 @@ _FILES: Final = ("contract.yaml", "schema.json", workflow_file.FILE)
 
 def load(bundle: Bundle) -> Source:
     """Everything that could be read, with all findings."""
+    source, files = load_terms(bundle), bundle.files
+    source.workflow = workflow_file.read_workflow(source, bundle)
+    for path, raw in files.items():
+        if path.startswith("systems/"):
+            read_format(source, path, raw)
+    _samples(source, files)
+    return source
+
+
+def load_terms(bundle: Bundle) -> Source:
+    """Code tables, messages and contract: all that its operations say. A third of the cost of the whole."""
     source = Source()
     files = bundle.files
     for path, raw in files.items():
@@ -50,11 +61,6 @@ def load(bundle: Bundle) -> Source:
     read_contract(source, bundle)
     if schema is not None and not source.findings.items:
         _check_paths(source, schema)
-    source.workflow = workflow_file.read_workflow(source, bundle)
-    for path, raw in files.items():
-        if path.startswith("systems/"):
-            read_format(source, path, raw)
-    _samples(source, files)
     return source
 
 

@@ -4,6 +4,7 @@
     calendar    the working hours of the province
     texts       the sealed texts
     acting      opens a case and takes its steps
+    repeats     an act of a system that comes again
     reading     what a person or system sees of cases
     reminding   mails before and after a deadline, in the keeper
     suspending  tells an agency of its suspension, in the keeper

@@ -21,13 +21,13 @@ from gateway.cases.calendar import day_of, of_province, within
 from gateway.cases.checks import Wanted, check_link, check_opening
 from gateway.cases.errors import CASE_DECISION, CASE_NOT_NOW, CASE_OTHER_PARTY, CASE_TEXT, CASE_UNKNOWN
 from gateway.cases.kinds import GATEWAY, Kind, kinds
+from gateway.cases.repeats import Once, opened_before, taken_before
 from gateway.cases.texts import Text
 from gateway.journal.append import append, apply
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow, Write
-from gateway.notices import store as notices
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.case_entries import (
     ACKNOWLEDGED,
@@ -44,6 +44,9 @@ from gateway.vault.vault import Vault
 from security.grants.windows import civil
 
 DECISIONS: Final = ("granted", "refused")
+MOST_STEPS: Final = 200  # of a case; more are only those that end it, and what the keeper sends
+ENDS: Final = frozenset({"close", "withdraw"})
+PAUSE: Final = 3600.0  # seconds between two reminders by the sender: each is a mail to all who owe something
 MOST_REMINDERS: Final = 5  # of the keeper, after the deadline
 # Act -> the role that takes it, and the states in which it is possible.
 _ACTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -61,10 +64,13 @@ _step: Final = tables.agency_case_step
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """The agency for which somebody acts, and how the log names him."""
+    """The agency for which somebody acts, and how the log names him. `once`: the act comes once, however often it is
+    asked for.
+    """
 
     agency: str
     actor: str
+    once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,9 @@ class Acting:
 
     def open_in(self, connection: Connection, by: By, wanted: Wanted) -> Folded:
         now, calendar = self.clock(), self.calendar
+        before = None if by.once is None else opened_before(connection, by.agency, by.once, now)
+        if before is not None:
+            return fold(steps_of(connection, before))
         kind, receivers = check_opening(connection, self.snapshot, by.agency, wanted, now)
         id, days = new_id(int(now * 1000)), wanted.days or kind.days
         due = within(calendar, now, days).due
@@ -123,6 +132,7 @@ class Acting:
             facts["begins"] = rfc3339(wanted.begins)
             facts |= {} if wanted.ends is None else {"ends": rfc3339(wanted.ends)}
             facts |= {"urgent": True} if wanted.urgent else {}
+        facts |= {} if by.once is None else by.once.facts
         step = Step(rfc3339(now), by.actor, facts)
         case = self._write(connection, [], step, row, now)
         self._tell(connection, case, "case-opened", case.receivers, now)
@@ -140,8 +150,12 @@ class Acting:
         if not before:
             raise CASE_UNKNOWN(case=case[:60])
         folded = fold(before)
+        if by.once is not None and taken_before(before, by.agency, by.once):
+            return folded
         kind = kinds()[folded.kind]
         check_act(folded, kind, by.agency, act)
+        if act == "remind" and by.agency != GATEWAY and _reminded(before) > now - PAUSE:
+            raise CASE_NOT_NOW(case=case, state=folded.state, act=act)
         facts: dict[str, Any] = {
             "case": case,
             "number": len(before),
@@ -149,6 +163,7 @@ class Acting:
             "agency": by.agency,
             "owners": list(dict.fromkeys([folded.sender, by.agency])),
         }
+        facts |= {} if by.once is None else by.once.facts
         if act == "answer" and reply.content is None:
             raise CASE_TEXT(field="text", why="missing")
         if act == "answer" and kind.decides:
@@ -194,6 +209,8 @@ class Acting:
     def _tell(self, connection: Connection, case: Folded, words: str, agencies: Sequence[str], now: float) -> None:
         if not self.mails:
             return
+        from gateway.notices import store as notices  # a door that sends no mail does not load it
+
         due = moment(case.due)
         title = kinds()[case.kind].title
         facts = {
@@ -206,6 +223,12 @@ class Acting:
             notices.put(connection, words, case.id, agency, {**facts, "agency": agency}, now)
 
 
+def _reminded(steps: Sequence[Step]) -> float:
+    """When the sender reminded last."""
+    own = [each.at for each in steps if each.act == "remind" and each.agency != GATEWAY]
+    return (moment(own[-1]) or 0.0) if own else 0.0
+
+
 def check_act(case: Folded, kind: Kind, agency: str, act: str) -> None:
     """Raises: case.other-party, case.not-now."""
     role, states = _ACTS[act]
@@ -215,6 +238,7 @@ def check_act(case: Folded, kind: Kind, agency: str, act: str) -> None:
         raise CASE_OTHER_PARTY(case=case.id, agency=agency, act=act, party=role)
     late = act == "close" and kind.answers and case.state != ANSWERED
     done = act == "acknowledge" and party is not None and party.acknowledged is not None
+    done = done or act not in ENDS and not reminds and case.steps >= MOST_STEPS
     if case.state not in states or late or done:
         raise CASE_NOT_NOW(case=case.id, state=case.state, act=act)
 

@@ -8,6 +8,7 @@ _errors = Errors(__file__)
 
 CASE_ALTERED = _errors.ours("case.altered", 500)
 CASE_DECISION = _errors.theirs("case.decision", 422)
+CASE_KEY = _errors.theirs("case.key", 409)
 CASE_KIND = _errors.theirs("case.kind", 422)
 CASE_LINK = _errors.theirs("case.link", 422)
 CASE_NOT_NOW = _errors.theirs("case.not-now", 409)

@@ -12,6 +12,7 @@ import io
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 from gateway.cli import processes
@@ -48,14 +49,22 @@ def main(extra: Checkout | None = None) -> None:
 
 
 def _command() -> Callable[..., None]:
+    from gateway.cli.common import language
+
+    language.take_up()
+    return parser(language.language())
+
+
+@cache
+def parser(spoken: str) -> Callable[..., None]:
+    """What reads all commands, and speaks `vi` or `en`. It is the same for every run."""
     import typer
 
     from gateway.cli.common import language
     from gateway.cli.tree import app
 
-    language.take_up()
     command = typer.main.get_command(app)
-    if language.language() == "vi":
+    if spoken == "vi":
         language.translate(command)
         language.translate_messages(command)
     return command

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from contracts.base.errors import AnyErrorType
 from contracts.canonical.model import Pattern
-from contracts.compiled.loader import load
+from contracts.compiled.contract import terms_of
 from gateway.delivery.errors import (
     DELIVERY_CANCELLED,
     DELIVERY_DISCARDED,
@@ -231,7 +231,7 @@ def _terms(engine: Engine, transfer: str) -> _Terms:
         row = connection.execute(select(table).where(table.c.id == transfer)).first()
         if row is None:
             raise QUEUE_UNKNOWN(transfer=transfer)
-        contract = load(versions.load(connection, row.bundle)).contract
+        contract = terms_of(versions.load(connection, row.bundle))
     assert contract is not None  # it was published
     pattern = Pattern(row.pattern)
     operation = contract.operations[row.operation]

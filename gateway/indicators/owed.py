@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from contracts.base.ids import arrived
 from contracts.compiled.contract import CompiledContract
 from gateway.indicators import definitions
 from gateway.indicators.definitions import Definition
@@ -23,7 +24,6 @@ from gateway.indicators.errors import INDICATOR_TOO_MANY
 from gateway.indicators.figures import MOST, Known, Wanted, expected
 from gateway.indicators.periods import Period, day_of
 from gateway.indicators.values import Key, handed_in
-from gateway.scorecards.figures import arrived
 from gateway.transfer.key_seals import HashId
 
 YEARS: Final = 3  # before now, in which periods begin that are looked at

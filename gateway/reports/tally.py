@@ -17,11 +17,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, select, union_all
 
+from contracts.base.ids import arrived
 from gateway.audit.search.fields import text_in
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.scorecards.counts import faulty
-from gateway.scorecards.figures import HOUR, HOURS, Span, arrived
+from gateway.scorecards.figures import HOUR, HOURS, Span
 from gateway.transfer.provider_agencies import agency_of, old_agencies
 
 State = Literal["done", "failed", "in-doubt", "open"]

@@ -92,8 +92,8 @@ def _build(settings: Settings, endpoints: Mapping[str, str], now: float, provinc
         raise FolderTaken(f"{place}: {', '.join(others[:3])}{', …' if len(others) > 3 else ''}")
     building = place / DRAFT
     shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True, mode=0o700)
     try:
+        building.mkdir(parents=True, mode=0o700)
         _make(replace(settings, data=building), settings, endpoints, now, province)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)

@@ -19,13 +19,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
+from contracts.base.ids import arrived
 from contracts.canonical.model import Kind, Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.feeds.places import before
 from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot
 from gateway.scorecards import periods
-from gateway.scorecards.figures import DAY, HOUR, Days, Expected, arrived
+from gateway.scorecards.figures import DAY, HOUR, Days, Expected
 from security.grants.grants import Reason
 
 _AFTER: Final = DAY  # possible standstill of the sequencer

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from contracts.base.ids import new_id
+from contracts.base.ids import arrived, new_id
 
 DAY: Final = 86_400.0
 HOURS: Final = 24
@@ -111,14 +111,6 @@ class Days:
             if (own := self.counts.get((system, day))) is not None:
                 total.add(own)
         return total
-
-
-def arrived(transfer: str) -> float:
-    """The time in the id of a transfer (UUIDv7, RFC 9562, 5.7), in Unix seconds; 0 for another id."""
-    try:
-        return int(transfer.replace("-", "")[:12], 16) / 1000
-    except ValueError:
-        return 0.0
 
 
 def _first_id(at: float) -> str:

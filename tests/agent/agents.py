@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import requests
 import yaml
 
-from tests import commandline
+from tests import commandline, warm
 
 SKEWED = "import time; real = time.time; time.time = lambda: real() + {skew}; from gateway.cli import main; main()"
 
@@ -45,7 +45,7 @@ class Agent:
     folder: Path
     config: dict[str, Any]
     skew: float = 0.0
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | warm.Program | None = None
     said: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,10 +71,13 @@ class Agent:
             secret.write_text("bi-mat-noi-bo-de-thu-nghiem\n")
         self.file.write_text(yaml.safe_dump(self.config | {"secret": "local.secret"}, allow_unicode=True))
         read, write = os.pipe()
-        start = ["-c", SKEWED.format(skew=self.skew)] if self.skew else ["-m", "gateway"]
-        command = [sys.executable, *start, "agent", "run", str(self.file), "--ready", str(write)]
+        words = ["agent", "run", str(self.file), "--ready", str(write)]
         with self.said.open("ab") as said:
-            self.process = subprocess.Popen(command, pass_fds=(write,), stderr=said, stdout=said)
+            if self.skew:
+                command = [sys.executable, "-c", SKEWED.format(skew=self.skew), *words]
+                self.process = subprocess.Popen(command, pass_fds=(write,), stderr=said, stdout=said)
+            else:
+                self.process = warm.start(words, out=said, err=said, keeps=[write])
         os.close(write)
         with os.fdopen(read, "rb") as ready:
             assert ready.read(5) == b"ready", self.said.read_text()

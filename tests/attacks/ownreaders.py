@@ -125,6 +125,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.doors.api.feed_atom:read_event_message",
         "gateway.doors.api.figures:read_figures",
         "gateway.doors.api.handlings:read_handling",
+        "gateway.doors.api.cases:read_case",
         "gateway.doors.api.feeds:read_feeds",
         "gateway.doors.api.feeds:read_state",
         "gateway.doors.api.keys:read_keys",

@@ -129,6 +129,8 @@ def targets() -> list[tuple[str, str]]:
         ("GET", "/transfers?since={}"),
         ("GET", "/handlings/{}"),
         ("GET", "/handlings?limit={}"),
+        ("GET", "/cases/{}"),
+        ("GET", "/cases?after={}"),
         ("GET", "/handlings?after={}"),
         ("GET", "/audit/origin?origin={}"),
         ("GET", "/audit/consistency?from=0&origin={}"),

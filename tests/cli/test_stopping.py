@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_ports
 from gateway.cli.common import stopping
 from gateway.sandbox.instance import make_instance
 from gateway.settings import DRAFT, Settings, load
@@ -28,8 +29,9 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([*LGSP, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(*words: str, **settings: object) -> subprocess.Popen[str]:
+    environment = os.environ | {name: str(value) for name, value in settings.items()}
+    return subprocess.Popen([*LGSP, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,8 @@ def _written_to(pipe: Path, process: subprocess.Popen[str]) -> int:
 
 
 def test_an_instance_that_was_being_made_is_not_left_half_made(tmp_path: Path) -> None:
-    process = start("up", "--data", str(tmp_path / "data"))
+    exchange, desk = free_ports(2)  # others may have an instance at the usual ones
+    process = start("up", "--data", str(tmp_path / "data"), LGSP_EXCHANGE_PORT=exchange, LGSP_DESK_PORT=desk)
     deadline = time.monotonic() + 60
     while not (tmp_path / "data" / DRAFT).exists() and time.monotonic() < deadline:
         time.sleep(0.01)

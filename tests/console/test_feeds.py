@@ -240,6 +240,25 @@ async def test_a_range_is_exported_with_a_reason(office: Desk, form: str, monkey
     assert wrong.status == 400 and b"console.form" in wrong.body
 
 
+async def test_an_export_of_some_agencies_and_columns(office: Desk) -> None:
+    regrant(office.world, fields=["*", "!note"])
+    await filled(office.world, ONE, TWO)
+    tam = await office.signed_in("tam", Role.CENTRE)
+    here = "/console/feed/incident-alert/v1/export"
+    chosen = {"column-data.note": "yes", "column-id": "yes", "agency-H14.2": "yes"}
+    file = await tam.taken(here, form="csv", reason=WHY, **chosen)
+    rows = read_table("csv", file.body)
+    assert [list(row) for row in rows] == [["id", "data.note"]] * 2 and [row["id"] for row in rows] == [ONE, TWO]
+    assert {row["data.note"] for row in rows} <= {"", "(absent: not-permitted)"}
+    none = await tam.taken(here, form="csv", reason=WHY, **{"agency-H14.3": "yes"})
+    assert read_table("csv", none.body) == []
+    first, second = (each["facts"] for each in office.world.logged("export"))
+    assert (first["agencies"], first["columns"]) == (["H14.2"], ["id", "data.note"])
+    assert second["agencies"] == ["H14.3"] and "columns" not in second
+    wrong = await tam.post(here, form="csv", reason=WHY, **{"column-data.nothing": "yes"})
+    assert wrong.status == 400 and b"console.form" in wrong.body and len(office.world.logged("export")) == 2
+
+
 async def test_an_export_ends_with_what_allowed_it(office: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_exports, "ROWS", 1)
     await filled(office.world, ONE, TWO, THREE)

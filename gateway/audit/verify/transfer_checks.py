@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Kind, Pattern
-from contracts.compiled.loader import load
+from contracts.compiled.contract import terms_of
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.transfer.states import State
@@ -126,7 +126,7 @@ class Terms:
 def _terms(content: bytes, digest: str) -> Mapping[str, Term]:
     try:
         bundle = Bundle.from_bytes(content)
-        contract = load(bundle).contract if bundle.digest == digest else None
+        contract = terms_of(bundle) if bundle.digest == digest else None
     except (Failure, ValueError):
         contract = None
     if contract is None:

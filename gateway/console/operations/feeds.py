@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.console.site.operation import Asked
 from gateway.console.work import feed_exports, feeds
 from gateway.console.work.feeds import Asking
+from gateway.doors.api.feed_filters import Filter
 from gateway.doors.api.feed_pages import Part, part_of, times_of
 from gateway.doors.reply import Reply
 
@@ -21,8 +22,10 @@ def read_person_feed(asked: Asked) -> Reply:
 def export_person_feed(asked: Asked) -> Reply:
     times = times_of({name: asked.body.get(name) for name in ("since", "until")})
     name = f"{asked.params['contract']}/v{asked.params['major']}"
-    asking = Asking(name, Part(None, 1, times), asked.still, ("source", asked.source))
-    return feed_exports.export(asked.desk.feeds, asking, asked.body["form"], asked.reason())
+    only = Filter(agencies=frozenset(asked.body.get("agencies", ())))
+    asking = Asking(name, Part(None, 1, times, only), asked.still, ("source", asked.source))
+    columns = asked.body.get("columns", ())
+    return feed_exports.export(asked.desk.feeds, asking, asked.body["form"], asked.reason(), columns)
 
 
 OPERATIONS = {"exportPersonFeed": export_person_feed, "readPersonFeed": read_person_feed}

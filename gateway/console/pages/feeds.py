@@ -9,9 +9,10 @@ from gateway.console.site.page import N_, Ask, Menu, Page, Shown
 from gateway.console.work import feed_exports, feed_view
 from gateway.console.work.feeds import Asking
 from gateway.console.work.searching import moment
-from gateway.doors.api.feed_filters import TYPES
+from gateway.doors.api.feed_filters import TYPES, Filter
 from gateway.doors.api.feed_pages import Part
 from gateway.doors.reply import Reply
+from gateway.exchange.feed_tables import columns_of
 from gateway.feeds.places import Times
 
 
@@ -25,8 +26,10 @@ def one(ask: Ask) -> Shown:
     if text and upto is None:
         raise CONSOLE_FORM(field="upto", why="1, 2, 3 …")
     agencies = ask.desk.services.registry.snapshot.agencies
+    view = feed_view.seen(ask.desk, ask.viewer, _name(ask), upto)
     values = {
-        "view": feed_view.seen(ask.desk, ask.viewer, _name(ask), upto),
+        "view": view,
+        "columns": columns_of(view.contract),
         "upto": upto,
         "words": TYPES,
         "forms": feed_exports.FORMS,
@@ -44,8 +47,11 @@ def export(ask: Ask) -> Reply:
     )
     if times.since is not None and times.until is not None and times.since >= times.until:
         raise CONSOLE_FORM(field="to", why="not after `from`")
-    asking = Asking(_name(ask), Part(None, 1, times), ask.still, ("source", ask.source))
-    return feed_exports.export(ask.desk.feeds, asking, form, reason)
+    agencies = ask.desk.services.registry.snapshot.agencies
+    only = Filter(agencies=frozenset(code for code in agencies if ask.form.get(f"agency-{code}")))
+    columns = [name.removeprefix("column-") for name in ask.form if name.startswith("column-")]
+    asking = Asking(_name(ask), Part(None, 1, times, only), ask.still, ("source", ask.source))
+    return feed_exports.export(ask.desk.feeds, asking, form, reason, columns)
 
 
 def _name(ask: Ask) -> str:

@@ -1,8 +1,9 @@
 """Exports a range of a feed for a person, as CSV, XLSX or Parquet: streamed, with a reason.
 
-The rows are those that the person reads as pages (`gateway.console.work.feeds`). An export ends with what was
+The rows are those that the person reads as pages (`gateway.console.work.feeds`), of the agencies and with the columns
+that he chose. An export ends with what was
 sequenced before it began.
-Invariant: an entry of the log names the person, the range, the form and the reason before a byte leaves.
+Invariant: an entry of the log names the person, range, agencies, columns, form and reason before a byte leaves.
 Invariant: each part is judged and logged as a page is. Who may not read any more gets no further part, and a stream
   that breaks is no whole file.
 """
@@ -33,23 +34,25 @@ FORMS: Final = tuple(MEDIA)
 _event: Final = tables.feed_event.c
 
 
-def export(following: Following, asking: Asking, form: str, reason: str) -> Reply:
-    """The reply with the stream. Its entry is in the log. It runs in a thread."""
+def export(following: Following, asking: Asking, form: str, reason: str, columns: Sequence[str] = ()) -> Reply:
+    """The reply with the stream. Its entry is in the log. It runs in a thread. Without `columns` the table has all."""
     if form not in FORMS:
         raise CONSOLE_FORM(field="form", why=" | ".join(FORMS))
     if form == "parquet" and not has_parquet():
         raise FEED_NO_FORM(form=form, package="lgsp[parquet]")
     viewer, contract, decision = following.judged(asking.still(), asking.name)
+    chosen = _chosen(columns_of(contract), columns)
     now, asked = following.clock(), asking.part.times
     times = Times(asked.since, now if asked.until is None else min(asked.until, now))
-    part = Part(asking.part.after, ROWS, times)
+    part = asking.part._replace(limit=ROWS, times=times)
     reach, rows = _reach(following, asking.name, part, count=form == "xlsx")
     if rows > XLSX_ROWS:
         raise CONSOLE_FORM(field="form", why=f"csv | parquet: more than {XLSX_ROWS} events")
     facts: dict[str, Any] = {"contract": asking.name, "form": form, "from": reach.low + 1, "to": reach.high}
     facts |= {"grant": decision.through[0].id, "reason": reason}
-    columns = columns_of(contract)
-    stream = _Export(following, asking._replace(part=part), viewer.account.id, TABLES[form](columns), columns)
+    facts |= {"agencies": sorted(part.filter.agencies)} if part.filter.agencies else {}
+    facts |= {"columns": list(chosen)} if columns else {}
+    stream = _Export(following, asking._replace(part=part), viewer.account.id, TABLES[form](chosen), chosen)
     following.streams.enter(stream, viewer.account.id)
     try:
         with writing(following.engine) as connection:
@@ -60,6 +63,14 @@ def export(following: Following, asking: Asking, form: str, reason: str) -> Repl
     file = f"{asking.name.replace('/', '-')}.{form}"
     headers = {"content-type": MEDIA[form], "content-disposition": f'attachment; filename="{file}"'}
     return Reply(200, headers, b"", stream)
+
+
+def _chosen(every: Sequence[str], wanted: Sequence[str]) -> Sequence[str]:
+    """The columns in their order. Raises: console.form."""
+    unknown = sorted(set(wanted) - set(every))
+    if unknown:
+        raise CONSOLE_FORM(field="columns", why=f"{unknown[0][:80]}: {', '.join(every)[:400]}")
+    return [each for each in every if each in set(wanted)] if wanted else every
 
 
 def _reach(following: Following, name: str, part: Part, *, count: bool) -> tuple[Bounds, int]:
@@ -96,6 +107,6 @@ class _Export:
         part = self.asking.part
         page = self.following.page(self.asking.still(), self.asking.name, part)
         written = self.table.rows([row_of(read_json(event), self.columns) for event in page.events])
-        self.asking = self.asking._replace(part=Part(page.next, ROWS, part.times._replace(since=None)))
+        self.asking = self.asking._replace(part=part._replace(after=page.next, times=part.times._replace(since=None)))
         self.more = page.more
         return written if page.more else written + self.table.end()

@@ -30,6 +30,7 @@ from gateway.doors.api import (
     audit,
     authority,
     body_fetches,
+    cases,
     feed_atom,
     feed_digests,
     feed_exports,
@@ -91,6 +92,7 @@ def build_apis(services: Services) -> ApiApp:
         "readTransfer": transfers.read_transfer,
         **subscriptions.HANDLERS,
         **handlings.HANDLERS,
+        **cases.HANDLERS,
         "listTransfers": transfer_list.list_transfers,
         "readAnswer": transfer_answers.read_answer,
         **resumable_uploads.HANDLERS,
@@ -101,7 +103,7 @@ def build_apis(services: Services) -> ApiApp:
         "reconcileCounts": reconciliation.reconcile,
         "readRevocationList": authority.read_revocation_list,
     }
-    names = "tokens keys feeds subscriptions transfers bodies handlings audit authority".split()
+    names = "tokens keys feeds subscriptions transfers bodies handlings cases audit authority".split()
     documents = [DOCUMENTS / f"{name}.yaml" for name in names]
     return build(merge(documents, EXCHANGE), handlers, services, services.authenticate)
 

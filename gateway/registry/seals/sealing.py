@@ -245,7 +245,8 @@ def _chunks(
     count = length = 0
     for row in dict.fromkeys((*digest_of_row, *told)):
         table, key = row
-        size = len(table) + len(key) + 70 + (len(json.dumps(told[row])) if row in told else 0)
+        named = len(table) + len(json.dumps(key)) + 6  # it stands under `rows` and under `changed`
+        size = named + 64 + (named + len(json.dumps(told[row])) if row in told else 0)
         if count and (count >= AT_ONCE or length + size > MOST_TEXT):
             yield part
             part, count, length = {"rows": {}, "changed": {}}, 0, 0

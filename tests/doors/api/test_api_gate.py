@@ -17,7 +17,7 @@ from tests.doors.api.client import World, ask, served
 
 ALL = [
     DOCUMENTS / f"{name}.yaml"
-    for name in ("tokens", "feeds", "transfers", "bodies", "handlings", "audit", "management")
+    for name in ("tokens", "feeds", "transfers", "bodies", "handlings", "cases", "audit", "management")
 ]
 
 
@@ -32,7 +32,8 @@ NAMES = (
     "readUpload appendBody cancelUpload "
     "readConsistency readOrigin readProof readEntries reconcileCounts readStatus "
     "listSubscriptions subscribe readSubscription endSubscription pauseSubscription resumeSubscription "
-    "moveSubscription replaySubscription listOwnHandlings readOwnHandling"
+    "moveSubscription replaySubscription listOwnHandlings readOwnHandling "
+    "listOwnCases readOwnCase openOwnCase takeOwnCaseStep"
 )
 HANDLERS = dict.fromkeys(NAMES.split(), handler)
 
