@@ -176,7 +176,7 @@ class SoapDoor:
                 expected=", ".join(sorted(codec.soap_roots)) or "—",
                 document=other_format.document(addressed.contract, codec.name, addressed.received),
             )
-        return _named(addressed.contract.contract, codec, root, envelope.action), root[1], children[0]
+        return operation_of(addressed.contract.contract, codec, root, envelope.action), root[1], children[0]
 
     def job(self, authorised: Authorised) -> None:
         """None: an element cannot be sent to the reader process, and libxml2 releases the interpreter's lock."""
@@ -266,7 +266,7 @@ def _action(headers: Mapping[str, str], version: wire.Version) -> str:
     return "" if match is None else match[1] or match[2] or ""
 
 
-def _named(contract: Contract, codec: Codec, root: tuple[str, str], action: str) -> str:
+def operation_of(contract: Contract, codec: Codec, root: tuple[str, str], action: str) -> str:
     """The operation of a Body's element. The signed action decides where several of a foreign format share it."""
     if codec.media != "xml":  # each canonical element names its operation
         return root[0]

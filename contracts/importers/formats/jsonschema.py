@@ -132,6 +132,8 @@ class Reader:
         """The first alternative, widened by the others if all are texts or all are numbers."""
         inner = self.content(alternatives[0], name)
         part.content, part.least, part.most = inner.content, inner.least, inner.most
+        if len(alternatives) == 1:
+            return
         others = [self.content(each, name) for each in alternatives[1:]]
         values = [each.content for each in (inner, *others) if isinstance(each.content, Value) and not each.many]
         if len(values) < len(alternatives):
