@@ -26,7 +26,7 @@ from contracts.canonical.model import (
     strongest,
 )
 from contracts.canonical.scalar_profile import ScalarReader
-from contracts.canonical.type_rules import endless_types, same_type, type_sizes
+from contracts.canonical.type_rules import endless_types, same_type, type_depths, type_sizes
 from contracts.folder.source_locations import Findings, Located, Path
 from contracts.wire.jsontext import MAX_DEPTH
 
@@ -88,6 +88,8 @@ class Profile:
             self._named(name, ("$defs", name))
         types = {name: type_ for name, type_ in self._types.items() if type_ is not None}
         if not self._findings.items:
+            self._check_costs(types)
+        if not self._findings.items:
             self._check_shared_names()
             for name, size in type_sizes(types).items():
                 if size > _MOST_PLACES:
@@ -101,6 +103,12 @@ class Profile:
                     "an end: an optional field, or a list that may be empty",
                 )
         return types
+
+    def _check_costs(self, types: Mapping[str, Type]) -> None:
+        for name, depth in type_depths(types).items():
+            if depth > MAX_DEPTH:
+                self._bad(("$defs", name), f"{name} has {depth} objects within each other", f"at most {MAX_DEPTH}")
+                break
 
     def _bad(self, path: Path, got: str, expected: str, *, rule: str = "profile") -> None:
         self._findings.add(

@@ -17,7 +17,7 @@ from contracts.canonical.model import (
     Scalar,
     Struct,
 )
-from contracts.canonical.places import places, scalar_at
+from contracts.canonical.places import Places, scalar_at
 from contracts.compiled.event_file import read_event
 from contracts.compiled.identity_file import read_feed, read_identity
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
@@ -201,7 +201,7 @@ def _operation(read: FieldReader, name: str, source: Source) -> Operation:
     fed = pattern == Pattern.DISPATCH and read.get((*at, "feed")) is not None  # its events are named by the answer
     named = source.messages.get(messages["answer"]) if fed else request
     if key is not None and named is not None:
-        place = places(named).get(str(key))
+        place = Places(named).get(str(key))
         if (
             place is None
             or scalar_at(place, str(key)) is None
@@ -244,7 +244,7 @@ def _order(read: FieldReader, at: Path, pattern: str, request: Struct | None) ->
         read.bad(at, repr(raw)[:60], "fields of the request of a dispatch")
         return ()
     for path in paths if request is not None else ():
-        place = places(request).get(str(path)) if request is not None else None
+        place = Places(request).get(str(path)) if request is not None else None
         if (
             place is None
             or scalar_at(place, str(path)) is None

@@ -10,12 +10,13 @@ from typing import Final
 from contracts.canonical.code_tables import other_orders, read_codes
 from contracts.canonical.model import Sample, Struct
 from contracts.canonical.profile import Profile
+from contracts.canonical.type_rules import MOST_PATHS, MOST_PATHS_OF_ALL, many_paths
 from contracts.compiled import workflow_file
 from contracts.compiled.contract_file import read_contract
 from contracts.compiled.format_file import read_format
 from contracts.compiled.source import Source
 from contracts.folder.bundle import Bundle
-from contracts.folder.source_locations import read_json
+from contracts.folder.source_locations import Located, read_json
 
 _SAMPLE: Final = re.compile(
     r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml|csv|xlsx)"
@@ -56,21 +57,23 @@ def load_terms(bundle: Bundle) -> Source:
                 "layout",
                 "contract.yaml, schema.json, workflow.yaml, codes/, systems/, samples/",
             )
-    _schema(source, files)
+    schema = _schema(source, files)
     read_contract(source, bundle)
+    if schema is not None and not source.findings.items:
+        _check_paths(source, schema)
     return source
 
 
-def _schema(source: Source, files: Mapping[str, bytes]) -> None:
+def _schema(source: Source, files: Mapping[str, bytes]) -> Located | None:
     if "schema.json" not in files:
         source.findings.add("schema.json", 0, "", "nothing", "layout", "the canonical messages")
-        return
+        return None
     document = read_json("schema.json", files["schema.json"], source.findings)
     if document is None:
-        return
+        return None
     if not isinstance(document.value, dict):
         source.findings.add("schema.json", 1, "", "not an object", "profile", "a schema")
-        return
+        return None
     if document.value.get("$schema") != "https://json-schema.org/draft/2020-12/schema":
         source.findings.add(
             "schema.json", document.line(("$schema",)), "$schema", "another draft", "profile", "draft 2020-12"
@@ -87,6 +90,23 @@ def _schema(source: Source, files: Mapping[str, bytes]) -> None:
             )
     types = Profile(document, source.tables, source.findings).types()
     source.messages = {name: type_ for name, type_ in types.items() if isinstance(type_, Struct)}
+    return document
+
+
+def _check_paths(source: Source, schema: Located) -> None:
+    """Refuses messages whose types refer to each other in so many orders that nobody can list their fields."""
+    assert source.contract is not None
+    exchanged = {name for each in source.contract.operations.values() for name in (each.request, each.answer)}
+    messages = {name: struct for name, struct in source.messages.items() if name in exchanged}
+    for name in many_paths(messages):
+        source.findings.add(
+            schema.file,
+            schema.line(("$defs", name)),
+            f"$defs/{name}",
+            f"{name} has too many paths, since its types refer to each other",
+            "profile",
+            f"at most {MOST_PATHS} in a message, {MOST_PATHS_OF_ALL} in all messages",
+        )
 
 
 def _samples(source: Source, files: Mapping[str, bytes]) -> None:

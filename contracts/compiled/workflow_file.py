@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from contracts.base.words import Words
 from contracts.canonical.code_tables import is_day
 from contracts.canonical.model import CodeTable, Pattern, Struct
-from contracts.canonical.places import places, scalar_at
+from contracts.canonical.places import Places, scalar_at
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
 from contracts.folder.bundle import Bundle
 from contracts.folder.source_locations import Path, read_yaml
@@ -49,7 +49,7 @@ def read_workflow(source: Source, bundle: Bundle) -> Workflow | None:
         path = read.get((word,))
         if path is None and word == "area" or message is None:
             continue
-        place = places(message).get(str(path))
+        place = Places(message).get(str(path))
         scalar = None if place is None else scalar_at(place, str(path))
         if scalar is None or scalar.kind != "string" or scalar.binary:
             read.bad((word,), repr(path)[:60], f"the path of a text or code of {message.name}")
@@ -89,7 +89,7 @@ def _when(read: FieldReader, message: Struct) -> dict[str, tuple[str, ...]]:
         read.bad(("when",), repr(declared)[:60], "fields and their values")
     when: dict[str, tuple[str, ...]] = {}
     for path, values in declared.items() if isinstance(declared, dict) else ():
-        place = places(message).get(str(path))
+        place = Places(message).get(str(path))
         scalar = None if place is None or "[]" in str(path) else scalar_at(place, str(path))
         if scalar is None or scalar.kind != "string" or not isinstance(values, list) or not values:
             read.bad(("when", str(path)), repr(values)[:60], "the path of a single text, and a list of its values")

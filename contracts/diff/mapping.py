@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from contracts.canonical.places import places
+from contracts.canonical.places import Places
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Version
 from contracts.folder.source_locations import Path
@@ -85,7 +85,7 @@ class _Format:
         at: Path = ("messages", message)
         self._head(before, after, at, _LISTS)
         old_rows, new_rows = _rows(before), _rows(after)
-        known = places(self._old.compiled.messages[message])
+        known = Places(self._old.compiled.messages[message])
         for key, (number, row) in old_rows.items():
             if key not in new_rows:
                 self._changes.add(

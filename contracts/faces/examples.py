@@ -23,6 +23,10 @@ _TEXT: Final = "Xã Đông Khê, đường tỉnh 208: nước lũ dâng nhanh; 
 _TIMES: Final = ("2026-11-24T14:15:30+07:00", "2026-11-24T14:15:30.250+07:00", "2026-11-24T07:15:30Z")
 _LONGEST: Final = 10**9
 _DEEP: Final = 2  # how often a recursive type is nested in itself
+_DEEPEST: Final = 12  # groups within each other, above which no recursive type is entered: JSON has 64 levels
+_MANY: Final = 1_000  # values of a message after which a recursive type is made once only
+_FULL: Final = 20_000  # values after which any group is made once only
+_MOST: Final = 200_000  # values of one message
 _BRANCHES: Final = 50
 DAY: Final = _TIMES[0][:10]
 
@@ -46,27 +50,50 @@ def _leads_back(field: Field) -> bool:
 
 
 class Maker:
-    """Generates values of one contract's types. Its methods raise Unsatisfiable."""
+    """Generates values of one contract's types. Its methods raise Unsatisfiable.
+
+    Types that refer to each other, and lists in lists, have more values than a message can hold. So a large message
+    has each recursive type once, and a larger one each group once, unless it is required.
+    """
 
     def __init__(self, tables: Mapping[str, CodeTable]) -> None:
         self._tables = tables
+        self._count = 0
+        self._made: set[str] = set()  # names of the groups in the message
 
     def smallest(self, struct: Struct) -> Any:
-        return self._value(struct, _Wish(0), ())
+        return self._message(struct, _Wish(0))
 
     def lean(self, struct: Struct, branch: int = 0) -> Any:
         """Every field, one item in each list where allowed, and the given branch of each choice."""
-        return self._value(struct, _Wish(1, branch), ())
+        return self._message(struct, _Wish(1, branch))
 
     def full(self, struct: Struct) -> Any:
         """Every field, and two items in each list."""
-        return self._value(struct, _Wish(2), ())
+        return self._message(struct, _Wish(2))
 
     def absent(self, struct: Struct) -> Any:
         """Every absentable field is absent, with each reason in turn."""
-        return self._value(struct, _Wish(1, 0, cycle(REASONS)), ())
+        return self._message(struct, _Wish(1, 0, cycle(REASONS)))
+
+    def _message(self, struct: Struct, wish: _Wish) -> Any:
+        self._count, self._made = 0, set()
+        return self._value(struct, wish, ())
+
+    def _left_out(self, field: Field, owner: Struct, above: tuple[str, ...]) -> bool:
+        """Whether a field is left out unless it is required."""
+        type_ = field.type.items if isinstance(field.type, Array) else field.type
+        if isinstance(type_, Scalar):
+            return False
+        again = type_.name in self._made
+        if not isinstance(type_, RecursiveRef):
+            return again and self._count > _FULL
+        return above.count(owner.name) >= _DEEP - 1 or len(above) >= _DEEPEST or again and self._count > _MANY
 
     def _value(self, type_: Type, wish: _Wish, above: tuple[str, ...]) -> Any:
+        self._count += 1
+        if self._count > _MOST:
+            raise Unsatisfiable(f"more than {_MOST} values are required")
         if isinstance(type_, RecursiveRef):
             return self._value(type_.target, wish, above)
         if isinstance(type_, Choice):
@@ -83,15 +110,17 @@ class Maker:
             return value | {type_.discriminator: branch.values[0]}
         if isinstance(type_, Struct):
             value = {}
+            self._made.add(type_.name)
             for field in type_.fields:
-                deep = _leads_back(field) and above.count(type_.name) >= _DEEP - 1
+                deep = self._left_out(field, type_, above)
                 if field.absentable and wish.reasons is not None:
                     value[field.name] = {"absent": next(wish.reasons)}
                 elif field.required or wish.items and not deep:
                     value[field.name] = self._value(field.type, wish if not deep else _Wish(0), (*above, type_.name))
             return value
         if isinstance(type_, Array):
-            count = max(type_.least, wish.items if type_.most is None else min(wish.items, type_.most))
+            items = min(wish.items, 1) if self._count > _FULL else wish.items
+            count = max(type_.least, items if type_.most is None else min(items, type_.most))
             return [self._value(type_.items, wish, above) for _ in range(count)]
         return self.scalar(type_, wish.items > 0)
 

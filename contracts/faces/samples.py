@@ -1,7 +1,8 @@
 """Generates samples from the schema: valid ones, and for each constraint one that breaks it.
 
 The samples are served, and the tests use them: every face accepts the valid ones, the decoder refuses each invalid one
-with its rule. Where many fields share one very long bound, one sample stands for them. In XML a constraint is broken in
+with its rule. Where many fields share one very long bound, one sample stands for them. Of a large message not every
+constraint is broken, since each takes a whole message. In XML a constraint is broken in
 the tree of a whole message, so that forms that the writer never produces are tried too.
 Invariant: the same contract gives the same bytes.
 """
@@ -28,6 +29,9 @@ from contracts.wire.soap import XSI
 
 Path = tuple[str | int, ...]
 _MUCH: Final = 500  # characters or items; above, one sample stands for all fields with that bound
+_BYTES: Final = 5_000_000  # of all that is tried of one message
+_ALL_BYTES: Final = 40_000_000
+_LEAST: Final = 40
 _STRANGE: Final = "khong_co"
 _NO_CODE: Final = "KHÔNG-CÓ"
 
@@ -46,12 +50,12 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class _Break:
-    """One broken constraint: `value` in JSON, or the tree of `value` after `change` in XML."""
+    """One broken constraint: what `value` makes in JSON, or the tree of it after `change` in XML."""
 
     path: Path
     rule: str
     what: str
-    value: Any
+    value: Callable[[], Any]
     change: Callable[[etree._Element], None] | None = None
 
 
@@ -71,18 +75,29 @@ def of_message(compiled: CompiledContract, message: str) -> list[Generated]:
     for name, value in valid(compiled, message).items():
         samples.append(Generated(message, name, "json", write_json(value)))
         samples.append(Generated(message, name, "xml", canonical.write_xml(message, value)))
-    for each in _breaks(compiled, message):
+    for each in _some(_breaks(compiled, message), allowed(compiled, max(len(each.content) for each in samples))):
         where = _shown(each.path)
         name = f"{where.replace('[0]', '[]')} {each.what}".strip()
         media: Literal["json", "xml"] = "json" if each.change is None else "xml"
         if each.change is None:
-            content = write_json(each.value)
+            content = write_json(each.value())
         else:
-            root = etree.fromstring(canonical.write_xml(message, each.value))
+            root = etree.fromstring(canonical.write_xml(message, each.value()))
             each.change(root)
             content = etree.tostring(root, method="c14n", exclusive=True)
         samples.append(Generated(message, name, media, content, rule=each.rule, path=where))
     return samples
+
+
+def allowed(compiled: CompiledContract, size: int) -> int:
+    """How many messages of `size` bytes are tried of one message of the contract."""
+    return max(_LEAST, min(_BYTES, _ALL_BYTES // len(compiled.exchanged)) // max(size, 1))
+
+
+def _some(breaks: Iterator[_Break], most: int) -> list[_Break]:
+    """All constraints, or as many as allowed, evenly spread."""
+    found = list(breaks)
+    return found if len(found) <= most else [found[number * len(found) // most] for number in range(most)]
 
 
 def _shown(path: Path) -> str:
@@ -195,7 +210,7 @@ class _Walk:
 
     def _in_xml(self, path: Path, rule: str, what: str, xml: Path, change: Callable[[etree._Element], None]) -> _Break:
         """A constraint broken by `change` to the element at `xml`."""
-        return _Break(path, rule, what, self._whole, lambda root: change(_element(root, xml)))
+        return _Break(path, rule, what, lambda: self._whole, lambda root: change(_element(root, xml)))
 
     def _once(self, what: str, path: Path, name: str) -> bool:
         mark = (what, path, name)
@@ -203,15 +218,21 @@ class _Walk:
         self._broken.add(mark)
         return new
 
-    def _with(self, path: Path, new: Any) -> Any:
-        copied = copy.deepcopy(self._whole)
-        _at(copied, path[:-1])[path[-1]] = new
-        return copied
+    def _with(self, path: Path, new: Any) -> Callable[[], Any]:
+        def changed() -> Any:
+            copied = copy.deepcopy(self._whole)
+            _at(copied, path[:-1])[path[-1]] = new
+            return copied
 
-    def _without(self, path: Path) -> Any:
-        copied = copy.deepcopy(self._whole)
-        del _at(copied, path[:-1])[path[-1]]
-        return copied
+        return changed
+
+    def _without(self, path: Path) -> Callable[[], Any]:
+        def changed() -> Any:
+            copied = copy.deepcopy(self._whole)
+            del _at(copied, path[:-1])[path[-1]]
+            return copied
+
+        return changed
 
 
 def _of_scalar(scalar: Scalar, good: Any) -> Iterator[tuple[str, str, Any, bool, bool]]:

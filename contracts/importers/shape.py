@@ -15,7 +15,8 @@ from contracts.base.words import WordsFile
 from contracts.importers.errors import IMPORT_NOTHING
 
 MAX_CALLS: Final = 40  # operations of one draft
-MAX_PLACES: Final = 1_500  # parts of one message
+MAX_PLACES: Final = 1_900  # parts of one message, lists twice, as the profile of the contract counts them
+MAX_PARTS: Final = 8_000  # of all messages: a table is a YAML document of bounded size
 MAX_DEPTH: Final = 16  # groups within groups
 words = WordsFile(__file__)
 _SHOWN: Final = 4

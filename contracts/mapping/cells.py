@@ -15,7 +15,7 @@ from typing import Any, Final
 from contracts.base.composing import form_c
 from contracts.base.errors import Finding
 from contracts.canonical.model import Array, CodeTable, Scalar, Struct
-from contracts.canonical.places import Place, places, scalar_at
+from contracts.canonical.places import Place, Places, scalar_at
 from contracts.folder.source_locations import Findings, Located, Path
 from contracts.mapping.grid import DELIMITERS, ENCODINGS, CellMedia, Column, Layout
 from contracts.mapping.plan import Plan
@@ -159,7 +159,7 @@ class CellTableReader:
         """Turns an empty cell into a missing value, and lists what the encoding changes in a text."""
         filled = {fill.canonical for node in plan.root.nodes() for fill in node.fills}
         composed = self.layout.encoding == "windows-1258"
-        known = places(struct)
+        known = Places(struct)
         for leaf in plan.root.leaves():
             scalar = leaf.scalar
             if scalar is None or scalar.kind != "string" or leaf.form.write is not None:
@@ -183,7 +183,7 @@ class CellTableReader:
         self, rows: list[Any], titles: _Titles, constants: set[str], line: Struct, each: str | None
     ) -> tuple[Column, ...]:
         """The columns in the order of the rows."""
-        known, prefix = places(line), "" if each is None else each + "."
+        known, prefix = Places(line), "" if each is None else each + "."
         columns: dict[str, Column] = {}
         for row in rows:
             if not isinstance(row, dict) or "here" not in row:
@@ -241,12 +241,12 @@ def _inside(canonical: Any, each: str) -> bool:
 
 
 def _is_objects(struct: Struct, each: str) -> bool:
-    place = places(struct).get(each)
+    place = Places(struct).get(each)
     return place is not None and isinstance(place.field.type, Array) and isinstance(place.field.type.items, Struct)
 
 
 def _item(struct: Struct, each: str) -> Struct:
-    array = places(struct)[each].field.type
+    array = Places(struct)[each].field.type
     assert isinstance(array, Array) and isinstance(array.items, Struct)
     return array.items
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from contracts.canonical.findings import Index, Problems
 from contracts.canonical.model import Array, Choice, RecursiveRef, Scalar, Struct, Type
@@ -19,6 +19,7 @@ from contracts.mapping.steps import above
 from contracts.mapping.value_formats import Form, Media, scalar_form
 
 Keys = tuple[str, ...]
+_SHARES: Final = 2_000  # nodes of a plan after which a type that has been written is not written again
 
 
 @dataclass(slots=True)
@@ -91,11 +92,6 @@ class Node:
     led_to: bool = False  # whether the `again` of a node below is this node
     cell: list[Any] = field(default_factory=list)  # the compiled reader, for recursive nodes
 
-    def child(self, name: str, key_name: str | None, key_value: str | None) -> Node | None:
-        return next(
-            (n for n in self.children if (n.name, n.key_name, n.key_value) == (name, key_name, key_value)), None
-        )
-
     def leaves(self) -> Iterator[Leaf]:
         for leaf in (*self.attributes.values(), *([] if self.text is None else [self.text])):
             yield from leaf.fields()
@@ -113,6 +109,19 @@ class Node:
         for node in self.nodes():
             yield from node.attributes.values()
             yield from (each for each in (node.text, node.absent) if each is not None)
+
+    @property
+    def carries(self) -> bool:
+        """Whether a place inside holds a canonical field, or a list that is as one above it; else all is constant."""
+        return any(
+            each.again is not None
+            or any(
+                leaf.keys is not None
+                for leaf in (*each.attributes.values(), each.text, each.absent)
+                if leaf is not None
+            )
+            for each in self.nodes()
+        )
 
     def nodes(self) -> Iterator[Node]:
         yield self
@@ -183,7 +192,10 @@ class Plan:
 
 
 def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -> Plan:
-    """The plan of the canonical form, where each field keeps its own name."""
+    """The plan of the canonical form, where each field keeps its own name.
+
+    Types that refer to each other are written once, when the plan is large: their orders are too many.
+    """
 
     def tag(name: str) -> str:
         return f"{{{namespace}}}{name}" if media == "xml" else name
@@ -195,8 +207,12 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
         return Leaf(keys, scalar_form(scalar, media, strict=True), canonical, here, scalar, nil=nil)
 
     above: dict[str, Node] = {}
+    written: dict[int, Node] = {}  # by the type, also what is not above
+    nodes = 0
 
     def node(name: str, type_: Type, canonical: str, here: str, absentable: bool) -> Node:
+        nonlocal nodes
+        nodes += 1
         at, there = f"{canonical}.{name}" if canonical else name, step(here, name)
         if isinstance(type_, Array):
             result = Node(tag(name), there + "[]", "many", (name,), at + "[]", nil=absentable)
@@ -218,7 +234,11 @@ def canonical_plan(struct: Struct, media: Media, message: str, namespace: str) -
             return
         if isinstance(type_, RecursiveRef):
             type_ = type_.target
-        above[type_.name] = into
+        if nodes > _SHARES and id(type_) in written:
+            into.again = written[id(type_)]
+            into.again.led_to = True
+            return
+        above[type_.name] = written[id(type_)] = into
         if isinstance(type_, Choice):
             shared = Counter(each.name for branch in type_.branches for each in branch.struct.fields)
             branches = []

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from contracts.canonical.model import Struct
+from contracts.canonical.places import Places
 from contracts.folder.source_locations import Path
 from contracts.mapping.plan import Node, Plan
 from contracts.mapping.rows.builder import Builder
@@ -40,7 +41,8 @@ class TableReader(TableContext):
         if root is None:
             return None
         drops = self._names(node, "drops", at)
-        builder = Builder(self, message, struct, Tree(self, struct, root), Values(self, message, []), frozenset(drops))
+        tree = Tree(self, Places(struct), root)
+        builder = Builder(self, message, struct, tree, Values(self, message, []), frozenset(drops))
         for number, row in enumerate(node["rows"]):
             add_row(builder, row, (*at, "rows", number))
         for number, ignored in enumerate(self._names(node, "ignores", at)):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from contracts.base.errors import Finding
 from contracts.canonical.findings import MAX_FINDINGS, Index
 from contracts.canonical.model import CodeTable, Scalar, Struct
-from contracts.canonical.places import places, scalar_at
+from contracts.canonical.places import Places, scalar_at
 from contracts.canonical.walk import Visit, compile_walk, place
 from contracts.mapping.frames import getter
 from contracts.mapping.rows.dated import not_in_force
@@ -37,7 +37,7 @@ def _day(number: int) -> str:
 
 def codes_path(struct: Struct, path: str | None) -> str | None:
     """The contract's `codes_at`, if this message has that date field; else None."""
-    place = places(struct).get(path) if path is not None else None
+    place = Places(struct).get(path) if path is not None else None
     scalar = None if place is None or path is None or "[]" in path else scalar_at(place, path)
     return path if scalar is not None and scalar.format in ("date", "date-time") else None
 

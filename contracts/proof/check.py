@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.errors import MESSAGE_NOT_EXPRESSIBLE, MESSAGE_NOT_JSON
 from contracts.faces import xsd
+from contracts.faces.samples import allowed
 from contracts.folder.bundle import Bundle
 from contracts.folder.todo_markers import marks
 from contracts.proof import faces
@@ -138,7 +140,8 @@ def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
     if not samples or report.findings:
         return
     tried = refused = 0
-    for value in variants(validator.struct, canonical.read_json(message, samples[-1])):
+    every = variants(validator.struct, canonical.read_json(message, samples[-1]))
+    for value in islice(every, allowed(compiled, len(samples[-1]))):
         if compiled.validate(message, value):
             continue
         tried += 1

@@ -44,6 +44,9 @@ from gateway.vault.vault import Vault
 from security.grants.windows import civil
 
 DECISIONS: Final = ("granted", "refused")
+MOST_STEPS: Final = 200  # of a case; more are only those that end it, and what the keeper sends
+ENDS: Final = frozenset({"close", "withdraw"})
+PAUSE: Final = 3600.0  # seconds between two reminders by the sender: each is a mail to all who owe something
 MOST_REMINDERS: Final = 5  # of the keeper, after the deadline
 # Act -> the role that takes it, and the states in which it is possible.
 _ACTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -151,6 +154,8 @@ class Acting:
             return folded
         kind = kinds()[folded.kind]
         check_act(folded, kind, by.agency, act)
+        if act == "remind" and by.agency != GATEWAY and _reminded(before) > now - PAUSE:
+            raise CASE_NOT_NOW(case=case, state=folded.state, act=act)
         facts: dict[str, Any] = {
             "case": case,
             "number": len(before),
@@ -218,6 +223,12 @@ class Acting:
             notices.put(connection, words, case.id, agency, {**facts, "agency": agency}, now)
 
 
+def _reminded(steps: Sequence[Step]) -> float:
+    """When the sender reminded last."""
+    own = [each.at for each in steps if each.act == "remind" and each.agency != GATEWAY]
+    return (moment(own[-1]) or 0.0) if own else 0.0
+
+
 def check_act(case: Folded, kind: Kind, agency: str, act: str) -> None:
     """Raises: case.other-party, case.not-now."""
     role, states = _ACTS[act]
@@ -227,6 +238,7 @@ def check_act(case: Folded, kind: Kind, agency: str, act: str) -> None:
         raise CASE_OTHER_PARTY(case=case.id, agency=agency, act=act, party=role)
     late = act == "close" and kind.answers and case.state != ANSWERED
     done = act == "acknowledge" and party is not None and party.acknowledged is not None
+    done = done or act not in ENDS and not reminds and case.steps >= MOST_STEPS
     if case.state not in states or late or done:
         raise CASE_NOT_NOW(case=case.id, state=case.state, act=act)
 

@@ -43,7 +43,9 @@ class Step:
 
     agency: Annotated[str, typer.Option("--agency", help="The agency for which the step is taken.")]
     reason: Annotated[str, typer.Option("--reason", help="Why, or with which result; all parties read it.")] = ""
-    to: Annotated[str | None, typer.Option("--to", help="With `forward`: the code of the other agency.")] = None
+    to: Annotated[
+        str | None, typer.Option("--to", help="With `forward` and `@open`: the code of the other agency.")
+    ] = None
     into: Annotated[str | None, typer.Option("--into", help="With `merge`: the id of the other handling.")] = None
 
 

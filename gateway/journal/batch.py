@@ -24,6 +24,7 @@ from gateway.journal.statements import QUEUE_TAIL, TRANSFER_COLUMNS, Cursor, Sta
 from gateway.journal.write import (
     BodyUse,
     FeedRow,
+    Handled,
     HandlingRow,
     HandlingStep,
     KeyRow,
@@ -282,6 +283,7 @@ def _handlings(
     new = [each.row for each in taken if each.row.version == 1]
     if new and len(sql.insert_new(cursor, "handling", _HANDLING, new, "id")) < len(new):
         raise _Taken
+    _check_targets(sql, cursor, taken)
     for each in taken:
         if each.row.version > 1 and not sql.step_handling(cursor, _HANDLING, each.row):
             raise _Taken
@@ -289,6 +291,17 @@ def _handlings(
     sql.insert(cursor, "handling_step", _STEP, steps)
     promised.handlings.update({each.row.id: each.row for each in taken})
     promised.steps.update({step[:2]: step for step in steps})
+
+
+def _check_targets(sql: Statements, cursor: Cursor, taken: Sequence[Handled]) -> None:
+    """What is merged now goes into a handling that is open: else two that are merged into each other end both."""
+    targets = {each.into for each in taken if each.into is not None}
+    if not targets:
+        return
+    if len(taken) > 1:
+        raise DependentWrites  # a step beside it may end the target
+    if not sql.are_open(cursor, {*targets, taken[0].row.id}):
+        raise _Taken
 
 
 def _quotas(cursor: Cursor, sql: Statements, units: Sequence[Write], results: list[Written]) -> None:

@@ -7,7 +7,7 @@ row does. There are few texts (1 to 16 rows, then 64 at a time), so that the dri
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -126,6 +126,15 @@ class Statements:
         statement = self._marked(f"UPDATE handling SET {sets} WHERE id = ? AND version = ? RETURNING id")
         cursor.execute(statement, (*row, values["id"], values["version"] - 1))
         return cursor.fetchone() is not None
+
+    def are_open(self, cursor: Cursor, handlings: Collection[str]) -> bool:
+        """Whether these handlings exist and have not ended. Their rows are locked, in one order for all processes."""
+        marks = ", ".join("?" * len(handlings))
+        lock = "" if self.sqlite else " FOR UPDATE"
+        statement = self._marked(f"SELECT ended FROM handling WHERE id IN ({marks}) ORDER BY id{lock}")
+        cursor.execute(statement, tuple(sorted(handlings)))
+        rows = cursor.fetchall()
+        return len(rows) == len(handlings) and not any(row[0] for row in rows)
 
     def change(self, cursor: Cursor, rows: Sequence[Row]) -> set[Any]:
         """Applies guarded changes; returns the ids of the transfers whose guard held.

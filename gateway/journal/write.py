@@ -191,10 +191,11 @@ class HandlingStep(NamedTuple):
 
 
 class Handled(NamedTuple):
-    """A step of a handling, and the handling after it."""
+    """A step of a handling, and the handling after it. `into`: one that must not have ended when this is written."""
 
     row: HandlingRow
     step: HandlingStep
+    into: str | None = None
 
 
 class Write(NamedTuple):

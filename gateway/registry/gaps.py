@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from contracts.base.words import Words
-from contracts.canonical.places import places, scalar_at
+from contracts.canonical.places import Places, scalar_at
 from contracts.compiled.contract import CompiledContract
 from gateway.registry.competence import CompetenceTable
 from gateway.registry.errors import words
@@ -79,7 +79,7 @@ def known_values(contract: CompiledContract, table: CompetenceTable, path: str |
     if path is None:
         return ()
     message = contract.messages[contract.contract.operations[table.workflow.operation].request]
-    place = places(message).get(path)
+    place = Places(message).get(path)
     scalar = None if place is None else scalar_at(place, path)
     if scalar is not None and scalar.table is not None and scalar.table in contract.tables:
         return tuple(row.code for row in contract.tables[scalar.table].rows if not row.valid_until)

@@ -20,7 +20,7 @@ from contracts.canonical.model import Contract, Operation
 from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
 from contracts.compiled.pinned import PinnedCodec, pinned
 from gateway.journal.schema import tables
-from gateway.registry import sources
+from gateway.registry import sources, tenants
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
@@ -70,6 +70,7 @@ class Snapshot:
     _routes: Mapping[tuple[str, str], RouteTable]
     _competence: Mapping[tuple[str, str], CompetenceTable]
     _sources: Mapping[tuple[str, str], SourceTable]
+    _tenants: Mapping[tuple[str, str], str]  # (tenant, contract) -> its own provider
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
@@ -206,6 +207,10 @@ class Snapshot:
         """The methods of an address; empty for an unknown address."""
         return self._methods.get(path, frozenset())
 
+    def own_provider(self, agency: str, contract: str) -> str | None:
+        """The system of a sandbox's tenant that provides the contract to this tenant alone."""
+        return tenants.own_provider(self._tenants, agency, contract)
+
     def route(self, contract: str, operation: str, message: Mapping[str, Any]) -> str | None:
         """The id of the system that gets this message; None for an operation that calls none."""
         table = self._routes.get((contract, operation))
@@ -308,6 +313,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         _routes=routes,
         _competence=competences(routes, in_force, agencies, systems),
         _sources=sources.tables_of(systems.values()),
+        _tenants=tenants.providers(systems.values()),
         _rest=rest,
         _methods=methods,
         _ids=frozenset(contract.contract.id for contract in in_force.values()),

@@ -1,7 +1,7 @@
 """Writes the registry: applies documents, publishes contracts. Keys and authorities are in `changes.keys`.
 
 Invariant: a document declares the whole registry. A grant or route of an earlier document that it omits is deleted; an
-    agency or system that it omits is suspended, never deleted, since transfers name it.
+    agency or system that it omits is suspended, never deleted, since transfers name it. Tenants of a sandbox stay.
 Invariant: roles of agencies, systems and routes of a document are proposals, except the first of an empty instance.
 Invariant: a state that the document does not mention stays; applying it again lifts no suspension. Invariant: a change
 raises the revision in its transaction, so that each process sees it. It is returned for the audit log. Invariant: a
@@ -34,6 +34,7 @@ from gateway.registry.changes.proposals import Wanted
 from gateway.registry.errors import GRANT_REVOKED, REGISTRY_NO_CONTACT, unknown
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
 from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
+from gateway.registry.tenants import is_tenant
 from gateway.registry.versions import in_force, minor_of
 from security.pki.chains import Trust
 
@@ -224,10 +225,15 @@ def _merge(
                 how = "suspended" if row["state"] == SUSPENDED else "resumed"
             changes.append(Change(what, name, how, fields))
     for name, before in stored.items():
-        if before["state"] not in (SUSPENDED, PROPOSED):
+        if before["state"] not in (SUSPENDED, PROPOSED) and not _of_tenant(before):
             connection.execute(update(table).where(column == name).values(state=SUSPENDED))
             changes.append(Change(what, name, "suspended", ("state",)))
     return changes
+
+
+def _of_tenant(row: Mapping[str, Any]) -> bool:
+    """Whether an agency's or a system's row belongs to a tenant, which no document declares."""
+    return is_tenant(row.get("code", row.get("agency")))
 
 
 def set_state(

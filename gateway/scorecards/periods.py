@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from contracts.canonical.model import Identity, Scalar, Struct
-from contracts.canonical.places import places, scalar_at
+from contracts.canonical.places import Places, scalar_at
 from gateway.feeds.places import moment
 from security.grants.windows import VIETNAM
 
@@ -77,7 +77,7 @@ def time_part(identity: Identity | None, message: Struct) -> int | None:
     """Which part of a business key is the time of the data: a date, a date-time, or a `period`. None: no part is."""
     if identity is None:
         return None
-    known = places(message)
+    known = Places(message)
     for number, path in enumerate(identity.subject):
         place = known.get(path)
         scalar: Scalar | None = None if place is None else scalar_at(place, path)

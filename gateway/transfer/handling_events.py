@@ -127,7 +127,7 @@ def folded(entries: Iterable[Entry]) -> list[Handled]:
 
 def message_of(entry: Entry, handled: Handled, reason: str | None = None) -> dict[str, Any]:
     """The message of the event of a step. `reason` is its text."""
-    facts, (row, step) = entry["facts"], handled
+    facts, row, step = entry["facts"], handled.row, handled.step
     message: dict[str, Any] = {
         "handling": row.id,
         "number": row.version,

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from adapters.errors import ProviderFailure
 from contracts.base.errors import Failure, Finding
-from contracts.canonical.places import places
+from contracts.canonical.places import field_names
 from contracts.compiled.contract import CompiledContract
 from security.errors import SIGNATURE_MISSING, SIGNATURE_NOT_COVERING
 
@@ -131,7 +131,7 @@ def _paths(contract: CompiledContract) -> Iterator[str]:
     yield "absent"
     for name, struct in contract.messages.items():
         yield name
-        yield from places(struct)
+        yield from field_names(struct)
     for codec in contract.formats.values():
         for roots in (codec.soap_roots, codec.soap_answer_roots):
             yield from (tag.rpartition("}")[2] for tag in roots)

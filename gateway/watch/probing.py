@@ -3,6 +3,7 @@
 A system that takes none for a while raises an alarm.
 
 Invariant: only the registered endpoint is called. A system that is suspended, or receives no calls, is not probed.
+Invariant: nor is one while an outage lasts that its agency announced in time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from gateway.cases.outages import out_of_service
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.registry.registry import Registry
@@ -39,11 +41,15 @@ class Probing:
 
     async def run_once(self, lease: Lease) -> int:
         """Probes each system once, and counts what came of it."""
-        results = await self._round()
+        results = await self._round(await asyncio.to_thread(self._out))
         await asyncio.to_thread(self._record, results, lease)
         return 0
 
-    async def _round(self) -> Mapping[str, bool]:
+    def _out(self) -> frozenset[str]:
+        with self.engine.connect() as connection:
+            return out_of_service(connection, self.registry.snapshot, self.clock())
+
+    async def _round(self, out: frozenset[str]) -> Mapping[str, bool]:
         few = asyncio.Semaphore(AT_ONCE)
 
         async def ask(url: str) -> bool:
@@ -51,7 +57,8 @@ class Probing:
                 return await self.probe(url)
 
         systems = self.registry.snapshot.systems.values()
-        urls = {each.id: each.endpoint.url for each in systems if each.active and each.endpoint is not None}
+        probed = (each for each in systems if each.active and each.id not in out)
+        urls = {each.id: each.endpoint.url for each in probed if each.endpoint is not None}
         return dict(zip(urls, await asyncio.gather(*map(ask, urls.values())), strict=True))
 
     def _record(self, results: Mapping[str, bool], lease: Lease) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from gateway.cases.outages import out_of_service
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.registry.registry import Registry
@@ -38,6 +39,7 @@ class Watching:
         snapshot, now = self.registry.snapshot, self.clock()
         with self.engine.connect() as connection:
             away = {each.system for each in alarms.raised(connection) if each.kind == Kind.DOWN}
+            away |= out_of_service(connection, snapshot, now)
             queues = conditions.queues(connection, self.queue_seconds, now, away)
             owing = self.late.look(connection, snapshot)
         with writing(self.engine, self.lock) as connection:

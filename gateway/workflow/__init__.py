@@ -7,8 +7,7 @@ What pages, APIs, commands and reports use:
     reading.counts(connection, agency, now)          how many are open and overdue, by agency
     reading.one(connection, office, id)              one with its steps, deadlines and possible steps; `Seen`
     reading.of_transfer(connection, transfer)        the handlings of a message
-    acting.act(office, id, wanted, actor)            takes a step; `Wanted`, `Actor`
-    acting.involve(office, id, agency, reason, actor)   opens it for another agency, too
+    acting.act(office, id, wanted, actor)            takes a step, `@open` for another agency too; `Wanted`, `Actor`
     records.Office                                   what these need: engine, registry, vault, hash_id, clock
     terms.terms_of(workflow, row, steps)             the deadlines with each minute that counts or not
 

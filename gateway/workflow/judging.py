@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from contracts.workflow.model import Party, State, Workflow
 from gateway.journal.write import HandlingRow
-from gateway.workflow.errors import HANDLING_NO_REASON, HANDLING_NO_TARGET, HANDLING_UNKNOWN
+from gateway.workflow.errors import HANDLING_BAD_REASON, HANDLING_NO_REASON, HANDLING_NO_TARGET, HANDLING_UNKNOWN
 from gateway.workflow.records import FORWARD, GATEWAY, LONGEST_REASON, MERGE, Actor, Wanted
+
+# Controls but tab and line ends, marks that turn the direction of text, halves of characters.
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 class Judged(NamedTuple):
@@ -30,14 +34,16 @@ def parties(row: HandlingRow, actor: Actor) -> tuple[Party, ...]:
 
 
 def check_reason(step: str, needed: bool, reason: str) -> None:
-    """Raises: handling.no-reason."""
+    """Raises: handling.no-reason; handling.bad-reason for characters that nobody sees, or that XML cannot carry."""
     if needed and not reason.strip() or len(reason) > LONGEST_REASON:
         raise HANDLING_NO_REASON(step=step, most=LONGEST_REASON)
+    if _UNSEEN.search(reason):
+        raise HANDLING_BAD_REASON(step=step)
 
 
 def judge(workflow: Workflow, row: HandlingRow, wanted: Wanted, actor: Actor) -> Judged:
-    """Raises: handling.unknown for whoever has no part in it, handling.no-reason, handling.no-target, workflow.no-step,
-    workflow.not-now, workflow.other-party.
+    """Raises: handling.unknown for whoever has no part in it, handling.no-reason, handling.bad-reason,
+    handling.no-target, workflow.no-step, workflow.not-now, workflow.other-party.
     """
     who = parties(row, actor)
     if not who:

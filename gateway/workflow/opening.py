@@ -33,7 +33,7 @@ from gateway.journal.schema import tables
 from gateway.registry.own_feed import HANDLING
 from gateway.registry.routing import path_of, values_at
 from gateway.transfer import entries
-from gateway.transfer.handling_events import NONE_NOTE, OPENED, UPDATE, doing, id_of
+from gateway.transfer.handling_events import NONE_NOTE, OPENED, UPDATE, doing
 from gateway.workflow import steps
 from gateway.workflow.competent import competent
 from gateway.workflow.judging import Judged
@@ -115,9 +115,6 @@ class _Message:
     def _open(self, message: Mapping[str, Any], workflow: Workflow) -> None:
         at, table = moment(self.event["time"]) or 0.0, tables.handling.c
         for each in competent(self.office.registry.snapshot, self.contract, self.event, message):
-            id = id_of(self.row.transfer, each.agency, at)
-            if self.connection.scalar(select(table.id).where(table.id == id)) is not None:
-                continue
             opened = Opened(
                 contract=self.contract,
                 transfer=self.row.transfer,
@@ -130,6 +127,8 @@ class _Message:
                 kind=_codes(message, workflow.kind),
                 area=_codes(message, workflow.area),
             )
+            if self.connection.scalar(select(table.id).where(table.id == opened.id)) is not None:
+                continue
             apply(self.connection, [steps.opening(self.office, opened).write])
 
     def _concerns_others(self, recalled: bool) -> bool:

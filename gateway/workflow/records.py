@@ -13,6 +13,7 @@ from contracts.workflow.model import Workflow
 from gateway.journal.schema import tables
 from gateway.journal.write import HandlingRow, HandlingStep
 from gateway.registry.registry import Registry
+from gateway.transfer.handling_events import id_of
 from gateway.vault.vault import Vault
 from gateway.workflow.errors import HANDLING_UNKNOWN
 
@@ -64,7 +65,7 @@ class Wanted(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """What a handling begins with."""
+    """What a handling begins with. `number`: it is that many-th one of its message that this agency gets."""
 
     contract: CompiledContract
     transfer: str
@@ -76,6 +77,12 @@ class Opened(NamedTuple):
     sender_system: str
     kind: str
     area: str
+    number: int = 1
+
+    @property
+    def id(self) -> str:
+        whose = self.agency if self.number == 1 else f"{self.agency}\n{self.number}"
+        return id_of(self.transfer, whose, self.at)
 
 
 def read_row(connection: Connection, id: str) -> HandlingRow:

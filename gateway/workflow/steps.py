@@ -20,7 +20,6 @@ from gateway.transfer.handling_events import (
     UPDATE,
     after,
     event_of,
-    id_of,
     message_of,
     phase_of,
     seal_of,
@@ -97,7 +96,7 @@ def opening(
         "agency": opened.agency,
         "system": opened.system,
     }
-    id = id_of(opened.transfer, opened.agency, opened.at)
+    id = opened.id
     unit = _unit(office, None, id, {**facts, **_step(1, OPEN, state, terms)}, actor, at, reason)
     return _watched(unit, workflow, passed)
 
@@ -119,7 +118,8 @@ def taken(office: Office, before: Before, wanted: Wanted, judged: Judged, actor:
         "source": row.state,
         **_step(row.version + 1, wanted.step, judged.state, terms),
     }
-    return _watched(_unit(office, row, row.id, facts, actor, at, wanted.reason.strip()), workflow, passed)
+    unit = _watched(_unit(office, row, row.id, facts, actor, at, wanted.reason.strip()), workflow, passed)
+    return unit._replace(handled=unit.handled._replace(into=wanted.into))
 
 
 def corrected(office: Office, before: Before, sender: Actor) -> Unit:

@@ -15,6 +15,7 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keys.keyring import NAMES
+from gateway.transfer import entries
 from gateway.vault.salting import pack
 from gateway.vault.vault import Vault
 from security.transparency import entry as form
@@ -149,6 +150,12 @@ class Story:
         with writing(self.people.world.engine) as connection:
             self._append(connection, [form.freeze(entry)])
         return id
+
+    def note(self, what: str, facts: dict[str, Any], actor: str, about: str | None = None) -> None:
+        """A note of the log, now."""
+        row = entries.note(what, facts, self.people.now(), actor=actor, about=about)
+        with writing(self.people.world.engine) as connection:
+            append(connection, [row])
 
     def settle(self) -> None:
         """Indexes for all entries, a checkpoint, and the index of the search."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,14 @@ from gateway.console.roles import Role
 from gateway.console.work import handlings
 from gateway.journal.append import apply
 from gateway.journal.database import writing
+from gateway.journal.write import Write
 from gateway.workflow import steps
-from gateway.workflow.records import Opened
+from gateway.workflow.records import Actor, Opened, read_row, steps_of
+from gateway.workflow.steps import Before
 from tests.console.people import Desk, Reader
 from tests.console.test_operations import call, token
+from tests.console.test_signing_in import notes
+from tests.exchange.house import sample
 from tests.registry.making import contracts
 
 ALERTS, REPORTS = "incident-alert/v1", "field-report/v1"
@@ -166,3 +171,67 @@ async def test_systems_read_their_own_by_the_exchange(people: Desk) -> None:
     assert "accept" in steps_ and "cancel" not in steps_
     assert (await world.signed("do-thi", "/handlings?after=1.x")).status == 400
     assert (await world.signed("do-thi", "/handlings?after=99999999999999999999.1")).status == 400
+
+
+async def test_who_handles_a_message_reads_it_without_personal_data_and_the_log_notes_it(people: Desk) -> None:
+    report = sample(contracts()[REPORTS], "ServiceRequest")
+    report |= {"description": "Đèn <b>tắt</b>", "phone": "0912345678"}
+    vault = handlings.office_of(people.desk()).vault
+    body = vault.seal(TRANSFER.format(1), "canonical", json.dumps(report, default=float).encode(), people.now())
+    with writing(people.world.engine) as connection:
+        apply(connection, [Write(vault=(body,))])
+    id = opened(people, 1)
+    for name, agency, status in (("builder", "H14.3", 200), ("health", "H14.7", 404), ("sender", "H14.5", 200)):
+        people.add(name, Role.AGENCY, agency=agency)
+        answer = await call(people, token(people, name), "POST", f"/api/handlings/{id}/message", {})
+        assert answer.status == status, answer.json
+        if status == 200:
+            values = {each["path"]: each["values"] for each in answer.json["fields"]}
+            assert values["description"] == ["Đèn <b>tắt</b>"] and "phone" in answer.json["withheld"]
+            assert b"0912345678" not in answer.body
+    viewed: list[Any] = [*notes(people, "body-view")]
+    assert [each["facts"]["reason"] for each in viewed] == [f"handling {id}"] * 2
+    lan = await people.signed_in("lan", Role.AGENCY, agency="H14.3")
+    assert "Đèn" not in (await lan.get(f"/console/handlings/{id}")).body.decode()
+    moved = await lan.post(f"/console/handlings/{id}/message")
+    assert moved.status == 303 and len(notes(people, "body-view")) == 3
+    shown = (await lan.get(moved.headers["location"])).body.decode()
+    assert "Đèn &lt;b&gt;tắt" in shown and "0912345678" not in shown and "phone" in shown
+    tu = await people.signed_in("tu", Role.AGENCY, agency="H14.5")
+    assert (await tu.get(moved.headers["location"])).status == 403, "the code is of another session"
+    health = await people.signed_in("hoa", Role.AGENCY, agency="H14.7")
+    assert (await health.get(moved.headers["location"])).status == 404
+    auditor = await people.signed_in("an", Role.AUDITOR, agency="H14.0")
+    assert (await auditor.post(f"/console/handlings/{id}/message")).status == 403
+
+
+async def test_the_newest_correction_is_what_is_read(people: Desk) -> None:
+    vault, id = handlings.office_of(people.desk()).vault, opened(people, 1)
+    texts = {1: "cũ", 2: "mới"}
+    bodies = [
+        vault.seal(TRANSFER.format(n), "canonical", json.dumps({"description": text}).encode(), people.now())
+        for n, text in texts.items()
+    ]
+    office = handlings.office_of(people.desk())
+    with writing(people.world.engine) as connection:
+        apply(connection, [Write(vault=tuple(bodies))])
+        before = Before(read_row(connection, id), steps_of(connection, id))
+        sender = Actor("H14.5/phan-anh", "H14.5", report=TRANSFER.format(2))
+        apply(connection, [steps.corrected(office, before, sender).write])
+    people.add("builder", Role.AGENCY, agency="H14.3")
+    answer = await call(people, token(people, "builder"), "POST", f"/api/handlings/{id}/message", {})
+    assert answer.json["fields"] == [{"path": "description", "values": ["mới"]}]
+    assert answer.json["transfer"] == TRANSFER.format(2)
+
+
+async def test_another_agency_is_involved_by_the_page(people: Desk) -> None:
+    id = opened(people, 1)
+    lan = await people.signed_in("lan", Role.AGENCY, agency="H14.3")
+    form = {"step": "@open", "to": "H14.6", "reason": "traffic"}
+    moved = await lan.post(f"/console/handlings/{id}/steps", **form)
+    assert moved.status == 303
+    other = await people.signed_in("csgt", Role.AGENCY, agency="H14.6")
+    page = Reader((await other.get("/console/handlings")).body).text
+    assert "chieu-sang" in page and id[-12:] not in page
+    again = await lan.post(f"/console/handlings/{id}/steps", **form)
+    assert "handling.no-target" in again.body.decode()

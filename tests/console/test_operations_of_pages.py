@@ -69,7 +69,7 @@ OF_ACCESS = {
 OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
 OF_WATCH = {"listScorecards", "readScorecard", "listAlarms", "acknowledgeAlarm"}  # in test_scorecards, test_watch
 OF_REPORTS = {"listReports", "makeReport", "readReport", "readReportDocument"}  # in test_reports
-OF_HANDLINGS = {"listHandlings", "readHandling", "takeHandlingStep"}  # in test_handlings
+OF_HANDLINGS = {"listHandlings", "readHandling", "takeHandlingStep", "readHandlingMessage"}  # in test_handlings
 OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_HOST = {
     "readDocument",

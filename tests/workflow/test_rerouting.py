@@ -11,7 +11,6 @@ from contracts.base.errors import Failure
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.transfer.handling_events import seal_of
-from gateway.workflow.acting import involve
 from gateway.workflow.records import Actor
 from gateway.workflow.rerouting import Rerouting, successor
 from tests.registry.making import NOW
@@ -49,7 +48,7 @@ def test_another_agency_gets_a_handling_of_its_own(town: Town) -> None:
     alert = town.alert("a-1")
     town.follow()
     first = town.of(alert)
-    second = involve(town.office, first.id, "H14.6", "Cần cứu hộ", CENTRE)
+    second = town.act(first.id, "@open", CENTRE, "Cần cứu hộ", to="H14.6")
     assert (second.transfer, second.agency, second.state, second.version) == (alert, "H14.6", "sent", 1)
     assert town.seen(second.id).steps[0].reason == "Cần cứu hộ"
     town.act(second.id, "accept", Actor("H14.6/bao-chay", "H14.6"))
@@ -64,5 +63,5 @@ def test_another_agency_gets_a_handling_of_its_own(town: Town) -> None:
         ("H14.3", "x", Actor("H14.2/canh-bao", "H14.2"), "workflow.other-party"),
     ):
         with pytest.raises(Failure) as refused:
-            involve(town.office, first.id, agency, reason, actor)
+            town.act(first.id, "@open", actor, reason, to=agency)
         assert refused.value.code == code

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from contracts.canonical.model import Array, CodeTable, Scalar
 from contracts.canonical.patterns import DATE_TIME_PATTERN
-from contracts.canonical.places import Place, places
+from contracts.canonical.places import Places
 from contracts.compiled.contract import CompiledContract
 from contracts.mapping.plan import Leaf, Node, Plan
 from contracts.mapping.rows.kinds import is_part, may_be_empty
@@ -78,13 +78,13 @@ class Shape:
 def shape_of(compiled: CompiledContract, format_name: str, message: str) -> Shape:
     """The shape of the root of a mapped message."""
     plan = compiled.codec(format_name).plans[message]
-    return _Reader(plan, places(plan.struct), compiled.tables).shape(plan.root, 1, 1)
+    return _Reader(plan, Places(plan.struct), compiled.tables).shape(plan.root, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     plan: Plan
-    places: Mapping[str, Place]
+    places: Places
     tables: Mapping[str, CodeTable]
 
     def shape(self, node: Node, least: int, most: int | None, base: str = "") -> Shape:
@@ -144,13 +144,11 @@ class _Reader:
         """Whether a node exists whenever the object `base` does."""
         if node.kind == "many":
             return self._least(node, base) > 0
-        if all(leaf.keys is None for leaf in node.placed()):
+        if not node.carries:
             return node.kind != "ignore"  # constants are always written
         own = [*node.attributes.values(), *(each for each in (node.text, node.absent) if each is not None)]
         bound = any(leaf.keys is not None and self.needed(leaf, base) for leaf in own)
-        return bound or any(
-            self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.placed())
-        )
+        return bound or any(self.always(child, base) for child in node.children if child.carries)
 
     def needed(self, leaf: Leaf, base: str) -> bool:
         if leaf.keys is None:

@@ -34,6 +34,7 @@ class Reader:
     namespaces: MutableMapping[str, str] = field(default_factory=dict)
     _simple: SimpleTypes = field(init=False)
     _open: list[str] = field(default_factory=list)
+    parts: int = 0  # of the messages before this one
     _left: int = MAX_PLACES
     _lists: dict[str, Items] = field(default_factory=dict)  # lists being read, by the type of their items
     _prefixes: dict[str, str] = field(default_factory=dict)  # namespace -> prefix
@@ -43,6 +44,7 @@ class Reader:
         self._simple = SimpleTypes(self.schemas, self.notes)
 
     def start_message(self) -> None:
+        self.parts += MAX_PLACES - self._left
         self._left, self._open, self._lists = MAX_PLACES, [], {}
 
     def note(self, code: str, at: Component, detail: str = "") -> None:
@@ -80,7 +82,7 @@ class Reader:
         return self._declared(component, local, step, least, most)
 
     def _declared(self, component: Component, local: str, step: str, least: int, most: int | None) -> Part | None:
-        if not self.can_be_named(component, local) or not self._spend(component):
+        if not self.can_be_named(component, local) or not self._spend(component, 1 if most == 1 else 2):
             return None
         nil = component.node.get("nillable") in ("true", "1")
         part = Part(
@@ -103,11 +105,11 @@ class Reader:
             self.note("hollow", component, local)
         return part
 
-    def _spend(self, at: Component) -> bool:
-        """Whether the limit on parts and visited groups of the message allows one more."""
-        self._left -= 1
-        if self._left == 0:
+    def _spend(self, at: Component, count: int = 1) -> bool:
+        """Whether the limit on parts and visited groups of the message allows more."""
+        if 0 < self._left <= count:
             self.note("too-large", at, str(MAX_PLACES))
+        self._left -= count
         return self._left > 0
 
     def can_be_named(self, component: Component, local: str) -> bool:

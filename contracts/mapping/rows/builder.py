@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.canonical.model import Scalar, Struct
-from contracts.canonical.places import Place, frame_of, keys_of, places, scalar_at, typed
+from contracts.canonical.places import Place, Places, frame_of, keys_of, scalar_at, typed
 from contracts.folder.source_locations import Path
 from contracts.mapping.plan import CustomBinding, Derived, Fill, Leaf, Plan
 from contracts.mapping.rows import dated as dates
@@ -32,7 +32,6 @@ class Builder:
     tree: Tree
     values: Values
     drops: frozenset[str]
-    known: Mapping[str, Place] = field(default_factory=dict)
     bound: dict[str, list[Condition | None]] = field(default_factory=dict)
     lines: dict[str, Path] = field(default_factory=dict)
     derived: list[Derived] = field(default_factory=list)
@@ -41,8 +40,9 @@ class Builder:
     recursions: list[tuple[str, Path]] = field(default_factory=list)
     conditions: list[tuple[Condition, Path]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.known = places(self.struct)
+    @property
+    def known(self) -> Places:
+        return self.tree.known
 
     def bad(self, path: Path, where: str, got: str, rule: str, expected: str) -> None:
         self.reader.bad(path, where, got, rule, expected)

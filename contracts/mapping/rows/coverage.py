@@ -1,16 +1,18 @@
 """Checks that the rows of a message cover all its fields.
 
 Invariant: every field has a source or is dropped by name, in every case, and losses are listed.
+Invariant: after `MANY` findings a recursive type is walked only where rows name something inside it, so that the cost
+grows with types and rows only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from contracts.canonical.model import Array, RecursiveRef, Struct
-from contracts.canonical.places import Place, frame_of, keys_of, scalar_at
+from contracts.canonical.model import Array, Struct
+from contracts.canonical.places import Place, Places, frame_of, keys_of, scalar_at
 from contracts.folder.source_locations import Path
 from contracts.mapping.plan import Node
 from contracts.mapping.rows.conditions import Condition, only_where
@@ -18,52 +20,43 @@ from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.rows.tree import Tree
 from contracts.mapping.steps import ANY
 
+MANY: Final = 200
+
 
 @dataclass(slots=True)
 class Coverage:
     reader: TableContext
     tree: Tree
-    known: Mapping[str, Place]
+    known: Places
     bound: Mapping[str, Sequence[Condition | None]]
     lines: Mapping[str, Path]
     drops: frozenset[str]
     losses: list[str]
+    _named: frozenset[str] = frozenset()  # what rows name, and the groups around it
+    _again: frozenset[str] = frozenset()  # lists that are as a list above them
+    _constants: frozenset[str] = frozenset()
+    _reasons: Mapping[str, set[str]] = field(default_factory=dict)  # the reasons that the leaves of a field can tell
+    _silence: dict[str, bool] = field(default_factory=dict)
 
     def check(self, at: Path, conditions: Sequence[tuple[Condition, Path]]) -> None:
         """Adds the findings and losses. `conditions` holds the conditions with their lines."""
-        known = self.known
+        nodes = list(self.tree.root.nodes())
+        self._named = _with_groups((*self.bound, *self.lines))
+        self._again = frozenset(node.canonical for node in nodes if node.again is not None)
+        self._constants = frozenset(fill.canonical for node in nodes for fill in node.fills if fill.constant)
+        self._reasons = _reasons(self.tree.root)
+        bound = _with_groups(self.bound)
         for dropped in sorted(self.drops):
-            if dropped not in known or any(
-                path == dropped or path.startswith((dropped + ".", dropped + "[]")) for path in self.bound
-            ):
+            if dropped not in self.known or dropped in bound:
                 self.reader.bad(
                     at, dropped, "dropped, and mapped or unknown", "overlap", "a canonical path that no row uses"
                 )
-        again = tuple(f"{node.canonical}." for node in self.tree.root.nodes() if node.again is not None)
-        for path, place in known.items():
-            if path.startswith(again):
-                continue  # covered by the list above it
-            if scalar_at(place, path) is None:
-                self._whole(path, place, at)
-                continue
-            if path in self.bound:
-                self._conditions(path, place)
-                continue
-            is_dropped = self._dropped(path)
-            if place.field.required and not is_dropped:
-                self.reader.bad(at, path, "a required field without a source", "required", "a row, or a constant")
-            elif (place.field.required or place.needed) and path in self.drops:
-                self.reader.bad(at, path, "a required field that is dropped", "required", "a row, or a constant")
-            elif not is_dropped:
-                self.reader.bad(
-                    at,
-                    path,
-                    "an optional field that the table does not name",
-                    "table",
-                    "a row, or its path under drops",
-                )
-        for node in self.tree.root.nodes():
-            self._always_there(node, known, at)
+            elif self._dropped(dropped, inside=True):
+                self._field(dropped, self.known[dropped], at)  # the walk ends at the group that is dropped around it
+        for path, place in self.known.walk(self._enters):
+            self._field(path, place, at)
+        for node in nodes:
+            self._always_there(node, at)
         self.losses.extend(f"{path}: dropped" for path in sorted(self.drops))
         for condition, line in conditions:
             if None not in self.bound.get(condition.canonical, []):
@@ -74,6 +67,37 @@ class Coverage:
                     "when",
                     "a row without a condition for it",
                 )
+
+    def _enters(self, path: str, place: Place) -> bool:
+        """Whether the fields of a group need rows of their own."""
+        return path not in self._again and not self._dropped(path) and not self._left_out(path, place)
+
+    def _left_out(self, path: str, place: Place) -> bool:
+        """Whether it refers to a recursive type of which no row names anything, after many findings."""
+        unnamed = bool(place.refers) and place.refers not in place.led and path not in self._named
+        return unnamed and len(self.reader.findings.items) >= MANY
+
+    def _field(self, path: str, place: Place, at: Path) -> None:
+        """Checks one place of the message."""
+        if scalar_at(place, path) is None:
+            self._whole(path, place, at)
+            return
+        if path in self.bound:
+            self._conditions(path, place)
+            return
+        is_dropped = self._dropped(path)
+        if place.field.required and not is_dropped:
+            self.reader.bad(at, path, "a required field without a source", "required", "a row, or a constant")
+        elif (place.field.required or place.needed) and path in self.drops:
+            self.reader.bad(at, path, "a required field that is dropped", "required", "a row, or a constant")
+        elif not is_dropped:
+            self.reader.bad(
+                at,
+                path,
+                "an optional field that the table does not name",
+                "table",
+                "a row, or its path under drops",
+            )
 
     def _conditions(self, path: str, place: Place) -> None:
         """Checks a field whose rows all have conditions.
@@ -103,10 +127,9 @@ class Coverage:
             )
         frame = self.tree.frame(frame_of(path))
         if frame is not None:
-            words = {reason for leaf in self.tree.root.leaves() if leaf.canonical == path for reason in leaf.tokens}
-            frame.checks.append(only_where(path, keys_of(path), conditions, words))
+            frame.checks.append(only_where(path, keys_of(path), conditions, self._reasons.get(path, set())))
 
-    def _always_there(self, node: Node, known: Mapping[str, Place], at: Path) -> None:
+    def _always_there(self, node: Node, at: Path) -> None:
         """Refuses an optional field as the text of an element that has attributes or is a list item.
 
         An empty text and a missing one could not be told apart. The text may not be missing where it is required in the
@@ -124,7 +147,7 @@ class Coverage:
             each.keys is None or each.keys[: len(leaf.keys) - 1] != leaf.keys[:-1] for each in node.attributes.values()
         )
         nested = len(leaf.keys) > 1 and (apart or node.kind == "many")
-        if not alone or nested or not known[leaf.canonical].field.required:
+        if not alone or nested or not self.known[leaf.canonical].field.required:
             self.reader.bad(
                 at,
                 leaf.canonical,
@@ -133,20 +156,30 @@ class Coverage:
                 "a required field, or an element or attribute of its own",
             )
 
-    def _dropped(self, path: str) -> bool:
-        return any(path == each or path.startswith((each + ".", each + "[]")) for each in self.drops)
+    def _dropped(self, path: str, *, inside: bool = False) -> bool:
+        """Whether a path is dropped, by itself or by a group around it; `inside`: by a group."""
+        return any(each in self.drops for each in _groups(path)) or not inside and path in self.drops
 
     def _whole(self, path: str, place: Place, at: Path) -> None:
         """Checks objects and arrays: absence that the table cannot express, and required arrays that may be empty."""
         if path.endswith("[]"):
             return
-        inner = place.field.type.items if isinstance(place.field.type, Array) else place.field.type
-        if isinstance(inner, RecursiveRef) and inner.name in place.led and f"{path}[]" not in self.lines:
+        listed = path + "[]" if isinstance(place.field.type, Array) else path
+        if self._left_out(listed, place) and not self._dropped(path):
+            self.reader.bad(
+                at,
+                path,
+                "a group that the table does not name",
+                "table",
+                "rows for its fields, or its path under drops",
+            )
+            return
+        if place.refers in place.led and f"{path}[]" not in self.lines:
             if not self._dropped(path):
                 self.reader.bad(
                     at,
                     path,
-                    f"{inner.name} inside {inner.name}",
+                    f"{place.refers} inside {place.refers}",
                     "table",
                     "a row with `again` for a list, or its path under drops",
                 )
@@ -172,7 +205,8 @@ class Coverage:
             and frame is not None
         ):
             frame.empties.append(keys)
-        if isinstance(inner, Struct) and inner is place.field.type and self._silent(path, inner):
+        inner = place.field.type
+        if isinstance(inner, Struct) and self._silent(path, inner):
             if place.field.required and frame is not None:
                 frame.objects.append(keys)
             elif not self._dropped(path):
@@ -180,16 +214,17 @@ class Coverage:
 
     def _silent(self, path: str, struct: Struct) -> bool:
         """Whether an object may exist although nothing of it is written."""
-        constants = {fill.canonical for node in self.tree.root.nodes() for fill in node.fills if fill.constant}
-        return all(
-            f"{path}.{each.name}" in constants
-            or isinstance(each.type, Array)
-            and not each.type.least
-            or isinstance(each.type, Struct)
-            and self._silent(f"{path}.{each.name}", each.type)
-            for each in struct.fields
-            if each.required
-        )
+        if path not in self._silence:
+            self._silence[path] = all(
+                f"{path}.{each.name}" in self._constants
+                or isinstance(each.type, Array)
+                and not each.type.least
+                or isinstance(each.type, Struct)
+                and self._silent(f"{path}.{each.name}", each.type)
+                for each in struct.fields
+                if each.required
+            )
+        return self._silence[path]
 
     def _entry(self, node: Node, at: Path) -> None:
         """Checks a keyed list: a row for the member name, which is a required text, and one for its value."""
@@ -226,3 +261,19 @@ class Coverage:
 
 def _parent(path: str) -> str:
     return path.rpartition(".")[0] + "."
+
+
+def _groups(path: str) -> Iterable[str]:
+    """The groups and lists around a path: `a`, `a[]` for `a[].b`."""
+    return (path[:at] for at, sign in enumerate(path) if sign == "." or sign == "[")
+
+
+def _with_groups(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(each for path in paths for each in (path, *_groups(path)))
+
+
+def _reasons(root: Node) -> Mapping[str, set[str]]:
+    reasons: dict[str, set[str]] = {}
+    for leaf in root.leaves():
+        reasons.setdefault(leaf.canonical, set()).update(leaf.tokens)
+    return reasons

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from contracts.canonical.model import Array, Struct
-from contracts.canonical.places import places
+from contracts.canonical.model import Array
+from contracts.canonical.places import Places
 from contracts.folder.source_locations import Path
 from contracts.mapping.plan import CustomBinding, Leaf, Node
 from contracts.mapping.rows.conditions import Condition, conditional
@@ -17,15 +17,16 @@ from contracts.mapping.value_formats import TEXT
 @dataclass(slots=True)
 class Tree:
     reader: TableContext
-    struct: Struct
+    known: Places
     root: Node
     cases: dict[int, list[tuple[Condition, CustomBinding]]] = field(default_factory=dict)
     conditional: list[Leaf] = field(default_factory=list)
+    _lists: dict[str, Node] = field(default_factory=dict)  # by their canonical paths
+    _children: dict[tuple[int, str, str | None, str | None], Node] = field(default_factory=dict)
 
     def frame(self, canonical: str) -> Node | None:
-        if not canonical:
-            return self.root
-        return next((node for node in self.root.nodes() if node.kind == "many" and node.canonical == canonical), None)
+        """The node of a list by its canonical path, the root for the empty path; None where no row fills the list."""
+        return self._lists.get(canonical) if canonical else self.root
 
     def _steps(self, here: str, at: Path) -> list[Step] | None:
         steps = xml_steps(here, self.reader.namespaces) if self.reader.media == "xml" else json_steps(here)
@@ -46,7 +47,8 @@ class Tree:
         node.kind = "ignore"
 
     def _child(self, node: Node, step: Step) -> Node:
-        child = node.child(step.name, step.key_name, step.key_value)
+        identity = (id(node), step.name, step.key_name, step.key_value)
+        child = self._children.get(identity)
         if child is None:
             here = f"{node.here}{'/' if self.reader.media == 'xml' else '.'}{step.shown}" if node.here else step.shown
             here += "[]" if step.entry else ""
@@ -54,7 +56,9 @@ class Tree:
             if step.key_name is not None and not step.key_name.startswith("@"):
                 key = Leaf(None, TEXT, "", here, constant=step.key_value)
                 child.children.append(Node(step.key_name, here, text=key))
+                self._children[id(child), step.key_name, None, None] = child.children[-1]
             node.children.append(child)
+            self._children[identity] = child
         return child
 
     def place(self, here: str, canonical: str, leaf: Leaf, at: Path, condition: Condition | None = None) -> Node | None:
@@ -136,6 +140,7 @@ class Tree:
                 full = "".join(part + "[]" for part in arrays[:passed])
                 if node.kind == "plain" and not node.children and node.text is None and not node.attributes:
                     node.kind, node.keys, node.canonical = "many", keys, full
+                    self._lists.setdefault(full, node)
                     node.skip_empty = self._skips_empty(full)
                 elif node.kind != "many" or node.canonical != full:
                     self.reader.bad(at, here, "a list bound to two canonical lists", "overlap", "one")
@@ -201,5 +206,5 @@ class Tree:
             leaf.special = conditional(self.cases[id(leaf)])
 
     def _skips_empty(self, full: str) -> bool:
-        place = places(self.struct).get(full)
+        place = self.known.get(full)
         return place is not None and isinstance(place.field.type, Array) and place.field.type.least > 0

@@ -93,11 +93,12 @@ def told(connection: Connection, subject: Subject, proposal: Proposal, signed: S
 
 def _row(proposal: Proposal, signed_by: tuple[str, ...]) -> dict[str, Any]:
     from gateway.registry.changes.proposals import ADOPTED, FOUNDING
+    from gateway.registry.tenants import POLICY
     from security.grants.grants import OFFICERS
 
     standing = "not-approved"
     if proposal.state != "waiting":
-        founded = proposal.basis in (ADOPTED, FOUNDING) and len(signed_by) < OFFICERS
+        founded = proposal.basis in (ADOPTED, FOUNDING, POLICY) and len(signed_by) < OFFICERS
         standing = proposal.basis if founded else "in force"
     return {
         **proposal.facts(),

@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.base.times import rfc3339
 from gateway.console.site.operation import Asked
-from gateway.console.work import handlings
+from gateway.console.work import handled_messages, handlings
 from gateway.workflow.records import Wanted
 from gateway.workflow.showing import listed, shown
 
@@ -35,8 +35,19 @@ def take_step(asked: Asked) -> Any:
     return listed(row, asked.now)
 
 
+def read_message(asked: Asked) -> Any:
+    found = handled_messages.read(asked.desk, asked.viewer, asked.params["handling"])
+    return {
+        "handling": asked.params["handling"],
+        "transfer": found.transfer,
+        "fields": [{"path": each.path, "values": list(each.values)} for each in found.fields],
+        "withheld": list(found.withheld),
+    }
+
+
 OPERATIONS = {
     "listHandlings": list_handlings,
     "readHandling": read_handling,
     "takeHandlingStep": take_step,
+    "readHandlingMessage": read_message,
 }

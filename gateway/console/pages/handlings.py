@@ -10,7 +10,10 @@ from markupsafe import Markup
 from contracts.faces.pages.workflow import drawing
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
-from gateway.console.work import handlings
+from gateway.console.work import handled_messages, handlings
+from gateway.console.work.openings import OPEN_SECONDS
+from gateway.registry.records import ACTIVE
+from gateway.workflow.acting import INVOLVE
 from gateway.workflow.records import FORWARD, LONGEST_REASON, MERGE, Wanted
 
 HERE: Final = "/console/handlings"
@@ -49,8 +52,11 @@ def one(ask: Ask) -> Shown:
         # The drawing is made from the contract's table; every text in it is escaped.
         "drawing": Markup(drawing(flow, ask.language, row.state)),  # noqa: S704
         "names": {each.code: each.name.of(ask.language) for each in snapshot.agencies.values()},
-        "others": [each.code for each in snapshot.agencies.values() if each.code != row.agency],
+        "reach": [each.code for each in snapshot.agencies.values() if each.state == ACTIVE and each.code != row.agency],
         "forward": FORWARD,
+        "involve": INVOLVE,
+        "message": handled_messages.opened(ask.desk, ask.viewer, found, ask.query),
+        "minutes": OPEN_SECONDS // 60,
         "merge": MERGE,
         "most": LONGEST_REASON,
     }
@@ -65,12 +71,19 @@ def take(ask: Ask) -> Moved:
         to=ask.form.get("to", "").strip() or None,
         into=ask.form.get("into", "").strip() or None,
     )
-    handlings.take(ask.desk, ask.viewer, id, wanted)
-    return Moved(f"{HERE}/{id}", N_("The step was taken. Sender, agency and centre see it."))
+    row = handlings.take(ask.desk, ask.viewer, id, wanted)
+    return Moved(f"{HERE}/{row.id}", N_("The step was taken. Sender, agency and centre see it."))
+
+
+def message(ask: Ask) -> Moved:
+    id = ask.path["id"]
+    opening = handled_messages.open_message(ask.desk, ask.viewer, id)
+    return Moved(f"{HERE}/{id}?{urlencode({'until': opening.until, 'code': opening.code})}")
 
 
 PAGES = (
     Page("/handlings", inbox, May.SEARCH, N_("Handling of alerts and reports"), Menu.OPERATION),
     Page("/handlings/{id}", one, May.SEARCH, N_("A handling")),
     Page("/handlings/{id}/steps", take, May.HANDLE, method="POST", operation="takeHandlingStep"),
+    Page("/handlings/{id}/message", message, May.HANDLE, method="POST", operation="readHandlingMessage"),
 )

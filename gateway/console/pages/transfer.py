@@ -15,7 +15,7 @@ from gateway.audit.search import steps as told
 from gateway.audit.search.journey import Step
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Moved, Page, Sent, Shown
-from gateway.console.work import handlings, journeys, messages, openings, proofs, refusals
+from gateway.console.work import files, handlings, journeys, messages, openings, proofs, refusals
 from gateway.console.work.journeys import Seen
 from gateway.console.work.searching import Filter
 
@@ -43,6 +43,7 @@ def transfer(ask: Ask) -> Shown:
         "queue": told.queue_words(seen.journey.queue) if seen.journey.queue is not None else None,
         "state": told.words(f"state.{seen.journey.row['state']}") if seen.journey.row is not None else None,
         "handlings": handlings.of_transfer(ask.desk, ask.viewer, seen.transfer),
+        "files": files.of_transfer(ask.desk, ask.viewer, seen),
         "earlier": None,
         "later": None,
         "back": f"/console/search?{urlencode(given.given)}" if given.given else None,

@@ -61,6 +61,7 @@ class One:
     possible: tuple[Step, ...]
     mark: str
     now: float
+    involves: bool  # whether he may have another agency handle it, too
 
     @property
     def deadlines(self) -> Iterator[tuple[str, Deadline]]:
@@ -129,8 +130,10 @@ def one(desk: Desk, viewer: Viewer, id: str) -> One:
     row = seen.row
     if scope is not None and scope not in {row.agency, row.sender_agency, *(each.step.agency for each in seen.steps)}:
         raise HANDLING_UNKNOWN(handling=id)
-    possible = seen.possible(actor) if May.HANDLE in viewer.account.may else ()
-    return One(seen, possible, mark_of(row, desk.now()), desk.now())
+    handles = May.HANDLE in viewer.account.may
+    possible = seen.possible(actor) if handles else ()
+    involves = handles and acting.may_involve(row, actor)
+    return One(seen, possible, mark_of(row, desk.now()), desk.now(), involves)
 
 
 def take(desk: Desk, viewer: Viewer, id: str, wanted: Wanted) -> HandlingRow:

@@ -179,7 +179,7 @@ def _paths(compiled: CompiledContract, format: str, message: str) -> Mapping[str
 
 
 def _shown(values: Values, path: str) -> str | None:
-    found = values.get(_plain(path))
+    found = values.get(plain(path))
     if not found:
         return None
     text = " · ".join(found[:_VALUES]) + (" …" if len(found) > _VALUES else "")
@@ -266,7 +266,7 @@ def _joined(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def _plain(path: str) -> str:
+def plain(path: str) -> str:
     """A path of JSON or XML without brackets of lists and prefixes, its steps between slashes."""
     return "/".join(_PREFIX.sub("", each) for each in _steps(path.replace("[]", "").removesuffix("/text()")))
 

@@ -22,6 +22,7 @@ from security.transparency.entry import keyed
 
 ROLES: Final = ("caller", "owner", "provider", "reader")
 PAGE: Final = 50
+_YEARS: Final = range(1971, 9999)  # others cannot be told as times in every zone
 _OF_AN_AGENCY: Final = Words("vai trò là của một cơ quan; hãy nêu cơ quan", "it is the role of an agency; name one")
 _WHAT: Final = {
     "agency": Words("Cơ quan", "Agency"),
@@ -127,10 +128,13 @@ def moment(text: str | None, name: str, *, whole: bool = False) -> float | None:
     """A day, or a day with a time, in Vietnam. `whole`: a day counts to its end. Raises `console.form`."""
     if text is None:
         return None
+    at: datetime | None
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise CONSOLE_FORM(field=name, why="2026-11-24 / 2026-11-24T17:30") from None
+        at = None
+    if at is None or at.year not in _YEARS:
+        raise CONSOLE_FORM(field=name, why="2026-11-24 / 2026-11-24T17:30")
     if at.tzinfo is None:
         at = at.replace(tzinfo=VIETNAM)
     return (at + timedelta(days=1) if whole and len(text) == 10 else at).timestamp()

@@ -199,7 +199,7 @@ def _title(event: Mapping[str, Any]) -> str:
     infos = data.get("info") if isinstance(data, dict) else None
     for info in infos if isinstance(infos, list) else ():
         for name in _TITLES:
-            if isinstance(info.get(name), str):
+            if isinstance(info, dict) and isinstance(info.get(name), str):
                 return str(info[name])
     return str(event.get("subject") or event["id"])
 

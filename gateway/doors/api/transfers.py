@@ -25,6 +25,7 @@ from gateway.delivery import listing
 from gateway.delivery.queue import CALLED, WANTED
 from gateway.doors.api.errors import TRANSFER_UNKNOWN
 from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.api.transfer_files import told_files
 from gateway.doors.reply import Reply
 from gateway.journal.logged import entry_of, failed_tries
 from gateway.journal.schema import tables
@@ -45,6 +46,9 @@ async def read_transfer(services: Services, request: ApiRequest) -> Reply:
         status |= _tries_as_seen(status, request)
     if status is None:
         raise TRANSFER_UNKNOWN(transfer=transfer)
+    if status["state"] != "refused":
+        files = await services.readers.run(request.owner, told_files, services.engine, services.vault, status, system)
+        status |= {"files": files} if files else {}
     return Reply(200, {"content-type": "application/json"}, json.dumps(status, ensure_ascii=False).encode())
 
 

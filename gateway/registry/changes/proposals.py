@@ -31,11 +31,12 @@ from gateway.registry.errors import PROPOSAL_OUTDATED, unknown
 from gateway.registry.records import ACTIVE, Change
 from gateway.registry.seals.revisions import alone
 from gateway.registry.sources import shared
+from gateway.registry.tenants import POLICY
 from security.grants.approvals import counted
 from security.grants.grants import OFFICERS, digest
 
 State = Literal["waiting", "in-force", "replaced", "withdrawn", "removed"]
-Basis = Literal["officers", "founding", "adopted"]
+Basis = Literal["officers", "founding", "adopted", "sandbox-self-service"]
 FOUNDING: Final = "founding"
 ADOPTED: Final = "adopted"
 _UNSIGNED: Final = ("edition", "proposed_by")  # of the body, not of the content
@@ -141,6 +142,20 @@ def _record(connection: Connection, contents: Mapping[Subject, Content], basis: 
     for subject, content in needing.items():
         _insert(connection, Proposal(subject, 1, _body(content, 1, None), "in-force", basis, ACTIVE, now))
     return len(needing)
+
+
+def approve_by_policy(connection: Connection, subject: Subject, content: Content, now: float) -> list[Change]:
+    """Put content of a tenant in force by the policy. Its rows exist. The caller checks that the policy may."""
+    table = tables.registry_proposal.c
+    known = proposals(connection, "in-force").get(subject)
+    if known is not None and known.content == content:
+        return []
+    last = connection.scalar(select(func.max(table.edition)).where(table.subject == str(subject))) or 0
+    _close(connection, subject, "in-force", "replaced", now)
+    put(connection, subject, content, ACTIVE)
+    body = _body(content, last + 1, None)
+    _insert(connection, Proposal(subject, last + 1, body, "in-force", POLICY, ACTIVE, now))
+    return [Change(subject.what, subject.id, "approved", _differing(None if known is None else known.content, content))]
 
 
 def _needing(contents: Mapping[Subject, Content]) -> dict[Subject, Content]:

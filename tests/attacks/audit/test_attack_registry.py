@@ -337,7 +337,7 @@ def test_many_rows_go_into_entries_of_a_bounded_size(instance: Instance) -> None
     with snapshot(instance.engine) as connection:
         pending = tables.log_pending.c
         entries = connection.execute(select(pending.entry).where(pending.phase == PART)).scalars().all()
-        parts = [len(bytes(each)) for each in entries if b'"notice"' in bytes(each)]
+        parts = [len(bytes(each)) for each in entries]
         assert len(parts) > 2 and max(parts) < AT_ONCE * 130
         assert told_by(connection, instance) == ([], "")
     assert Registry(instance.engine, instance.seal).snapshot.systems

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 from sqlalchemy import func, select
@@ -262,3 +262,10 @@ async def test_another_host_name_gives_nothing(people: Desk) -> None:
             assert "evil.example" not in "".join(answer.headers.values()), target
         answer = await raw(lan, "/console/people/lan/link", form, host=host)
         assert answer.status == 403 and b"console.origin" in answer.body, host
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "9999-12-31T23:59-23:59", "0001-01-01T00:00+23:59"])
+async def test_a_day_at_the_end_of_the_calendar_is_a_wrong_form(people: Desk, day: str) -> None:
+    lan = await people.signed_in("lan", Role.AUDITOR)
+    for name in ("from", "to"):
+        assert (await lan.get(f"/console/search?{urlencode({name: day})}")).status == 400

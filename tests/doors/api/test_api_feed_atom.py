@@ -16,6 +16,7 @@ from lxml import etree
 
 from contracts.wire import atom
 from contracts.wire.jsontext import read_json
+from gateway.doors.api.feed_atom import _title
 from gateway.transfer.stages import Answered
 from gateway.workflow.acting import act
 from gateway.workflow.opening import Opening
@@ -148,3 +149,8 @@ def test_any_text_makes_a_valid_feed(text: str, at: float) -> None:
     feed = atom.Feed(id="urn:f", title=text, author=text, updated=at, language="vi", links=[link], entries=[entry])
     root = feed_of(atom.written(feed))
     assert root.find(f"{ATOM}entry/{ATOM}link").get("href") == link.href  # type: ignore[union-attr]
+
+
+def test_a_feed_whose_info_is_no_list_of_alerts_has_the_subject_as_title() -> None:
+    for info in (["text"], [None, 1, {"headline": 7}], {"absent": "unknown"}, "text"):
+        assert _title({"id": "x", "subject": "s", "data": {"info": info}}) == "s"
