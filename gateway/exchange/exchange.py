@@ -207,6 +207,7 @@ class Exchange:
             fed=told,
             spool=spool,
             heavy=heavy,
+            fault=requested.received.fault,
         )
         try:
             return await self._forward(Committed(decoded, provider, receiving, transfer))

@@ -56,7 +56,12 @@ class Runtime:
         registry.follow(Anchors(tls, keyring.trust_anchors).take)
         session = open_session(tls)
         forwarder = forwarder_over(
-            session, keyring.signing_key(), keyring.decrypt_keys(), time.time, rules_for(settings.kind)
+            session,
+            keyring.signing_key(),
+            keyring.decrypt_keys(),
+            time.time,
+            rules_for(settings.kind),
+            faults=settings.kind == "sandbox",
         )
         return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
 
