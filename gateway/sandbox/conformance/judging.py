@@ -24,6 +24,17 @@ from security.jose import MEDIA_TYPE
 _words: Final = WordsFile(__file__)
 _ENVELOPES: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+_NOT: Final = {  # the words for a failure where an answer was expected, by its code
+    "provider.answer-too-large": "not-answer-too-large",
+    "provider.bad-answer": "not-bad-answer",
+    "provider.bad-signature": "not-bad-signature",
+    "provider.down": "not-down",
+    "provider.dropped": "not-dropped",
+    "provider.fault": "not-fault",
+    "provider.not-found": "not-not-found",
+    "provider.refused": "not-refused",
+    "provider.timeout": "not-timeout",
+}
 Trouble = ProviderFailure | ProviderMissing
 
 
@@ -49,10 +60,9 @@ def not_answered(trouble: Trouble) -> Words:
     """What is wrong where a valid answer was expected."""
     facts: Mapping[str, Any] = trouble.facts
     found = "; ".join(f"{each.here or each.canonical or '/'}: {each.rule}" for each in list(trouble.findings)[:5])
-    code = trouble.code.partition(".")[2]
     status = facts.get("provider_status", 404 if isinstance(trouble, ProviderMissing) else "–")
     reason = str(facts.get("reason", "")) or "–"
-    name = f"not-{code}" if f"not-{code}" in set(_words) else "not-answered"
+    name = _NOT.get(trouble.code, "not-answered")
     return _words(name, code=trouble.code, reason=f"{reason} ({found})" if found else reason, status=status)
 
 
@@ -98,15 +108,17 @@ def first_failed(wrong: Words) -> Words:
 
 def no_answer(trouble: Trouble) -> Words:
     """A call that got no answer at all."""
-    return _words(f"not-{trouble.code.partition('.')[2]}", reason=trouble.facts.get("reason", "–"), **_seconds(trouble))
+    return _words(
+        _NOT.get(trouble.code, "not-answered"),
+        code=trouble.code,
+        reason=trouble.facts.get("reason", "–"),
+        seconds=trouble.facts.get("seconds", "–"),
+        status="–",
+    )
 
 
 def too_slow(seconds: float) -> Words:
     return _words("not-timeout", seconds=f"{seconds:g}", reason="–")
-
-
-def _seconds(trouble: Trouble) -> dict[str, Any]:
-    return {"seconds": trouble.facts.get("seconds", "–")}
 
 
 def _is_fault(answer: HttpAnswer) -> bool:
