@@ -26,7 +26,7 @@ from adapters.errors import (
     ProviderMissing,
 )
 from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, beside, large_of, off_loop, send
-from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
+from adapters.model import FAULT_HEADER, AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
@@ -72,6 +72,8 @@ class RestAdapter:
         large = await large_of(outgoing.spool, body)
         if large is not None:
             headers["content-digest"] = large.content_digest
+        if outgoing.fault:
+            headers[FAULT_HEADER] = outgoing.fault
         request = HttpRequest(at.method, url, headers, body)
         headers.update(sign_request(request, self.key, self.clock()))
         call = Call(request, outgoing.timeout, self.answer_limit, large)

@@ -27,7 +27,7 @@ from adapters.errors import (
     ProviderFailure,
 )
 from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, beside, large_digest, large_of, off_loop, send
-from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
+from adapters.model import FAULT_HEADER, AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from contracts.wire.headers import media_type
@@ -84,6 +84,8 @@ class SoapAdapter:
         else:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
+        if outgoing.fault:
+            headers[FAULT_HEADER] = outgoing.fault
         if outgoing.spool is not None and endpoint.options.get("attachments") == "mtom":
             headers["content-type"], body = package_of(body, outgoing.spool, version)
             if version is not soap.V11:

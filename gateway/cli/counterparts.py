@@ -26,6 +26,7 @@ class AtHost(Enum):
     RETENTION = "the keeper does it by itself; a page shows what is due."
     AGENCY = "it runs at an agency."
     WITNESS = "it runs at a witness."
+    SANDBOX = "only a sandbox has it; whoever operates its host invites."
 
 
 class Counterpart(NamedTuple):
@@ -51,8 +52,9 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         client call, client soap, client token, client feed, client feed-check, client feed-export
         client file-send, client file-fetch, client transfers, client reconcile
-        client prove, client checkpoints, client accept-log, client keygen, client install
+        client prove, client checkpoints, client accept-log, client keygen, client install, client join
     """,
+    AtHost.SANDBOX: "sandbox invite, sandbox list, sandbox withdraw",
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
 }
 # Command, page, operations. A page that alone does it has no operation.
@@ -81,6 +83,7 @@ _IN_CONSOLE: Final = """
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant
     access approve | /access/proposals/{subject:path} | signProposal
+    access refuse | /access/refuse/{subject:path} | refuseProposal
     access revoke | /access/grants/{id}/revoke | revokeGrant, revokePasskey
     access suspend | /access/grants/{id}/suspend | suspendGrant
     access resume | /access/grants/{id}/resume | resumeGrant

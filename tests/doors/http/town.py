@@ -41,7 +41,7 @@ PATH = "/official-document/v1/documents"
 SENDER = "phan-anh"
 MIB = 1 << 20
 _LARGE = 9_000_000  # bytes
-_STANDINS = frozenset({"do-thi", "kinh-te", "mot-cua", "truong-ha", "traffic"})  # nobody calls them here
+_STANDINS = frozenset({"do-thi", "kinh-te", "mo-phong", "truong-ha", "traffic"})  # nobody calls them here
 _SYSTEMS = """
   - id: van-thu
     agency: H14.21
