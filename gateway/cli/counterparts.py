@@ -82,6 +82,7 @@ _IN_CONSOLE: Final = """
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant
     access approve | /access/proposals/{subject:path} | signProposal
+    access refuse | /access/refuse/{subject:path} | refuseProposal
     access revoke | /access/grants/{id}/revoke | revokeGrant, revokePasskey
     access suspend | /access/grants/{id}/suspend | suspendGrant
     access resume | /access/grants/{id}/resume | resumeGrant

@@ -66,7 +66,8 @@ _OF: Final[Mapping[Duty, str]] = {
         indicator show, indicator missing
     """,
     Duty.CHANGES: """
-        access propose, access approve, access revoke, access suspend, access resume, access review --officer
+        access propose, access approve, access refuse, access revoke, access suspend, access resume
+        access review --officer
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair
