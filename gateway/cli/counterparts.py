@@ -43,7 +43,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
-    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract new, contract deadline",
+    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx, "
+    "contract new, contract deadline",
     AtHost.WHOLE_LOG: "audit export",
     AtHost.WATCH: "audit watch",
     AtHost.RETENTION: "vault expire",
