@@ -43,7 +43,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
-    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract new, contract deadline",
+    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx, "
+    "contract new, contract deadline",
     AtHost.WHOLE_LOG: "audit export",
     AtHost.WATCH: "audit watch",
     AtHost.RETENTION: "vault expire",
@@ -82,6 +83,7 @@ _IN_CONSOLE: Final = """
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant
     access approve | /access/proposals/{subject:path} | signProposal
+    access refuse | /access/refuse/{subject:path} | refuseProposal
     access revoke | /access/grants/{id}/revoke | revokeGrant, revokePasskey
     access suspend | /access/grants/{id}/suspend | suspendGrant
     access resume | /access/grants/{id}/resume | resumeGrant

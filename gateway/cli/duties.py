@@ -42,7 +42,8 @@ _OF: Final[Mapping[Duty, str]] = {
         client file-send, client file-fetch,
         client reconcile, client prove, client checkpoints
         client transfers, client accept-log, client keygen, client install, client join
-        contract import-wsdl, contract import-openapi, contract new, contract try, contract check
+        contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx
+        contract new, contract try, contract check
         contract deadline
         witness key, witness add-log, witness status, witness run
     """,
@@ -66,7 +67,8 @@ _OF: Final[Mapping[Duty, str]] = {
         indicator show, indicator missing
     """,
     Duty.CHANGES: """
-        access propose, access approve, access revoke, access suspend, access resume, access review --officer
+        access propose, access approve, access refuse, access revoke, access suspend, access resume
+        access review --officer
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair

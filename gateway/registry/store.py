@@ -23,7 +23,7 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.registry import contacts, sources
-from gateway.registry.changes import proposals
+from gateway.registry.changes import proposals, workflows
 from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, declared, endpoint_text, sources_in, text
 from gateway.registry.changes.content import in_force as content_in_force
 from gateway.registry.changes.document import Document
@@ -73,6 +73,7 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     else:
         states = {each.id: each.state for each in document.systems if f"system {each.id}" in document.stated}
         changes += proposals.apply_contents(connection, Wanted(contents, states, document.proposed_by), now)
+        changes += workflows.renew(connection, now)
     check_contacts(connection)
     for change in changes:
         if change.how == "resumed":  # its notice no longer applies

@@ -34,12 +34,13 @@ from gateway.indicators.values import CONTRACT
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import store
-from gateway.registry.changes import granting
+from gateway.registry.changes import granting, proposals
 from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.own_feed import WITH_CATALOGUE
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
+from gateway.registry.workflows import WORKFLOW
 from gateway.sandbox import agents, live, people
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings
 from gateway.settings.saving import save
@@ -184,8 +185,8 @@ def _key_pair(settings: Settings, name: str, what: str) -> tuple[str, bytes]:
 def _approve(
     connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float
 ) -> list[Change]:
-    """Let each officer sign each grant of the province, as with `lgsp access approve`."""
-    return [
+    """Let each officer sign each grant of the province and each workflow, as with `lgsp access approve`."""
+    changes = [
         change
         for proposal in document.grants
         for name, (_, secret) in officers.items()
@@ -193,6 +194,11 @@ def _approve(
             connection, proposal.grant.id, name, approvals.approve(proposal.grant.canonical(), name, secret), now
         )
     ]
+    for subject, held in proposals.proposals(connection, "in-force").items():
+        for name, (_, secret) in officers.items() if subject.what == WORKFLOW else ():
+            signature = approvals.approve(held.body.encode(), name, secret)
+            changes += proposals.approve(connection, subject, name, signature, now)[0]
+    return changes
 
 
 def rsa_keys(count: int) -> list[PrivateKey]:

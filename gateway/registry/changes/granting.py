@@ -161,7 +161,7 @@ def revoke(connection: Connection, name: str, now: float) -> list[Change]:
 class Approved(NamedTuple):
     """What an officer signs. `proposer` is the officer who proposed it and must not sign."""
 
-    what: Literal["grant", "officer", "passkey", "person", "agency", "system", "route"]
+    what: Literal["grant", "officer", "passkey", "person", "agency", "system", "route", "workflow"]
     name: str
     content: bytes
     proposer: str | None

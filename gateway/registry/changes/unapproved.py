@@ -18,7 +18,6 @@ from gateway.registry.seals.basis import BASES, basis
 from gateway.registry.seals.sealing import PHASES, borne
 from gateway.registry.tenants import POLICY, ROLE, is_tenant
 from security.grants.approvals import counted
-from security.grants.grants import OFFICERS
 
 
 def unapproved(connection: Connection) -> list[str]:
@@ -31,10 +30,10 @@ def unapproved(connection: Connection) -> list[str]:
 
     def covers(proposal: Proposal) -> bool:
         signed = signatures.get((str(proposal.subject), proposal.digest), ())
-        count = len(counted(proposal.body.encode(), proposal.proposed_by, signed, known))
         if proposal.basis == POLICY:
             return within_tenant(proposal.subject, proposal.content)
-        return count >= OFFICERS or founded and proposal.basis in BASES
+        signers = counted(proposal.body.encode(), proposal.proposed_by, signed, known)
+        return proposal.suffices(signers, known) or founded and proposal.basis in BASES
 
     wrong: list[Subject] = []
     for subject, content in in_force(connection).items():
