@@ -107,7 +107,7 @@ class _Writer:
             message.root is None
             and self.interface.media == "xml"
             or not message.body.parts
-            and self.interface.media == "json"
+            and self.interface.media != "xml"
         ):
             return []
         lines = [f"  {name}:"]
@@ -153,6 +153,8 @@ class _Writer:
         return {"type": "object", "properties": properties, **wanted, "additionalProperties": False}
 
     def _joined(self, here: str, part: Part) -> str:
+        if self.interface.media in ("csv", "xlsx"):
+            return part.step  # the title of a column
         step = part.step + ("[]" if part.many and not part.keyed else "")
         joint = "/" if self.interface.media == "xml" else "."
         return joint.join(each for each in (here, step) if each)
@@ -357,6 +359,7 @@ def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
 def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
     lines = [_comment(line) for line in note_lines(interface.notes)]
     lines += [f"format: {interface.media}", *_worded("title", "", "system")]
+    lines += [f"{word}: {value if value.isdigit() else _quoted(value)}" for word, value in interface.head.items()]
     if interface.namespaces:
         lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]
     called = [_called(names[call.name], call) for call in interface.calls]

@@ -45,7 +45,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
     AtHost.SUITES: "conform suite",
-    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract new, contract deadline",
+    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx, "
+    "contract new, contract deadline",
     AtHost.WHOLE_LOG: "audit export",
     AtHost.WATCH: "audit watch",
     AtHost.RETENTION: "vault expire",

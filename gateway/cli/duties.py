@@ -42,7 +42,8 @@ _OF: Final[Mapping[Duty, str]] = {
         client file-send, client file-fetch,
         client reconcile, client prove, client checkpoints
         client transfers, client accept-log, client keygen, client install, client join
-        contract import-wsdl, contract import-openapi, contract new, contract try, contract check
+        contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx
+        contract new, contract try, contract check
         contract deadline
         witness key, witness add-log, witness status, witness run
     """,

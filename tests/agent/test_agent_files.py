@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import resource
 import socket
 import ssl
@@ -25,6 +26,10 @@ from tests.doors.http.town import MIB, PATH, Town, forget_peak, memory, noise, t
 pytestmark = pytest.mark.server
 CONTRACT = "official-document/v1"
 UPLOAD = f"/bodies?contract={CONTRACT}&operation=sendDocument"
+DOSSIERS = "dossier-status/v1"
+SAMPLE = (
+    Path(__file__).parents[2] / "contracts/catalogue/dossier-status/v1/samples/mot-cua-xml/DossierStatus.dat-dai.xml"
+)
 SIZE = 64 * MIB + 4321
 
 
@@ -43,7 +48,7 @@ def agent(documents: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "identity": str(documents.settings.identities / system),
             "body_seconds": 2.0,
             "language": "en",
-            "caller": {"listen": f"127.0.0.1:{free_port()}", "contracts": [CONTRACT], "seconds": 20, **changes},
+            "caller": {"listen": f"127.0.0.1:{free_port()}", "contracts": [CONTRACT], "seconds": 20} | changes,
         } | ({"connect": connect} if connect else {})
         made.append(Agent(tmp_path_factory.mktemp(system) / "agent", config).start())
         return made[-1]
@@ -61,6 +66,25 @@ def sender(agent: Callable[..., Agent]) -> Agent:
 @pytest.fixture(scope="module")
 def receiver(agent: Callable[..., Agent]) -> Agent:
     return agent("van-thu")
+
+
+def tap(documents: Town, system: str) -> Road:
+    """Somebody on that system's road to the gateway who ends TLS."""
+    settings, identity = documents.settings, documents.settings.identities / system
+    here = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    here.load_cert_chain(settings.keys / "server.crt", settings.keys / "server.key")
+    there = ssl.create_default_context(cafile=str(identity / "ca.crt"))
+    there.load_cert_chain(identity / "tls.crt", identity / "tls.key")
+    parts = urlsplit(settings.base)
+    return Road((parts.hostname or "localhost", parts.port or 443), (here, there))
+
+
+def noting(heard: list[bytes]) -> Callable[[bytes], bytes]:
+    def hear(data: bytes) -> bytes:
+        heard.append(data)
+        return data
+
+    return hear
 
 
 def at(transfer: str, reference: str) -> str:
@@ -134,13 +158,7 @@ def test_nothing_of_a_file_that_is_not_the_references(
     documents: Town, sender: Agent, agent: Callable[..., Agent]
 ) -> None:
     """Somebody on the road who ends TLS changes one byte of a file; or the reference has another digest or size."""
-    keys, identity = documents.settings, documents.settings.identities / "van-thu"
-    here = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    here.load_cert_chain(keys.keys / "server.crt", keys.keys / "server.key")
-    there = ssl.create_default_context(cafile=str(identity / "ca.crt"))
-    there.load_cert_chain(identity / "tls.crt", identity / "tls.key")
-    parts = urlsplit(keys.base)
-    road = Road((parts.hostname or "localhost", parts.port or 443), (here, there))
+    road = tap(documents, "van-thu")
     try:
         tapped = agent("van-thu", connect=road.at)
         transfer, reference = sent(sender, documents, b"a" * 200_000 + b"PAY 1000" + b"a" * 200_000)
@@ -248,3 +266,39 @@ def test_a_full_disk_is_told_and_leaves_nothing(documents: Town, agent: Callable
     receiver.start()
     assert not left(receiver)
     assert len(receiver.call("GET", at(transfer, reference)).body) == 3 * MIB
+
+
+def test_a_file_of_an_encrypted_contract_is_hidden_on_the_road(documents: Town, agent: Callable[..., Agent]) -> None:
+    """Both old systems know nothing of it, and a proxy that ends TLS sees nothing of the file."""
+    tapped, heard, data = tap(documents, "mot-cua-xa"), list[bytes](), b"TRICH LUC " * 200_000
+    tapped.tamper = noting(heard)
+    reading, seen = tap(documents, "dieu-hanh"), list[bytes]()
+    reading.tamper = noting(seen)
+    try:
+        sender = agent("mot-cua-xa", connect=tapped.at, contracts=[DOSSIERS])
+        told = sender.call("POST", f"/bodies?contract={DOSSIERS}&operation=submitStatus", data)
+        assert told.status == 201, told.body
+        reference = told.json()["reference"]
+        text = SAMPLE.read_text("utf-8").partition("?>")[2].strip()
+        text = re.sub("(?<=<mc:GhiChu>)[^<]+", reference, text)
+        envelope = (
+            f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>{text}</s:Body></s:Envelope>'
+        )
+        action = '"urn:caobang:mot-cua:1:DongBoHoSo"'
+        sent = sender.call("POST", f"/soap/{DOSSIERS}", envelope.encode(), Content_Type="text/xml", SOAPAction=action)
+        assert sent.status == 200, sent.body
+        centre = agent("dieu-hanh", connect=reading.at, contracts=[DOSSIERS])
+
+        def event() -> Any:
+            page = centre.call("GET", f"/feeds/{DOSSIERS}?limit=1000").json()["events"]
+            return next((each for each in page if each["data"]["dossier"].get("note") == reference), None)
+
+        assert centre.call("GET", at(wait("the event", event)["id"], reference)).body == data
+        assert not left(sender) and not left(centre)
+    finally:
+        tapped.close()
+        reading.close()
+    for road in ([*tapped.came, *heard], [*reading.came, *seen]):
+        joined = b"".join(road)
+        assert len(joined) > len(data) and b"TRICH LUC" not in joined
+        assert b"application/vnd.lgsp.encrypted-file" in joined
