@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, failures_as_exits
 
 if TYPE_CHECKING:
     from contracts.compiled.contract import CompiledContract
@@ -55,6 +55,9 @@ class Told:
     case: Annotated[str, typer.Option("--case", help="One case alone, or those whose id begins so.")] = ""
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Calls at a time.")] = 8
     seconds: Annotated[float, typer.Option("--seconds", min=0.5, max=60, help="For each answer.")] = 10.0
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Enter a certificate into the log, if the whole suite passes.")
+    ] = False
     junit: Annotated[Path | None, typer.Option("--junit", help="Write the report as JUnit XML too.")] = None
 
 
@@ -89,6 +92,10 @@ def provider(
     from gateway.sandbox.conformance.suite import provider_suite
 
     settings = load_instance(data, as_json)
+    if told.certify and (told.case or not told.software or not told.version):
+        what = "a certificate is for a whole suite, and names the software / chứng nhận dành cho cả bộ kiểm và phần mềm"
+        then = "Give --software and --version, without --case. / Nêu --software và --version, không dùng --case."
+        fail(Exit.USAGE, "no-software", what, then, as_json)
     compiled = _contract(settings, contract, as_json)
     made = provider_suite(compiled, _wanted(part, compiled, as_json))
     chosen = list(made.chosen(told.case))
@@ -110,7 +117,50 @@ def provider(
     run = Run(made, software, started, time.perf_counter() - clock, tuple(results))
     if told.junit is not None:
         told.junit.write_text(run.to_junit(), "utf-8")
-    emit({"ok": not run.failed} | run.to_json(), as_json, _text(run))
+    text, certified = _text(run), None
+    if told.certify and run.passed:
+        certified = _certified(settings, run)
+        text += f"\ncertificate / chứng nhận: {certified}"
+    emit({"ok": not run.failed, "certificate": certified} | run.to_json(), as_json, text)
+
+
+@commands.command("certificate")
+def certificate(
+    certificate: Annotated[str, typer.Argument(help="Id of a certificate, as `conform provider --certify` prints it.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to this file, as JSON.")] = None,
+    picture: Annotated[Path | None, typer.Option("--qr", help="Write a QR code that proves it, as SVG.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """A certificate of conformance with its proof, for whoever checks it without the gateway."""
+    import json
+
+    from gateway.journal.database import open_engine
+    from gateway.keys.keyring import Keyring
+    from gateway.sandbox.conformance import certificate as certificates
+
+    settings = load_instance(data, as_json)
+    engine = open_engine(settings.database_url)
+    with failures_as_exits(as_json):
+        made = certificates.document(engine, Keyring(settings), certificate)
+        code = certificates.picture(engine, certificate) if picture is not None else None
+    text = json.dumps(made, ensure_ascii=False, indent=1)
+    if out is not None:
+        out.write_text(f"{text}\n", "utf-8")
+    if picture is not None and code is None:
+        what = "the proof is too long for a QR code / bằng chứng quá dài cho mã QR"
+        fail(Exit.NO, "too-long", what, "Hand the file over. / Hãy giao tệp.", as_json)
+    if picture is not None and code is not None:
+        picture.write_text(code, "utf-8")
+    emit({"ok": True} | made, as_json, text)
+
+
+def _certified(settings: Settings, run: Run) -> str:
+    from gateway.cli.common.actor import actor
+    from gateway.journal.database import open_engine
+    from gateway.sandbox.conformance import certificate as certificates
+
+    return certificates.enter(open_engine(settings.database_url), run, time.time(), actor())
 
 
 def _contract(settings: Settings, name: str, as_json: bool) -> CompiledContract:
@@ -155,7 +205,7 @@ def _text(run: Run) -> str:
             continue
         rule = each.case.rule
         lines += [
-            f"✗ {each.case.id} ({each.verdict})",
+            f"{'!' if each.advised else '✗'} {each.case.id} ({each.verdict})",
             f"    {each.case.title.vi} / {each.case.title.en}",
             f"    {each.wrong.vi}",
             f"    {each.wrong.en}",

@@ -25,7 +25,14 @@ KINDS: Final = frozenset(
         # kinds of notes
         *("access", "access-review", "alarm", "accounts-adopted", "accounts-repaired", "altered", "altered-ended"),
         *("authorities-asked", "backup", "backup-drill", "body-view", "break-glass", "case"),
-        *("certificate-status", "console-account", "console-sign-in", "console-sign-out", "console-token"),
+        *(
+            "certificate-status",
+            "conformance",
+            "console-account",
+            "console-sign-in",
+            "console-sign-out",
+            "console-token",
+        ),
         *("contract", "contract-draft", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-digest", "feed-expired", "feed-hour"),
         *(

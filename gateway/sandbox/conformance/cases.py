@@ -36,6 +36,7 @@ class Case:
     content: bytes
     other: bytes = b""
     broken: str = ""
+    quoted: tuple[str, ...] = ()  # texts of the message that have to come back whole, if at all
 
     @property
     def expected(self) -> Expected:

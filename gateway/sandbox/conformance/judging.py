@@ -5,7 +5,8 @@ Answers are read by the gateway's own adapters, so what passes here the gateway 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,12 +18,23 @@ from adapters.model import Incoming, Outgoing
 from adapters.rest import JSON, RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.words import Words, WordsFile
+from contracts.canonical.model import Struct
+from gateway.sandbox.conformance.cases import Case
 from gateway.sandbox.conformance.exchange import Prepared, Target
+from gateway.sandbox.conformance.quoting import strings, texts_of, wrong_quotes
 from gateway.sandbox.conformance.rules import Kind
 from security.jose import MEDIA_TYPE
 
 _words: Final = WordsFile(__file__)
 _ENVELOPES: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
+# A program's stack trace: of Python, Java, .NET, Node.
+_TRACE: Final = re.compile(rb"Traceback \(most recent call|\n\s+at [\w.$<>]+ ?\(|\.(?:java|py|cs|js):\d+")
+_QUOTED: Final[Mapping[str, Callable[[], Words]]] = {
+    "nfd": lambda: _words("quoted-nfd"),
+    "plain": lambda: _words("quoted-plain"),
+    "cut": lambda: _words("quoted-cut"),
+    "other": lambda: _words("quoted-other"),
+}
 _PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
 _NOT: Final = {  # the words for a failure where an answer was expected, by its code
     "provider.answer-too-large": "not-answer-too-large",
@@ -68,7 +80,11 @@ def not_answered(trouble: Trouble) -> Words:
 
 def not_refused(trouble: Trouble | None, answer: HttpAnswer) -> Words | None:
     """What is wrong with the answer to a message that was proven and has to be refused; None if nothing is."""
-    if trouble is None or 200 <= answer.status < 300 and not _is_fault(answer):
+    if _TRACE.search(answer.body) is not None:
+        return _words("stack-trace", status=answer.status)
+    if trouble is not None and answer.status == 200 and _is_fault(answer):
+        return _words("fault-with-200")
+    if trouble is None or 200 <= answer.status < 300:
         return _words("accepted", status=answer.status)
     if isinstance(trouble, ProviderMissing):
         return None
@@ -77,6 +93,23 @@ def not_refused(trouble: Trouble | None, answer: HttpAnswer) -> Words | None:
     if trouble.code == "provider.fault":
         return _words("crashed", status=trouble.facts.get("provider_status", answer.status))
     return _words("refused-badly", status=answer.status, code=trouble.code, reason=trouble.facts.get("reason", "–"))
+
+
+def not_handled(trouble: Trouble | None, answer: HttpAnswer) -> Words | None:
+    """As `not_refused`; but a broken message may be taken, if the answer is valid."""
+    if trouble is None:
+        return None
+    if 200 <= answer.status < 300 and not _is_fault(answer) and _TRACE.search(answer.body) is None:
+        refusal = "problem" in answer.headers.get("content-type", "")
+        return _words("refusal-with-200", status=answer.status) if refusal else not_answered(trouble)
+    return not_refused(trouble, answer)
+
+
+def badly_quoted(case: Case, answer: HttpAnswer, incoming: Incoming, struct: Struct) -> Words | None:
+    """What became of the texts that the answer quotes. `struct` is the answer's type."""
+    raw = strings(b"" if incoming.opened_in else answer.body)
+    wrong = wrong_quotes(case.quoted, raw, texts_of(struct, incoming.answer))
+    return None if wrong is None else _QUOTED[wrong]()
 
 
 def not_held_off(answer: HttpAnswer, kind: Kind) -> Words | None:

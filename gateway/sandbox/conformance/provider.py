@@ -30,7 +30,7 @@ from gateway.sandbox.conformance.cases import Case
 from gateway.sandbox.conformance.exchange import GatewayKeys, Prepared, Target, new_transfer
 from gateway.sandbox.conformance.judging import Reader
 from gateway.sandbox.conformance.rest_requests import Rest
-from gateway.sandbox.conformance.results import Result
+from gateway.sandbox.conformance.results import Result, Verdict
 from gateway.sandbox.conformance.rules import Kind
 from gateway.sandbox.conformance.soap_requests import Soap
 
@@ -52,6 +52,8 @@ class Sent:
     prepared: Prepared | None = None
     request: bytes = b""
     answer: bytes = b""
+    http: HttpAnswer | None = None
+    reached: bool = True  # whether every connection was made
 
 
 @dataclass(slots=True)
@@ -99,12 +101,13 @@ class ProviderRun:
                 wrong, judged = await self._tried(case, sent)
         except TimeoutError:
             wrong = judging.too_slow(3 * self.bounds.seconds)
-        seconds = time.perf_counter() - started
+        seconds, judged = time.perf_counter() - started, judged and sent.reached
         if wrong is None:
             return Result(case, "passed", seconds)
-        verdict: Any = "failed" if judged else "not-judged"
+        advised = judged and case.kind in case.rule.advised
+        verdict: Verdict = "passed" if advised else "failed" if judged else "not-judged"
         repeat = "" if sent.prepared is None else as_curl(sent.prepared.request, self.keys)
-        return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat)
+        return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat, advised)
 
     async def _tried(self, case: Case, sent: Sent) -> tuple[Words | None, bool]:
         """What is wrong, if anything, and whether the case could be judged."""
@@ -123,20 +126,24 @@ class ProviderRun:
         except ProviderFailure as trouble:
             if expected == "closed" and trouble.code in ("provider.dropped", "provider.down"):
                 return None, True
-            return judging.no_answer(trouble), trouble.code != "provider.down"
+            return judging.no_answer(trouble), True
         if expected == "closed":
             held = 400 <= answer.status < 500
             return (None if held else judging.without_certificate(answer.status)), True
         if expected == "unproven":
             return judging.not_held_off(answer, case.kind), True
+        judge = judging.not_handled if expected == "handled" else judging.not_refused
         try:
             self._reader(case, transfer).read(prepared, answer)
         except (ProviderFailure, ProviderMissing) as trouble:
-            return judging.not_refused(trouble, answer), True
-        return judging.not_refused(None, answer), True
+            return judge(trouble, answer), True
+        return judge(None, answer), True
 
     async def _answered(self, case: Case, transfer: str, sent: Sent) -> tuple[Words | None, bool]:
-        wrong, _ = await self._good(case, self._prepare(case, transfer), sent)
+        wrong, incoming = await self._good(case, self._prepare(case, transfer), sent)
+        if incoming is not None and case.quoted and sent.http is not None:
+            struct = self.compiled.messages[self.compiled.contract.operations[case.operation].answer]
+            wrong = judging.badly_quoted(case, sent.http, incoming, struct)
         return wrong, True
 
     async def _again(self, case: Case, transfer: str, sent: Sent) -> tuple[Words | None, bool]:
@@ -186,8 +193,9 @@ class ProviderRun:
             answer = await send(session, self.target.endpoint.system, Call(prepared.request, self.bounds.seconds))
         except ProviderFailure as trouble:
             sent.request, sent.answer = trouble.evidence_out, trouble.evidence_in
+            sent.reached = sent.reached and trouble.code != "provider.down"
             raise
-        sent.request, sent.answer = answer.evidence_out, answer.evidence_in
+        sent.request, sent.answer, sent.http = answer.evidence_out, answer.evidence_in, answer
         return answer
 
     def _reader(self, case: Case, transfer: str) -> Reader:

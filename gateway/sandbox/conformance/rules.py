@@ -12,7 +12,7 @@ from contracts.base import safeyaml
 from contracts.base.words import Words
 
 Kind = Literal["rest", "soap"]
-Expected = Literal["answered", "refused", "unproven", "same", "conflict", "closed"]
+Expected = Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed"]
 GROUPS: Final = ("valid", "broken", "security", "channel", "repeats", "encryption")
 NEEDS: Final = frozenset({"body", "encrypted", "signed", "acts", "two"})
 
@@ -30,6 +30,7 @@ class Rule:
     source: str
     title: Words
     mend: Words
+    advised: tuple[Kind, ...] = ()  # the protocols by which it is advice: no failure
 
 
 @cache
@@ -53,4 +54,5 @@ def _rule(name: str, of: Mapping[str, Any]) -> Rule:
         source=of["source"],
         title=Words(of["title"]["vi"], of["title"]["en"]),
         mend=Words(of["mend"]["vi"], of["mend"]["en"]),
+        advised=tuple(of.get("advised", ())),
     )

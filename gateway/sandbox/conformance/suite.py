@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from contracts.base.errors import Failure
@@ -17,6 +17,7 @@ from contracts.faces.examples import Unsatisfiable, valid
 from contracts.wire.jsontext import read_json
 from gateway.sandbox.conformance.broken import broken, refusal
 from gateway.sandbox.conformance.cases import Case, Suite
+from gateway.sandbox.conformance.quoting import marked
 from gateway.sandbox.conformance.rules import Kind, Rule, rules
 from gateway.sandbox.simulation.probes import probes
 
@@ -84,6 +85,13 @@ def _cases(compiled: CompiledContract, codec: Codec, operation: Operation, kind:
         if rule.id == "valid":
             for name, content in good.items():
                 yield case(rule, name, content)
+        elif rule.id == "quoted":
+            for value in values_of(compiled, operation).values():
+                changed, texts = marked(compiled, operation.request, value)
+                quoting = expressed(codec, operation, kind, changed) if texts else None
+                if quoting is not None:
+                    yield replace(case(rule, "", quoting), quoted=texts)
+                    break
         elif rule.id == "broken":
             for what, content in broken(compiled, codec, operation, kind, first):
                 yield case(rule, what, content, what)
@@ -93,6 +101,20 @@ def _cases(compiled: CompiledContract, codec: Codec, operation: Operation, kind:
 
 def messages(compiled: CompiledContract, codec: Codec, operation: Operation, kind: Kind) -> dict[str, bytes]:
     """Valid messages by name, written in the format: the contract's samples, then generated ones."""
+    found: dict[str, bytes] = {}
+    for name, value in values_of(compiled, operation).items():
+        content = expressed(codec, operation, kind, value)
+        if content is not None and content not in found.values():
+            found[name] = content
+    if kind == "soap" or codec.rest[operation.name].method != "GET":
+        for probe in probes(compiled, operation, codec, "xml" if kind == "soap" else "json"):
+            if probe.expected == "carried-out" and refusal(codec, operation, kind, probe.body) is None:
+                found |= {} if probe.body in found.values() else {probe.kind: probe.body}
+    return found
+
+
+def values_of(compiled: CompiledContract, operation: Operation) -> dict[str, Any]:
+    """Valid canonical messages by name: the contract's samples, then generated ones."""
     values: dict[str, Any] = {}
     for sample in compiled.samples:
         if sample.message == operation.request:
@@ -101,17 +123,16 @@ def messages(compiled: CompiledContract, codec: Codec, operation: Operation, kin
                 values[f"sample {sample.name}" + ("" if number == 1 else f" {number}")] = value
     with suppress(Unsatisfiable):
         values |= valid(compiled, operation.request)
-    found: dict[str, bytes] = {}
-    for name, value in values.items():
-        with suppress(Failure):
-            content = written(codec, operation, kind, value)
-            if content not in found.values() and refusal(codec, operation, kind, content) is None:
-                found[name] = content
-    if kind == "soap" or codec.rest[operation.name].method != "GET":
-        for probe in probes(compiled, operation, codec, "xml" if kind == "soap" else "json"):
-            if probe.expected == "carried-out" and refusal(codec, operation, kind, probe.body) is None:
-                found |= {} if probe.body in found.values() else {probe.kind: probe.body}
-    return found
+    return values
+
+
+def expressed(codec: Codec, operation: Operation, kind: Kind, value: Any) -> bytes | None:
+    """A message as the gateway writes it; None where the format cannot express it."""
+    try:
+        content = written(codec, operation, kind, value)
+    except Failure:
+        return None
+    return content if refusal(codec, operation, kind, content) is None else None
 
 
 def written(codec: Codec, operation: Operation, kind: Kind, value: Any) -> bytes:
