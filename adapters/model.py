@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 Message = dict[str, Any]
+# Of a call in a sandbox: what the called stand-in shall do wrong (docs/sandbox.md). Unsigned; it proves nothing.
+FAULT_HEADER: Final = "lgsp-sandbox-fault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Outgoing(NamedTuple):
     encrypted: bool = False  # the contract demands encrypted bodies, there and back
     spool: Spool | None = None  # of large contents, for which the message holds stand-ins
     heavy: bool = False  # the message is written off the event loop
+    fault: str = ""  # in a sandbox: the order for its stand-in, as the caller gave it
 
 
 class Incoming(NamedTuple):

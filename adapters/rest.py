@@ -26,7 +26,7 @@ from adapters.errors import (
     ProviderMissing,
 )
 from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, beside, large_of, off_loop, send
-from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
+from adapters.model import FAULT_HEADER, AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire.headers import media_type
 from security import jose
@@ -72,6 +72,8 @@ class RestAdapter:
         large = await large_of(outgoing.spool, body)
         if large is not None:
             headers["content-digest"] = large.content_digest
+        if outgoing.fault:
+            headers[FAULT_HEADER] = outgoing.fault
         request = HttpRequest(at.method, url, headers, body)
         headers.update(sign_request(request, self.key, self.clock()))
         call = Call(request, outgoing.timeout, self.answer_limit, large)
@@ -81,9 +83,9 @@ class RestAdapter:
             failure.opened_out = opened
             raise
         answer = answer._replace(opened_out=opened)
-        return await off_loop(answer, self._read, endpoint, outgoing, answer, headers, media)
+        return await off_loop(answer, self.read, endpoint, outgoing, answer, headers, media)
 
-    def _read(
+    def read(
         self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, headers: Mapping[str, str], media: str
     ) -> Incoming:
         """The verified answer to a request with these headers."""

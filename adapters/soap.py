@@ -27,7 +27,7 @@ from adapters.errors import (
     ProviderFailure,
 )
 from adapters.http import ANSWER_LIMIT, Call, HttpAnswer, beside, large_digest, large_of, off_loop, send
-from adapters.model import AdapterServices, Endpoint, Incoming, Outgoing
+from adapters.model import FAULT_HEADER, AdapterServices, Endpoint, Incoming, Outgoing
 from contracts.base.errors import Failure
 from contracts.wire import soap
 from contracts.wire.headers import media_type
@@ -84,6 +84,8 @@ class SoapAdapter:
         else:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
+        if outgoing.fault:
+            headers[FAULT_HEADER] = outgoing.fault
         if outgoing.spool is not None and endpoint.options.get("attachments") == "mtom":
             headers["content-type"], body = package_of(body, outgoing.spool, version)
             if version is not soap.V11:
@@ -96,9 +98,9 @@ class SoapAdapter:
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
-        return await off_loop(answer, self._read, endpoint, outgoing, answer, opened, message_id)
+        return await off_loop(answer, self.read, endpoint, outgoing, answer, opened, message_id)
 
-    def _read(
+    def read(
         self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, opened: bytes, message_id: str
     ) -> Incoming:
         """The verified answer to the request `message_id`."""

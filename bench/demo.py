@@ -52,7 +52,7 @@ def world_of(settings: Settings) -> story.World:
     """The instance in the form that the story uses."""
     command = [sys.executable, "-m", "gateway"]
     return story.World(
-        data=settings.data, identities=settings.identities, command=command, standins=live.endpoints(settings)
+        data=settings.data, identities=settings.identities, command=command, standins=live.addresses(settings)
     )
 
 

@@ -96,7 +96,7 @@ def gateway_side(
     nobody = f"https://localhost:{free_port()}/"
     make_instance(
         settings,
-        {PROVIDER: provider, "kinh-te": nobody, "mot-cua": nobody, "truong-ha": nobody},
+        {PROVIDER: provider, "kinh-te": nobody, "mo-phong": nobody, "truong-ha": nobody},
         time.time(),
         province=True,
     )

@@ -73,9 +73,8 @@ def _member_of(node: Node, key: str, memo: Memo) -> Write:
     if node.text is not None:
         return _written_leaf(node.text, key)
     inner = _members(node, memo)
-    bound = any(leaf.keys is not None for leaf in node.placed())
     constant = any(leaf.keys is None for leaf in node.placed())
-    if not bound:
+    if not node.carries:
         return lambda value: f"{key}{{{inner(value)}}}"
     present = _presence(node) if constant else None
 

@@ -189,8 +189,7 @@ def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence
             else _nil(node.text, written, tags.opening(node.name, rendered, _XSI_PREFIX)[0], tail)
         )
     inner = _inner(node, tags, below)
-    bound = [leaf for leaf in node.placed() if leaf.keys is not None]
-    if not bound:
+    if not node.carries:
         return lambda value: f"{head}{attributes(value)}>{inner(value)}{tail}"
     if plain_head and all(leaf.keys is not None for leaf in node.placed()):
         start = head + ">"

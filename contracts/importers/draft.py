@@ -68,6 +68,15 @@ class Draft:
     notes: tuple[Note, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How much was written before a group."""
+
+    rows: int
+    ignores: int
+    parts: int
+
+
 @dataclass(slots=True)
 class _Writer:
     interface: Interface
@@ -78,7 +87,7 @@ class _Writer:
     parts: dict[str, tuple[str, Any]] = field(default_factory=dict)
     taken: Taken = field(default_factory=Taken)
     accepted: str = ""
-    later: list[str] = field(default_factory=list)  # rows that must come after others
+    later: dict[Items, list[str]] = field(default_factory=dict)  # rows that must come after the first of a list
     open_lists: dict[Items, tuple[str, str]] = field(default_factory=dict)  # their definition and canonical path
 
     def message(self, name: str, message: Message) -> list[str]:
@@ -98,7 +107,7 @@ class _Writer:
             message.root is None
             and self.interface.media == "xml"
             or not message.body.parts
-            and self.interface.media == "json"
+            and self.interface.media != "xml"
         ):
             return []
         lines = [f"  {name}:"]
@@ -144,6 +153,8 @@ class _Writer:
         return {"type": "object", "properties": properties, **wanted, "additionalProperties": False}
 
     def _joined(self, here: str, part: Part) -> str:
+        if self.interface.media in ("csv", "xlsx"):
+            return part.step  # the title of a column
         step = part.step + ("[]" if part.many and not part.keyed else "")
         joint = "/" if self.interface.media == "xml" else "."
         return joint.join(each for each in (here, step) if each)
@@ -163,15 +174,15 @@ class _Writer:
             if part.stands_as_nil and not part.many:
                 item["absentable"] = True
         else:
-            ignored, items = len(self.ignores), part.content.items
+            before, items = _Mark(len(self.rows), len(self.ignores), len(self.parts)), part.content.items
             if items is not None and items.again:
                 self.open_lists[items] = (self.taken.name(type_name(part.content.name)), path)
             schema = self._object(part.content, path, here)
             if items is not None and items.again:
                 schema = schema if self._has_rows(path) else None  # it holds nothing but itself
-                self.rows, self.later = self.rows + (self.later if schema is not None else []), []
+                self.rows += self.later.pop(items, [])
             if schema is None:
-                self.ignores[ignored:] = [here]
+                self._undo(before, part, path, here)
                 return None
             item = {"$ref": "#/$defs/" + self._definition(part.content, schema)}
         absent = {}
@@ -186,6 +197,18 @@ class _Writer:
         }
         return {"type": "array", **titled, **absent, **bounds, "items": item}
 
+    def _undo(self, before: _Mark, part: Part, canonical: str, here: str) -> None:
+        """Takes back what was written for a group without fields. Its constants stay where it must stand."""
+        constants = self.rows[before.rows :]
+        whole = part.least > 0 and not part.many and all("canonical:" not in each for each in constants)
+        if not (constants and whole):
+            self.rows[before.rows :] = []
+            self.ignores[before.ignores :] = [here]
+        for name in list(self.parts)[before.parts :]:
+            del self.parts[name]
+        inside = f'canonical: "{canonical}.'
+        self.later = {key: [row for row in rows if inside not in row] for key, rows in self.later.items()}
+
     def _again(self, items: Items, name: str, canonical: str, here: str) -> dict[str, Any]:
         """A list inside the items of a list with the same items: one row, after the first row of that list."""
         definition, above = self.open_lists[items]
@@ -193,7 +216,7 @@ class _Writer:
         if self._has_rows(above):
             self.rows.append(row)
         else:
-            self.later.append(row)
+            self.later.setdefault(items, []).append(row)
             if self.interface.media == "xml":
                 self.interface.notes.append(Note("order", here, name))
         return {"$ref": f"#/$defs/{definition}"}
@@ -336,6 +359,7 @@ def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
 def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
     lines = [_comment(line) for line in note_lines(interface.notes)]
     lines += [f"format: {interface.media}", *_worded("title", "", "system")]
+    lines += [f"{word}: {value if value.isdigit() else _quoted(value)}" for word, value in interface.head.items()]
     if interface.namespaces:
         lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]
     called = [_called(names[call.name], call) for call in interface.calls]

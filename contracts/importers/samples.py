@@ -10,6 +10,7 @@ from typing import Final
 
 from contracts.base.errors import Failure
 from contracts.canonical.model import Scalar
+from contracts.codecs.cells.codec import CellCodec
 from contracts.compiled.contract import compile_bundle
 from contracts.faces.examples import Maker, Unsatisfiable
 from contracts.folder.bundle import Bundle
@@ -29,9 +30,12 @@ class _Marked(Maker):
 def skeletons(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Sample and twin of each mapped message for which a valid value exists, by path."""
     compiled = compile_bundle(Bundle.of(files))
-    canonical, maker = compiled.codec("canonical"), _Marked(compiled.tables)
+    canonical = compiled.codec("canonical")
     samples: dict[str, bytes] = {}
     for codec in compiled.formats.values():
+        # A mark in a workbook or in UTF-16 is found by nobody.
+        hidden = isinstance(codec, CellCodec) and (codec.media == "xlsx" or codec.layout.encoding != "utf-8")
+        maker = Maker(compiled.tables) if hidden else _Marked(compiled.tables)
         for message in sorted(codec.mapped):
             try:
                 value = maker.lean(compiled.messages[message])
@@ -40,5 +44,9 @@ def skeletons(files: Mapping[str, bytes]) -> dict[str, bytes]:
             except (Unsatisfiable, Failure):
                 continue
             stem = f"samples/{codec.name}/{message}.{NAME}"
-            samples |= {f"{stem}.{codec.media}": raw + b"\n", f"{stem}.canonical.json": twin + b"\n"}
+            if isinstance(codec, CellCodec):  # a file of lines, each of them a message
+                twin = b"[" + twin + b"]"
+            else:
+                raw += b"\n"
+            samples |= {f"{stem}.{codec.media}": raw, f"{stem}.canonical.json": twin + b"\n"}
     return samples

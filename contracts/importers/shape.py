@@ -165,8 +165,9 @@ class Interface:
     """A foreign interface as read."""
 
     name: str
-    media: Literal["xml", "json"]
+    media: Literal["xml", "json", "csv", "xlsx"]
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    head: Mapping[str, str] = field(default_factory=dict)  # words of the table that say where lines stand in a file
     calls: list[Call] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)

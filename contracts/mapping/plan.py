@@ -110,6 +110,19 @@ class Node:
             yield from node.attributes.values()
             yield from (each for each in (node.text, node.absent) if each is not None)
 
+    @property
+    def carries(self) -> bool:
+        """Whether a place inside holds a canonical field, or a list that is as one above it; else all is constant."""
+        return any(
+            each.again is not None
+            or any(
+                leaf.keys is not None
+                for leaf in (*each.attributes.values(), each.text, each.absent)
+                if leaf is not None
+            )
+            for each in self.nodes()
+        )
+
     def nodes(self) -> Iterator[Node]:
         yield self
         for child in self.below():

@@ -135,9 +135,12 @@ def _check(place: str, read: Callable[[], Bundle]) -> Report:
 def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
     """Checks the laws on the variants of the largest sample of a message."""
     canonical, validator = compiled.codec("canonical"), compiled.validators[message]
-    samples = sorted((each.canonical for each in compiled.samples if each.message == message), key=len)
     formats = [codec for codec in compiled.formats.values() if codec.name == "canonical" or message in codec.mapped]
-    if not samples or report.findings:
+    if report.findings:
+        return
+    twins = (each.canonical for each in compiled.samples if each.message == message)
+    samples = sorted((text for twin in twins for text in _texts(twin)), key=len)
+    if not samples:
         return
     tried = refused = 0
     every = variants(validator.struct, canonical.read_json(message, samples[-1]))
@@ -211,7 +214,7 @@ def _cell_sample(
     """Checks a file of lines, whose twin is one message or a list of messages."""
     stem, canonical = sample.file.rpartition(".")[0], compiled.codec("canonical")
     one = codec.is_list(sample.message)
-    texts = [sample.canonical] if one else _try(report, f"{stem}.canonical.json", lambda: _texts(sample.canonical))
+    texts = [sample.canonical] if one else _try(report, f"{stem}.canonical.json", lambda: _listed(sample.canonical))
     decoded = _try(report, sample.file, lambda: codec.read_cells(sample.message, sample.raw))
     twins: list[Value] = []
     for text in texts or []:
@@ -227,11 +230,15 @@ def _cell_sample(
 
 
 def _texts(raw: bytes) -> list[bytes]:
-    """The messages of a list, each as JSON text."""
+    """The message of a twin, or the messages of a list, each as JSON text."""
     value = jsontext.read_json(raw)
-    if not isinstance(value, list):
+    return [jsontext.text_of(each).encode() for each in value] if isinstance(value, list) else [raw]
+
+
+def _listed(raw: bytes) -> list[bytes]:
+    if not isinstance(jsontext.read_json(raw), list):
         raise MESSAGE_NOT_JSON(why="no list of messages", line=1, column=1)
-    return [jsontext.text_of(each).encode() for each in value]
+    return _texts(raw)
 
 
 def _laws(codec: Codec, message: str, value: Value, report: Report) -> int:

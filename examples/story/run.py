@@ -6,7 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from examples.story import developer, dossiers, evidence, exchange, files, grants, keys, oldsystems, ownkeys, refusals
+from examples.story import (
+    contracts,
+    developer,
+    dossiers,
+    evidence,
+    exchange,
+    files,
+    grants,
+    keys,
+    oldsystems,
+    ownkeys,
+    refusals,
+)
 from examples.story.world import Telling, World
 
 STEPS: tuple[Telling, ...] = (
@@ -14,6 +26,7 @@ STEPS: tuple[Telling, ...] = (
     *developer.STEPS,
     *files.STEPS,
     *dossiers.STEPS,
+    *contracts.STEPS,
     *oldsystems.STEPS,
     *refusals.STEPS,
     *keys.STEPS,

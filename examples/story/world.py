@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import Answer, Prepared, RestClient
@@ -130,7 +131,9 @@ class World:
     def _standin(self, system: str, method: str, path: str, content: Any = None) -> bytes:
         if not self._towards_standins:
             self._towards_standins.append(self.identity("dieu-hanh").client_context())
-        transport = Transport(self.standins[system], self._towards_standins[0], 10.0)
+        address = urlsplit(self.standins[system])  # of a simulated system with a path of its own
+        path = address.path + path
+        transport = Transport(f"https://{address.netloc}", self._towards_standins[0], 10.0)
         body = json.dumps(content).encode() if content is not None else b""
         headers = {"content-type": "application/json"} if body else {}
         answer = transport.send(method, path, headers, body)

@@ -20,6 +20,7 @@ import aiohttp
 from gateway.agent.caller import Caller
 from gateway.agent.config import CallerSide, Config, ProviderSide
 from gateway.agent.directory import Directory
+from gateway.agent.files import FileRoom, Files
 from gateway.agent.link import Link
 from gateway.agent.listener import Handler, Listener
 from gateway.agent.open311.face import Open311
@@ -90,7 +91,15 @@ async def _caller(parts: _Parts, side: CallerSide, tasks: list[asyncio.Task[None
     config, identity, link = parts.config, parts.identity, parts.link
     directory = Directory(link.transport, identity.gateway, config.documents, side.contracts)
     queue = Queue(parts.store, link, side.queue)
-    face = Caller(side=side, secret=parts.secret, base=identity.gateway, link=link, directory=directory, queue=queue)
+    face = Caller(
+        side=side,
+        secret=parts.secret,
+        base=identity.gateway,
+        link=link,
+        directory=directory,
+        queue=queue,
+        files=Files(link, FileRoom(config.files, side.files), side.contracts),
+    )
     handler = _open311(parts, face) if side.open311 else face
     listener = Listener(handler, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
     tasks += [asyncio.create_task(queue.run()), asyncio.create_task(_keep_fresh(directory))]

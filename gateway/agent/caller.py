@@ -3,6 +3,7 @@
     GET|POST /<contract>/v<n>/…           REST, as in the contract's OpenAPI, without token and signature
     POST     /soap/<contract>/v<n>        SOAP 1.1 or 1.2, unsigned; ?wsdl and ?xsd give its documents
     GET      /transfers…, /feeds/…        its own transfers and their answers; what it may read of feeds, also as stream
+    POST     /bodies, GET /transfers/<id>/bodies/<reference>  files beside documents (`gateway.agent.files`)
     GET      /contracts/<contract>/v<n>…  the gateway's documents of the contract, with this address in them
 
 Order of checks: address and secret from the head, then the body.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,8 +39,9 @@ from gateway.agent.errors import (
     AGENT_SECRET,
     AGENT_UNREACHABLE,
 )
+from gateway.agent.files import Files
 from gateway.agent.link import Away, Link, Manner, Passed, Streamed
-from gateway.agent.listener import Head, Reply
+from gateway.agent.listener import Body, Head, Reply
 from gateway.agent.queue import Queue
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Message
@@ -65,8 +67,9 @@ class Caller:
     link: Link
     directory: Directory
     queue: Queue
+    files: Files
 
-    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply:
+    async def handle(self, head: Head, read: Body) -> Reply:
         name = self._contract_of(head)
         if head.method == "GET" and _is_document(head, name):
             return await self._document(head)
@@ -75,6 +78,9 @@ class Caller:
             if name is None or head.method != "POST" or head.query:
                 raise self._astray(head)
             return await self._soap(head, name, await read())
+        passed = await self.files.handle(head, read)
+        if passed is not None:
+            return passed
         if head.path == streams.TOGETHER and head.method == "GET":
             if not set(streams.feeds_of(head)) <= set(self.side.contracts):
                 raise self._astray(head)
@@ -158,7 +164,7 @@ class Caller:
         if isinstance(result, Away):
             raise result.failure
         named = {} if message_id is None else {_MARKED_ID: f'"{message_id}"'}
-        return Reply(result.status, _shown(result) | named, result.body)
+        return Reply(result.status, result.shown | named, result.body)
 
     async def _soap(self, head: Head, name: str, body: bytes) -> Reply:
         media = media_type(head.headers)
@@ -189,10 +195,10 @@ class Caller:
             )
             return Reply(202, sent, soap.plain_envelope(inside.encode(), version, [_relates_to(message_id)]))
         if result.body[:1] in (b"{", b"["):  # an early refusal, not an envelope
-            return Reply(result.status, _shown(result), result.body)
+            return Reply(result.status, result.shown, result.body)
         answer = soap.canonical(soap.parse_xml(result.body))
         return Reply(
-            result.status, _shown(result) | sent, soap.plain_envelope(answer, version, [_relates_to(message_id)])
+            result.status, result.shown | sent, soap.plain_envelope(answer, version, [_relates_to(message_id)])
         )
 
     async def known(self, find: Callable[[], Operation | None]) -> Operation | None:
@@ -213,10 +219,6 @@ class Caller:
             if isinstance(result, Passed):
                 return result
         return await self.queue.put(message)
-
-
-def _shown(result: Passed) -> dict[str, str]:
-    return dict(result.headers) | ({} if result.proven else {"lgsp-proven": "false"})
 
 
 def _is_document(head: Head, name: str | None) -> bool:

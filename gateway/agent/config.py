@@ -52,13 +52,15 @@ class QueueBounds:
 
 @dataclass(frozen=True, slots=True)
 class CallerSide:
-    """The local listener for the old system as caller. `open311`: it serves GeoReport v2 for field-report/v1."""
+    """The local listener for the old system as caller. `open311`: it serves GeoReport v2 for field-report/v1. `files`:
+    the most bytes of files that pass at the same time."""
 
     listen: Address
     contracts: tuple[str, ...]
     seconds: float
     queue: QueueBounds
     open311: bool = False
+    files: int = 2_147_483_648
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,10 @@ class Config:
     @property
     def seal_key(self) -> Path:
         return self.state / "agent.key"
+
+    @property
+    def files(self) -> Path:
+        return self.state / "files"
 
     @property
     def documents(self) -> Path:
@@ -146,6 +152,7 @@ def _caller(section: _Section) -> CallerSide:
         section.seconds("seconds", 20.0),
         _bounds(bounds) if bounds else QueueBounds(),
         section.flag("open311", False),
+        section.number("files", 2_147_483_648),
     )
     if side.open311 and "field-report/v1" not in side.contracts:
         _wrong(section.at("open311"), "contracts: [field-report/v1, …]")

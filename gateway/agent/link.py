@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,6 +30,7 @@ from gateway.client import (
     NotProven,
     Refused,
 )
+from gateway.client.files import SentFile
 from gateway.client.streams import Sent
 from gateway.client.transport import HttpTransport
 
@@ -54,6 +56,11 @@ class Passed(NamedTuple):
     @property
     def refused(self) -> bool:
         return bool(self.code)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The headers for the old system."""
+        return dict(self.headers) | ({} if self.proven else {"lgsp-proven": "false"})
 
 
 class Manner(NamedTuple):
@@ -160,6 +167,28 @@ class Link:
 
         result = await self._result(begin())
         return Streamed(first[0], batches) if first else result
+
+    async def send_file(self, file: Path, contract: str, operation: str, media_type: str) -> SentFile | Passed | Away:
+        """Upload a file for a message of this operation. Raises OSError."""
+        sent: list[SentFile] = []
+
+        async def send() -> Answer:
+            sent.append(await self.client.send_file(file, contract, operation, media_type=media_type))
+            return Answer(201, {}, b"", b"", True)
+
+        result = await self._result(send())
+        return sent[0] if sent else result
+
+    async def fetch_file(self, transfer: str, reference: str, file: Path) -> Passed | Away | None:
+        """Fetch the file of a reference; None once it is there and is that file. Raises OSError."""
+        fetched: list[int] = []
+
+        async def fetch() -> Answer:
+            fetched.append(await self.client.fetch_file(transfer, reference, file))
+            return Answer(200, {}, b"", b"", True)
+
+        result = await self._result(fetch())
+        return None if fetched else result
 
     async def _result(self, answer: Awaitable[Answer]) -> Passed | Away:
         try:

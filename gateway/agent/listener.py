@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Final, NamedTuple, Protocol
 
@@ -57,8 +57,23 @@ class Reply(NamedTuple):
     parts: AsyncGenerator[bytes] | None = None
 
 
+class Body(Protocol):
+    """A body that is still to be read, once. `declared`: its length in bytes, if its sender tells it."""
+
+    @property
+    def declared(self) -> int | None: ...
+
+    async def __call__(self) -> bytes:
+        """The whole, within the usual limits."""
+        ...
+
+    def parts(self, limit: int, slowest: int) -> AsyncGenerator[bytes]:
+        """What comes, up to `limit` bytes. It may take a second more for each `slowest` bytes."""
+        ...
+
+
 class Handler(Protocol):
-    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply: ...
+    async def handle(self, head: Head, read: Body) -> Reply: ...
 
     def refuse(self, head: Head, failure: Failure) -> Reply:
         """The failure in the protocol of the caller."""
@@ -103,7 +118,7 @@ class Listener:
         try:
             if self._active > self._calls:
                 raise AGENT_BUSY(limit=self._calls, retry_after=2)
-            reply = await self._handler.handle(head, lambda: self._body(request, head))
+            reply = await self._handler.handle(head, _Incoming(request, head, self._limit, self._seconds))
         except Failure as failure:
             reply = self._handler.refuse(head, failure)
         except ConnectionError:
@@ -139,26 +154,43 @@ class Listener:
                     request.transport.abort()
         return answer
 
-    async def _body(self, request: web.BaseRequest, head: Head) -> bytes:
-        encoding = head.headers.get("content-encoding", "identity").strip().lower()
+
+class _Incoming:
+    """The body of one request."""
+
+    def __init__(self, request: web.BaseRequest, head: Head, limit: int, seconds: float) -> None:
+        self._request, self._head, self._limit, self._seconds = request, head, limit, seconds
+
+    @property
+    def declared(self) -> int | None:
+        return self._request.content_length
+
+    async def __call__(self) -> bytes:
+        return b"".join([part async for part in self.parts(self._limit, 0)])
+
+    async def parts(self, limit: int, slowest: int) -> AsyncGenerator[bytes]:
+        encoding = self._head.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
             raise AGENT_BODY_ENCODED(got=encoding[:40])
-        declared = request.content_length
-        if declared is not None and declared > self._limit:
-            raise AGENT_BODY_TOO_LARGE(limit=self._limit)
-        if head.headers.get("expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._seconds):
-                async for part in request.content.iter_any():
-                    body += part
-                    if len(body) > self._limit:
-                        raise AGENT_BODY_TOO_LARGE(limit=self._limit)
-        except TimeoutError:
-            raise AGENT_BODY_TOO_SLOW(seconds=self._seconds) from None
-        return bytes(body)
+        if self.declared is not None and self.declared > limit:
+            raise AGENT_BODY_TOO_LARGE(limit=limit)
+        if self._head.headers.get("expect", "").lower() == "100-continue":
+            await self._request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._request.writer.output_size = 0
+        came, begun = 0, asyncio.get_running_loop().time()
+        while True:
+            seconds = self._seconds + (came / slowest if slowest else 0.0)
+            try:
+                async with asyncio.timeout_at(begun + seconds):
+                    part = await self._request.content.readany()
+            except TimeoutError:
+                raise AGENT_BODY_TOO_SLOW(seconds=f"{seconds:g}") from None
+            if not part:
+                return
+            came += len(part)
+            if came > limit:
+                raise AGENT_BODY_TOO_LARGE(limit=limit)
+            yield part
 
 
 def _head(request: web.BaseRequest) -> Head:

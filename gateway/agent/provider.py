@@ -33,7 +33,7 @@ from gateway.agent.errors import (
     AGENT_SYSTEM_DOWN,
     AGENT_SYSTEM_LATE,
 )
-from gateway.agent.listener import Head, Reply
+from gateway.agent.listener import Body, Head, Reply
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import Carried, Store
 from gateway.client import Identity
@@ -92,7 +92,7 @@ class Provider:
         own = () if self.identity.decrypt_key is None else (self.identity.decrypt_key,)
         self._opener, self._body_keys = jose.Opener(own), BodyKeys(own)
 
-    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply:
+    async def handle(self, head: Head, read: Body) -> Reply:
         self._check_channel(head)
         body = await read()
         return await (self._rest if self.side.kind == "rest" else self._soap)(head, body)

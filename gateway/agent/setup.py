@@ -43,6 +43,8 @@ caller:
   # open311: true
   # Chờ cổng trả lời, giây / how long the gateway has to answer.
   seconds: 20
+  # Dung lượng tối đa của các tệp đang chuyển, byte / the most bytes of files that pass at the same time.
+  # files: 2147483648
   # Giới hạn hàng đợi khi không kết nối được cổng / how much is kept while the gateway is away.
   queue: {{messages: 10000, bytes: 500000000, days: 7}}
 

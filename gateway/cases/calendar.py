@@ -17,8 +17,8 @@ PLAIN: Final = Calendar(title=Words("Giờ hành chính", "Office hours"), hours
 
 
 def of_province(snapshot: Snapshot) -> Calendar:
-    """Of the first contract, by name, whose workflow has office hours."""
-    workflows = (each.workflow for _name, each in sorted(snapshot.contracts.items()))
+    """Of the first contract, by name, whose live workflow has office hours."""
+    workflows = (each.workflow for _name, each in sorted(snapshot.handled.items()))
     hours: list[Mapping[str, Calendar]] = [each.hours for each in workflows if each is not None]
     return next((each[HOURS] for each in hours if HOURS in each), PLAIN)
 

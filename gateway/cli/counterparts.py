@@ -20,12 +20,14 @@ class AtHost(Enum):
     BACKUPS = "it reads and writes the files and keys of the whole instance."
     SIGNER = "it uses a private key of a person, which no server has."
     ALTERED = "what was edited in the database is judged where nobody needs these rows to sign in."
+    SUITES = "it prints a suite for an editor."
     DRAFTS = "it writes draft files for an editor; a finished folder is uploaded."
     WHOLE_LOG = "it writes files as large as the log; systems of the centre read the same by openapi/audit.yaml."
     WATCH = "it keeps checkpoints of its own, best on another host."
     RETENTION = "the keeper does it by itself; a page shows what is due."
     AGENCY = "it runs at an agency."
     WITNESS = "it runs at a witness."
+    SANDBOX = "only a sandbox has it; whoever operates its host invites."
 
 
 class Counterpart(NamedTuple):
@@ -38,11 +40,13 @@ class Counterpart(NamedTuple):
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload",
     AtHost.OWN_INSTANCE: "demo, bench",
-    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key",
+    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider",
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
-    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract new, contract deadline",
+    AtHost.SUITES: "conform suite",
+    AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx, "
+    "contract new, contract deadline",
     AtHost.WHOLE_LOG: "audit export",
     AtHost.WATCH: "audit watch",
     AtHost.RETENTION: "vault expire",
@@ -50,8 +54,9 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         client call, client soap, client token, client feed, client feed-check, client feed-export
         client file-send, client file-fetch, client transfers, client reconcile
-        client prove, client checkpoints, client accept-log, client keygen, client install
+        client prove, client checkpoints, client accept-log, client keygen, client install, client join
     """,
+    AtHost.SANDBOX: "sandbox invite, sandbox list, sandbox withdraw",
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
 }
 # Command, page, operations. A page that alone does it has no operation.
@@ -80,6 +85,7 @@ _IN_CONSOLE: Final = """
     access show | /access/grants/{id} | readGrant, readProposal
     access propose | /access/proposals/new | proposeGrant
     access approve | /access/proposals/{subject:path} | signProposal
+    access refuse | /access/refuse/{subject:path} | refuseProposal
     access revoke | /access/grants/{id}/revoke | revokeGrant, revokePasskey
     access suspend | /access/grants/{id}/suspend | suspendGrant
     access resume | /access/grants/{id}/resume | resumeGrant

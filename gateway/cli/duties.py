@@ -41,8 +41,9 @@ _OF: Final[Mapping[Duty, str]] = {
         client call, client soap, client token, client feed, client feed-check, client feed-export,
         client file-send, client file-fetch,
         client reconcile, client prove, client checkpoints
-        client transfers, client accept-log, client keygen, client install
-        contract import-wsdl, contract import-openapi, contract new, contract try, contract check
+        client transfers, client accept-log, client keygen, client install, client join
+        contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx
+        contract new, contract try, contract check
         contract deadline
         witness key, witness add-log, witness status, witness run
     """,
@@ -50,7 +51,9 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue, indicator list
         watch list
+        conform suite, conform provider
         queue list, queue show, queue bulk preview, queue bulk show
+        sandbox list
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
@@ -65,7 +68,8 @@ _OF: Final[Mapping[Duty, str]] = {
         indicator show, indicator missing
     """,
     Duty.CHANGES: """
-        access propose, access approve, access revoke, access suspend, access resume, access review --officer
+        access propose, access approve, access refuse, access revoke, access suspend, access resume
+        access review --officer
         audit reindex, ca renew, contract publish,
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair
@@ -73,6 +77,7 @@ _OF: Final[Mapping[Duty, str]] = {
         handling step
         keys rotate, keys protect, restore confirm --by
         indicator define
+        sandbox invite, sandbox withdraw
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume

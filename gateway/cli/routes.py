@@ -77,7 +77,7 @@ def route_check(contract: Contract, data: Data = None, as_json: AsJson = False) 
     with snapshot(open_engine(settings.database_url)) as connection:
         registry = load_snapshot(connection)
     table = _table(registry, contract, as_json)
-    found = gaps(registry.contracts[contract], table)
+    found = gaps(registry.handled[contract], table)
     rows = [{"code": each.code, "vi": each.told.vi, "en": each.told.en} for each in found]
     lines = [f"{each.told.en} / {each.told.vi}" for each in found]
     nothing = "each kind and area has an agency / mỗi loại và địa bàn đều có cơ quan xử lý"
@@ -85,11 +85,11 @@ def route_check(contract: Contract, data: Data = None, as_json: AsJson = False) 
 
 
 def _table(snapshot: Snapshot, contract: str, as_json: bool) -> CompetenceTable:
-    compiled = snapshot.contract(contract)
+    compiled = snapshot.handled.get(contract)
     flow = compiled.workflow if compiled is not None else None
     table = snapshot.competence(contract, flow.operation) if flow is not None else None
     if table is None:
-        handled = [name for name, each in sorted(snapshot.contracts.items()) if each.workflow is not None]
+        handled = sorted(snapshot.handled)
         what = f"{contract} has no workflow in force / {contract} chưa có quy trình xử lý"
         fail(Exit.USAGE, "no-workflow", what, f"Name one of / Nêu một trong: {', '.join(handled) or '–'}", as_json)
     return table

@@ -22,7 +22,7 @@ from gateway.console.operations import operations
 from gateway.console.roles import May
 from gateway.console.site import entrance, guard, operation, site
 from gateway.console.site.desk import Desk
-from gateway.console.site.page import Shown
+from gateway.console.site.page import Beside, Shown
 from gateway.console.site.render import HEADERS
 from gateway.console.words import WORDS
 from gateway.doors import documents
@@ -52,11 +52,12 @@ class DeskApp:
         await self.serve(scope, receive, send)
 
 
-def build_desk(services: DeskServices) -> DeskApp:
+def build_desk(services: DeskServices, beside: Beside | None = None) -> DeskApp:
+    """`beside`: what another package serves in the frame of the console."""
     vitals = _vitals(services)
     document = merge([DOCUMENTS / "audit.yaml", DOCUMENTS / "management.yaml"], PEOPLE)
     settings = services.settings
-    desk = Desk(services, vitals)
+    desk = Desk(services, vitals, beside=beside)
     own = operation.handlers(desk, document, operations())
     handlers = {**audit.HANDLERS, **api_status.handlers(vitals), **own}
     apis = Shell(
@@ -67,7 +68,9 @@ def build_desk(services: DeskServices) -> DeskApp:
         clock=services.clock,
         health=Health(vitals, PROBES if settings.metrics_port else PROBES | {METRICS}),
     )
-    pages = site.build_site(desk, [Route("/", _home), _status_page(desk), *entrance.routes(desk)])
+    public = [] if beside is None else beside.routes(desk)
+    pages = site.build_site(desk, [Route("/", _home), _status_page(desk), *entrance.routes(desk), *public])
+    below = ("/console/",) if beside is None else ("/console/", f"{beside.root}/")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +86,7 @@ def build_desk(services: DeskServices) -> DeskApp:
             session = guard.token_of(Request(scope))
             named = {"path": path.replace("/console", "/api", 1), operation.SESSION: session}
             await apis({**scope, **named}, receive, send)
-        elif path == "/" or path == "/console" or path.startswith("/console/"):
+        elif path == "/" or path == "/console" or path.startswith(below):
             await pages(scope, receive, send)
         elif is_document(path):
             reply = documents.document(services.registry.snapshot, scope, settings.base, "")

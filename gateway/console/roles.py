@@ -47,6 +47,7 @@ class May(StrEnum):
     ACCOUNTS = "accounts"  # people and their roles
     CASES = "cases"  # cases between agencies
     CORRESPOND = "correspond"  # open cases, and take their steps
+    TENANT = "tenant"  # a vendor's own systems in a sandbox
 
 
 _READS: Final = {
@@ -73,7 +74,7 @@ ROLES: Final[Mapping[Role, frozenset[May]]] = {
         }
     ),
     Role.AUDITOR: frozenset(_READS | {May.EXPORT, May.BODIES}),
-    Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS}),
+    Role.VENDOR: frozenset({May.ENTER, May.CONTRACTS, May.TENANT}),
     Role.CENTRE: frozenset(
         {
             *(May.FEEDS, May.ENTER, May.SEARCH, May.ACCESS, May.SYSTEMS, May.CONTRACTS),

@@ -74,8 +74,10 @@ class Forwarder:
         policy: RetryPolicy = STANDARD,
         rng: Random | None = None,
         posts: SignedPosts | None = None,
+        faults: bool = False,
     ) -> None:
         self._adapters = adapters
+        self._faults = faults  # only a sandbox passes on what a caller wants to go wrong
         self._clock = clock
         self._rng = rng or Random()
         self.breakers: Final = breakers or Breakers()
@@ -83,7 +85,10 @@ class Forwarder:
         self.posts: Final = posts  # None: systems are not called back
 
     async def forward(self, what: Forwardable, seconds: float) -> Incoming:
-        """The verified answer within `seconds`, or a failure that says whether the provider may have acted."""
+        """The verified answer within `seconds`, or a failure that says whether the provider may have acted.
+
+        A fault that the caller wants is passed on in a sandbox, and dropped everywhere else.
+        """
         provider, contract, operation = what.provider, what.contract, what.operation
         endpoint = provider.endpoint
         if endpoint is None or not endpoint.keys_by_id or endpoint.kind not in self._adapters:
@@ -118,6 +123,7 @@ class Forwarder:
             encrypted=contract.contract.protection == "encrypted",
             spool=what.open.spool,
             heavy=what.open.heavy,
+            fault=what.open.fault if self._faults else "",
         )
         adapter = self._adapters[endpoint.kind]
         try:
@@ -174,6 +180,8 @@ def forwarder_over(
     decrypt: Sequence[DecryptKey],
     clock: Callable[[], float],
     rules: Rules = STANDARD_BREAKER,
+    *,
+    faults: bool = False,
 ) -> Forwarder:
     """A forwarder with one adapter of each kind over one session and the gateway's keys."""
     services = AdapterServices(session, key, decrypt, clock)
@@ -182,4 +190,5 @@ def forwarder_over(
         clock,
         breakers=Breakers(rules),
         posts=SignedPosts(session, key, clock),
+        faults=faults,
     )

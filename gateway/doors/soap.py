@@ -18,6 +18,7 @@ from lxml import etree
 from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
 from contracts.canonical.model import Contract, Pattern
+from contracts.codecs.codec import Codec
 from contracts.errors import SOAP_NOT_UNDERSTOOD
 from contracts.wire import faults, mtom
 from contracts.wire import soap as wire
@@ -175,7 +176,7 @@ class SoapDoor:
                 expected=", ".join(sorted(codec.soap_roots)) or "—",
                 document=other_format.document(addressed.contract, codec.name, addressed.received),
             )
-        return root[0], root[1], children[0]
+        return operation_of(addressed.contract.contract, codec, root, envelope.action), root[1], children[0]
 
     def job(self, authorised: Authorised) -> None:
         """None: an element cannot be sent to the reader process, and libxml2 releases the interpreter's lock."""
@@ -263,6 +264,14 @@ def _action(headers: Mapping[str, str], version: wire.Version) -> str:
         return headers.get("soapaction", "").strip().strip('"')
     match = _ACTION.search(headers.get("content-type", ""))
     return "" if match is None else match[1] or match[2] or ""
+
+
+def operation_of(contract: Contract, codec: Codec, root: tuple[str, str], action: str) -> str:
+    """The operation of a Body's element. The signed action decides where several of a foreign format share it."""
+    if codec.media != "xml":  # each canonical element names its operation
+        return root[0]
+    same = (each.name for each in contract.operations.values() if each.request == root[1])
+    return next((each for each in same if codec.supports(each) and codec.soap_action(each) == action), root[0])
 
 
 def _check_action(

@@ -48,7 +48,7 @@ from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
 from gateway.exchange.outcomes import Outcomes
 from gateway.exchange.placing import placed
 from gateway.exchange.queueing import Backlog, first_place
-from gateway.exchange.quotas import Quotas, UsedUp, decide, grant_query, uses_of
+from gateway.exchange.quotas import NO_LIMITS, Quotas, UsedUp, VendorLimits, decide, grant_query, uses_of
 from gateway.exchange.refusal_log import BUSY_SECONDS, RefusalLog
 from gateway.exchange.repeats import Repeats
 from gateway.exchange.terms import keep_of, masked
@@ -103,6 +103,7 @@ class Exchange:
     admit: Callable[[], None] = lambda: None  # raises while new transfers must wait
     opaque_hours: float = HOURS  # how long an opaque body waits for its document
     judges: Judges = field(default_factory=dict)  # of messages that the gateway itself acts on
+    vendors: VendorLimits = NO_LIMITS  # of the tenants of a sandbox
     quotas: Quotas = field(init=False)
     refusals: RefusalLog = field(init=False)
     keys: BusinessKeys = field(init=False)
@@ -112,7 +113,7 @@ class Exchange:
     bodies: OpaqueBodies = field(init=False)
 
     def __post_init__(self) -> None:
-        self.quotas = Quotas(self.engine)
+        self.quotas = Quotas(self.engine, self.vendors)
         seconds = self.opaque_hours * 3600
         self.bodies = OpaqueBodies(self.engine, self.vault, self.clock, self.quotas.exists, seconds)
         self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
@@ -184,7 +185,7 @@ class Exchange:
             log=(intent,),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors),
             uses=decoded.uses,
         )
         done = await self._write_new(decoded, write)
@@ -206,6 +207,7 @@ class Exchange:
             fed=told,
             spool=spool,
             heavy=heavy,
+            fault=requested.received.fault,
         )
         try:
             return await self._forward(Committed(decoded, provider, receiving, transfer))
@@ -271,7 +273,7 @@ class Exchange:
             log=(intent, accepted),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             feed=(feed,),
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors),
             keys=settled.rows,
             uses=decoded.uses,
         )
@@ -285,7 +287,7 @@ class Exchange:
 
     async def _from_feed(self, decoded: Decoded) -> Answered | Refused:
         requested = decoded.requested
-        here = Here(self.vault, self.process, keep_of(requested), self.hash_id, self.clock())
+        here = Here(self.vault, self.process, keep_of(requested), self.hash_id, self.clock(), self.vendors)
         value = await asyncio.to_thread(value_or_failure, decoded, self.engine, here)
         write, receipt = unit(decoded, value, here)
         done = await self._write_new(decoded, write)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from contracts.base.errors import Failure, Theirs
 from contracts.base.randomness import random_bytes
-from gateway.exchange.quotas import uses_of
+from gateway.exchange.quotas import NO_LIMITS, VendorLimits, uses_of
 from gateway.feeds.state import FeedValue, value_of
 from gateway.journal.database import snapshot
 from gateway.journal.write import Write
@@ -34,12 +34,15 @@ class Here(NamedTuple):
     keep: Keeping
     hash_id: HashId
     now: float
+    vendors: VendorLimits = NO_LIMITS
 
 
 def route_of(decoded: Decoded) -> str | None:
-    """The system that the routes name for this message, or FEED."""
+    """The system that the routes name for this message, or FEED. A tenant of a sandbox has its own provider first."""
     requested = decoded.requested
-    return requested.snapshot.route(requested.contract.contract.name, requested.operation.name, decoded.message)
+    snapshot, contract = requested.snapshot, requested.contract.contract.name
+    own = snapshot.own_provider(requested.caller.agency, contract)
+    return own or snapshot.route(contract, requested.operation.name, decoded.message)
 
 
 def value_or_failure(decoded: Decoded, engine: Engine, here: Here) -> FeedValue | Failure:
@@ -48,7 +51,13 @@ def value_or_failure(decoded: Decoded, engine: Engine, here: Here) -> FeedValue 
     try:
         with snapshot(engine) as connection:
             return value_of(
-                connection, here.vault, requested.contract, requested.operation, decoded.message, here.hash_id
+                connection,
+                here.vault,
+                requested.contract,
+                requested.operation,
+                decoded.message,
+                here.hash_id,
+                requested.caller.agency,
             )
     except Theirs as nothing:
         return nothing
@@ -77,6 +86,6 @@ def unit(decoded: Decoded, value: FeedValue | Failure, here: Here) -> tuple[Writ
         transfer=row,
         log=tuple(log),
         vault=here.vault.seal_kept(here.keep, transfer, parts, now, bound),
-        quota=uses_of(decoded.authorised.decision, requested.caller.agency, now),
+        quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, here.vendors),
     )
     return write, receipt

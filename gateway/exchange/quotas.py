@@ -14,18 +14,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
-from contracts.base.errors import Policy
+from contracts.base.errors import Failure, Policy
 from contracts.canonical.model import Contract, Pattern
+from gateway.exchange.errors import SANDBOX_QUOTA
 from gateway.journal.schema import tables
 from gateway.journal.write import QuotaUse
 from gateway.registry.snapshot import Snapshot
+from gateway.registry.tenants import POLICY, is_tenant
 from gateway.transfer.stages import Authorised, Decoded, Requested
 from security.grants.grants import Decision, Grant
 from security.grants.refusals import quota_refusal
+from security.grants.windows import Quota, civil, words
 
 _MOST: Final = 10_000
 
@@ -37,6 +41,25 @@ class UsedUp(Exception):
         super().__init__()
         assert use is not None  # the verdict FULL names it
         self.use: Final = use
+
+
+class VendorLimits(NamedTuple):
+    """Calls of one tenant of a sandbox in a minute and a day, over all its grants; 0: no limit."""
+
+    minute: int = 0
+    day: int = 0
+
+    def uses(self, agency: str, now: float) -> tuple[QuotaUse, ...]:
+        """One call of an agency; none of an agency that is no tenant."""
+        if not is_tenant(agency):
+            return ()
+        limits = ((self.minute, "minute"), (self.day, "day"))
+        return tuple(
+            QuotaUse(POLICY, agency, per, Quota(calls, per).window(now).begins, calls) for calls, per in limits if calls
+        )
+
+
+NO_LIMITS: Final = VendorLimits()
 
 
 class GrantQuery(NamedTuple):
@@ -52,15 +75,21 @@ class GrantQuery(NamedTuple):
 class Quotas:
     """The used-up quotas that one process knows."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, vendors: VendorLimits = NO_LIMITS) -> None:
         self._engine: Final = engine
+        self.vendors: Final = vendors
         self._full: set[QuotaUse] = set()
 
     async def precheck(self, authorised: Authorised) -> Authorised:
         """Leaves out grants known to be used up. Refuses if none is left, unless the message is a repeat."""
-        if not self._full or not authorised.decision.limited:
+        if not self._full:
             return authorised
         query = grant_query(authorised.requested)
+        full = next((use for use in self.vendors.uses(query.agency, query.at) if use in self._full), None)
+        if full is not None and not await asyncio.to_thread(self.exists, authorised.requested):
+            raise vendor_refused(full, query.at)
+        if not authorised.decision.limited:
+            return authorised
         left = self.without_full(query, authorised.decision)
         if left is not None:
             return authorised._replace(decision=left)
@@ -81,6 +110,8 @@ class Quotas:
         if len(self._full) >= _MOST:
             self._full.clear()
         self._full.add(full.use)
+        if full.use.grant_id == POLICY:
+            raise vendor_refused(full.use, query.at)
         left = decision.without({full.use.grant_id})
         if left is None:
             raise refused(query)
@@ -161,13 +192,24 @@ def refused(query: GrantQuery) -> Policy:
     return quota_refusal(soonest, request, snapshot.owner_of(query.contract, query.agency), query.at)
 
 
-def uses_of(decision: Decision, agency: str, now: float) -> tuple[QuotaUse, ...]:
-    """One call of an agency, counted against each grant that has a quota."""
-    return (
-        tuple(sorted(use for grant in decision.limited if (use := use_of(grant, agency, now)) is not None))
-        if decision.limited
-        else ()
+def vendor_refused(use: QuotaUse, now: float) -> Failure:
+    """The refusal of a tenant that has used up its calls."""
+    ends = Quota(use.limit, use.per).window(now).ends
+    return SANDBOX_QUOTA(
+        retry_after=max(1, math.ceil(ends - now)),
+        agency=use.agency,
+        calls=use.limit,
+        per=words(f"period.{use.per}"),
+        opens=civil(ends),
     )
+
+
+def uses_of(decision: Decision, agency: str, now: float, vendors: VendorLimits = NO_LIMITS) -> tuple[QuotaUse, ...]:
+    """One call of an agency, counted against each grant that has a quota, and against the limits of a tenant."""
+    uses = vendors.uses(agency, now)
+    if decision.limited:
+        uses += tuple(use for grant in decision.limited if (use := use_of(grant, agency, now)) is not None)
+    return tuple(sorted(uses))
 
 
 def use_of(grant: Grant, agency: str, now: float) -> QuotaUse | None:

@@ -30,6 +30,7 @@ from contracts.compiled.identity import key_from, keys_of, kind_of, references_o
 from gateway.feeds.errors import MESSAGE_KEY_TAKEN, MESSAGE_REFERENCE
 from gateway.journal.schema import tables
 from gateway.journal.write import KeyRow
+from gateway.registry.tenants import is_tenant
 from gateway.transfer.key_seals import HashId, sealed
 
 LIVE, SUPERSEDED, RECALLED, NOTICE = "live", "superseded", "recalled", "notice"
@@ -128,13 +129,15 @@ def claim(
     return Claim(contract.name, identity, kind, party, tuple(own.values()), refers, references, hash_id, state)
 
 
-def key_of_query(contract: Contract, operation: Operation, message: Mapping[str, Any], hash_id: HashId) -> str:
-    """The key of the row that answers a query from the feed."""
+def key_of_query(
+    contract: Contract, operation: Operation, message: Mapping[str, Any], hash_id: HashId, agency: str = ""
+) -> str:
+    """The key of the row that answers a query from the feed; `agency`: of a tenant, what it handed in itself."""
     feed = operation.feed
     assert feed is not None
     identity = contract.operations[feed.operation].identity
     assert identity is not None
-    return hash_id(space(contract.name, feed.operation, identity, Party("", "")) + key_from(message, feed.key))
+    return hash_id(space(contract.name, feed.operation, identity, Party(agency, "")) + key_from(message, feed.key))
 
 
 def read_rows(connection: Connection, keys: Sequence[str]) -> dict[str, KeyRow]:
@@ -249,6 +252,8 @@ def _row(claim: Claim, own: Own, transfer: str, before: KeyRow | None) -> KeyRow
 def space(contract: str, operation: str, identity: Identity, party: Party) -> str:
     """What precedes a business key before it is hashed."""
     scope = {"all": "", "agency": party.agency, "system": party.system}[identity.scope]
+    if is_tenant(party.agency) and identity.scope == "all":  # a tenant takes no key from anybody
+        scope = party.agency
     return f"feed key\n{contract}\n{operation}\n{identity.scope}\n{scope}\n"
 
 

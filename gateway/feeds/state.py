@@ -18,6 +18,7 @@ from contracts.wire.jsontext import read_json
 from gateway.feeds import keys
 from gateway.feeds.errors import FEED_NO_VALUE
 from gateway.journal.schema import tables
+from gateway.registry.tenants import is_tenant
 from gateway.transfer.key_seals import HashId, is_sound
 from gateway.vault import binding
 from gateway.vault.errors import VAULT_NOT_FOUND
@@ -41,14 +42,20 @@ def value_of(
     operation: Operation,
     question: dict[str, Any],
     hash_id: HashId,
+    agency: str = "",
 ) -> FeedValue:
-    """`feed.no-value` if nothing is in force under the key; `transfer.tampered` on any contradiction."""
+    """What `agency` asks for. A tenant of a sandbox gets what it handed in itself, else what the province has.
+
+    `feed.no-value` if nothing is in force under the key; `transfer.tampered` on any contradiction."""
     contract, feed = compiled.contract, operation.feed
     assert feed is not None
     identity = contract.operations[feed.operation].identity
     assert identity is not None
-    hashed = keys.key_of_query(contract, operation, question, hash_id)
-    row = keys.read_rows(connection, [hashed]).get(hashed)
+    hashed = [keys.key_of_query(contract, operation, question, hash_id)]
+    if is_tenant(agency):
+        hashed.insert(0, keys.key_of_query(contract, operation, question, hash_id, agency))
+    rows = keys.read_rows(connection, hashed)
+    row = next((rows[each] for each in hashed if each in rows), None)
     if row is None:
         raise FEED_NO_VALUE(contract=contract.name)
     if not is_sound(row, hash_id):

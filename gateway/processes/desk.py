@@ -17,6 +17,7 @@ from gateway import hardening
 from gateway.audit.log.checkpoints import NewestCheckpoint
 from gateway.audit.witnessing.config import public_checkpoint
 from gateway.console.app import build_desk, build_metrics
+from gateway.console.site.page import Beside
 from gateway.doors.api.services import DeskServices
 from gateway.doors.http import desk_transport
 from gateway.doors.http.acceptor import allow_descriptors
@@ -39,6 +40,15 @@ def run_desk(settings: Settings, inherited: Inherited) -> None:
         runner.run(_serve(settings, inherited))
 
 
+def _beside(settings: Settings) -> Beside | None:
+    """The pages of a sandbox. A production instance does not even load them."""
+    if settings.kind != "sandbox":
+        return None
+    from gateway.sandbox.vendors.web import BESIDE
+
+    return BESIDE
+
+
 async def _serve(settings: Settings, inherited: Inherited) -> None:
     register = Register(settings.run / FOLDER, f"desk-{new_id()}", "desk")
     engine = open_engine(settings.database_url)
@@ -46,7 +56,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)
-    pages = build_desk(services)
+    pages = build_desk(services, _beside(settings))
     desk = desk_transport.behind(pages, desk_transport.Edge.of(settings))
     served = {"desk": desk, "metrics": build_metrics(services)}
     contexts = {"desk": desk_transport.context(settings), "metrics": None}

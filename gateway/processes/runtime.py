@@ -17,6 +17,7 @@ from gateway.delivery.breaker import rules_for
 from gateway.delivery.forwarder import Forwarder, forwarder_over
 from gateway.doors.http.anchors import Anchors
 from gateway.exchange.exchange import Exchange
+from gateway.exchange.quotas import VendorLimits
 from gateway.journal.database import lock_of
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
@@ -55,7 +56,12 @@ class Runtime:
         registry.follow(Anchors(tls, keyring.trust_anchors).take)
         session = open_session(tls)
         forwarder = forwarder_over(
-            session, keyring.signing_key(), keyring.decrypt_keys(), time.time, rules_for(settings.kind)
+            session,
+            keyring.signing_key(),
+            keyring.decrypt_keys(),
+            time.time,
+            rules_for(settings.kind),
+            faults=settings.kind == "sandbox",
         )
         return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
 
@@ -75,6 +81,7 @@ class Runtime:
             opaque_hours=self.settings.opaque_body_hours,
             admit=admission_check(self.settings, time.time),
             judges=judges(office),
+            vendors=VendorLimits(self.settings.sandbox_vendor_minute, self.settings.sandbox_vendor_day),
         )
 
     async def close(self) -> None:

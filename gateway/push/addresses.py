@@ -53,11 +53,12 @@ class Networks:
 
     def check_url(self, url: str) -> None:
         """`subscription.url` for a URL that nothing can be sent to, as far as that is seen without a resolver."""
-        why = self._objection(url)
+        why = self.objection(url)
         if why is not None:
             raise SUBSCRIPTION_URL(why=why)
 
-    def _objection(self, url: str) -> str | None:
+    def objection(self, url: str) -> str | None:
+        """Why nothing is sent to this URL, as far as that is seen without a resolver; None if something may be."""
         if len(url) > LONGEST or _TEXT.fullmatch(url) is None or "\\" in url:
             return "not a URL of at most 2000 visible ASCII characters"
         try:

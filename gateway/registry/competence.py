@@ -179,7 +179,7 @@ def competences(
     agencies: Mapping[str, Agency],
     systems: Mapping[str, System],
 ) -> dict[tuple[str, str], CompetenceTable]:
-    """The table of each operation that a workflow of a contract in force names."""
+    """The table of each operation that a live workflow names. `contracts` are those whose workflows are live."""
     found: dict[tuple[str, str], CompetenceTable] = {}
     for name, contract in contracts.items():
         if contract.workflow is not None:

@@ -24,6 +24,7 @@ from gateway.registry.seals.history import contents_at
 from gateway.registry.seals.revisions import REVISION
 from gateway.registry.seals.rows import HOLD, TABLES, Misfit, digest_of, digest_of_text, digests, key_of
 from gateway.registry.seals.sealing import HISTORY, altered, borne
+from gateway.registry.tenants import POLICY
 from security.grants.grants import OFFICERS, Reason
 from security.grants.windows import civil
 
@@ -155,7 +156,7 @@ def grant_versions(connection: Connection, name: str) -> list[GrantVersion]:
     changes = _rows(connection, ((c.of_table == tables.access_grant.name) & (c.key == name)) | approvals)
     found: list[GrantVersion] = []
     content, state, digest, held = {}, REMOVED, "", dict[str, dict[str, Any]]()
-    adopted = False
+    adopted, policy = False, ""
     for _revision, rows in groupby(changes, key=lambda row: row.revision):
         for last in rows:
             if last.key != name and last.content is not None:
@@ -168,8 +169,11 @@ def grant_versions(connection: Connection, name: str) -> list[GrantVersion]:
                 body, state = last.content["body"], last.content["state"]
                 content, digest = json.loads(body), digest_of_text(body)
                 adopted = last.content.get("source") in (granting.ADOPTED, granting.ADOPTED_PERSONAL)
+                policy = POLICY if last.content.get("source") == POLICY else ""
         signed = [each for each in held.values() if each["digest"] == digest and each["voided"] is None]
         officers = tuple(each["officer"] for each in sorted(signed, key=lambda each: float(each["given"])))
+        if policy:
+            officers = (policy,)
         by = (last.what, last.actor, last.entry)
         if found:
             found[-1] = found[-1]._replace(until=last.since)

@@ -173,7 +173,7 @@ class Change:
 
     what: Literal[
         "agency", "system", "authority", "grant", "officer", "passkey", "person", "route", "key", "bundle",
-        "contract", "indicator",
+        "contract", "indicator", "workflow",
     ]  # fmt: skip
     id: str
     how: Literal[

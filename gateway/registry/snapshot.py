@@ -20,7 +20,7 @@ from contracts.canonical.model import Contract, Operation
 from contracts.compiled.contract import Codec, CompiledContract, alive, compile_bundle
 from contracts.compiled.pinned import PinnedCodec, pinned
 from gateway.journal.schema import tables
-from gateway.registry import sources
+from gateway.registry import sources, tenants, workflows
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.keys import outside
 from gateway.registry.changes.notices import Notice, no_notice, notices
@@ -29,6 +29,7 @@ from gateway.registry.competence import CompetenceTable, competences
 from gateway.registry.errors import CHANNEL_SUSPENDED, words
 from gateway.registry.own_feed import CENTRE as CENTRE
 from gateway.registry.own_feed import is_closed
+from gateway.registry.owning import owner_among
 from gateway.registry.parts.grants import judged
 from gateway.registry.records import ACTIVE, SUSPENDED, Agency, Change, Key, OutsideAuthority, Route, Source, System
 from gateway.registry.restore_lock import held_until
@@ -61,7 +62,8 @@ class Snapshot:
     systems: Mapping[str, System]
     keys: Mapping[str, Key]
     contracts: Mapping[str, CompiledContract]  # "<id>/v<major>" -> the one in force
-    compiled: Mapping[str, CompiledContract]  # by digest: those in force and those that a system is pinned to
+    handled: Mapping[str, CompiledContract]  # contract -> the one whose workflow is live, perhaps an older version
+    compiled: Mapping[str, CompiledContract]  # by digest: those in force or handled, or that a system is pinned to
     _keys_by_thumbprint: Mapping[str, Key]
     _encrypt_keys: Mapping[str, tuple[EncryptKey, ...]]  # by system
     officers: Mapping[str, Officer]
@@ -70,6 +72,7 @@ class Snapshot:
     _routes: Mapping[tuple[str, str], RouteTable]
     _competence: Mapping[tuple[str, str], CompetenceTable]
     _sources: Mapping[tuple[str, str], SourceTable]
+    _tenants: Mapping[tuple[str, str], str]  # (tenant, contract) -> its own provider
     _rest: Mapping[tuple[str, str], tuple[CompiledContract, Operation]]
     _methods: Mapping[str, frozenset[str]]
     _ids: frozenset[str]
@@ -172,21 +175,14 @@ class Snapshot:
         return owner.reached if owner is not None else Words(contract.owner_role, contract.owner_role)
 
     def owner(self, contract: Contract) -> Agency | None:
-        """The agency with the owner's role if there is exactly one, else the only provider's, else the centre.
+        """The agency that owns it (`gateway.registry.owning`)."""
 
-        Of several agencies none is taken by its order: it would be asked, and named as publisher, for others' data.
-        """
-        owners = [agency for agency in self.agencies.values() if contract.owner_role in agency.roles]
-        if len(owners) != 1:
-            provided = {
-                self.systems[system].agency
-                for (name, _), table in self._routes.items()
-                if name == contract.name
-                for system in table.systems
-                if system not in ("", FEED)
-            }
-            owners = [agency for agency in owners if agency.code in provided]
-        return owners[0] if len(owners) == 1 else self.centre()
+        def provided() -> set[str]:
+            tables = (table for (name, _), table in self._routes.items() if name == contract.name)
+            return {self.systems[each].agency for table in tables for each in table.systems if each not in ("", FEED)}
+
+        code = owner_among({code: each.roles for code, each in self.agencies.items()}, contract, provided)
+        return None if code is None else self.agencies[code]
 
     def centre(self) -> Agency | None:
         return next((agency for agency in self.agencies.values() if CENTRE in agency.roles), None)
@@ -205,6 +201,10 @@ class Snapshot:
     def rest_methods(self, path: str) -> frozenset[str]:
         """The methods of an address; empty for an unknown address."""
         return self._methods.get(path, frozenset())
+
+    def own_provider(self, agency: str, contract: str) -> str | None:
+        """The system of a sandbox's tenant that provides the contract to this tenant alone."""
+        return tenants.own_provider(self._tenants, agency, contract)
 
     def route(self, contract: str, operation: str, message: Mapping[str, Any]) -> str | None:
         """The id of the system that gets this message; None for an operation that calls none."""
@@ -273,15 +273,13 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
     }
     known_officers = officers(connection)
     compiled: dict[str, CompiledContract] = {}
-    in_force: dict[str, CompiledContract] = {}
 
     def contract_of(digest: str) -> CompiledContract:
         if digest not in compiled:
             compiled[digest] = alive(digest) or compile_bundle(load(connection, digest))
         return compiled[digest]
 
-    for row in _rows(connection, tables.contract_in_force):
-        in_force[row["contract"]] = contract_of(row["digest"])
+    in_force, handled = workflows.in_force(connection, contract_of)
     behind = _pinned(connection, systems.values(), in_force, contract_of)
     rest: dict[tuple[str, str], tuple[CompiledContract, Operation]] = {
         (operation.method, f"/{name}{operation.path}"): (contract, operation)
@@ -299,6 +297,7 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         systems=systems,
         keys=keys,
         contracts=in_force,
+        handled=handled,
         compiled=compiled,
         _keys_by_thumbprint={key.thumbprint: key for key in keys.values()},
         _encrypt_keys=encrypt,
@@ -306,8 +305,9 @@ def load_snapshot(connection: Connection, before: Snapshot | None = None) -> Sna
         notices=notices(connection),
         _grants=_grants(connection, agencies, known_officers, in_force),
         _routes=routes,
-        _competence=competences(routes, in_force, agencies, systems),
+        _competence=competences(routes, handled, agencies, systems),
         _sources=sources.tables_of(systems.values()),
+        _tenants=tenants.providers(systems.values()),
         _rest=rest,
         _methods=methods,
         _ids=frozenset(contract.contract.id for contract in in_force.values()),

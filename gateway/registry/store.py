@@ -1,7 +1,7 @@
 """Writes the registry: applies documents, publishes contracts. Keys and authorities are in `changes.keys`.
 
 Invariant: a document declares the whole registry. A grant or route of an earlier document that it omits is deleted; an
-    agency or system that it omits is suspended, never deleted, since transfers name it.
+    agency or system that it omits is suspended, never deleted, since transfers name it. Tenants of a sandbox stay.
 Invariant: roles of agencies, systems and routes of a document are proposals, except the first of an empty instance.
 Invariant: a state that the document does not mention stays; applying it again lifts no suspension. Invariant: a change
 raises the revision in its transaction, so that each process sees it. It is returned for the audit log. Invariant: a
@@ -23,7 +23,7 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.registry import contacts, sources
-from gateway.registry.changes import proposals
+from gateway.registry.changes import proposals, workflows
 from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, declared, endpoint_text, sources_in, text
 from gateway.registry.changes.content import in_force as content_in_force
 from gateway.registry.changes.document import Document
@@ -34,6 +34,7 @@ from gateway.registry.changes.proposals import Wanted
 from gateway.registry.errors import GRANT_REVOKED, REGISTRY_NO_CONTACT, unknown
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
 from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
+from gateway.registry.tenants import is_tenant
 from gateway.registry.versions import in_force, minor_of
 from security.pki.chains import Trust
 
@@ -72,6 +73,7 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
     else:
         states = {each.id: each.state for each in document.systems if f"system {each.id}" in document.stated}
         changes += proposals.apply_contents(connection, Wanted(contents, states, document.proposed_by), now)
+        changes += workflows.renew(connection, now)
     check_contacts(connection)
     for change in changes:
         if change.how == "resumed":  # its notice no longer applies
@@ -224,10 +226,15 @@ def _merge(
                 how = "suspended" if row["state"] == SUSPENDED else "resumed"
             changes.append(Change(what, name, how, fields))
     for name, before in stored.items():
-        if before["state"] not in (SUSPENDED, PROPOSED):
+        if before["state"] not in (SUSPENDED, PROPOSED) and not _of_tenant(before):
             connection.execute(update(table).where(column == name).values(state=SUSPENDED))
             changes.append(Change(what, name, "suspended", ("state",)))
     return changes
+
+
+def _of_tenant(row: Mapping[str, Any]) -> bool:
+    """Whether an agency's or a system's row belongs to a tenant, which no document declares."""
+    return is_tenant(row.get("code", row.get("agency")))
 
 
 def set_state(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, false, func, select
 
-from contracts.compiled.contract import CompiledContract, compile_bundle
+from contracts.compiled.contract import CompiledContract, alive, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.registry.errors import REGISTRY_ALTERED, unknown
@@ -70,6 +70,11 @@ def load(connection: Connection, digest: str) -> Bundle:
     if bundle.digest != digest:
         raise REGISTRY_ALTERED(rows=f"bundle {digest}: altered", count=1)
     return bundle
+
+
+def compiled_of(connection: Connection, digest: str) -> CompiledContract:
+    """The compiled contract of a stored bundle; one that this process has already is not compiled again."""
+    return alive(digest) or compile_bundle(load(connection, digest))
 
 
 def in_force(connection: Connection) -> dict[str, Stored]:

@@ -34,12 +34,13 @@ from gateway.indicators.values import CONTRACT
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import store
-from gateway.registry.changes import granting
+from gateway.registry.changes import granting, proposals
 from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
 from gateway.registry.own_feed import WITH_CATALOGUE
 from gateway.registry.records import Change, System
 from gateway.registry.seals.sealing import Seal
+from gateway.registry.workflows import WORKFLOW
 from gateway.sandbox import agents, live, people
 from gateway.settings import DRAFT, FILE, NO_INSTANCE, WHOLE, Settings
 from gateway.settings.saving import save
@@ -184,8 +185,8 @@ def _key_pair(settings: Settings, name: str, what: str) -> tuple[str, bytes]:
 def _approve(
     connection: Connection, document: Document, officers: Mapping[str, tuple[str, bytes]], now: float
 ) -> list[Change]:
-    """Let each officer sign each grant of the province, as with `lgsp access approve`."""
-    return [
+    """Let each officer sign each grant of the province and each workflow, as with `lgsp access approve`."""
+    changes = [
         change
         for proposal in document.grants
         for name, (_, secret) in officers.items()
@@ -193,6 +194,11 @@ def _approve(
             connection, proposal.grant.id, name, approvals.approve(proposal.grant.canonical(), name, secret), now
         )
     ]
+    for subject, held in proposals.proposals(connection, "in-force").items():
+        for name, (_, secret) in officers.items() if subject.what == WORKFLOW else ():
+            signature = approvals.approve(held.body.encode(), name, secret)
+            changes += proposals.approve(connection, subject, name, signature, now)[0]
+    return changes
 
 
 def rsa_keys(count: int) -> list[PrivateKey]:
@@ -207,10 +213,12 @@ def _enrol(connection: Connection, settings: Settings, base: str, document: Docu
     title = Words("Hệ thống chưa đăng ký", "A system that is not registered")
     unregistered = System(UNREGISTERED, "H14.99", title, {}, None)
     everyone = (*document.systems, unregistered)
-    rsa = iter(rsa_keys(2 * len(everyone)))
+    heavy = [system.id for system in everyone if system.id not in live.LIGHT]
+    made = iter(rsa_keys(2 * len(heavy)))
+    rsa = {name: (next(made), next(made)) for name in heavy}
     changes: list[Change] = []
     for system in everyone:
-        certificates = make_identity(keyring, base, system, (next(rsa), next(rsa)), now)
+        certificates = make_identity(keyring, base, system, rsa.get(system.id), now)
         if system is not unregistered:  # its certificate is valid, but it is not registered: for tests of refusals
             changes += register_keys(connection, system, certificates)
     return changes
@@ -221,30 +229,33 @@ def register_keys(connection: Connection, system: System, certificates: Certific
     return [
         change
         for name, use in _USES.items()
+        if name in certificates
         for change in store.add_key(connection, f"{system.id}.{name}-1", system.id, use, certificates[name])
     ]
 
 
 def make_identity(
-    keyring: Keyring, base: str, system: System, rsa: tuple[PrivateKey, PrivateKey], now: float
+    keyring: Keyring, base: str, system: System, rsa: tuple[PrivateKey, PrivateKey] | None, now: float
 ) -> Certificates:
     """The folder of a system's keys and certificates, by the embedded authority. `rsa`: to encrypt, and to sign for
-    stacks without P-256.
+    stacks without P-256; without it all keys are on P-256.
     """
     tls, sign, settings = keyring.issuer("tls"), keyring.issuer("sign"), keyring.settings
     folder = settings.identities / system.id
     folder.mkdir(parents=True, mode=0o700)
-    encrypt_key, rsa_key = rsa
     tls_key, sign_key = algorithms.new_private(), algorithms.new_private()
+    encrypt_key = algorithms.new_private() if rsa is None else rsa[0]
+    keys = {"tls": tls_key, "sign": sign_key, "encrypt": encrypt_key} | ({} if rsa is None else {"sign-rsa": rsa[1]})
     hosts = ("localhost", "127.0.0.1") if system.endpoint is not None else ()
     agency = system.agency
     certificates = {
         "tls": authority.issue_tls(tls, system.id, tls_key.public_key(), now, hosts=hosts, agency=agency),
         "sign": authority.issue_signing(sign, system.id, sign_key.public_key(), now, agency=agency),
         "encrypt": authority.issue_encryption(sign, system.id, encrypt_key.public_key(), now, agency=agency),
-        "sign-rsa": authority.issue_signing(sign, system.id, rsa_key.public_key(), now, agency=agency),
     }
-    for name, key in (("tls", tls_key), ("sign", sign_key), ("sign-rsa", rsa_key), ("encrypt", encrypt_key)):
+    if rsa is not None:
+        certificates["sign-rsa"] = authority.issue_signing(sign, system.id, rsa[1].public_key(), now, agency=agency)
+    for name, key in keys.items():
         write_new(folder / f"{name}.key", authority.private_pem(key))
         (folder / f"{name}.crt").write_bytes(certificates[name] + (tls.pem if name == "tls" else b""))
     shutil.copyfile(keyring.trust_anchors, folder / "ca.crt")
@@ -255,7 +266,7 @@ def make_identity(
         "system": system.id,
         "agency": system.agency,
         "sign_key_id": f"{system.id}.sign-1",
-        "sign_rsa_key_id": f"{system.id}.sign-rsa-1",
+        **({} if rsa is None else {"sign_rsa_key_id": f"{system.id}.sign-rsa-1"}),
         "tls_key_id": f"{system.id}.tls-1",
         "encrypt_key_id": f"{system.id}.encrypt-1",
         "gateway": base,

@@ -11,7 +11,11 @@ from gateway.sandbox import agents
 from gateway.sandbox.ports import next_free
 from gateway.settings import Settings
 
-STANDINS: Final = ("do-thi", "kinh-te", "truong-ha", "mot-cua")
+SIMULATION: Final = "mo-phong"  # one process, which plays the systems below and any other with an identity folder
+SIMULATED: Final = ("mot-cua", "van-ban-khcn", "van-ban-xd", "van-ban-tc", "dan-cu", "doanh-nghiep")
+STANDINS: Final = ("do-thi", "kinh-te", "truong-ha", SIMULATION)
+# Systems without an RSA key of their own: their contracts need none, and such keys are slow to make.
+LIGHT: Final = frozenset({SIMULATION, "camera", "camera-giao-thong", *SIMULATED} - {"mot-cua"})
 AGENTS: Final = tuple(agents.CALLERS)  # systems that only call, through an agent
 TRAFFIC_NAME: Final = "traffic"
 _FILE: Final = "standins.json"
@@ -36,3 +40,15 @@ def remember(data: Path, endpoints: Mapping[str, str]) -> None:
 def endpoints(settings: Settings) -> dict[str, str]:
     addresses: dict[str, str] = json.loads((settings.data / _FILE).read_text("utf-8"))
     return addresses
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """The address of each system that answers, those of the simulation too."""
+    found = endpoints(settings)
+    base = found.get(SIMULATION)
+    return found if base is None else found | {name: f"{base}/{name}" for name in SIMULATED}
+
+
+def faults_file(settings: Settings) -> Path:
+    """Where orders for simulated systems are left (`simulation.faultbook`)."""
+    return settings.run / "simulation" / "faults.json"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from gateway.registry.changes.content import Subject
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.proposals import Effect, approve, proposals, signed_by
 from gateway.sandbox.instance import OFFICERS
@@ -14,8 +15,8 @@ from gateway.settings import Settings
 from security.grants import approvals
 
 
-def sign_waiting(connection: Connection, settings: Settings, now: float) -> list[Effect]:
-    """Sign every proposal that waits, as each stand-in officer in office. Returns what came into force."""
+def sign_waiting(connection: Connection, settings: Settings, now: float, only: Subject | None = None) -> list[Effect]:
+    """Sign every proposal that waits, or only one, as each stand-in officer in office. Returns what came into force."""
     if settings.kind != "sandbox":
         return []
     known, effects = officers(connection), list[Effect]()
@@ -26,6 +27,8 @@ def sign_waiting(connection: Connection, settings: Settings, now: float) -> list
             continue
         secret = file.read_bytes()
         for subject, proposal in proposals(connection, "waiting").items():
+            if only not in (None, subject):
+                continue
             content = proposal.body.encode()
             signature = approvals.approve(content, name, secret)
             if proposal.proposed_by == name or not approvals.holds(content, signature, officer):

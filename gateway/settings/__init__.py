@@ -25,6 +25,7 @@ CREDENTIAL: Final = "credential:"
 Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
+Join = Literal["off", "invited", "open"]
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
 _SOME: Final = {"gt": 0}
@@ -182,7 +183,7 @@ class Settings:
     push_dead_seconds: float = _setting(86_400.0, "seconds that a receiver may fail before it is paused", _SOME)
     behind_events: int = _setting(1000, "events that a reader of a feed may be behind, before home says so", _COUNT)
     behind_seconds: float = _setting(3600.0, "the same in seconds that the oldest of them waits for the reader", _SOME)
-    push_networks: str = _setting("", "networks besides public addresses that feeds are pushed to; empty: none")
+    push_networks: str = _setting("", "networks besides public addresses for webhooks and vendors' providers")
     push_anchors: str = _setting(
         "", "authorities of receivers besides the exchange's: a file (PEM), or `system` for the system's; empty: none"
     )
@@ -266,6 +267,12 @@ class Settings:
     report_place: str = _setting("", "place in the date of reports, such as `Cao Bằng`; empty: left to be filled in")
     report_symbol: str = _setting("BC", "symbol of reports behind their number, such as `BC-TTGS`")
     report_signer: str = _setting("", "office of whoever signs reports, such as `Giám đốc`; empty: head of the agency")
+    sandbox_join: Join = _setting("invited", "sandbox only: vendors who enrol: `off`: none, by invitation, or all")
+    sandbox_vendors: int = _setting(200, "sandbox only: vendors that may be enrolled", _COUNT)
+    sandbox_vendor_systems: int = _setting(5, "sandbox only: systems of one vendor", _COUNT)
+    sandbox_vendor_certificates: int = _setting(60, "sandbox only: certificates issued to one vendor, ever", _COUNT)
+    sandbox_vendor_minute: int = _setting(120, "sandbox only: calls of one vendor a minute; more get 429", _COUNT)
+    sandbox_vendor_day: int = _setting(10_000, "sandbox only: calls of one vendor a day; more get 429", _COUNT)
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property

@@ -10,11 +10,13 @@ Invariant: a caller is identified once for each registry snapshot that judges it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from adapters.model import FAULT_HEADER
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import Codec, CompiledContract
@@ -30,6 +32,7 @@ from security.grants.grants import Decision
 from security.keys import VerifyKey
 
 Message = dict[str, Any]
+_FAULT: Final = re.compile(r"[a-z-]{1,40}(;seconds=[0-9]{1,3}(\.[0-9]{1,3})?)?")  # what is passed on as it came
 
 
 class Face(StrEnum):
@@ -59,6 +62,12 @@ class Received(NamedTuple):
     def heavy(self) -> bool:
         """Whether work on the message is done off the event loop."""
         return self.large is not None or len(self.body) > HEAVY
+
+    @property
+    def fault(self) -> str:
+        """What the caller of a sandbox wants a stand-in to do wrong; empty for nothing, or for another form."""
+        named = self.headers.get(FAULT_HEADER, "")
+        return named if _FAULT.fullmatch(named) else ""
 
     @property
     def spool(self) -> Spool | None:
@@ -220,6 +229,7 @@ class OpenTransfer(NamedTuple):
     fed: Fed | None = None  # None: its end is no event of a feed
     spool: Spool | None = None  # of its large contents, for which its bodies hold stand-ins
     heavy: bool = False  # work on its message is done off the event loop
+    fault: str = ""  # what the caller wants a stand-in to do wrong; only a sandbox passes it on
 
 
 class Committed(NamedTuple):

@@ -1,8 +1,8 @@
 """Opens a handling for each message whose contract names a workflow, in the leading keeper.
 
 Theory of operation
-1. The feed of such a contract is followed in its order, from its first event: messages that came before there were
-   handlings have one, too. A page is one transaction, with the position; it checks the lease.
+1. The feed of a contract whose workflow is live is followed in its order, from its first event: messages that came
+   before there was one are handled too. A page is one transaction, with the position; it checks the lease.
 2. A correction by the sender is a step of the handling of the message that it corrects, a recall is the step `cancel`.
    If nothing is handled that it names, a correction is opened as a message.
 3. A message that nobody has to act on (`when` of the workflow), or whose body is gone, leaves a note that says so.
@@ -62,7 +62,7 @@ class Opening:
         snapshot = self.office.registry.snapshot
         if snapshot.contract(HANDLING) is None:
             return 0
-        return sum(self._page(each, check) for each in snapshot.contracts.values() if each.workflow is not None)
+        return sum(self._page(each, check) for each in snapshot.handled.values())
 
     def _page(self, contract: CompiledContract, check: Check) -> int:
         name, engine = contract.contract.name, self.office.engine

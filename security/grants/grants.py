@@ -58,7 +58,8 @@ class Grant:
     without fields or approvals. `edition` is raised when an earlier content is proposed again, so that old approvals do
     not apply. `receives`: the holder's systems are called, and `fields` are of the request; without hours and quota.
     Officers sign everything except the standing: `state`, `approved_by`, `adopted` (made from a route that was in force
-    before routes needed grants) and `personal` (of an adopted one: shows personal fields).
+    before routes needed grants), `personal` (of an adopted one: shows personal fields) and `policy` (the named policy
+    that approved it in place of officers: only of a tenant of a sandbox).
     """
 
     id: str
@@ -81,6 +82,7 @@ class Grant:
     state: str = ACTIVE
     adopted: bool = False
     personal: bool = False
+    policy: str = ""
 
     def __post_init__(self) -> None:
         if (self.agency is None) == (self.role is None):
@@ -98,7 +100,12 @@ class Grant:
 
     @property
     def confirmed(self) -> bool:
-        return len(set(self.approved_by)) >= OFFICERS
+        return bool(self.policy) or len(set(self.approved_by)) >= OFFICERS
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """The officers whose approvals count, or the named policy."""
+        return (self.policy,) if self.policy else self.approved_by
 
     @property
     def confirm_until(self) -> float:
@@ -173,7 +180,7 @@ class Grant:
         return replace(self, state=state, approved_by=tuple(approved_by))
 
 
-STANDING: Final = frozenset({"state", "approved_by", "adopted", "personal"})  # what nobody signs
+STANDING: Final = frozenset({"state", "approved_by", "adopted", "personal", "policy"})  # what nobody signs
 _CONTENT: Final = {*Grant.__slots__} - STANDING
 
 

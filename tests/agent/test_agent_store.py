@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import pytest
@@ -16,7 +16,7 @@ from contracts.base.errors import Ours, Theirs
 from gateway.agent.caller import Caller
 from gateway.agent.config import Address, CallerSide, QueueBounds
 from gateway.agent.directory import Directory
-from gateway.agent.listener import Head
+from gateway.agent.listener import Body, Head
 from gateway.agent.queue import pause
 from gateway.agent.secret import LocalSecret
 from gateway.agent.store import LONGEST_PAUSE, Message, Store, Taken, hold, seal_key
@@ -144,7 +144,7 @@ async def test_a_document_is_kept_under_one_name(tmp_path: Path) -> None:
 
     side = CallerSide(Address("127.0.0.1", 1), ("incident-alert/v1",), 1.0, QueueBounds())
     directory = Directory(Gateway(), "https://lgsp.example", tmp_path / "documents", side.contracts)
-    caller = Caller(side, LocalSecret("x" * 32), "https://lgsp.example", None, directory, None)  # type: ignore[arg-type]
+    caller = Caller(side, LocalSecret("x" * 32), "https://lgsp.example", None, directory, None, None)  # type: ignore[arg-type]
 
     async def nothing() -> bytes:
         raise AssertionError("no body is read")
@@ -159,10 +159,10 @@ async def test_a_document_is_kept_under_one_name(tmp_path: Path) -> None:
         f"{soap}?XSD=b",
         f"{soap}?wsdl",
     ):
-        assert (await caller.handle(Head("GET", target, {}, None), nothing)).status == 200
+        assert (await caller.handle(Head("GET", target, {}, None), cast(Body, nothing))).status == 200
     kept = {unquote(each.name) for each in (tmp_path / "documents").iterdir()}
     assert kept == {at, f"{at}/openapi.json", f"{soap}?xsd", f"{soap}?wsdl"}
     for target in (f"{at}/", f"{at}//", f"{at}/%6fpenapi.json", f"{at}/../v1", f"{at}/%2e%2e/%2e%2e/keys", f"/{at}"):
         with pytest.raises(Theirs, match="agent.secret"):  # no document, so the secret is asked for
-            await caller.handle(Head("GET", target, {}, None), nothing)
+            await caller.handle(Head("GET", target, {}, None), cast(Body, nothing))
     assert len(list((tmp_path / "documents").iterdir())) == len(kept)

@@ -18,7 +18,7 @@ from contracts.importers.formats.openapi import import_openapi
 from contracts.mapping.rows.expressions import Wrong, compiled
 from contracts.proof import check as check_module
 from contracts.proof.check import check
-from gateway.cli.contract import versions as command
+from gateway.cli.contract import publishing as command
 from gateway.cli.contract.importing import _files
 from gateway.registry.changes import publish as publishing
 
@@ -122,7 +122,7 @@ def test_what_is_published_is_what_was_proved(folder: Path, monkeypatch: pytest.
         "publish",
         lambda connection, bundle, compiled, accepted: sent.append((bundle.digest, compiled.digest)),
     )
-    command._publish(Any, folder, publishing.Accepted(), True)  # type: ignore[arg-type]
+    command._publish(Any, folder, publishing.Accepted(), False, True)  # type: ignore[arg-type]
     assert sent == [(proved, proved)]
 
 

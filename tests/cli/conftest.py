@@ -15,6 +15,6 @@ from tests.attacks.audit.instances import base  # noqa: F401  a fixture
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """An instance of the whole province that no process runs."""
     settings = load(tmp_path_factory.mktemp("sandbox") / "data", environment={})
-    endpoints = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1")
+    endpoints = dict.fromkeys(("do-thi", "kinh-te", "mo-phong", "truong-ha"), "https://localhost:1")
     make_instance(settings, endpoints, time.time(), province=True)
     return settings

@@ -108,8 +108,10 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
 
 
 def test_the_nearest_grant_is_named_with_its_contract(sandbox: Settings) -> None:
-    said = lgsp("access", "explain", "H14.0", "camera-event/v1", "feed", "--data", str(sandbox.data), ends=1)
-    assert re.search(r"Grant G-[0-9]+ for (?!camera-event)[a-z-]+/v1 is of", said), said
+    said = lgsp(
+        "access", "explain", "H14.0", "official-document/v1", "sendDocument", "--data", str(sandbox.data), ends=1
+    )
+    assert re.search(r"Grant G-[0-9]+ for (?!official-document)[a-z-]+/v1 is of", said), said
 
 
 def test_a_suspended_agency_is_explained(sandbox: Settings) -> None:

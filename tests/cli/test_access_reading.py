@@ -50,7 +50,7 @@ PERSON = """people:
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = load(tmp_path_factory.mktemp("reading") / "data", environment={})
-    names = ("do-thi", "kinh-te", "mot-cua", "truong-ha")
+    names = ("do-thi", "kinh-te", "mo-phong", "truong-ha")
     make_instance(settings, dict.fromkeys(names, "https://localhost:1"), time.time(), province=True)
     return settings
 

@@ -44,7 +44,7 @@ def test_no_key_is_enrolled_whose_certificate_could_not_be_handed_out(tmp_path: 
     settings = Settings(tmp_path / "data", kind="sandbox")
     make_instance(
         settings,
-        dict.fromkeys(("mot-cua", "do-thi", "kinh-te", "truong-ha"), "https://localhost:1"),
+        dict.fromkeys(("mo-phong", "do-thi", "kinh-te", "truong-ha"), "https://localhost:1"),
         time.time(),
         province=True,
     )

@@ -66,6 +66,7 @@ OF_ACCESS = {
     "listChanges", "listReviews", "recordReview", "listProposals", "readProposal", "proposeGrant", "signProposal",
     "previewGrant",
 }  # fmt: skip
+OF_WORKFLOWS = {"refuseProposal"}  # in test_workflow_proposals
 OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
 OF_WATCH = {"listScorecards", "readScorecard", "listAlarms", "acknowledgeAlarm"}  # in test_scorecards, test_watch
 OF_REPORTS = {"listReports", "makeReport", "readReport", "readReportDocument"}  # in test_reports
@@ -161,8 +162,7 @@ class Script:
 def test_each_operation_is_tried() -> None:
     tried = [OF_ACCOUNTS, OF_TOKENS, OF_KEEPERS, OF_TRANSFERS, OF_ACCESS, OF_UPKEEP, OF_CONTRACTS, OF_OPERATORS]
     tried += [OF_CATALOGUE, OF_FEEDS, OF_STEWARDS, OF_PUSHES, OF_HOST, OF_WATCH, OF_HANDLINGS, OF_CONTACTS]
-    tried += [OF_INDICATORS, OF_REPORTS]
-    tried += [OF_CASES]
+    tried += [OF_INDICATORS, OF_REPORTS, OF_WORKFLOWS, OF_CASES]
     assert set(operations()) == set().union(*tried)
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
+
 import pytest
 from openapi_spec_validator import validate
 
+from contracts.folder.bundle import catalogue_folders
 from examples.story.exchange import ALERTS
+from examples.story.grants import OFFICERS
 from examples.story.world import World
 from gateway.sandbox.standins import messages
 from tests.obligations.calls import ALERT, published, today
@@ -36,6 +42,39 @@ def test_every_contract_is_described_by_a_valid_openapi_document(world: World) -
     assert len(contracts) >= 8
     for each in contracts:
         validate(published(world, f"/contracts/{each['name']}/openapi.json"))
+
+
+@pytest.mark.obligation("13.3")
+def test_a_workflow_is_live_once_its_owner_and_a_second_person_signed_it(world: World, tmp_path: Path) -> None:
+    """Article 13.3: a contract with another workflow is published; an officer of another agency alone, and one who
+    signs twice, make it not live; with the owner's it is."""
+    subject, data = f"workflow/{ALERTS}", ("--data", str(world.data))
+    police, owner = OFFICERS[1], OFFICERS[0]
+    folder = next(each for each in catalogue_folders() if each.parts[-2:] == ("incident-alert", "v1"))
+    copy = tmp_path / "v1"
+    shutil.copytree(folder, copy)
+    _edit(copy / "contract.yaml", r"(?m)^version: 1\.2\.0$", "version: 1.2.1")
+    _edit(copy / "workflow.yaml", "en: Dealt with|en: Done", "en: Settled")
+    published = world.lgsp("contract", "publish", str(copy), "--no-sign", *data)
+    (row,) = published["workflow"]["waiting"]
+    assert published["moved"] and (row["subject"], row["owner"], row["signed_by"]) == (subject, "H14.0", [])
+
+    def sign(officer: str) -> list[str]:
+        key = world.data / "identities" / officer / "officer.key"
+        done = world.lgsp("access", "approve", subject, "--officer", officer, "--key", str(key), *data)
+        return [each["subject"] for each in done["in_force"]]
+
+    assert sign(police) == [] == sign(police)
+    assert world.lgsp("access", "show", subject, *data)["standing"] == "not-approved"
+    assert sign(owner) == [subject]
+    shown = world.lgsp("access", "show", subject, *data)
+    assert shown["standing"] == "in force" and shown["signed_by"] == sorted(OFFICERS)
+
+
+def _edit(file: Path, old: str, new: str) -> None:
+    text, count = re.subn(old, new, file.read_text("utf-8"), count=1)
+    assert count == 1, file
+    file.write_text(text, "utf-8")
 
 
 @pytest.mark.obligation("13.4")

@@ -11,6 +11,7 @@ TESTS = ROOT / "tests"
 ACROSS = {
     "attacks": "hostile senders, insiders, gateways and files",
     "browser": "pages of the console in a real browser",
+    "conformance": "a provider and a caller with seeded faults, written from the documents alone",
     "edge": "an instance behind reverse proxies",
     "obligations": "articles of the founding regulation",
     "faults": "processes killed, disks full, power gone",

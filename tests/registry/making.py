@@ -33,7 +33,7 @@ NOWHERE = "https://localhost:1"
 OFFICERS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
 PERSONS = {name: ec.generate_private_key(ec.SECP256R1()) for name in (people.OPERATOR, people.AUDITOR)}
 # What stands in braces in the province: the addresses of the systems, the keys of officers and persons.
-ENDPOINTS = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), NOWHERE) | {
+ENDPOINTS = dict.fromkeys(("do-thi", "kinh-te", "mo-phong", "truong-ha"), NOWHERE) | {
     name: public_pem(key.public_key()) for name, key in (OFFICERS | PERSONS).items()
 }
 PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")

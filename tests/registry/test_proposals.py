@@ -16,6 +16,7 @@ from gateway.journal.schema import tables
 from gateway.registry import store
 from gateway.registry.changes import effects
 from gateway.registry.changes.content import Subject, in_force
+from gateway.registry.changes.dependencies import waits_for
 from gateway.registry.changes.officers import set_officer
 from gateway.registry.changes.proposals import (
     adopt,
@@ -24,7 +25,6 @@ from gateway.registry.changes.proposals import (
     proposals,
     settle,
     signed_by,
-    waits_for,
 )
 from gateway.registry.changes.unapproved import unapproved
 from gateway.registry.records import Change
@@ -167,7 +167,7 @@ def test_a_route_waits_for_its_system(sqlite: Engine, route_first: bool) -> None
         store.apply(document(with_new), connection, NOW)
         waiting = proposals(connection, "waiting")
         assert waiting.keys() == {ROUTE, NEW}
-        assert waits_for(waiting[ROUTE], waiting, in_force(connection)) == [NEW]
+        assert waits_for(ROUTE, waiting[ROUTE].content, waiting, in_force(connection)) == [NEW]
         assert not load_snapshot(connection).systems["do-thi-2"].active
         if route_first:
             assert sign(connection, ROUTE) == [] and handles(connection) == "do-thi"
@@ -189,7 +189,7 @@ def test_a_system_keeps_its_address_until_no_route_needs_it(sqlite: Engine) -> N
     with writing(sqlite) as connection:
         store.apply(document(retired), connection, NOW)
         waiting = proposals(connection, "waiting")
-        assert waits_for(waiting[desk], waiting, in_force(connection)) == [ROUTE]
+        assert waits_for(desk, waiting[desk].content, waiting, in_force(connection)) == [ROUTE]
         assert sign(connection, desk) == []
         assert load_snapshot(connection).systems["do-thi"].endpoint is not None
         assert sign(connection, ROUTE) == [ROUTE.path, desk.path]

@@ -73,7 +73,7 @@ def test_round_trip(engine: Engine, house: House) -> None:
     assert snapshot.key_by_thumbprint(identity.tls_thumbprint) is None  # a TLS key signs nothing
     tls = snapshot.tls_key(identity.tls_thumbprint)
     assert tls is not None and tls.system == "do-thi" and tls.in_force(NOW) and not tls.in_force(NOW + 100 * 86400)
-    centre = ("G-0004", "G-0005", "G-0008", "G-0011", "G-0016", "G-0027", "G-0028")
+    centre = ("G-0004", "G-0005", "G-0008", "G-0011", "G-0016", "G-0027", "G-0028", "G-0032", "G-0034")
     assert {grant.id for grant in snapshot.grants("H14.0")} == {*centre}
     assert not list(snapshot.grants("H14.21"))
     assert set(snapshot.contracts) == set(contracts())

@@ -80,7 +80,7 @@ def test_a_source_that_moves_waits_until_the_first_one_has_given_it_up(tmp_path:
     filled(engine, document({"kinh-te": [values("KT-*")]}), [])
     with writing(engine) as connection:
         store.apply(document({"y-te": [values("KT-*")]}), connection, NOW + 1)
-        waits = {row["subject"]: row["waits_for"] for row in deciding.waiting_rows(connection)}
+        waits = {row["subject"]: row["waits_for"] for row in deciding.waiting_rows(connection, NOW)}
         assert waits == {"system/kinh-te": [], "system/y-te": ["system/kinh-te"]}
         assert "sources" in in_force(connection)[Subject("system", "kinh-te")], "two officers approve it"
         applied(document({"y-te": [values("KT-*")]}), connection, NOW + 2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -90,14 +91,14 @@ class Month:
         self.now = begins
         self.folder = folder
         self.settings = load(folder / "data", environment={})
-        systems = ("do-thi", "kinh-te", "mot-cua", "truong-ha")
+        systems = ("do-thi", "kinh-te", "mo-phong", "truong-ha")
         with self._clocks():
             make_instance(self.settings, dict.fromkeys(systems, NOWHERE), begins, province=True)
         self.settings = settings = load(self.settings.data, environment={})
         self.document: dict[str, Any] = yaml.safe_load(PROVINCE)
         for each in self.document["systems"]:
             if each.get("endpoint", {}).get("kind") in ("rest", "soap"):
-                each["endpoint"]["url"] = NOWHERE
+                each["endpoint"]["url"] = re.sub(r"[{][a-z-]+[}]", NOWHERE, each["endpoint"]["url"])
         self.engine = engine = open_engine(settings.database_url)
         keyring, clock = Keyring(settings), lambda: self.now
         key = LogKey.open(keyring.log_key, settings.origin, keyring.at_rest)

@@ -17,11 +17,15 @@ HERE = timezone(timedelta(hours=7))
 TODAY = datetime.now(HERE).date()
 DAYS = 30  # the month ends with yesterday
 REPORT, INDICATOR, DOSSIER, ALERT = "field-report/v1", "indicator/v1", "dossier-status/v1", "incident-alert/v1"
+READINGS, PAPERS, REGISTERS = "observation/v1", "official-document/v1", "reference-query/v1"
+SENDS = ("sendDocument", "sendStatus")
+WRITERS = ("H14.3", "H14.4", "H14.5")  # agencies with a document system
 ONE, TWO = OFFICERS
 
 # --- what everybody in the province knows -----------------------------------------------------------------------------
 AGENCY_OF = {
     "canh-bao": "H14.2", "do-thi": "H14.3", "kinh-te": "H14.4", "phan-anh": "H14.5", "mot-cua": "H14.5",
+    "van-ban-xd": "H14.3", "van-ban-tc": "H14.4", "van-ban-khcn": "H14.5", "dan-cu": "H14.6", "doanh-nghiep": "H14.4",
     "dieu-hanh": "H14.0", "y-te": "H14.7", "thuc-phan": "H14.21", "truong-ha": "H14.22", "mot-cua-xa": "H14.22",
 }  # fmt: skip
 # The fields with a telephone number, by what brings them: the answer, the feed, or the request that a route carries.
@@ -29,6 +33,10 @@ PHONES = {
     (INDICATOR, "getValue", "answer", "responsible.phone"),
     (INDICATOR, "feed", "feed", "values[].responsible.phone"),
     (REPORT, "createRequest", "request", "phone"),
+}
+CALLED = {
+    PAPERS: ["van-ban-khcn", "van-ban-tc", "van-ban-xd"],
+    REGISTERS: ["dan-cu", "doanh-nghiep"],
 }
 OPERATOR = "nguoi-van-hanh"
 
@@ -110,7 +118,8 @@ class Record:
 
     def routed(self, agency: str, grant: Grant) -> tuple[str, ...]:
         """The agency's systems to which routes lead."""
-        to = {REPORT: self.to, INDICATOR: ["kinh-te"], DOSSIER: ["mot-cua"]}[grant.contract] if grant.receives else []
+        called = {REPORT: self.to, INDICATOR: ["kinh-te"], DOSSIER: ["mot-cua"], **CALLED}
+        to = called[grant.contract] if grant.receives else []
         return tuple(each for each in to if AGENCY_OF[each] == agency)
 
     def who_sees_phones(self) -> set[tuple[str, str, str, str, str, str]]:
@@ -161,6 +170,17 @@ class Story:
             "G-0016": founded("role centre", REPORT, "feed", fields="* !@personal"),
             **{f"G-{number:04}": founded(who, "handling-report/v1", "reportStep") for number, who in REPORTING.items()},
             "G-0028": founded("role centre", "handling/v1", "feed"),
+            "G-0031": founded("H14.6", "camera-event/v1", "submitEvent"),
+            "G-0032": founded("role centre", "camera-event/v1", "feed"),
+            "G-0033": founded("H14.2", READINGS, "submitObservation", "submitReadings", "registerDatastream"),
+            "G-0034": founded("role centre", READINGS, "feed"),
+            **{f"G-{35 + at:04}": founded(who, PAPERS, *SENDS) for at, who in enumerate(WRITERS)},
+            **{f"G-{38 + at:04}": founded(who, PAPERS, *SENDS, receives=True) for at, who in enumerate(WRITERS)},
+            "G-0041": founded("H14.5", REGISTERS, "queryCitizen", "queryEnterprise"),
+            "G-0042": founded("H14.22", REGISTERS, "queryCitizen", fields="* !citizen.ethnicity"),
+            "G-0043": founded("H14.6", REGISTERS, "queryCitizen", receives=True),
+            "G-0044": founded("H14.4", REGISTERS, "queryEnterprise", receives=True),
+            "G-0045": founded("H14.3", "camera-event/v1", "submitEvent"),
         }
 
     def at(self, day: int, hour: int) -> float:

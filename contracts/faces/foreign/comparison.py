@@ -144,13 +144,11 @@ class _Reader:
         """Whether a node exists whenever the object `base` does."""
         if node.kind == "many":
             return self._least(node, base) > 0
-        if all(leaf.keys is None for leaf in node.placed()):
+        if not node.carries:
             return node.kind != "ignore"  # constants are always written
         own = [*node.attributes.values(), *(each for each in (node.text, node.absent) if each is not None)]
         bound = any(leaf.keys is not None and self.needed(leaf, base) for leaf in own)
-        return bound or any(
-            self.always(child, base) for child in node.children if any(leaf.keys is not None for leaf in child.placed())
-        )
+        return bound or any(self.always(child, base) for child in node.children if child.carries)
 
     def needed(self, leaf: Leaf, base: str) -> bool:
         if leaf.keys is None:

@@ -36,7 +36,9 @@ class Schema:
         return unused
 
     def refer(self, namespace: str) -> str:
-        """The prefix of another namespace in this schema."""
+        """The prefix of a namespace in this schema."""
+        if namespace == self.namespace:
+            return "tns"
         return self.uses.setdefault(namespace, f"n{len(self.uses) + 1}")
 
     def lines(self, locations: dict[str, str] | None = None) -> list[str]:

@@ -17,7 +17,8 @@ from contracts.importers.patterns import from_ecma
 from contracts.importers.shape import MAX_DEPTH, MAX_PLACES, RECURSION, Group, Items, Note, Part, Value
 from contracts.importers.source import WRITTEN
 
-_NAME: Final = re.compile(r"[^.\[\]{}\s]+")  # names that a path of a table can hold
+_NAME: Final = re.compile(r"[^.'\[\]{}\s]+")  # names that a path of a table holds as they are
+_QUOTED: Final = re.compile(r"(?=.*\S)[^'\[\]\r\n]+")  # names that it holds between quotes
 _INT_FORMATS: Final[Mapping[str, int]] = {"int32": 32, "int64": 64}
 _IGNORED: Final = frozenset(
     "type format title description example examples default nullable readOnly writeOnly deprecated "
@@ -54,12 +55,14 @@ class Reader:
         """A property or parameter; None where it is not part of this message or its name is not allowed."""
         if at.node.get(self._hidden) is True:
             return None
-        if _NAME.fullmatch(name) is None:
+        if _QUOTED.fullmatch(name) is None:
             self._note("name", at, name)
             return None
         if not self._spend(at):
             return None
         part = self.content(at, name)
+        if _NAME.fullmatch(name) is None:
+            part.step = f"'{name}'" + part.step.removeprefix(name)  # also `name.{}` of members of any name
         if self._nullable(at):
             part.nil = part.content is not None and not part.keyed
             if not part.nil:
@@ -121,12 +124,29 @@ class Reader:
             if part.content is None:
                 self._entries(part, at)
         elif alternatives and kind is None:
-            if len(alternatives) > 1:
-                self._note("alternatives", at, name)
-            inner = self.content(alternatives[0], name)
-            part.content, part.least, part.most = inner.content, inner.least, inner.most
+            self._of_alternatives(part, alternatives, at, name)
         elif kind is not None:
             part.content = self._scalar(kind, at)
+
+    def _of_alternatives(self, part: Part, alternatives: list[Place], at: Place, name: str) -> None:
+        """The first alternative, widened by the others if all are texts or all are numbers."""
+        inner = self.content(alternatives[0], name)
+        part.content, part.least, part.most = inner.content, inner.least, inner.most
+        if len(alternatives) == 1:
+            return
+        others = [self.content(each, name) for each in alternatives[1:]]
+        values = [each.content for each in (inner, *others) if isinstance(each.content, Value) and not each.many]
+        if len(values) < len(alternatives):
+            self._note("alternatives", at, name)
+            return
+        whole = values[0]
+        for each in values[1:]:
+            wider = _wider(whole, each)
+            if wider is None:
+                self._note("alternatives", at, name)
+                return
+            whole = wider
+        part.content = whole
 
     def _items(self, at: Place, name: str) -> Part:
         """The items of a list. A list inside the items of a list with the same items refers to them."""
@@ -241,7 +261,14 @@ class Reader:
         if kind == "boolean":
             return Value({"type": "boolean"})
         if kind in ("integer", "number"):
-            return Value({"type": kind, **self._bounds(kind, node)})
+            bounds = self._bounds(kind, node)
+            codes = node["enum"] if isinstance(node.get("enum"), list) else [node.get("const")]
+            numbers = sorted({Decimal(each) for each in codes if each is not None and _is_number(each)})
+            if kind == "integer" and numbers and all(each == int(each) for each in numbers):
+                bounds = {"minimum": int(numbers[0]), "maximum": int(numbers[-1])}
+            if numbers and (kind == "number" or numbers != list(range(int(numbers[0]), int(numbers[-1]) + 1))):
+                self._note("codes", at, ", ".join(map(str, numbers))[:120])
+            return Value({"type": kind, **bounds})
         if kind != "string":
             return None
         values = [node["const"]] if isinstance(node.get("const"), str) else node.get("enum")
@@ -286,6 +313,20 @@ def _either(one: Value, other: Value) -> Value:
     words = [*one.schema.get("enum", ()), *other.schema.get("enum", ())]
     both = "enum" in one.schema and "enum" in other.schema
     return Value({"type": "string", "enum": list(dict.fromkeys(words))}) if both else one
+
+
+def _wider(one: Value, other: Value) -> Value | None:
+    """A value that takes what either takes; None for values of different kinds."""
+    kinds = {one.schema["type"], other.schema["type"]}
+    if one == other:
+        return one
+    if kinds == {"string"}:
+        if "enum" in one.schema and "enum" in other.schema:
+            return _either(one, other)
+        return Value({"type": "string"})
+    if kinds <= {"integer", "number"}:
+        return Value({"type": "number" if "number" in kinds else "integer"})
+    return None
 
 
 def _is_number(value: object) -> bool:

@@ -17,6 +17,7 @@ from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interfa
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
+_WEBHOOK: Final = "webhook"  # in place of a method: the system calls
 
 
 def import_openapi(files: Files, operations: Sequence[str] = ()) -> Interface:
@@ -51,12 +52,13 @@ class _OpenApi:
         for name, (method, path, at, shared) in available.items():
             if operations and name not in operations:
                 continue
+            self.files.reading(name)
             if len(calls) >= MAX_CALLS or self.reader.parts > MAX_PARTS:
                 self.notes.append(Note("too-many", at.shown(), name))
             elif (call := self._call(name, method, path, at, shared)) is not None:
                 calls.append(call)
         if not calls:
-            raise nothing(self.files.main, self.notes)
+            raise nothing(self.files.main, self.notes if available else [*self.notes, Note("no-path", self.files.main)])
         info = top.get("info")
         title = str(info.node.get("title", "")) if info is not None else ""
         return Interface(
@@ -76,6 +78,11 @@ class _OpenApi:
                 if at is not None:
                     name = str(at.node.get("operationId") or f"{method} {path}")
                     yield name, (method, path, at, shared)
+        for name, item in self.documents.members(top.get("webhooks")):
+            for method in _METHODS:
+                at = item.get(method)
+                if at is not None and at.get("requestBody") is not None:
+                    yield str(at.node.get("operationId") or name), (_WEBHOOK, "", at, [])
 
     def _call(self, name: str, method: str, path: str, at: Place, shared: list[Place]) -> Call | None:
         parameters = {
@@ -84,7 +91,9 @@ class _OpenApi:
         }
         if "{" in path:
             self.notes.append(Note("path-parameter", at.shown(), path))
-        if method not in ("get", "post"):
+        if method == _WEBHOOK:
+            self.notes.append(Note("webhook", at.shown(), name))
+        elif method not in ("get", "post"):
             self.notes.append(Note("method", at.shown(), f"{method.upper()} {path}"))
         self.reader.start_message("request")
         body = at.get("requestBody")
@@ -94,12 +103,12 @@ class _OpenApi:
             for (parameter, where), place in parameters.items():
                 self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
             request = self._message(f"{name} request", body)
-        response = self._response(at)
+        response = None if method == _WEBHOOK else self._response(at)
         self.reader.start_message("answer")
         answer = None if response is None else self._message(f"{name} answer", response)
         if request is None or response is not None and answer is None:
             return None
-        if response is None:
+        if response is None and method != _WEBHOOK:
             self.notes.append(Note("one-way", at.shown(), name))
         title = str(at.node.get("summary") or at.node.get("description") or "")
         called = method in ("get", "post") and "{" not in path and path.isascii() and path.startswith("/")

@@ -69,12 +69,14 @@ class _Wsdl:
         for name, each in bound.items():
             if operations and name not in operations:
                 continue
+            self.files.reading(name)
             if len(calls) >= MAX_CALLS or self.reader.parts > MAX_PARTS:
                 self.notes.append(Note("too-many", each.at.place(), name))
             elif (call := self._call(name, each)) is not None:
                 calls.append(call)
         if not calls:
-            raise nothing(main, self.notes)
+            raise nothing(main, self.notes if bound else [*self.notes, Note(self._lacks(), main)])
+        self._shared_roots(calls)
         name = self.service or root.get("name") or calls[0].name
         return Interface(
             name=name,
@@ -84,6 +86,20 @@ class _Wsdl:
             notes=list(dict.fromkeys(self.notes)),
             documents=list(self.files.seen),
         )
+
+    def _lacks(self) -> str:
+        """What a document without operations lacks."""
+        if not any(kind == "portType" for kind, _ in self.parts):
+            return "no-port-type"
+        return "no-operation"
+
+    def _shared_roots(self, calls: Sequence[Call]) -> None:
+        """Notes operations whose requests have one element and that no SOAPAction tells apart."""
+        first: dict[tuple[str | None, str | None], Call] = {}
+        for call in calls:
+            before = first.setdefault((call.request.root, call.action), call)
+            if before is not call and call.request.root is not None:
+                self.notes.append(Note("shared-root", call.request.root, f"{before.name}, {call.name}"))
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
@@ -250,7 +266,10 @@ class _Wsdl:
 
     def _element(self, part: Component) -> Component | None:
         written = part.node.get("element", "")
-        component = self.schemas.get("element", part.name_of(written))
+        name = part.name_of(written)
+        component = self.schemas.get("element", name)
+        if component is None and ":" not in written:  # no prefix: an element without a namespace
+            component = self.schemas.get("element", written)
         if component is None:
             self.notes.append(Note("missing", part.place(), written))
         return component

@@ -15,7 +15,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, cast
@@ -37,7 +37,7 @@ from gateway.agent.errors import (
     AGENT_UNREACHABLE,
 )
 from gateway.agent.link import Away, Passed
-from gateway.agent.listener import Head, Reply
+from gateway.agent.listener import Body, Head, Reply
 from gateway.agent.open311 import forms
 from gateway.agent.open311.following import Following, answered, number_of
 from gateway.agent.open311.reports import LISTED, Filter, Progress, Report, Reports
@@ -72,7 +72,7 @@ class Open311:
     system: str
     started: float = field(default_factory=time.time)
 
-    async def handle(self, head: Head, read: Callable[[], Awaitable[bytes]]) -> Reply:
+    async def handle(self, head: Head, read: Body) -> Reply:
         asked = _asked(head)
         if asked is None:
             return await self.caller.handle(head, read)
@@ -129,7 +129,7 @@ class Open311:
             raise AGENT_REPORT_UNKNOWN(id=asked.id)
         return reply("service_definition", definition, asked.form)
 
-    async def _report(self, head: Head, asked: _Asked, read: Callable[[], Awaitable[bytes]]) -> Reply:
+    async def _report(self, head: Head, asked: _Asked, read: Body) -> Reply:
         length = head.headers.get("content-length", "")
         if not length.isdecimal() or len(length) > 9 or int(length) > forms.MOST_BYTES:
             raise AGENT_BODY_TOO_LARGE(limit=forms.MOST_BYTES)

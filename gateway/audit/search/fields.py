@@ -48,7 +48,8 @@ KINDS: Final = frozenset(
         *("registry-accepted", "registry-adopted", "report", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("bulk-retry", "callback", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
-        *("resumed", "retention", "retention-clock", "retention-held", "settings", "stamp", "suspended", "taken-up"),
+        *("resumed", "retention", "retention-clock", "retention-held", "sandbox-invitation"),
+        *("settings", "stamp", "suspended", "taken-up"),
         *("registry-rows", "try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }
 )

@@ -32,13 +32,14 @@ def show(connection: Connection, subject: Subject, now: float) -> tuple[dict[str
 
     from gateway.journal.schema import tables
     from gateway.registry.changes.content import in_force
+    from gateway.registry.changes.dependencies import waits_for
     from gateway.registry.changes.effects import compared
-    from gateway.registry.changes.proposals import open_proposal, proposals, signed_by, waits_for
+    from gateway.registry.changes.proposals import open_proposal, proposals, signed_by
     from gateway.registry.snapshot import load_snapshot
     from security.grants.windows import civil
 
     snapshot, proposal = load_snapshot(connection), open_proposal(connection, subject)
-    held = waits_for(proposal, proposals(connection, "waiting"), in_force(connection))
+    held = waits_for(proposal.subject, proposal.content, proposals(connection, "waiting"), in_force(connection))
     result = _row(proposal, signed_by(connection, proposal))
     effect = compared(connection, snapshot, proposal, now)
     table = tables.approval.c
@@ -75,12 +76,14 @@ def show(connection: Connection, subject: Subject, now: float) -> tuple[dict[str
     return result, "\n".join(lines)
 
 
-def told(connection: Connection, subject: Subject, proposal: Proposal, signed: Signed) -> tuple[dict[str, Any], str]:
+def told(
+    connection: Connection, subject: Subject, proposal: Proposal, signed: Signed, now: float
+) -> tuple[dict[str, Any], str]:
     """What a signature for `proposal` did: for programs and for people."""
     from gateway.registry.changes.deciding import in_force_rows, waiting_rows
     from gateway.registry.changes.proposals import signed_by
 
-    rows = waiting_rows(connection)
+    rows = waiting_rows(connection, now)
     result = {"subject": subject.path, "in_force": in_force_rows(signed.effects), "waiting": rows}
     lines = waiting.in_force_lines(signed.effects)
     lines += waiting.lines([each for each in rows if each["subject"] == subject.path])
@@ -93,11 +96,12 @@ def told(connection: Connection, subject: Subject, proposal: Proposal, signed: S
 
 def _row(proposal: Proposal, signed_by: tuple[str, ...]) -> dict[str, Any]:
     from gateway.registry.changes.proposals import ADOPTED, FOUNDING
+    from gateway.registry.tenants import POLICY
     from security.grants.grants import OFFICERS
 
     standing = "not-approved"
     if proposal.state != "waiting":
-        founded = proposal.basis in (ADOPTED, FOUNDING) and len(signed_by) < OFFICERS
+        founded = proposal.basis in (ADOPTED, FOUNDING, POLICY) and len(signed_by) < OFFICERS
         standing = proposal.basis if founded else "in force"
     return {
         **proposal.facts(),

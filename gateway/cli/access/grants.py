@@ -74,7 +74,7 @@ def access_approve(
 ) -> None:
     """Sign a grant as it stands, as an officer; or, by officer/ID or person/ID, somebody who is to be admitted, or by
     passkey/THUMBPRINT an officer's passkey; or what a registry document proposes: route/CONTRACT/OPERATION, system/ID,
-    agency/CODE."""
+    agency/CODE; or workflow/CONTRACT, which also an officer of the contract's owner has to sign."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes import deciding
     from gateway.registry.changes.content import Subject
@@ -92,7 +92,7 @@ def access_approve(
         deciding.record(act, signed.changes, now, actor(), **signed.facts())
         result: dict[str, Any]
         if subject is not None and before is not None:
-            result, text = contents.told(connection, subject, before, signed)
+            result, text = contents.told(connection, subject, before, signed, now)
         elif asked.what == GRANT:
             standing = _standing(connection, grant)
             result = rows.row(standing, now)
@@ -146,7 +146,7 @@ def access_list(
         listing = [rows.row(grant, stands.at) for grant in all_grants(stands.registry)]
         gone = sorted(grant_names(stands.here) - {row["id"] for row in listing}) if every else []
         listing += [rows.ended(last, stands.at) for name in gone if (last := past.ended(stands, name)) is not None]
-        waits = deciding.waiting_rows(stands.registry)
+        waits = deciding.waiting_rows(stands.registry, stands.at)
         acting, candidate_lines = persons(stands.registry), list(candidates.waiting(stands.registry))
     lines = [
         f"{row['id']:<10} {row['holder']:<14} {rows.way(row):<23}"
@@ -196,7 +196,9 @@ def access_show(
 ) -> None:
     """One grant: its content, the fields it shows, its digest, every signature, those that were voided too, and all
     that ever held of it. Of route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that
-    changes. Of officer/ID or person/ID: whose key it is, and who admitted it."""
+    changes. Of workflow/CONTRACT: what differs from the live one.
+
+    Of officer/ID or person/ID: whose key it is, and who admitted it."""
     from sqlalchemy import select
 
     from gateway.journal.schema import tables
@@ -292,6 +294,25 @@ def access_revoke(grant: str, data: Data = None, as_json: AsJson = False) -> Non
         as_json,
         f"{grant}: revoked, with its approvals / đã thu hồi cùng các chữ ký",
     )
+
+
+@commands.command("refuse")
+def access_refuse(
+    subject: Annotated[str, typer.Argument(help="A workflow that waits: workflow/CONTRACT.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; the log keeps it.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Refuse a workflow that waits for officers: its signatures are void, and the former one stays. Publishing the
+    contract again proposes it again."""
+    from gateway.journal.database import open_engine
+    from gateway.registry.changes import deciding
+    from gateway.registry.seals.sealing import Seal, changing
+
+    settings = load_instance(data, as_json)
+    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        change = deciding.refuse(act, subject, reason, time.time(), actor())
+    emit({"ok": True, "changes": listed([change])}, as_json, f"{subject}: refused / đã từ chối")
 
 
 def _standing(connection: Connection, name: str) -> Grant:

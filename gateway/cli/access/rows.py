@@ -16,6 +16,8 @@ def signatures(grant: Grant) -> str:
 
     if grant.denies:
         return "forbids, in force without signatures / cấm, có hiệu lực không cần chữ ký"
+    if grant.policy:
+        return f"by the policy / theo chính sách {grant.policy}"
     count = len(grant.approved_by)
     return f"{count} of {OFFICERS} signatures / {count} trên {OFFICERS} chữ ký"
 
@@ -32,13 +34,15 @@ def signed(row: dict[str, Any]) -> str:
 
     if row["denies"]:
         return "needs no signatures / không cần chữ ký"
+    if row["policy"]:
+        return f"policy / chính sách {row['policy']}"
     return f"{len(row['approved_by'])}/{OFFICERS} signed / chữ ký"
 
 
 def lacks(grant: Grant) -> bool:
     from security.grants.grants import OFFICERS
 
-    return not grant.denies and len(grant.approved_by) < OFFICERS
+    return not grant.denies and not grant.policy and len(grant.approved_by) < OFFICERS
 
 
 def row(grant: Grant, now: float) -> dict[str, Any]:
@@ -66,7 +70,8 @@ def row(grant: Grant, now: float) -> dict[str, Any]:
         "confirm_until": rfc3339(grant.confirm_until) if grant.adopted and not grant.confirmed else None,
         "standing": standing,
         "state": grant.state,
-        "approved_by": list(grant.approved_by),
+        "approved_by": list(grant.approvers),
+        "policy": grant.policy or None,
         "hours": str(grant.hours) if grant.hours is not None else None,
         "quota": str(grant.quota) if grant.quota is not None else None,
         "valid_from": rfc3339(grant.valid_from),

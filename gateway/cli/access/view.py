@@ -233,14 +233,14 @@ def _limits(grant: Grant, now: float) -> tuple[dict[str, Any], list[str]]:
         "purpose": grant.purpose,
         "legal_basis": grant.legal_basis,
         "holder": holder,
-        "approved_by": list(grant.approved_by),
+        "approved_by": list(grant.approvers),
         "valid_from": rfc3339(grant.valid_from),
         "valid_until": rfc3339(grant.valid_until),
     }
     facts = {"grant": grant.id, "contract": grant.contract, "purpose": grant.purpose, "basis": grant.legal_basis}
     by = words("by.grant", holder=named, **facts)
     since, until = first_day(grant.valid_from), last_day(grant.valid_until)
-    signers = ", ".join(grant.approved_by) or "–"
+    signers = ", ".join(grant.approvers) or "–"
     lines = [*spoken(by), *spoken(words("valid", since=since, until=until, signers=signers))]
     if grant.hours is not None:
         limits["hours"] = {

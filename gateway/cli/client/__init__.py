@@ -2,10 +2,10 @@
 
 import typer
 
-from gateway.cli.client import calls, feed_check, feed_export, files, identity, log, log_succession, transfers
+from gateway.cli.client import calls, feed_check, feed_export, files, identity, joining, log, log_succession, transfers
 
 commands = typer.Typer(
     no_args_is_help=True, help="A component system's calls to a gateway: signed, verified, witnessed."
 )
-for _module in (calls, feed_check, feed_export, files, transfers, log, log_succession, identity):
+for _module in (calls, feed_check, feed_export, files, transfers, log, log_succession, identity, joining):
     commands.add_typer(_module.commands)

@@ -12,6 +12,7 @@ from typing import Final
 
 _LOGIN: Final = Path("/proc/self/loginuid")
 _NOBODY: Final = 0xFFFFFFFF
+_id: Final[ContextVar[str | None]] = ContextVar("id", default=None)
 _person: Final[ContextVar[Callable[[str], str] | None]] = ContextVar("person", default=None)
 
 
@@ -20,6 +21,11 @@ def actor() -> str:
     environment is not asked: anyone can set it."""
     naming = _person.get()
     return user() if naming is None else naming(user())
+
+
+def person() -> str | None:
+    """The id of the officer or person who was proved; None where nobody was named."""
+    return _id.get()
 
 
 def user() -> str:
@@ -34,13 +40,15 @@ def user() -> str:
 
 
 @contextmanager
-def acting_as(naming: Callable[[str], str]) -> Iterator[None]:
-    """Within the block `naming` adds to the user who acts: a person with a proof, or that there was none."""
-    before = _person.set(naming)
+def acting_as(naming: Callable[[str], str], id: str | None = None) -> Iterator[None]:
+    """Within the block `naming` adds to the user who acts: a person with a proof, or that there was none. `id` is that
+    of the proved one."""
+    before, id_before = _person.set(naming), _id.set(id)
     try:
         yield
     finally:
         _person.reset(before)
+        _id.reset(id_before)
 
 
 def _name(uid: int) -> str:

@@ -130,7 +130,7 @@ def _acting(asked: Asked) -> Iterator[None]:
         if settings.is_made:  # else the command says that there is none
             _check_user(settings, asked.as_json)
             if asked.duty is not Duty.RUNS:
-                stack.enter_context(acting_as(_naming(settings, asked)))
+                stack.enter_context(acting_as(_naming(settings, asked), asked.person))
         yield
 
 

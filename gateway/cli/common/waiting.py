@@ -21,7 +21,13 @@ def lines(waiting: list[dict[str, Any]]) -> list[str]:
         )
         if each["waits_for"]:
             text.append(f"      and for / và chờ {', '.join(each['waits_for'])}")
-        if count < OFFICERS:
+        if owner := each.get("owner"):
+            text.append(
+                f"      one of them of {owner}, the contract's owner / trong đó một người của {owner}, đơn vị chủ trì"
+            )
+        if each.get("lapsed"):
+            text.append("      lapsed: publish the contract again / quá hạn: công bố lại hợp đồng")
+        elif count < OFFICERS or each.get("owner"):
             text.append(f"      lgsp access show {each['subject']}")
             text.append(f"      lgsp access approve {each['subject']} --officer ID --key FILE")
     return text

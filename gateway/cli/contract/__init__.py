@@ -2,8 +2,8 @@
 
 import typer
 
-from gateway.cli.contract import deadlines, importing, trying, versions
+from gateway.cli.contract import deadlines, importing, publishing, trying, versions
 
 commands = typer.Typer(no_args_is_help=True, help="Contracts: begin, import, try, check, compare, publish, show.")
-for _module in (importing, trying, deadlines, versions):
+for _module in (importing, trying, deadlines, versions, publishing):
     commands.add_typer(_module.commands)

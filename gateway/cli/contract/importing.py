@@ -1,4 +1,4 @@
-"""`lgsp contract import-wsdl|import-openapi|new`: the draft of a contract; its meaning is left to people.
+"""`lgsp contract import-…|new`: the draft of a contract; its meaning is left to people.
 
 Invariant: only the named file, the files beside it and those of `--with` are read; links out of the folder are not
 followed.
@@ -64,6 +64,24 @@ def contract_import_openapi(file: Path, wanted: Wanted, as_json: AsJson = False)
     from contracts.importers.formats.openapi import import_openapi
 
     _import(import_openapi, file, wanted, as_json)
+
+
+@commands.command("import-csv")
+@grouped
+def contract_import_csv(file: Path, wanted: Wanted, as_json: AsJson = False) -> None:
+    """Draft a contract from a CSV file, a title line and some rows: each line is handed in as a message."""
+    from contracts.importers.formats.cells import import_csv
+
+    _import(import_csv, file, wanted, as_json)
+
+
+@commands.command("import-xlsx")
+@grouped
+def contract_import_xlsx(file: Path, wanted: Wanted, as_json: AsJson = False) -> None:
+    """Draft a contract from the first sheet of an XLSX file, as of a CSV file."""
+    from contracts.importers.formats.cells import import_xlsx
+
+    _import(import_xlsx, file, wanted, as_json)
 
 
 @commands.command("new")

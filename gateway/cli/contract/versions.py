@@ -1,35 +1,28 @@
-"""`lgsp contract check|diff|publish|show`: contracts proved, compared and put in force."""
+"""`lgsp contract check|diff|show`: contracts proved, compared, and which versions are in force."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
-from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, finding_json, finding_line
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from contracts.base.errors import Finding
     from contracts.compiled.contract import CompiledContract
     from contracts.diff.changes import Change
     from contracts.folder.bundle import Bundle
     from contracts.proof.check import Report
-    from gateway.registry.changes.publish import Accepted, Publication
     from gateway.registry.versions import Stored
-    from gateway.settings import Settings
 
 commands = typer.Typer()
 _NAME_ONE: Final = "Name a contract's folder. / Chỉ thư mục của một hợp đồng."
 _NAME: Final = re.compile(r"[a-z0-9-]+/v[1-9][0-9]*")
-_LEVELS: Final = {"MAJOR": "phá vỡ / breaking", "MINOR": "thêm / minor", "PATCH": "không đổi dữ liệu / patch"}
+LEVELS: Final = {"MAJOR": "phá vỡ / breaking", "MINOR": "thêm / minor", "PATCH": "không đổi dữ liệu / patch"}
 
 
 @commands.command("check")
@@ -115,38 +108,11 @@ def contract_diff(
         "changes": [change.to_json() for change in changes],
     }
     head = (
-        f"{after.id}: {before.version} → {after.version}: {_LEVELS[level.name]}"
+        f"{after.id}: {before.version} → {after.version}: {LEVELS[level.name]}"
         if changes
         else f"{after.id}: không thay đổi / nothing changed"
     )
-    emit(result, as_json, "\n".join([head, *_change_lines(changes)]))
-
-
-@commands.command("publish")
-def contract_publish(
-    folder: Annotated[str, typer.Argument(help="A contract's folder; with --rollback, the name of one in force.")],
-    data: Data = None,
-    rollback: Annotated[
-        bool, typer.Option("--rollback", help="Put the version before the one in force in force again.")
-    ] = False,
-    accept_personal: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept-personal",
-            help="A personal field (`Message.path`) that signed grants may show from now on; logged.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Prove a contract, compare it with the version in force, and put it in force; all doors move to it, no call is
-    lost."""
-    from gateway.registry.changes.publish import Accepted
-
-    accepted = Accepted(accept_personal or (), time.time())
-    if rollback:
-        _roll_back(load_instance(data, as_json), folder, accepted, as_json)
-    else:
-        _publish(load_instance(data, as_json), Path(folder), accepted, as_json)
+    emit(result, as_json, "\n".join([head, *change_lines(changes)]))
 
 
 @commands.command("show")
@@ -174,7 +140,7 @@ def contract_show(
         emit({"ok": True, "contracts": listed}, as_json, text)
     compiled = snapshot.contract(name)
     if compiled is None:
-        _not_in_force(name, sorted(snapshot.contracts), as_json)
+        not_in_force(name, sorted(snapshot.contracts), as_json)
     contract = compiled.contract
     operations = [
         {
@@ -256,100 +222,20 @@ def _side(text: str, data: Path | None, as_json: bool) -> tuple[Bundle, Compiled
     with open_engine(load_instance(data, as_json).database_url).connect() as connection:
         stored = versions.in_force(connection).get(text)
         if stored is None:
-            _not_in_force(text, sorted(versions.in_force(connection)), as_json)
+            not_in_force(text, sorted(versions.in_force(connection)), as_json)
         bundle = versions.load(connection, stored.digest)
     return bundle, compile_bundle(bundle)
 
 
-def _change_lines(changes: Sequence[Change]) -> list[str]:
+def change_lines(changes: Sequence[Change]) -> list[str]:
     lines: list[str] = []
     for change in changes:
         lines += [
-            f"  {_LEVELS[change.level.name]}  {change.code}  {change.place}",
+            f"  {LEVELS[change.level.name]}  {change.code}  {change.place}",
             f"      {change.say('vi')}",
             f"      {change.say('en')}",
         ]
     return lines
-
-
-def _publish(settings: Settings, folder: Path, accepted: Accepted, as_json: bool) -> None:
-    from contracts.proof.check import check as check_folder
-    from gateway.registry.changes import publish as publishing
-
-    if not (folder / "contract.yaml").exists():
-        fail(
-            Exit.USAGE,
-            "no-contract",
-            f"there is no contract.yaml in {folder} / trong {folder} không có contract.yaml",
-            _NAME_ONE,
-            as_json,
-        )
-    report = check_folder(folder)
-    bundle, compiled = report.bundle, report.compiled
-    if not report.ok or bundle is None or compiled is None:
-        from contracts.errors import CONTRACT_INVALID
-
-        raise CONTRACT_INVALID(findings=report.findings, count=len(report.findings))
-    _change(
-        settings,
-        lambda connection: publishing.publish(connection, bundle, compiled, accepted),
-        as_json,
-        report.warnings,
-    )
-
-
-def _roll_back(settings: Settings, name: str, accepted: Accepted, as_json: bool) -> None:
-    from gateway.journal.database import open_engine
-    from gateway.registry import versions
-    from gateway.registry.changes import publish as publishing
-
-    with open_engine(settings.database_url).connect() as connection:
-        known = sorted(versions.in_force(connection))
-    if name not in known:
-        _not_in_force(name, known, as_json)
-    _change(settings, lambda connection: publishing.roll_back(connection, name, accepted), as_json)
-
-
-def _change(
-    settings: Settings, act: Callable[[Connection], Publication], as_json: bool, warnings: Sequence[Finding] = ()
-) -> None:
-    """Move the pointer and log it in one transaction; once that is on disk, tell what was done."""
-    from gateway.journal.database import open_engine
-    from gateway.registry.changes import publish as publishing
-    from gateway.registry.seals.sealing import Seal, changing
-    from gateway.registry.versions import minor_of
-
-    with changing(open_engine(settings.database_url), Seal.of(settings)) as change:
-        done = act(change.connection)
-        publishing.record(change, done, time.time(), actor())
-        pins = publishing.pins(change.connection, done.now.contract)
-    now, before = done.now, done.before
-    behind = {system: pin for system, pin in pins.items() if pin != minor_of(now.version)}
-    result: dict[str, Any] = {
-        "ok": True,
-        "moved": done.moved,
-        "how": done.how,
-        "contract": now.contract,
-        "version": now.version,
-        "digest": now.digest,
-        "before": None if before is None else {"version": before.version, "digest": before.digest},
-        "level": done.level.name.lower(),
-        "changes": [change.to_json() for change in done.changes],
-        "disclosed": [each.facts() for each in done.disclosed],
-        "warnings": [finding_json(each) for each in warnings],
-        "pinned": behind,
-    }
-    if not done.moved:
-        emit(result, as_json, f"{now.contract} {now.version}: vốn đã có hiệu lực / in force already")
-    lines = [
-        f"{now.contract} {now.version}: đã có hiệu lực / in force"
-        + (f" (trước / before: {before.version})" if before is not None else "")
-    ]
-    lines += [f"  {now.digest}", *_change_lines(done.changes)]
-    lines += [f"  {each.field}: nay cho xem / shown now: {each.seen_by}" for each in done.disclosed]
-    lines += [f"  nên xem lại / look again: {finding_line(each)}" for each in warnings]
-    lines += [f"  {system}: vẫn theo bản {pin} / stays with {pin}" for system, pin in behind.items()]
-    emit(result, as_json, "\n".join(lines))
 
 
 def _versions(compiled: CompiledContract, bundles: Sequence[Stored], pinned: dict[str, str]) -> dict[str, Any]:
@@ -387,7 +273,7 @@ def _version_lines(about: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _not_in_force(name: str, known: list[str], as_json: bool) -> NoReturn:
+def not_in_force(name: str, known: list[str], as_json: bool) -> NoReturn:
     fail(
         Exit.USAGE,
         "unknown-contract",

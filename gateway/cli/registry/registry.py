@@ -58,7 +58,7 @@ def registry_apply(
         result: dict[str, Any] = {
             **applied.facts(),
             "in_force": deciding.in_force_rows(effects),
-            "waiting": deciding.waiting_rows(act.connection),
+            "waiting": deciding.waiting_rows(act.connection, now),
         }
         if revision(act.connection) != before:
             act.note(applying.NOTE, {**result, "stand_ins": bool(effects)}, now, actor=actor())

@@ -110,7 +110,7 @@ def review(asked: Asked) -> None:
 
 
 def _grant(each: Standing) -> dict[str, Any]:
-    return {"standing": each.standing, "signed": list(each.grant.approved_by), "content": each.grant.content()}
+    return {"standing": each.standing, "signed": list(each.grant.approvers), "content": each.grant.content()}
 
 
 def _cell(each: Cell) -> dict[str, Any]:

@@ -59,6 +59,11 @@ def sign(asked: Asked) -> None:
     approving.sign(asked.desk, body["subject"], body["officer"], body["signature"], asked.viewer.actor)
 
 
+def refuse(asked: Asked) -> None:
+    _detail(asked, asked.body["subject"])
+    approving.refuse(asked.desk, asked.viewer, asked.body["subject"], asked.reason())
+
+
 def _detail(asked: Asked, subject: str) -> waiting.Detail:
     snapshot = asked.desk.services.registry.snapshot
     with asked.desk.reading() as connection:
@@ -75,6 +80,8 @@ def _row(each: Waiting) -> dict[str, Any]:
         "signed": list(each.signed),
         "lacks": each.lacks,
         "waits_for": list(each.waits_for),
+        "owner": each.owner,
+        "lapsed": each.lapsed,
     }
 
 
@@ -110,4 +117,5 @@ OPERATIONS = {
     "previewGrant": preview_grant,
     "proposeGrant": propose,
     "signProposal": sign,
+    "refuseProposal": refuse,
 }

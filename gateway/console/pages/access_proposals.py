@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from contracts.base.errors import Failure
 from contracts.base.words import Language
 from contracts.codecs.mask import PERSONAL
+from contracts.faces.pages.workflow import handling
 from gateway.console.accounts import passkeys as responses
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
@@ -39,7 +42,7 @@ def _shown(ask: Ask, failure: Failure | None) -> Shown:
     path, snapshot = ask.path["subject"], ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         detail = waiting.detail(connection, snapshot, path, ask.viewer.account.scope, ask.now)
-        known = officers(connection)
+        known, flow = officers(connection), waiting.workflow_of(connection, detail)
     officer, site = known.get(ask.viewer.account.id), ask.desk.passkeys(ask.origin)
     mine = [] if officer is None else [each for each in officer.passkeys if each.state == "active"]
     here = tuple(each.credential for each in mine if each.origin == ask.origin)
@@ -59,6 +62,8 @@ def _shown(ask: Ask, failure: Failure | None) -> Shown:
         "unable": site.unable,
         "failure": None if failure is None else failure_values(failure, ask.language),
         "given": ask.form,
+        # Made from the contract's table alone; every text in it is escaped.
+        "workflow": None if flow is None else Markup("\n".join(handling(flow, ask.language))),  # noqa: S704
     }
     return Shown("proposal.html", values, 200 if failure is None else failure.status)
 
@@ -80,6 +85,14 @@ def sign(ask: Ask) -> Answer:
             raise
         return _shown(ask, failure)
     return Moved(f"{HERE}/{path}" if "/" not in path else HERE, "signed")
+
+
+def refuse(ask: Ask) -> Moved:
+    path, snapshot = ask.path["subject"], ask.desk.services.registry.snapshot
+    with ask.desk.reading() as connection:  # what concerns another agency alone is unknown
+        waiting.detail(connection, snapshot, path, ask.viewer.account.scope, ask.now)
+    approving.refuse(ask.desk, ask.viewer, path, ask.reason())
+    return Moved(HERE, "proposal-refused")
 
 
 def content(ask: Ask) -> Sent:
@@ -138,6 +151,7 @@ PAGES = (
     Page("/access/content", content, May.ACCESS),
     Page("/access/proposals/new", draft, May.PROPOSE, N_("Draft a grant")),
     Page("/access/proposals/new", propose, May.PROPOSE, method="POST", operation="proposeGrant"),
+    Page("/access/refuse/{subject:path}", refuse, May.RESTRICT, method="POST", operation="refuseProposal"),
     Page("/access/proposals/{subject:path}", shown, May.ACCESS, N_("Proposal")),
     Page("/access/proposals/{subject:path}", sign, May.PROPOSE, method="POST", operation="signProposal"),
 )

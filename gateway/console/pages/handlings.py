@@ -34,7 +34,7 @@ def inbox(ask: Ask) -> Shown:
         "next": _address(given | {"cursor": found.next}) if found.next else None,
         "first": _address(given) if cursor else None,
         "names": {each.code: each.name.of(ask.language) for each in snapshot.agencies.values()},
-        "contracts": [name for name, each in snapshot.contracts.items() if each.workflow is not None],
+        "contracts": list(snapshot.handled),
         "states": {name: each.title.of(ask.language) for name, each in found.states.items()},
     }
     return Shown("handlings.html", values)

@@ -7,6 +7,7 @@ from typing import Final
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Page, Shown
 from gateway.console.work import routes, searching
+from gateway.registry.tenants import is_tenant
 
 HERE: Final = "/console/routes"
 
@@ -30,7 +31,7 @@ def listed(ask: Ask) -> Shown:
             "routes": found,
             "contracts": list(every),
             "operations": [f"{name} {each}" for name, known in every.items() for each in known],
-            "systems": sorted(snapshot.systems),
+            "systems": sorted(each.id for each in snapshot.systems.values() if not is_tenant(each.agency)),
             "names": {each.code: each.name.of(ask.language) for each in snapshot.agencies.values()},
             "agencies": {
                 each.code: each.name.of(ask.language)

@@ -17,6 +17,7 @@ from gateway.console.accounts.provider import Provider
 from gateway.console.accounts.records import Viewer
 from gateway.console.accounts.signing_in import SignIn
 from gateway.console.site.live import Hub
+from gateway.console.site.page import Beside
 from gateway.console.work.feed_readers import Kept
 from gateway.console.work.feeds import Following
 from gateway.doors.api.reading import Readers
@@ -40,6 +41,7 @@ class Desk:
     hashing: Readers = field(default_factory=lambda: Readers(threads=2, each=2))
     live: Hub = field(default_factory=Hub)
     reader_counts: Kept = field(default_factory=Kept)
+    beside: Beside | None = None
 
     @cached_property
     def hash_key(self) -> bytes:

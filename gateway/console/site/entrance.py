@@ -46,8 +46,8 @@ def routes(desk: Desk) -> list[Route]:
 
 
 def local(address: str) -> str:
-    """The address if it is a page of the console, else the home page."""
-    fits = address == HOME or address.startswith((f"{HOME}/", f"{HOME}?"))
+    """The address if it is a page of the console or of the sandbox, else the home page."""
+    fits = address == HOME or address.startswith((f"{HOME}/", f"{HOME}?", "/sandbox/"))
     return address if fits and address.isprintable() and "\\" not in address and "//" not in address else HOME
 
 

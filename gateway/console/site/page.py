@@ -19,6 +19,8 @@ from gateway.console.roles import May
 from gateway.doors.reply import Reply
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
     from gateway.console.site.desk import Desk
 
 LEAST_REASON: Final = 10
@@ -38,6 +40,7 @@ class Menu(StrEnum):
     ACCESS = N_("Access")
     OPERATION = N_("Operating")
     CONTRACTS = N_("Contracts")
+    SANDBOX = N_("Sandbox")
     MINE = N_("My account")
 
 
@@ -129,7 +132,7 @@ View = Callable[[Ask], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`path` begins below `/console` and may have `{name}` parts. A page with a `menu` stands in the menu.
+    """`path` begins below `root` and may have `{name}` parts. A page with a `menu` stands in the menu.
 
     A page of POST names the `operation` of the API that does the same, or says why it is `page_only`.
     """
@@ -142,5 +145,15 @@ class Page:
     method: str = "GET"
     operation: str = ""
     page_only: str = ""
+    root: str = "/console"  # what the path begins below, where another package serves the page
     looks: bool = False  # a page of POST that only shows: a refused form on it comes back by showing it again
     upload: int = 0  # bytes of a form that may have files; 0: none, and the bound of other forms
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What another package serves in the frame of the console: pages below `root`, and `routes` without a session."""
+
+    root: str
+    pages: tuple[Page, ...]
+    routes: Callable[[Desk], list[Route]]

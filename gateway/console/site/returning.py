@@ -38,7 +38,8 @@ def given_back(ask: Ask, failure: Failure, action: str, referer: str, frame: Map
 
     `frame`: what the base template needs.
     """
-    found = ((path, query, each) for path, query in _places(ask, action, referer) for each in _pages_at(path))
+    beside = ask.desk.beside.pages if ask.desk.beside is not None else ()
+    found = ((path, query, each) for path, query in _places(ask, action, referer) for each in _pages_at(path, beside))
     for path, query, (page, params) in found:
         if page.may not in ask.viewer.account.may:
             continue
@@ -86,17 +87,17 @@ def _places(ask: Ask, action: str, referer: str) -> Iterator[tuple[str, str]]:
         action = action.rpartition("/")[0]
 
 
-def _pages_at(path: str) -> Iterator[tuple[Page, dict[str, Any]]]:
+def _pages_at(path: str, beside: tuple[Page, ...]) -> Iterator[tuple[Page, dict[str, Any]]]:
     """The first page that a GET shows there, then the first that a POST does. Those without a title are files and
     streams."""
     for looks in (False, True):
-        for pattern, page in _shown():
+        for pattern, page in _shown(beside):
             if page.looks is looks and (match := pattern.match(path)) is not None:
                 yield page, match.groupdict()
                 break
 
 
 @cache
-def _shown() -> list[tuple[Any, Page]]:
-    shown = (each for each in pages() if each.title and (each.method == "GET" or each.looks))
-    return [(compile_path(f"/console{each.path}")[0], each) for each in shown]
+def _shown(beside: tuple[Page, ...]) -> list[tuple[Any, Page]]:
+    shown = (each for each in (*pages(), *beside) if each.title and (each.method == "GET" or each.looks))
+    return [(compile_path(f"{each.root}{each.path}")[0], each) for each in shown]

@@ -46,7 +46,7 @@ def build_site(desk: Desk, public: list[Route]) -> Starlette:
     def endpoint(page: Page) -> Callable[[Request], Awaitable[Response]]:
         return functools.partial(_serve, desk, page)
 
-    own = [Route(HOME + page.path, endpoint(page), methods=[page.method]) for page in pages()]
+    own = [Route(page.root + page.path, endpoint(page), methods=[page.method]) for page in pages_of(desk)]
     return Starlette(
         exception_handlers={
             Failure: functools.partial(failed, desk),
@@ -54,6 +54,11 @@ def build_site(desk: Desk, public: list[Route]) -> Starlette:
         },
         routes=[*public, *own, *(Route(f"{HOME}/{name}", _asset, name=name) for name in STATIC)],
     )
+
+
+def pages_of(desk: Desk) -> tuple[Page, ...]:
+    """The pages of the console, and those of another package beside it."""
+    return pages() if desk.beside is None else (*pages(), *desk.beside.pages)
 
 
 async def _serve(desk: Desk, page: Page, request: Request) -> Response:
@@ -179,10 +184,11 @@ def _headers(language: Language) -> dict[str, str]:
 def frame(desk: Desk, viewer: Viewer | None) -> dict[str, Any]:
     """What the base template needs."""
     may = frozenset() if viewer is None else viewer.account.may
+    every = pages_of(desk)
     menu = [
-        (group, [page for page in pages() if page.menu is group and page.may in may])
+        (group, [page for page in every if page.menu is group and page.may in may])
         for group in Menu
-        if any(page.menu is group and page.may in may for page in pages())
+        if any(page.menu is group and page.may in may for page in every)
     ]
     settings = desk.services.settings
     alarm = None if viewer is None else desk.log_alarm()

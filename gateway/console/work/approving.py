@@ -73,6 +73,13 @@ def revoke(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
         deciding.record(act, changes, now, viewer.actor, reason=reason)
 
 
+def refuse(desk: Desk, viewer: Viewer, path: str, reason: str) -> None:
+    """Take a workflow back that waits for officers. Raises `registry.unknown`."""
+    now = desk.now()
+    with _changing(desk) as act:
+        deciding.refuse(act, path, reason, now, viewer.actor)
+
+
 def suspend(desk: Desk, viewer: Viewer, name: str, notice: notices.Notice) -> None:
     with _changing(desk) as act:
         _check_scope(viewer, granting.content_of(act.connection, name))

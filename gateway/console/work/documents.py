@@ -62,7 +62,7 @@ def apply(desk: Desk, viewer: Viewer, text: str, digest: str, reason: str) -> Ap
         if not may_apply(viewer, applied):
             raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=May.OPERATE)
         if revision(act.connection) != before:
-            facts = {**applied.facts(), "waiting": deciding.waiting_rows(act.connection), "reason": reason}
+            facts = {**applied.facts(), "waiting": deciding.waiting_rows(act.connection, now), "reason": reason}
             act.note(applying.NOTE, facts, now, actor=viewer.actor)
     desk.follow()
     return applied

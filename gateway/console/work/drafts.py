@@ -195,7 +195,7 @@ def _require(report: Report | None) -> None:
 
 
 def _published(act: Act, draft: Draft, report: Report | None, now: float) -> Publication:
-    accepted = Accepted(draft.accepted, now)
+    accepted = Accepted(draft.accepted, now, draft.account)
     if report is None:
         done = publishing.roll_back(act.connection, draft.contract, accepted)
     else:

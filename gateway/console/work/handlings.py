@@ -115,7 +115,7 @@ def inbox(desk: Desk, viewer: Viewer, given: Mapping[str, str], after: str | Non
     rows = tuple(Row(each, _state(office, each), mark_of(each, now)) for each in found.handlings)
     states = {
         name: state
-        for contract in desk.services.registry.snapshot.contracts.values()
+        for contract in desk.services.registry.snapshot.handled.values()
         if contract.workflow is not None
         for name, state in contract.workflow.states.items()
     }

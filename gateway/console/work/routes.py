@@ -112,7 +112,7 @@ def routes(desk: Desk, viewer: Viewer, contract: str = "", system: str = "") -> 
 
 def weak(snapshot: Snapshot, contract: str = "") -> Iterator[Gap]:
     """What is weak in the routes of operations that a workflow names."""
-    for name, compiled in sorted(snapshot.contracts.items()):
+    for name, compiled in sorted(snapshot.handled.items()):
         flow = compiled.workflow
         table = snapshot.competence(name, flow.operation) if flow is not None and contract in ("", name) else None
         if table is not None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from contracts.base.words import Words
+from contracts.compiled.contract import CompiledContract
 from gateway.journal.schema import tables
 from gateway.registry.changes import deciding, passkeys
 from gateway.registry.changes.content import Subject, in_force, named_agencies
+from gateway.registry.changes.dependencies import waits_for
 from gateway.registry.changes.effects import Compared, Sight, compared, foreseen, said
 from gateway.registry.changes.granting import GRANT, Approved, content_of
 from gateway.registry.changes.officers import PASSKEY, PERSONS, officers, persons
-from gateway.registry.changes.proposals import open_proposal, proposals, signed_by, waits_for
+from gateway.registry.changes.proposals import Proposal, open_proposal, proposals, signed_by
 from gateway.registry.errors import unknown
 from gateway.registry.snapshot import Snapshot, all_grants
+from gateway.registry.versions import compiled_of
+from gateway.registry.workflows import WORKFLOW, holds
 from security.grants.approvals import Approval, Officer, counted, key_of
 from security.grants.grants import OFFICERS, Grant, digest
 from security.grants.passkeys import Passkey
@@ -31,7 +35,9 @@ _NOTHING: Final = Compared((), (), (), ())
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One proposal. `whom` is the holder of a grant, the agency of a system, the route's contract, a person's name."""
+    """One proposal. `whom` is the holder of a grant, the agency of a system, the contract of a route or workflow, a
+    person's name. `lapsed`: it waited for too long, and cannot be signed.
+    """
 
     path: str
     what: str
@@ -40,10 +46,13 @@ class Waiting:
     signed: tuple[str, ...]
     proposed_by: str | None
     waits_for: tuple[str, ...] = ()
+    owner: str | None = None  # of a workflow: the agency that owns the contract
+    owned: bool = True  # whether one of its officers signed, where that is needed
+    lapsed: bool = False
 
     @property
     def lacks(self) -> int:
-        return max(0, OFFICERS - len(self.signed))
+        return max(0 if self.owned else 1, OFFICERS - len(self.signed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +111,9 @@ def _every(connection: Connection, now: float) -> Iterator[Waiting]:
         if not (grant.denies or grant.confirmed) and now < grant.valid_until:
             yield _of_grant(grant)
     waiting, force = proposals(connection, "waiting"), in_force(connection)
-    for subject, proposal in waiting.items():
-        held = tuple(each.path for each in waits_for(proposal, waiting, force))
-        by = signed_by(connection, proposal)
-        yield _of_content(subject, proposal.content, by, proposal.proposed_by, held)
+    for proposal in waiting.values():
+        held = tuple(each.path for each in waits_for(proposal.subject, proposal.content, waiting, force))
+        yield _of_proposal(connection, proposal, held, now)
     for each in (*officers(connection).values(), *persons(connection).values()):
         if each.state == "proposed":
             yield _of_candidate(connection, each)
@@ -124,8 +132,9 @@ def detail(connection: Connection, snapshot: Snapshot, path: str, scope: str | N
         effect = compared(connection, snapshot, proposal, now)
         waiting, force = proposals(connection, "waiting"), in_force(connection)
         standing = proposal.state != "waiting"
-        held = () if standing else tuple(each.path for each in waits_for(proposal, waiting, force))
-        row = _of_content(subject, proposal.content, signed_by(connection, proposal), proposal.proposed_by, held)
+        needed = () if standing else waits_for(proposal.subject, proposal.content, waiting, force)
+        held = tuple(each.path for each in needed)
+        row = _of_proposal(connection, proposal, held, now)
     elif asked.what == GRANT:
         grant = next((each for each in all_grants(connection) if each.id == path), content_of(connection, path))
         effect, standing = foreseen(connection, snapshot, grant, now), grant.confirmed or grant.denies
@@ -142,12 +151,27 @@ def detail(connection: Connection, snapshot: Snapshot, path: str, scope: str | N
     return Detail(row, asked, tuple(_told(snapshot, effect)), effect.changes, given, standing)
 
 
+def workflow_of(connection: Connection, found: Detail) -> CompiledContract | None:
+    """The contract whose workflow is signed; None for other content."""
+    if found.asked.what != WORKFLOW:
+        return None
+    compiled = compiled_of(connection, found.content["bundle"])
+    return compiled if holds(compiled, found.content) else None
+
+
 def _of_grant(grant: Grant) -> Waiting:
     about = f"{grant.contract} {' '.join(grant.operations)}: {' '.join(grant.fields)}"
     whom = grant.agency or f"role {grant.role}"
     return Waiting(
         grant.id, "receiving" if grant.receives else GRANT, whom, about, grant.approved_by, grant.proposed_by
     )
+
+
+def _of_proposal(connection: Connection, proposal: Proposal, held: tuple[str, ...], now: float) -> Waiting:
+    signed, known = signed_by(connection, proposal), officers(connection)
+    owned = proposal.owner is None or any(known[each].agency == proposal.owner for each in signed)
+    row = _of_content(proposal.subject, proposal.content, signed, proposal.proposed_by, held)
+    return replace(row, owner=proposal.owner, owned=owned, lapsed=proposal.lapsed(now))
 
 
 def _of_content(
@@ -161,6 +185,8 @@ def _of_content(
     elif subject.what == "system":
         whom, endpoint = content["agency"], content.get("endpoint", {})
         about = f"{subject.id}: {endpoint.get('url') or endpoint.get('folder') or endpoint.get('callback') or '–'}"
+    elif subject.what == WORKFLOW:
+        about = f"{content['version']}, {content['bundle'][:19]}"
     else:
         about = ", ".join(content["roles"])
     return Waiting(subject.path, subject.what, whom, about, signed, by, held)
@@ -196,6 +222,8 @@ def _signatures(connection: Connection, asked: Approved, row: Waiting) -> Iterat
 
 
 def _concerns(connection: Connection, snapshot: Snapshot, each: Waiting, agency: str) -> bool:
+    if each.what == WORKFLOW:
+        return each.owner == agency
     if each.what in ("agency", "system", "officer", "person"):
         return each.whom == agency
     if each.what == PASSKEY:

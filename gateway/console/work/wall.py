@@ -238,12 +238,12 @@ def places() -> Mapping[str, Place]:
 
 def _areas(snapshot: Snapshot) -> CodeTable | None:
     """The table of areas of a contract whose messages are handled."""
-    known = (each for _, each in sorted(snapshot.contracts.items()) if each.workflow is not None)
-    return next((each.tables[_AREAS] for each in known if _AREAS in each.tables), None)
+    known = sorted(snapshot.handled.items())
+    return next((each.tables[_AREAS] for _, each in known if _AREAS in each.tables), None)
 
 
 def _row(snapshot: Snapshot, row: HandlingRow, now: float) -> Row:
-    contract = snapshot.contract(row.contract)
+    contract = snapshot.handled.get(row.contract) or snapshot.contract(row.contract)
     agency = snapshot.agency(row.agency)
     workflow = None if contract is None else contract.workflow
     state = None if workflow is None else workflow.states.get(row.state)

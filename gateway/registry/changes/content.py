@@ -1,7 +1,8 @@
-"""The content of the registry that two officers approve: roles of agencies, systems, ordered route tables.
+"""The content of the registry that two officers approve: roles of agencies, systems, route tables, workflows.
 
-A subject is `agency CODE`, `system ID` or `route CONTRACT OPERATION`, on the command line with slashes. Its content is
-what decides who receives what, and where: names, contacts, keys and states do not belong to it.
+A subject is `agency CODE`, `system ID`, `route CONTRACT OPERATION` or `workflow CONTRACT`, on the command line with
+slashes. Its content is what decides who receives what, and where, and how it is handled: names, contacts, keys and
+states do not belong to it. A document declares no workflow: it comes with a contract (`changes.workflows`).
 Invariant: `in_force` and `declared` give equal values for equal content, so that a difference is a change.
 Invariant: a system in state `proposed` was never in force: it calls and receives nothing, and cannot be resumed.
 """
@@ -20,13 +21,15 @@ from gateway.journal.schema import tables
 from gateway.registry import routing
 from gateway.registry.records import Agency, Route, Source, System
 from gateway.registry.routing import FEED
+from gateway.registry.workflows import WORKFLOW
 
-What = Literal["agency", "system", "route"]
+What = Literal["agency", "system", "route", "workflow"]
 Content = Mapping[str, Any]
 CALLBACK: Final = "callback"  # in the text of an endpoint: the address that the system is called back at
 SOURCES: Final = "sources"  # in the text of an endpoint: what the system is the source of
 PROPOSED: Final = "proposed"  # the state of a system whose first content waits for officers
-_KINDS: Final[tuple[What, ...]] = ("agency", "system", "route")
+_UNSIGNED: Final = ("edition", "proposed_by")  # of the body of a proposal, not of the content
+_KINDS: Final[tuple[What, ...]] = ("agency", "system", "route", "workflow")
 
 
 class Subject(NamedTuple):
@@ -96,7 +99,7 @@ def declared(
 
 
 def in_force(connection: Connection) -> dict[Subject, Content]:
-    """The content in force, from the rows."""
+    """The content in force, from the rows; a workflow has none besides its proposal."""
     agency, system, route = tables.agency.c, tables.system.c, tables.route.c
     contents = {
         Subject("agency", row.code): _agency(row.code, json.loads(row.roles))
@@ -109,11 +112,24 @@ def in_force(connection: Connection) -> dict[Subject, Content]:
     for step in connection.execute(ordered).mappings():
         subject = Subject("route", f"{step['contract']} {step['operation']}")
         _table(contents, subject).append(routing.content_of(step))
+    proposal = tables.registry_proposal.c
+    workflows = select(proposal.subject, proposal.body).where(
+        proposal.state == "in-force", proposal.subject.like(f"{WORKFLOW} %")
+    )
+    for row in connection.execute(workflows):
+        contents[Subject.of(row.subject)] = unsigned(row.body)
     return contents
+
+
+def unsigned(body: str) -> Content:
+    """The content in the body of a proposal."""
+    return {name: value for name, value in json.loads(body).items() if name not in _UNSIGNED}
 
 
 def put(connection: Connection, subject: Subject, content: Content, state: str) -> None:
     """Write the content to the rows. `state` is that of a system that was `proposed` before."""
+    if subject.what == WORKFLOW:
+        return
     if subject.what == "agency":
         roles = text(content["roles"])
         connection.execute(update(tables.agency).where(tables.agency.c.code == subject.id).values(roles=roles))

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from contracts.base.errors import Finding
 from gateway.registry.changes import content, granting, officers, passkeys, proposals
 from gateway.registry.changes.content import Subject
+from gateway.registry.changes.dependencies import waits_for
 from gateway.registry.changes.granting import GRANT, Approved
 from gateway.registry.errors import GRANT_MASK_UNSHOWN, unknown
 from gateway.registry.parts.grants import unshown, unshown_requests
@@ -87,6 +88,16 @@ def sign(connection: Connection, path: str, officer: str, signature: str, now: f
     return Signed(path, wanted, officer, signature, changes, effects)
 
 
+def refuse(act: Act, path: str, reason: str, now: float, actor: str) -> Change:
+    """Take a workflow back that waits, with its signatures, and log why. Raises `registry.unknown`."""
+    subject = Subject.at(path)
+    if subject is None:
+        raise unknown("proposal", path)
+    proposal, change = proposals.refuse(act.connection, subject, now)
+    record(act, [change], now, actor, refused=proposal.facts(), reason=reason)
+    return change
+
+
 def record(act: Act, changes: Iterable[Change], now: float, actor: str, **facts: Any) -> None:
     """The entry of changes of access; none if nothing changed."""
     if changes := list(changes):
@@ -103,15 +114,18 @@ def in_force_rows(effects: Iterable[proposals.Effect]) -> list[dict[str, Any]]:
     return [{**each.facts(), "subject": each.proposal.subject.path} for each in effects]
 
 
-def waiting_rows(connection: Connection) -> list[dict[str, Any]]:
-    """What waits: its edition and digest, who proposed and signed it, what else has to come into force before."""
+def waiting_rows(connection: Connection, now: float) -> list[dict[str, Any]]:
+    """What waits: its edition and digest, who proposed and signed it, what else has to come into force before; of a
+    workflow also the agency whose officer has to sign, and whether it waited for too long.
+    """
     waiting, force = proposals.proposals(connection, "waiting"), content.in_force(connection)
     return [
         {
             **proposal.facts(),
             "subject": subject.path,
             "signed_by": list(proposals.signed_by(connection, proposal)),
-            "waits_for": [each.path for each in proposals.waits_for(proposal, waiting, force)],
+            "waits_for": [each.path for each in waits_for(proposal.subject, proposal.content, waiting, force)],
+            **({} if proposal.owner is None else {"owner": proposal.owner, "lapsed": proposal.lapsed(now)}),
         }
         for subject, proposal in waiting.items()
     ]

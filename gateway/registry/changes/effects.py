@@ -18,6 +18,7 @@ from contracts.base.words import Words
 from contracts.canonical.model import Pattern
 from contracts.codecs.mask import Leaf
 from contracts.compiled.contract import CompiledContract
+from contracts.workflow.table import Difference, differing
 from gateway.registry import routing
 from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.granting import grants
@@ -28,6 +29,7 @@ from gateway.registry.errors import words
 from gateway.registry.history import grant_versions
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot
+from gateway.registry.workflows import WORKFLOW
 from security.grants.grants import ACTIVE, OFFICERS, Decision, Grant, Request, decide, digest
 
 _SIGNED: Final = ("first", "second")  # two officers, whoever they will be
@@ -85,12 +87,17 @@ def compared(connection: Connection, snapshot: Snapshot, proposal: Proposal, now
     after = set(_World(connection, snapshot, {**held, **waiting, subject: proposal.content}, now).sights(subject))
     if proposal.state != "waiting":
         before = after
-    names = sorted({*proposal.content, *(known or {})})
-    old, new = known or {}, proposal.content
-    changes = tuple((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
+    flow = subject.what == WORKFLOW
+    changes = tuple(differing(known or proposal.content, proposal.content) if flow else _named(known, proposal))
     return Compared(
         tuple(sorted(after - before)), tuple(sorted(before - after)), tuple(sorted(after & before)), changes
     )
+
+
+def _named(known: Content | None, proposal: Proposal) -> Iterator[Difference]:
+    old, new = known or {}, proposal.content
+    names = sorted({*new, *old})
+    return ((name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name))
 
 
 def foreseen(connection: Connection, snapshot: Snapshot, grant: Grant, now: float) -> Compared:
@@ -135,7 +142,7 @@ class _World:
 
     def sights(self, subject: Subject) -> Iterator[Sight]:
         content = self._contents.get(subject)
-        if content is None:
+        if content is None or subject.what == WORKFLOW:  # it moves nothing to anybody
             return
         if subject.what == "route":
             yield from self._route(content, None)

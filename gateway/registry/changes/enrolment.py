@@ -126,7 +126,11 @@ def _system(connection: Connection, name: str) -> tuple[str, tuple[str, ...]]:
     ).first()
     if row is None:
         raise unknown("system", name)
-    url = json.loads(row.endpoint).get("url", "") if row.endpoint else ""
+    return row.agency, hosts_of(json.loads(row.endpoint).get("url", "") if row.endpoint else "")
+
+
+def hosts_of(url: str) -> tuple[str, ...]:
+    """The hosts that the certificate of a system with this address may name."""
     host = urlsplit(url).hostname
     local = ("localhost", "127.0.0.1") if host in ("localhost", "127.0.0.1") else ()
-    return row.agency, local or ((host,) if host else ())
+    return local or ((host,) if host else ())

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, select
 
 from contracts.base.words import Words
-from contracts.compiled.contract import CompiledContract, alive, compile_bundle
+from contracts.compiled.contract import CompiledContract
 from gateway.journal.schema import tables
 from gateway.registry import versions
 from gateway.registry.changes.content import Content, Subject, named_agencies, sources_of
 from gateway.registry.errors import words
+from gateway.registry.owning import owner_of
 from gateway.registry.records import NEWEST
+from gateway.registry.workflows import WORKFLOW, holds
 
 
 def misfit(connection: Connection, subject: Subject, content: Content) -> Words | None:
@@ -35,6 +37,15 @@ def _missing(connection: Connection, subject: Subject, content: Content) -> Iter
                 yield named
         codes = set(connection.scalars(select(tables.agency.c.code)))
         yield from sorted(named_agencies(content) - codes)
+        return
+    if subject.what == WORKFLOW:
+        compiled = _in_force(connection, content["contract"])
+        if compiled is None or not holds(compiled, content):
+            yield subject.id
+        elif content["owner"] is None or owner_of(connection, compiled.contract) != content["owner"]:
+            yield compiled.contract.owner_role
+        elif not holds(versions.compiled_of(connection, content["bundle"]), content):
+            yield str(content["bundle"])
         return
     named = content["agency"] if subject.what == "system" else content["code"]
     if connection.scalar(select(tables.agency.c.code).where(tables.agency.c.code == named)) is None:
@@ -65,6 +76,4 @@ def _missing(connection: Connection, subject: Subject, content: Content) -> Iter
 
 def _in_force(connection: Connection, contract: str) -> CompiledContract | None:
     stored = versions.in_force(connection).get(contract)
-    if stored is None:
-        return None
-    return alive(stored.digest) or compile_bundle(versions.load(connection, stored.digest))
+    return None if stored is None else versions.compiled_of(connection, stored.digest)

@@ -26,10 +26,11 @@ from gateway.registry.errors import APPROVAL_GIVEN_UP, GRANT_REVOKED, unknown, w
 from gateway.registry.records import ACTIVE, REVOKED, Change
 from gateway.registry.seals.revisions import alone
 from gateway.registry.seals.rows import key_of
+from gateway.registry.tenants import POLICY, is_tenant
 from security.grants.approvals import Approval, Officer, check, counted
 from security.grants.grants import OFFICERS, Grant, digest
 
-Source = Literal["document", "proposal", "adopted", "adopted-personal"]
+Source = Literal["document", "proposal", "adopted", "adopted-personal", "sandbox-self-service"]
 Signed = tuple[str, str]  # an officer's id and signature
 GRANT: Final = "grant"
 OFFICER: Final = "officer"
@@ -60,6 +61,8 @@ def grants(connection: Connection, known: Mapping[str, Officer]) -> list[Grant]:
         grant = grant.with_status(row.state, counted(content, grant.proposed_by, signed, known))
         if row.source in (ADOPTED, ADOPTED_PERSONAL):
             grant = replace(grant, adopted=True, personal=row.source == ADOPTED_PERSONAL)
+        if row.source == POLICY and is_tenant(grant.agency):
+            grant = replace(grant, policy=POLICY)
         standing_grants.append(grant)
     return standing_grants
 
@@ -158,7 +161,7 @@ def revoke(connection: Connection, name: str, now: float) -> list[Change]:
 class Approved(NamedTuple):
     """What an officer signs. `proposer` is the officer who proposed it and must not sign."""
 
-    what: Literal["grant", "officer", "passkey", "person", "agency", "system", "route"]
+    what: Literal["grant", "officer", "passkey", "person", "agency", "system", "route", "workflow"]
     name: str
     content: bytes
     proposer: str | None

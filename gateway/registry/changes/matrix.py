@@ -115,6 +115,8 @@ def matrix(snapshot: Snapshot, now: float) -> Iterator[Cell]:
                 yield review.asking(agency, contract, operation, grants.decide(name, operation, now))
             for each in received(contract):
                 routed = tuple(system.id for system in snapshot.routed(name, each.name) if system.agency == agency)
+                if (own := snapshot.own_provider(agency, name)) is not None:
+                    routed = (own,)
                 decision = grants.decide_receiving(name, each.name, now)
                 if routed or decision.allowed:
                     yield review.receiving(agency, contract, each.name, decision, routed)
@@ -279,4 +281,5 @@ def _line(each: Cell, limits: Mapping[str, Grant]) -> str:
 
 
 def _limited(grant: Grant) -> str:
-    return " ".join([grant.id, *(str(limit) for limit in (grant.hours, grant.quota) if limit is not None)])
+    limits = (str(limit) for limit in (grant.hours, grant.quota) if limit is not None)
+    return " ".join([grant.id, *limits, *((f"[policy {grant.policy}]",) if grant.policy else ())])

@@ -3,7 +3,8 @@
 The first document of an instance brings the first ones (the key ceremony of docs/access.md). Later ones need the
 signatures of two officers in office; leaving needs none.
 Persons are admitted and leave in the same way; the first ones come with the first document too.
-Invariant: an id keeps its key and its role for ever; a new key, or a return, is a new officer or person.
+Invariant: an id keeps its key and its role for ever; a new key, or a return, is a new officer or person. An officer
+  keeps his agency too, since its officers approve the workflows of its contracts.
 Invariant: officers and persons share no id and no key.
 Invariant: a passkey of an officer counts only with two signatures by keys of their own: the officer's, and another
   officer's. The rows do not say so; it is verified at each reading.
@@ -150,7 +151,8 @@ def _apply(
                 Change(what, officer.id, "added" if state == "active" else "proposed", (officer.thumbprint,))
             )
             continue
-        if (before.thumbprint, before.role) != (officer.thumbprint, officer.role):
+        moved = roll is OFFICERS and before.agency != officer.agency
+        if moved or (before.thumbprint, before.role) != (officer.thumbprint, officer.role):
             raise OFFICER_OTHER_KEY(id=officer.id)
         columns = {"agency": officer.agency, "name_vi": officer.name.vi, "name_en": officer.name.en}
         differing = tuple(name for name, value in columns.items() if value != _row(before, before.state, 0.0)[name])

@@ -14,31 +14,34 @@ Invariant: rows are never deleted, and basis and body never change; the seals of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from adapters.kinds import KINDS
 from contracts.base import jcs
+from contracts.base.words import Words
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import Content, Subject, clear_route, in_force, named_systems, put
+from gateway.registry.changes.content import Content, Subject, clear_route, in_force, named_systems, put, unsigned
+from gateway.registry.changes.dependencies import waits_for
 from gateway.registry.changes.fitting import misfit
+from gateway.registry.changes.flows import of_contracts
 from gateway.registry.changes.granting import Approved, approvals, take, void
 from gateway.registry.changes.officers import officers
-from gateway.registry.errors import PROPOSAL_OUTDATED, unknown
+from gateway.registry.errors import PROPOSAL_OUTDATED, unknown, words
 from gateway.registry.records import ACTIVE, Change
 from gateway.registry.seals.revisions import alone
-from gateway.registry.sources import shared
-from security.grants.approvals import counted
+from gateway.registry.tenants import POLICY
+from gateway.registry.workflows import WORKFLOW
+from security.grants.approvals import Officer, counted
 from security.grants.grants import OFFICERS, digest
 
 State = Literal["waiting", "in-force", "replaced", "withdrawn", "removed"]
-Basis = Literal["officers", "founding", "adopted"]
+Basis = Literal["officers", "founding", "adopted", "sandbox-self-service"]
 FOUNDING: Final = "founding"
 ADOPTED: Final = "adopted"
-_UNSIGNED: Final = ("edition", "proposed_by")  # of the body, not of the content
+_LAPSES: Final = 30 * 86_400.0  # seconds after which a workflow that waits cannot be signed any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Proposal:
 
     @property
     def content(self) -> Content:
-        return {name: value for name, value in json.loads(self.body).items() if name not in _UNSIGNED}
+        return unsigned(self.body)
 
     @property
     def proposed_by(self) -> str | None:
@@ -65,6 +68,20 @@ class Proposal:
     @property
     def digest(self) -> str:
         return digest(self.body.encode())
+
+    @property
+    def owner(self) -> str | None:
+        """The agency of which one of the officers has to be: of a workflow, the owner of its contract."""
+        return str(self.content["owner"] or "") if self.subject.what == WORKFLOW else None
+
+    def lapsed(self, now: float) -> bool:
+        """Whether it waited for too long: a workflow was written for the days when it was proposed."""
+        return self.subject.what == WORKFLOW and self.state == "waiting" and now >= self.proposed + _LAPSES
+
+    def suffices(self, signers: Collection[str], known: Mapping[str, Officer]) -> bool:
+        """Whether these officers, whose signatures count, are enough."""
+        owned = self.owner is None or any(known[each].agency == self.owner for each in signers)
+        return len(signers) >= OFFICERS and owned
 
     def facts(self) -> dict[str, Any]:
         """For the log."""
@@ -118,11 +135,12 @@ def founds(connection: Connection) -> bool:
 
 
 def found(connection: Connection, contents: Mapping[Subject, Content], now: float) -> list[Change]:
-    """Put the content of an empty instance's first document in force."""
+    """Put the content of an empty instance's first document in force, with the workflows of its contracts."""
     for subject, content in contents.items():
         put(connection, subject, content, ACTIVE)
-    _record(connection, contents, FOUNDING, now)
-    return [Change("route", subject.id, "added") for subject in contents if subject.what == "route"]
+    recorded = {**contents, **of_contracts(connection)}
+    _record(connection, recorded, FOUNDING, now)
+    return [Change(each.what, each.id, "added") for each in recorded if each.what in ("route", WORKFLOW)]
 
 
 def adoptable(connection: Connection) -> bool:
@@ -133,7 +151,9 @@ def adoptable(connection: Connection) -> bool:
 
 def adopt(connection: Connection, now: float) -> int:
     """Record what is in force since before content needed approval; how much."""
-    return _record(connection, in_force(connection), ADOPTED, now) if adoptable(connection) else 0
+    if not adoptable(connection):
+        return 0
+    return _record(connection, {**in_force(connection), **of_contracts(connection)}, ADOPTED, now)
 
 
 def _record(connection: Connection, contents: Mapping[Subject, Content], basis: Basis, now: float) -> int:
@@ -141,6 +161,20 @@ def _record(connection: Connection, contents: Mapping[Subject, Content], basis: 
     for subject, content in needing.items():
         _insert(connection, Proposal(subject, 1, _body(content, 1, None), "in-force", basis, ACTIVE, now))
     return len(needing)
+
+
+def approve_by_policy(connection: Connection, subject: Subject, content: Content, now: float) -> list[Change]:
+    """Put content of a tenant in force by the policy. Its rows exist. The caller checks that the policy may."""
+    table = tables.registry_proposal.c
+    known = proposals(connection, "in-force").get(subject)
+    if known is not None and known.content == content:
+        return []
+    last = connection.scalar(select(func.max(table.edition)).where(table.subject == str(subject))) or 0
+    _close(connection, subject, "in-force", "replaced", now)
+    put(connection, subject, content, ACTIVE)
+    body = _body(content, last + 1, None)
+    _insert(connection, Proposal(subject, last + 1, body, "in-force", POLICY, ACTIVE, now))
+    return [Change(subject.what, subject.id, "approved", _differing(None if known is None else known.content, content))]
 
 
 def _needing(contents: Mapping[Subject, Content]) -> dict[Subject, Content]:
@@ -161,13 +195,13 @@ def apply_contents(connection: Connection, wanted: Wanted, now: float) -> list[C
     for subject, content in wanted.contents.items():
         if subject.what != "route":
             changes += _propose(connection, (subject, content, before.get(subject)), waiting.get(subject), wanted, now)
-    for subject in sorted(waiting.keys() - wanted.contents.keys()):
-        changes.append(_withdraw(connection, waiting[subject], now))
+    for subject in sorted(each for each in waiting.keys() - wanted.contents.keys() if each.what != WORKFLOW):
+        changes.append(withdraw(connection, waiting[subject], now))
     moved = {each.id for each in changes if each.what == "system"}
     for subject in routes:
         content, held = wanted.contents[subject], waiting.get(subject)
         if held is not None and moved & named_systems(held.content):  # it was signed for other systems
-            changes.append(_withdraw(connection, held, now))
+            changes.append(withdraw(connection, held, now))
             held = None
         changes += _propose(connection, (subject, content, before.get(subject)), held, wanted, now)
     for subject in sorted(before.keys() - wanted.contents.keys()):
@@ -187,7 +221,7 @@ def _propose(
 ) -> list[Change]:
     subject, content, known = asked
     if content == known:
-        return [_withdraw(connection, held, now)] if held is not None else []
+        return [withdraw(connection, held, now)] if held is not None else []
     standing = wanted.states.get(subject.id, held.standing if held is not None else ACTIVE)
     if held is not None and held.content == content:
         if subject.what == "system" and held.standing != standing:
@@ -195,12 +229,28 @@ def _propose(
             connection.execute(update(tables.registry_proposal).where(same).values(standing=standing))
         return []
     if held is not None:
-        _withdraw(connection, held, now)
+        withdraw(connection, held, now)
+    add(connection, subject, content, wanted.proposer, now, standing=standing)
+    return [Change(subject.what, subject.id, "proposed", _differing(known, content))]
+
+
+def add(
+    connection: Connection,
+    subject: Subject,
+    content: Content,
+    proposer: str | None,
+    now: float,
+    *,
+    standing: str = ACTIVE,
+    state: State = "waiting",
+) -> Proposal:
+    """Store a proposal under the next edition of its subject."""
     table = tables.registry_proposal.c
     last = connection.scalar(select(func.max(table.edition)).where(table.subject == str(subject))) or 0
-    body = _body(content, last + 1, wanted.proposer)
-    _insert(connection, Proposal(subject, last + 1, body, "waiting", "officers", standing, now))
-    return [Change(subject.what, subject.id, "proposed", _differing(known, content))]
+    body = _body(content, last + 1, proposer)
+    proposal = Proposal(subject, last + 1, body, state, "officers", standing, now)
+    _insert(connection, proposal)
+    return proposal
 
 
 def approve(
@@ -210,12 +260,30 @@ def approve(
     alone(connection)
     adopt(connection, now)
     proposal = open_proposal(connection, subject)
-    if proposal.state == "waiting" and (why := misfit(connection, subject, proposal.content)) is not None:
+    if proposal.state == "waiting" and (why := _outdated(connection, proposal, now)) is not None:
         raise PROPOSAL_OUTDATED(subject=subject.path, why=why)
     approved = Approved(subject.what, subject.id, proposal.body.encode(), proposal.proposed_by)
     changes = take(connection, approved, officer, signature, now)
     effects = settle(connection, now)
     return changes + [each.change for each in effects], effects
+
+
+def _outdated(connection: Connection, proposal: Proposal, now: float) -> Words | None:
+    if proposal.lapsed(now):
+        return words("proposal.lapsed")
+    return misfit(connection, proposal.subject, proposal.content)
+
+
+def refuse(connection: Connection, subject: Subject, now: float) -> tuple[Proposal, Change]:
+    """Take a workflow back that waits, with its signatures. Raises `registry.unknown`.
+
+    Other content comes from a document, which would propose it again: the document is mended instead.
+    """
+    alone(connection)
+    proposal = proposals(connection, "waiting").get(subject)
+    if proposal is None or subject.what != WORKFLOW:
+        raise unknown("proposal", subject.path)
+    return proposal, withdraw(connection, proposal, now)
 
 
 def open_proposal(connection: Connection, subject: Subject) -> Proposal:
@@ -241,12 +309,12 @@ def settle(connection: Connection, now: float) -> list[Effect]:
 
 
 def _ready(connection: Connection, now: float) -> Iterator[Effect]:
-    waiting, force = proposals(connection, "waiting"), in_force(connection)
+    waiting, force, known_officers = proposals(connection, "waiting"), in_force(connection), officers(connection)
     for subject, proposal in waiting.items():
         signers = signed_by(connection, proposal)
-        if len(signers) < OFFICERS or waits_for(proposal, waiting, force):
+        if not proposal.suffices(signers, known_officers) or waits_for(subject, proposal.content, waiting, force):
             continue
-        if misfit(connection, subject, proposal.content) is not None:
+        if _outdated(connection, proposal, now) is not None:
             continue
         known = force.get(subject)
         put(connection, subject, proposal.content, proposal.standing)
@@ -258,49 +326,8 @@ def _ready(connection: Connection, now: float) -> Iterator[Effect]:
         yield Effect(proposal, signers, None if before is None else before.digest, change)
 
 
-def waits_for(
-    proposal: Proposal, waiting: Mapping[Subject, Proposal], force: Mapping[Subject, Content]
-) -> list[Subject]:
-    """What else has to come into force before a proposal may.
-
-    A route needs its systems as they are proposed. A system that gives up its address needs routes without it. A drop
-    folder belongs to one system, and data have one source: who is to have it waits until the other one has given it up.
-    """
-    content, subject = proposal.content, proposal.subject
-    if subject.what == "route":
-        systems = [Subject("system", name) for name in sorted(named_systems(content))]
-        return [each for each in systems if each in waiting or each not in force]
-    if subject.what == "system":
-        return [each for each in sorted(force) if each != subject and _holds_up(content, each, force[each])]
-    return []
-
-
-def _holds_up(system: Content, other: Subject, held: Content) -> bool:
-    """Whether content in force keeps a system's proposal from coming into force."""
-    if other.what == "system" and shared(system, held) is not None:
-        return True
-    if is_called(system):
-        return False
-    folder = _folder(system)
-    return (
-        other.what == "route"
-        and system["id"] in named_systems(held)
-        or (folder is not None and folder == _folder(held))
-    )
-
-
-def _folder(content: Content) -> str | None:
-    folder: str | None = content.get("endpoint", {}).get("folder")
-    return folder
-
-
-def is_called(content: Content) -> bool:
-    """Whether a system can be the target of a route."""
-    endpoint = content.get("endpoint")
-    return endpoint is not None and "kind" in endpoint and KINDS[endpoint["kind"]].is_called
-
-
-def _withdraw(connection: Connection, proposal: Proposal, now: float) -> Change:
+def withdraw(connection: Connection, proposal: Proposal, now: float) -> Change:
+    """Its signatures count no more, for nothing."""
     _close(connection, proposal.subject, "waiting", "withdrawn", now)
     void(connection, str(proposal.subject), now, proposal.digest)
     return Change(proposal.subject.what, proposal.subject.id, "withdrawn")

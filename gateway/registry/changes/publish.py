@@ -16,7 +16,7 @@ Invariant: a stored bundle is never changed or deleted: pinned systems and queue
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -28,7 +28,9 @@ from contracts.diff.compare import differences, level_of
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.registry import store, versions
+from gateway.registry.changes import workflows
 from gateway.registry.changes.disclosing import Disclosure, disclosures, standing, unhidable
+from gateway.registry.changes.workflows import Proposed
 from gateway.registry.errors import (
     CONTRACT_BREAKING,
     CONTRACT_DISCLOSES,
@@ -55,6 +57,7 @@ class Publication:
     changes: Sequence[Change] = ()
     how: str = "published"
     disclosed: Sequence[Disclosure] = ()
+    workflow: Proposed = Proposed()
 
     @property
     def moved(self) -> bool:
@@ -80,15 +83,19 @@ class Publication:
             }
         if self.disclosed:
             facts["discloses"] = [each.facts() for each in self.disclosed]
-        return facts
+        return facts | self.workflow.facts()
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The fields, as `Message.path`, whose disclosure is accepted; at which time, for grants that have ended."""
+    """The fields, as `Message.path`, whose disclosure is accepted; at which time, for grants that have ended.
+
+    `by` is the id of who publishes: an officer cannot sign the workflow that is proposed by it.
+    """
 
     fields: Collection[str] = ()
     now: float = 0.0
+    by: str | None = None
 
 
 def planned(
@@ -121,10 +128,11 @@ def publish(
     """Put a checked contract in force. The same bytes change nothing."""
     _hold(connection, compiled.contract.name)
     done = planned(connection, bundle, compiled, accepted)
+    before = None if done.before is None else versions.compiled_of(connection, done.before.digest)
     if done.moved:
         store.publish_bundle(connection, bundle, compiled)
         store.mark_withdrawn(connection, done.now.digest, False)
-    return done
+    return _proposing(connection, done, compiled, before, accepted)
 
 
 def planned_roll_back(connection: Connection, contract: str, accepted: Accepted = Accepted()) -> Publication:
@@ -153,12 +161,27 @@ def roll_back(connection: Connection, contract: str, accepted: Accepted = Accept
     assert done.before is not None
     store.put_in_force(connection, contract, done.now.digest)
     store.mark_withdrawn(connection, done.before.digest, True)
-    return done
+    now, before = (versions.compiled_of(connection, each.digest) for each in (done.now, done.before))
+    return _proposing(connection, done, now, before, accepted)
+
+
+def _proposing(
+    connection: Connection,
+    done: Publication,
+    now: CompiledContract,
+    before: CompiledContract | None,
+    accepted: Accepted,
+) -> Publication:
+    """With the workflow that is proposed by it."""
+    proposed = workflows.propose(connection, now, before, accepted.now, accepted.by)
+    if proposed.changes:
+        store.raise_revision(connection)
+    return replace(done, workflow=proposed)
 
 
 def record(act: Act, done: Publication, now: float, actor: str, **facts: Json) -> None:
     """The entry of a publication; none if nothing changed."""
-    if done.moved:
+    if done.moved or done.workflow.changes:
         act.note("contract", {**done.facts(), **facts}, now, actor=actor)
 
 

@@ -25,6 +25,7 @@ from gateway.registry.changes.officers import OFFICERS, PERSONS, Roll, listed
 from gateway.registry.changes.proposals import Proposal, proposals
 from gateway.registry.records import ACTIVE, NEWEST, REVOKED, SUSPENDED
 from gateway.registry.seals.revisions import revision
+from gateway.registry.tenants import is_tenant
 from gateway.registry.versions import by_minor, stored
 from security.grants.grants import Grant
 from security.grants.windows import VIETNAM
@@ -83,6 +84,8 @@ def _document(connection: Connection) -> dict[str, list[dict[str, Any]]]:
 
 def _agencies(connection: Connection, contents: Mapping[Subject, Content]) -> Iterator[dict[str, Any]]:
     for row in connection.execute(select(tables.agency).order_by(tables.agency.c.code)):
+        if is_tenant(row.code):  # it enrolled without a document
+            continue
         yield {
             "code": row.code,
             "name": {"vi": row.name_vi, "en": row.name_en},
@@ -101,7 +104,7 @@ def _systems(
     for row in connection.execute(select(tables.system).order_by(tables.system.c.id)):
         subject = Subject("system", row.id)
         content, held = contents.get(subject), waiting.get(subject)
-        if content is None:  # its proposal was withdrawn, and it was never in force
+        if content is None or is_tenant(row.agency):  # withdrawn and never in force; or enrolled without a document
             continue
         pins: Mapping[str, str] = content.get("versions", {})
         formats = {

@@ -1,4 +1,4 @@
-"""Names content in force that neither two officers nor the founding of the instance cover.
+"""Names content in force that neither two officers, nor the founding of the instance, nor a tenant's policy cover.
 
 Rows with a genuine seal can be wrong too: whoever holds the keys of an instance seals what he likes, but signs for no
 officer.
@@ -10,14 +10,14 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from gateway.journal.schema import tables
-from gateway.registry.changes.content import Subject, in_force
+from gateway.registry.changes.content import SOURCES, Content, Subject, in_force
 from gateway.registry.changes.granting import approvals
 from gateway.registry.changes.officers import officers
 from gateway.registry.changes.proposals import Proposal, proposals
-from gateway.registry.seals.basis import basis
+from gateway.registry.seals.basis import BASES, basis
 from gateway.registry.seals.sealing import PHASES, borne
+from gateway.registry.tenants import POLICY, ROLE, is_tenant
 from security.grants.approvals import counted
-from security.grants.grants import OFFICERS
 
 
 def unapproved(connection: Connection) -> list[str]:
@@ -30,8 +30,10 @@ def unapproved(connection: Connection) -> list[str]:
 
     def covers(proposal: Proposal) -> bool:
         signed = signatures.get((str(proposal.subject), proposal.digest), ())
-        count = len(counted(proposal.body.encode(), proposal.proposed_by, signed, known))
-        return count >= OFFICERS or founded and proposal.basis != "officers"
+        if proposal.basis == POLICY:
+            return within_tenant(proposal.subject, proposal.content)
+        signers = counted(proposal.body.encode(), proposal.proposed_by, signed, known)
+        return proposal.suffices(signers, known) or founded and proposal.basis in BASES
 
     wrong: list[Subject] = []
     for subject, content in in_force(connection).items():
@@ -41,6 +43,13 @@ def unapproved(connection: Connection) -> list[str]:
         if proposal is None or proposal.content != content or not covers(proposal):
             wrong.append(subject)
     return [each.path for each in sorted([*wrong, *recorded])]  # those left are recorded, and not in force
+
+
+def within_tenant(subject: Subject, content: Content) -> bool:
+    """Whether the policy of tenants may approve this content: a tenant's role, or a system of a tenant."""
+    if subject.what == "agency":
+        return is_tenant(subject.id) and content["roles"] == [ROLE]
+    return subject.what == "system" and is_tenant(content["agency"]) and SOURCES not in content
 
 
 def first_basis(connection: Connection) -> str | None:

@@ -19,6 +19,7 @@ from contracts.compiled.contract import CompiledContract
 from gateway.registry.parts.chosen import Chosen
 from gateway.registry.parts.contacts import StatedContacts
 from gateway.registry.records import ACTIVE, NEWEST, SUSPENDED, Agency, System
+from gateway.registry.tenants import is_tenant
 from gateway.registry.versions import minor_of
 from security.pki.authority import GATEWAY
 
@@ -54,6 +55,8 @@ class Parties(Chosen, StatedContacts):
             contacts=self._contacts(path, item),
             state=self._state(path, item, f"agency {code}"),
         )
+        if is_tenant(code):
+            self._wrong(f"{path}.code", "reserved", "another code: these are of vendors who enrol in a sandbox", code)
         if code in self._agencies:
             self._wrong(f"{path}.code", "unique", "a code of its own", f"{code}, used before")
         self._agencies[code] = agency

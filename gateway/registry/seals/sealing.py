@@ -45,6 +45,7 @@ from gateway.registry.seals.basis import basis
 from gateway.registry.seals.mark import Mark, Seen
 from gateway.registry.seals.revisions import REVISION, raise_revision, remember, revision, settle
 from gateway.registry.seals.rows import Misfit, Rows, changed, contents, digest_of, digests, misfits, rows
+from gateway.registry.tenants import refuse_policy
 from gateway.settings import Settings
 from security.transparency import entry as form
 
@@ -126,10 +127,12 @@ class Seal:
         return hmac.compare_digest(self.tag(number, digest, entry), tag)
 
     def check(self, connection: Connection) -> dict[str, dict[str, str]]:
-        """Check the rows, raise the mark to their revision, return their map. Raises `registry.altered`."""
+        """Check the rows, raise the mark to their revision, return their map. `registry.altered`, `registry.policy`."""
         differing, actual = self.look(connection)
         if differing:
             raise altered(differing)
+        if self.production:
+            refuse_policy(connection)
         if not self.never(connection):  # there is a seal
             self.mark.lift(Seen(self.origin, revision(connection), digest_of(actual)))
         return actual

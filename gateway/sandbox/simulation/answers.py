@@ -30,13 +30,20 @@ class NoAnswer(Exception):
 
 
 @lru_cache(maxsize=512)
-def examples(compiled: CompiledContract, message: str) -> tuple[Message, ...]:
-    """Valid messages in canonical form: samples of the contract, then generated ones. The caller copies."""
+def samples(compiled: CompiledContract, message: str) -> tuple[Message, ...]:
+    """The contract's own samples of a message, in canonical form."""
     found: list[Message] = []
     for sample in compiled.samples:
         if sample.message == message:
             twin = read_json(sample.canonical)
             found += twin if isinstance(twin, list) else [twin]
+    return tuple(each for each in found if not compiled.validate(message, each))
+
+
+@lru_cache(maxsize=512)
+def examples(compiled: CompiledContract, message: str) -> tuple[Message, ...]:
+    """Valid messages in canonical form: samples of the contract, then generated ones."""
+    found = list(samples(compiled, message))
     maker, struct = Maker(compiled.tables), compiled.messages[message]
     for make in (maker.lean, maker.full, maker.smallest):
         with suppress(Unsatisfiable):
@@ -56,13 +63,14 @@ class Answers:
         known = None
         if operation.pattern is Pattern.QUERY:
             known = self.memory.find(compiled, operation, asked)
-        best: tuple[tuple[int, int], Message] | None = None
-        for example in examples(compiled, operation.answer):
+        best: tuple[tuple[bool, int, int], Message] | None = None
+        own = len(samples(compiled, operation.answer))
+        for place_of, example in enumerate(examples(compiled, operation.answer)):
             made, repeated = self._laid(compiled, operation, example, asked, known)
             made = _numbered(compiled, operation, made, number)
             with suppress(Failure):
                 place.codec.write(operation.answer, made, media)
-                score = (repeated, len(json.dumps(made, default=str)))
+                score = (place_of < own, repeated, len(json.dumps(made, default=str)))
                 if best is None or score > best[0]:
                     best = (score, made)
         if best is None:

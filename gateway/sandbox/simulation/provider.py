@@ -1,10 +1,8 @@
 """Simulated systems behind one listener: `/{system}/…`, for all contracts that the registry has (`places`).
 
-    python -m gateway.sandbox.simulation.provider --data lgsp-data --port 8460
-
-A system is there as soon as its identity folder is. Each has records, memory and faults of its own, at
-`/{system}/_seen` and `/{system}/_fault`. Orders of the faults page come by a file (`FaultBook`).
-Invariant: no system sees what another was told.
+A path that begins with no system's name is for the system whose listener it is (`mo-phong`). A system is there as soon
+as its identity folder is. Each has records, memory and faults of its own, at `/{system}/_seen` and `/{system}/_fault`.
+Orders of other processes come by a file (`FaultBook`). Invariant: no system sees what another was told.
 """
 
 from __future__ import annotations
@@ -16,15 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.journal.database import open_engine
 from gateway.sample_client.errors import BadIdentity
 from gateway.sample_client.identity import Identity
+from gateway.sandbox import live
 from gateway.sandbox.simulation.answers import Answers
 from gateway.sandbox.simulation.faultbook import FaultBook
 from gateway.sandbox.simulation.faults import HEADER, Fault
 from gateway.sandbox.simulation.memory import Memory
-from gateway.sandbox.simulation.published import Contracts
+from gateway.sandbox.simulation.published import Contracts, Published
 from gateway.sandbox.simulation.speaking import SpeakingRest, SpeakingSoap
-from gateway.sandbox.standins.base import Call, Records, Reply, StandIn
+from gateway.sandbox.standins.base import Call, Records, Reply, StandIn, serve
+from gateway.settings import Settings
 
 _SYSTEM: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _XML: Final = ("text/xml", "application/xml", "application/soap+xml")
@@ -56,7 +57,7 @@ class Simulation(StandIn):
     _played: dict[str, Played] = field(init=False, default_factory=dict)
 
     def answer(self, call: Call, fault: Fault) -> Reply:
-        played = self.played(_first(call.path))
+        played = self.played(self._named(call.path))
         if played is None:
             return Reply(404, {"content-type": "text/plain; charset=utf-8"}, b"no such simulated system")
         soap = call.headers.get("content-type", "").partition(";")[0].strip().lower() in _XML
@@ -66,7 +67,7 @@ class Simulation(StandIn):
 
     def fault_of(self, call: Call) -> Fault:
         named = call.headers.get(HEADER)
-        return self.book.take(_first(call.path)) if named is None else Fault.of_header(named)
+        return self.book.take(self._named(call.path)) if named is None else Fault.of_header(named)
 
     def set_fault(self, path: str, content: Any) -> Fault:
         return self.book.order(path.strip("/"), Fault.read(content))
@@ -115,9 +116,28 @@ class Simulation(StandIn):
             played.close()
         self._played.clear()
 
-    async def warm(self) -> None:
-        """Compile what is published before the first call comes."""
-        await asyncio.to_thread(self.published)
+    def _named(self, path: str) -> str:
+        """The system that a path is for."""
+        system = _first(path)
+        return system if self.played(system) is not None else self.identity.system
+
+
+def run(settings: Settings, system: str, port: int, ready: Path) -> int:
+    """Serve an instance's simulated systems until told to stop."""
+    engine = open_engine(settings.database_url)
+    simulation = Simulation(
+        Identity.load(settings.identities / system),
+        port,
+        identities=settings.identities,
+        kept=settings.run / "simulation",
+        published=Published(engine),
+        book=FaultBook(live.faults_file(settings)),
+    )
+    try:
+        asyncio.run(serve(simulation, ready))
+    finally:
+        engine.dispose()
+    return 0
 
 
 def _first(path: str) -> str:

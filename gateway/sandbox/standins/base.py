@@ -286,7 +286,7 @@ def serving(stand_in: StandIn) -> Iterator[str]:
         loop.close()
 
 
-async def _serve(stand_in: StandIn, ready: Path | None) -> None:
+async def serve(stand_in: StandIn, ready: Path | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -332,7 +332,7 @@ def run(kind: type[StandIn], module: str, arguments: list[str] | None = None) ->
     try:
         identity = Identity.load(options.identity)
         stand_in = kind(identity, options.port, options.records, options.base, Fault(options.fault, options.seconds))
-        asyncio.run(_serve(stand_in, options.ready_file))
+        asyncio.run(serve(stand_in, options.ready_file))
     except (ClientError, OSError, sqlite3.Error) as wrong:
         print(f"{type(wrong).__name__}: {wrong}", file=sys.stderr)
         return 2

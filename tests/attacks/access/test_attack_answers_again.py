@@ -117,7 +117,7 @@ def state_of(gateway: Gateway, transfer: str, system: str) -> dict[str, Any]:
     async def run(owner: object, function: Any, *given: Any) -> Any:
         return function(*given)
 
-    services = SimpleNamespace(engine=gateway.engine, readers=SimpleNamespace(run=run))
+    services = SimpleNamespace(engine=gateway.engine, vault=gateway.vault, readers=SimpleNamespace(run=run))
     request = SimpleNamespace(
         params={"transfer": transfer},
         proven=SimpleNamespace(system=gateway.snapshot.systems[system]),

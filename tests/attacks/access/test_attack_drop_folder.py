@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from gateway.journal.database import writing
 from gateway.registry import store
 from gateway.registry.changes.content import Subject, in_force
-from gateway.registry.changes.proposals import approve, open_proposal, proposals, waits_for
+from gateway.registry.changes.dependencies import waits_for
+from gateway.registry.changes.proposals import approve, open_proposal, proposals
 from gateway.registry.snapshot import load_snapshot
 from security.grants import approvals
 from security.pki.authority import private_pem
@@ -58,7 +59,9 @@ def test_a_folder_that_another_system_has_is_not_shared_however_signatures_come(
         assert holders() == {OWNER.id}, "nobody signed anything: the process of dropped files opens no other folder"
         sign(TAKER)
         waiting = proposals(connection, "waiting")
-        assert holders() == {OWNER.id} and waits_for(waiting[TAKER], waiting, in_force(connection)) == [OWNER]
+        assert holders() == {OWNER.id} and waits_for(
+            waiting[TAKER].subject, waiting[TAKER].content, waiting, in_force(connection)
+        ) == [OWNER]
         if owner is None:
             store.apply(document(owner="elsewhere", taker=FOLDER), connection, NOW)
         sign(OWNER)

@@ -43,7 +43,7 @@ SUSPEND = ("registry", "suspend", "agency", "H14.7", *NOTICE)
 def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A production instance with the province's officers and persons, whose keys lie in identities/."""
     settings = replace(load(tmp_path_factory.mktemp("persons") / "data", environment={}), kind="production")
-    endpoints = dict.fromkeys(("do-thi", "kinh-te", "mot-cua", "truong-ha"), "https://localhost:1")
+    endpoints = dict.fromkeys(("do-thi", "kinh-te", "mo-phong", "truong-ha"), "https://localhost:1")
     make_instance(settings, endpoints, time.time(), province=True)
     return settings
 

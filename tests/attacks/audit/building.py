@@ -62,7 +62,7 @@ from tests.registry.making import PROVINCE
 
 ORIGIN = "tinh.example/lgsp"
 DAY = 86_400.0
-PROVIDERS = ("mot-cua", "do-thi", "kinh-te", "truong-ha")
+PROVIDERS = ("mo-phong", "do-thi", "kinh-te", "truong-ha")
 GRANT = """grants:
   - id: G-0901
     agency: H14.21

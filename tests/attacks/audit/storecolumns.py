@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gateway.journal.schema import console_tables, mail_table, push_tables, tables, watch_tables
+from gateway.journal.schema import console_tables, mail_table, push_tables, tables
 from tests.attacks.audit.alarmcolumns import alarms
 from tests.attacks.audit.casecolumns import cases
 from tests.attacks.audit.column_kinds import exempt, same
@@ -370,11 +370,6 @@ def _notices() -> Iterator[Column]:
 def _reports() -> Iterator[Column]:
     row = "figures of reports; one whose figures are not those of its entry's digest is not given out"
     yield from exempt("report", row, *tables.report.c.keys())
-
-
-def _watch() -> Iterator[Column]:
-    probe = "probes of a day that has not ended; a scorecard takes the days that have from their entries"
-    yield from exempt("probe_day", probe, *watch_tables.probe_day.c.keys())
 
 
 def _push() -> Iterator[Column]:

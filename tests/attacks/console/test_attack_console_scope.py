@@ -34,6 +34,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/access/officers": ("OP", ""),
     "/access/passkeys": ("", "OP"),
     "/access/proposals/new": ("OSG", "OSG"),
+    "/access/refuse/{subject:path}": ("", "OPSG"),
     "/access/who.csv": ("OA", ""),
     "/account": ("OPSAVCG", "OPSAVCG"),
     "/account/passkeys/{id}/approve": ("", "OSG"),

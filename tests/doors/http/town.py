@@ -41,7 +41,7 @@ PATH = "/official-document/v1/documents"
 SENDER = "phan-anh"
 MIB = 1 << 20
 _LARGE = 9_000_000  # bytes
-_STANDINS = frozenset({"do-thi", "kinh-te", "mot-cua", "truong-ha", "traffic"})  # nobody calls them here
+_STANDINS = frozenset({"do-thi", "kinh-te", "mo-phong", "truong-ha", "traffic"})  # nobody calls them here
 _SYSTEMS = """
   - id: van-thu
     agency: H14.21
@@ -60,6 +60,9 @@ _SYSTEMS = """
     title: {{vi: "Văn thư phường, MTOM", en: "Records office of the ward, MTOM"}}
     endpoint: {{kind: soap, url: "https://localhost:{mtom}", attachments: mtom}}
 """
+_OWN_ROUTES = re.compile(
+    r"  - contract: official-document/v1\n    operation: sendDocument\n(?:    when: .*\n)?    system: .*\n"
+)
 _ROUTES = """
   - contract: official-document/v1
     operation: sendDocument
@@ -92,6 +95,7 @@ _GRANT = """
 
 def province(ports: dict[str, int]) -> str:
     text = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
+    text = _OWN_ROUTES.sub("", text)
     text = text.replace("\nroutes:\n", _SYSTEMS.format(**ports) + "\nroutes:\n", 1)
     text = text.replace("\ngrants:\n", _ROUTES + "\ngrants:\n", 1)
     text += _GRANT.format(id="G-0101", agency="H14.5", receives="false", fields="")

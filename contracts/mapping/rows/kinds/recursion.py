@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.canonical.model import Array, RecursiveRef, Scalar
+from contracts.canonical.model import Array, Choice, RecursiveRef, Scalar, Struct
 from contracts.mapping.rows.builder import Builder
 from contracts.mapping.rows.kinds.kind import RowKind
 from contracts.mapping.rows.row import Row
@@ -26,12 +26,14 @@ def _same_items(builder: Builder, canonical: str, again: str) -> bool:
         place.field.type.items if place is not None and isinstance(place.field.type, Array) else None
         for place in (builder.known.get(canonical), builder.known.get(again))
     )
-    return (
-        isinstance(inner, RecursiveRef)
-        and above is not None
-        and not isinstance(above, Scalar)
-        and inner.name == above.name
-    )
+    if inner is None or above is None or isinstance(inner, Scalar) or isinstance(above, Scalar):
+        return False
+    # Either list may be the one at which the type is read; the other refers to it.
+    return _target(inner) is _target(above)
+
+
+def _target(items: Struct | Choice | RecursiveRef) -> Struct | Choice:
+    return items.target if isinstance(items, RecursiveRef) else items
 
 
 KIND = RowKind(words=frozenset({"again"}), fits=lambda builder, row: "again" in row.words, read=_read)

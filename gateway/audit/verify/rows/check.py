@@ -22,6 +22,7 @@ from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
 from gateway.audit.verify.rows.pending import check_pending
 from gateway.audit.verify.rows.pieces import Files, check_pieces
+from gateway.audit.verify.rows.policies import check_policies
 from gateway.audit.verify.rows.quotas import check_quotas
 from gateway.audit.verify.rows.reviews import check_reviews
 from gateway.audit.verify.rows.signed import check_signed
@@ -47,6 +48,7 @@ def check_tables(
     check_pending(connection, wrong)
     check_acts(connection, wrong)
     check_approvals(connection, wrong)
+    check_policies(connection, wrong)
     check_reviews(connection, wrong)
     check_signed(connection, key, wrong)
     check_kept(connection, wrong)

@@ -1,0 +1,147 @@
+"""`lgsp sandbox`: who may enrol in a sandbox as a vendor, and who has."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from contracts.base.times import rfc3339
+from contracts.base.visible import visible
+from gateway.cli.common.actor import actor
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, emit, fail, failures_as_exits
+from security.grants.windows import civil
+
+commands = typer.Typer(no_args_is_help=True, help="A sandbox: vendors who enrol themselves, and their invitations.")
+_DAY = 86_400.0
+
+
+@commands.command("invite")
+def sandbox_invite(
+    label: Annotated[str, typer.Argument(help="Whom it is for, as the log will say.")],
+    uses: Annotated[int, typer.Option("--uses", min=1, max=100, help="How many vendors may use it.")] = 1,
+    days: Annotated[int, typer.Option("--days", min=1, max=90, help="How long it holds.")] = 14,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an invitation code, and print it this once."""
+    from gateway.journal.append import append
+    from gateway.journal.database import open_engine, writing
+    from gateway.sandbox.vendors import invitations
+    from gateway.transfer import entries
+
+    settings, now = load_instance(data, as_json), time.time()
+    if settings.kind != "sandbox":
+        fail(
+            Exit.NO,
+            "sandbox-only",
+            "only a sandbox has invitations / chỉ phiên bản thử nghiệm có mã mời",
+            "In production two officers approve a vendor. / Trong sản xuất, hai cán bộ duyệt nhà cung cấp.",
+            as_json,
+        )
+    if not 0 < len(label) <= invitations.MOST_LABEL or not label.isprintable():
+        fail(
+            Exit.USAGE,
+            "label",
+            f"a label has 1 to {invitations.MOST_LABEL} visible characters"
+            f" / nhãn gồm 1 đến {invitations.MOST_LABEL} ký tự",
+            "Name whom it is for. / Ghi mời ai.",
+            as_json,
+        )
+    with failures_as_exits(as_json):
+        engine = open_engine(settings.database_url)
+        try:
+            with writing(engine) as connection:
+                code, made = invitations.make(connection, label, uses, now + days * _DAY)
+                facts: dict[str, Any] = {"mark": made.mark, "label": label, "uses": uses, "until": rfc3339(made.until)}
+                append(connection, [entries.note(invitations.KIND, facts, now, actor=actor())])
+        finally:
+            engine.dispose()
+    address = f"{settings.desk_named}/sandbox/join"
+    result = {"ok": True, "code": code, "mark": made.mark, "uses": uses, "until": rfc3339(made.until), "join": address}
+    emit(result, as_json, f"{code}\n{address}\nuntil / đến {civil(made.until)}, × {uses}")
+
+
+@commands.command("list")
+def sandbox_list(data: Data = None, as_json: AsJson = False) -> None:
+    """The vendors who enrolled, and the invitations that hold or held."""
+    from gateway.journal.database import open_engine, snapshot
+    from gateway.registry.snapshot import load_snapshot
+    from gateway.registry.tenants import is_tenant
+    from gateway.sandbox.vendors import invitations
+
+    settings, now = load_instance(data, as_json), time.time()
+    with failures_as_exits(as_json):
+        engine = open_engine(settings.database_url)
+        try:
+            with snapshot(engine) as connection:
+                known, invited = load_snapshot(connection), invitations.listed(connection)
+        finally:
+            engine.dispose()
+    vendors: list[dict[str, Any]] = [
+        {
+            "code": each.code,
+            "name": each.name.en,
+            "state": each.state,
+            "contact": each.contacts[0].email if each.contacts else "",
+            "systems": sorted(name for name, system in known.systems.items() if system.agency == each.code),
+        }
+        for each in sorted(known.agencies.values(), key=lambda each: each.code)
+        if is_tenant(each.code)
+    ]
+    codes: list[dict[str, Any]] = [
+        {
+            "mark": each.mark,
+            "label": each.label,
+            "used": each.used,
+            "uses": each.uses,
+            "until": rfc3339(each.until),
+            "holds": each.holds(now),
+        }
+        for each in invited
+    ]
+    lines = [f"{each['code']}  {visible(each['name'])}  {each['contact']}  {each['state']}" for each in vendors]
+    lines += [
+        f"{each['mark'][:12]}  {visible(str(each['label']))}  {each['used']}/{each['uses']}  {each['until']}"
+        f"{'' if each['holds'] else '  ended / hết hiệu lực'}"
+        for each in codes
+    ]
+    emit({"ok": True, "vendors": vendors, "invitations": codes}, as_json, "\n".join(lines) or "none / chưa có")
+
+
+@commands.command("withdraw")
+def sandbox_withdraw(
+    mark: Annotated[str, typer.Argument(help="The mark of the invitation, or its first 12 characters.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw an invitation. Vendors who used it stay."""
+    from gateway.journal.append import append
+    from gateway.journal.database import open_engine, writing
+    from gateway.sandbox.vendors import invitations
+    from gateway.transfer import entries
+
+    settings, now = load_instance(data, as_json), time.time()
+    with failures_as_exits(as_json):
+        engine = open_engine(settings.database_url)
+        try:
+            with writing(engine) as connection:
+                meant = [
+                    each for each in invitations.listed(connection) if len(mark) >= 12 and each.mark.startswith(mark)
+                ]
+                if len(meant) == 1 and invitations.withdraw(connection, meant[0].mark):
+                    facts: dict[str, Any] = {"mark": meant[0].mark, "label": meant[0].label, "withdrawn": True}
+                    append(connection, [entries.note(invitations.KIND, facts, now, actor=actor())])
+        finally:
+            engine.dispose()
+    if len(meant) != 1:
+        fail(
+            Exit.NO,
+            "unknown-invitation",
+            "no such invitation / không có mã mời này",
+            "`lgsp sandbox list` shows their marks. / `lgsp sandbox list` liệt kê.",
+            as_json,
+        )
+    emit({"ok": True, "mark": meant[0].mark}, as_json, f"{meant[0].mark[:12]}: withdrawn / đã thu hồi")

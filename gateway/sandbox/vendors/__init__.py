@@ -1,0 +1,1 @@
+"""Vendors enrol in a sandbox without an officer: tenants, invitations, certificates, first calls."""

@@ -1,0 +1,162 @@
+"""What a vendor asks for when she enrols, checked before anything is written.
+
+Invariant: a name is shown text of one line. It has no invisible characters, and it is no agency's of the province.
+Invariant: an address leads to a host that the instance may call: a public one, or within `push_networks`.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from contracts.canonical.model import Pattern
+from contracts.compiled.contract import CompiledContract
+from gateway.push.addresses import Networks
+from gateway.registry.own_feed import OWN
+from gateway.registry.snapshot import Snapshot
+from gateway.registry.tenants import is_tenant
+from gateway.sandbox.vendors.errors import SANDBOX_FORM
+
+FIELDS: Final = frozenset({"name", "contact", "contracts", "role", "protocol", "address", "code"})
+ROLES: Final = ("caller", "provider", "both")
+PROTOCOLS: Final = ("rest", "soap")
+MOST_NAME: Final = 100
+MOST_CONTACT: Final = 200
+MOST_ADDRESS: Final = 300
+MOST_CONTRACTS: Final = 20
+CALLED: Final = (Pattern.QUERY, Pattern.DISPATCH)  # operations by which a provider is called
+_CONTACT: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,130}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one system of a vendor does. `address` is empty if it provides nothing."""
+
+    contracts: tuple[str, ...]
+    role: str
+    protocol: Literal["rest", "soap"]
+    address: str
+
+    @property
+    def calls(self) -> bool:
+        return self.role != "provider"
+
+    @property
+    def provides(self) -> bool:
+        return self.role != "caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A vendor, and her first system."""
+
+    name: str
+    contact: str
+    wanted: Wanted
+    code: str
+
+
+def read(given: Mapping[str, Any], snapshot: Snapshot, networks: Networks) -> Application:
+    """From a form or a JSON object; `contracts` are a list, or names with blanks between. Raises `sandbox.form`."""
+    if unknown := sorted(set(map(str, given)) - FIELDS - {"csrf"}):
+        raise SANDBOX_FORM(field=unknown[0][:40], why="there is no such field")
+    name = _line(given, "name", MOST_NAME)
+    if sum(each.isalnum() for each in name) < 2:
+        raise SANDBOX_FORM(field="name", why="2 letters or digits at least")
+    taken = {_folded(text) for each in snapshot.agencies.values() if not is_tenant(each.code)
+             for text in (each.name.vi, each.name.en)}  # fmt: skip
+    if _folded(name) in taken:
+        raise SANDBOX_FORM(field="name", why="it is the name of an agency of the province")
+    contact = _line(given, "contact", MOST_CONTACT)
+    if _CONTACT.fullmatch(contact) is None:
+        raise SANDBOX_FORM(field="contact", why="an e-mail address")
+    code = given.get("code") or ""
+    if not isinstance(code, str):
+        raise SANDBOX_FORM(field="code", why="a text")
+    return Application(name, contact, wanted(given, snapshot, networks), code[:200])
+
+
+def wanted(given: Mapping[str, Any], snapshot: Snapshot, networks: Networks) -> Wanted:
+    """What a system is to do. Raises `sandbox.form`."""
+    role = _chosen(given, "role", ROLES)
+    protocol = _chosen(given, "protocol", PROTOCOLS)
+    contracts = _contracts(given.get("contracts"), snapshot)
+    provided = any(called(snapshot.contracts[each]) for each in contracts)
+    address = given.get("address") or ""
+    if not isinstance(address, str) or len(address) > MOST_ADDRESS:
+        raise SANDBOX_FORM(field="address", why=f"a text of at most {MOST_ADDRESS} characters")
+    address = address.strip().rstrip("/")
+    if role == "caller" and address:
+        raise SANDBOX_FORM(field="address", why="a caller has none")
+    if role != "caller":
+        if not provided:
+            raise SANDBOX_FORM(field="contracts", why="no provider is called by these contracts")
+        _check_address(address, networks)
+    return Wanted(contracts, role, "soap" if protocol == "soap" else "rest", address)
+
+
+def called(contract: CompiledContract) -> tuple[str, ...]:
+    """The operations of a contract by which a provider is called."""
+    return tuple(each.name for each in contract.contract.operations.values() if each.pattern in CALLED)
+
+
+def _contracts(given: Any, snapshot: Snapshot) -> tuple[str, ...]:
+    names = given.split() if isinstance(given, str) else given
+    if not isinstance(names, list) or not 0 < len(names) <= MOST_CONTRACTS:
+        raise SANDBOX_FORM(field="contracts", why=f"1 to {MOST_CONTRACTS} names of contracts")
+    for each in names:
+        if not isinstance(each, str) or each in OWN or each not in snapshot.contracts:
+            known = ", ".join(sorted(set(snapshot.contracts) - OWN))
+            raise SANDBOX_FORM(field="contracts", why=f"each is one of {known}")
+    return tuple(dict.fromkeys(names))
+
+
+def _chosen(given: Mapping[str, Any], field: str, choices: tuple[str, ...]) -> str:
+    value = given.get(field) or choices[0]
+    if value not in choices:
+        raise SANDBOX_FORM(field=field, why=" | ".join(choices))
+    return str(value)
+
+
+def _line(given: Mapping[str, Any], field: str, most: int) -> str:
+    value = given.get(field)
+    if not isinstance(value, str) or len(value) > 4 * most:
+        raise SANDBOX_FORM(field=field, why=f"a text of 1 to {most} characters")
+    text = unicodedata.normalize("NFC", value).strip()
+    if not 0 < len(text) <= most or not text.isprintable():
+        raise SANDBOX_FORM(field=field, why=f"a text of 1 to {most} visible characters in one line")
+    if _marks_in_a_row(text) > 2:
+        raise SANDBOX_FORM(field=field, why="marks without letters")
+    return text
+
+
+def _marks_in_a_row(text: str) -> int:
+    most = here = 0
+    for each in text:
+        here = here + 1 if unicodedata.combining(each) else 0
+        most = max(most, here)
+    return most
+
+
+def _folded(text: str) -> str:
+    """For comparing: without case, marks and blanks."""
+    plain = unicodedata.normalize("NFKD", text).casefold().replace("đ", "d")
+    return "".join(each for each in plain if each.isalnum())
+
+
+def _check_address(address: str, networks: Networks) -> None:
+    parts = urlsplit(address) if networks.objection(address) is None else None
+    if parts is None or parts.scheme != "https" or parts.query:
+        why = networks.objection(address) or "https, without a query"
+        raise SANDBOX_FORM(field="address", why=why)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise SANDBOX_FORM(field="address", why="its name is not known") from None
+    if not all(networks.allow(str(each[4][0])) for each in found):
+        raise SANDBOX_FORM(field="address", why="its name leads to an address that is not public")

@@ -1,0 +1,94 @@
+"""Invitation codes: each may be used a stated number of times, until a stated time.
+
+They are rows of `instance`, one a code, with the digest of the code and never the code itself.
+Invariant: a use is counted in the transaction that admits the tenant, so a code is never used more often than stated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection, delete, select
+
+from gateway.journal.schema import tables
+from gateway.registry.seals.revisions import remember
+from gateway.sandbox.vendors.errors import SANDBOX_INVITATION
+
+KIND: Final = "sandbox-invitation"  # the note
+PREFIX: Final = "sandbox.invitation."
+DAYS: Final = 14
+MOST_DAYS: Final = 90
+MOST_USES: Final = 100
+MOST_LABEL: Final = 100
+LONGEST: Final = 64  # characters of a code
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_LENGTH: Final = 20  # 100 random bits
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """`mark` names it; `until` is Unix time."""
+
+    mark: str
+    label: str
+    uses: int
+    used: int
+    until: float
+
+    def holds(self, now: float) -> bool:
+        return self.used < self.uses and now < self.until
+
+
+def make(connection: Connection, label: str, uses: int, until: float) -> tuple[str, Invitation]:
+    """A new code and what is kept of it. ValueError for uses or a label out of bounds."""
+    if not 1 <= uses <= MOST_USES or not 0 < len(label) <= MOST_LABEL or not label.isprintable():
+        raise ValueError(f"uses 1–{MOST_USES}, a label of 1–{MOST_LABEL} characters")
+    code = "-".join("".join(secrets.choice(_ALPHABET) for _ in range(5)) for _ in range(_LENGTH // 5))
+    made = Invitation(_mark(code), label, uses, 0, until)
+    _store(connection, made)
+    return code, made
+
+
+def listed(connection: Connection) -> list[Invitation]:
+    table = tables.instance.c
+    rows = connection.scalars(select(table.value).where(table.key.startswith(PREFIX, autoescape=True)))
+    return sorted((Invitation(**json.loads(each)) for each in rows), key=lambda each: (each.until, each.mark))
+
+
+def withdraw(connection: Connection, mark: str) -> bool:
+    """Whether there was one of this mark."""
+    return bool(connection.execute(delete(tables.instance).where(tables.instance.c.key == PREFIX + mark)).rowcount)
+
+
+def spend(connection: Connection, code: str, now: float) -> Invitation:
+    """Counts one use. Raises `sandbox.invitation`."""
+    found = check(connection, code, now)
+    spent = replace(found, used=found.used + 1)
+    _store(connection, spent)
+    return spent
+
+
+def check(connection: Connection, code: str, now: float) -> Invitation:
+    """The invitation that holds. Raises `sandbox.invitation`, which does not say what is wrong."""
+    given = code.strip().lower()
+    if not given or len(given) > LONGEST:
+        raise SANDBOX_INVITATION()
+    mark = _mark(given)
+    value = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == PREFIX + mark))
+    found = None if value is None else Invitation(**json.loads(value))
+    if found is None or not found.holds(now):
+        raise SANDBOX_INVITATION()
+    return found
+
+
+def _mark(code: str) -> str:
+    """128 bits of the digest: nobody finds a code to it."""
+    return hashlib.sha256(b"lgsp sandbox invitation v1\n" + code.encode()).hexdigest()[:32]
+
+
+def _store(connection: Connection, invitation: Invitation) -> None:
+    remember(connection, PREFIX + invitation.mark, json.dumps(asdict(invitation), ensure_ascii=False))

@@ -1,0 +1,124 @@
+"""Foreign documents that once broke the importers, each the smallest that shows its fault (`tests/contracts/corpus`).
+
+Each becomes a draft that passes `check` once its marks are filled in. The values beside it (`*.values.json`) go through
+the draft and back; zeep and jsonschema-rs, which share no code with the importers, read what comes out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+import zeep
+from lxml import etree
+from zeep.helpers import serialize_object
+
+from contracts.base.errors import Theirs
+from contracts.compiled.contract import CompiledContract
+from contracts.folder.bundle import Bundle
+from contracts.folder.todo_markers import MARK
+from contracts.importers.draft import Draft, write
+from contracts.importers.formats.openapi import import_openapi
+from contracts.importers.formats.wsdl import import_wsdl
+from contracts.importers.source import Files
+from contracts.proof.check import check_bundle
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+NOTED = {  # what the draft says of the document: nothing is left out in silence
+    "array-of-wrapper": {"nil-items"},
+    "item-cut-by-recursion": {"recursion", "order"},
+    "items-that-hold-only-themselves": {"order"},
+    "group-of-constants": {"hollow"},
+    "one-root-without-actions": {"empty-action", "shared-root"},
+    "integers-of-a-list": {"one-way", "codes"},
+    "alternatives-of-values": {"one-way", "alternatives"},
+    "names-between-quotes": {"one-way"},
+    "webhooks": {"webhook"},
+}
+
+
+def documents(ending: str) -> list[str]:
+    return sorted(path.name for path in CORPUS.glob(f"*{ending}"))
+
+
+def drafted(name: str) -> Draft:
+    def read(path: str) -> bytes | None:
+        return (CORPUS / path).read_bytes() if (CORPUS / path).is_file() else None
+
+    return write((import_wsdl if name.endswith(".wsdl") else import_openapi)(Files(name, read)))
+
+
+def proved(name: str) -> tuple[CompiledContract, str]:
+    """The contract of a draft whose marks are filled in, and its foreign format."""
+    draft = drafted(name)
+    assert {each.code for each in draft.notes} == NOTED.get(name.rpartition(".")[0], set())
+    files = {path: raw.replace(MARK.encode(), b"xong") for path, raw in draft.files.items()}
+    report = check_bundle(Bundle.of(files))
+    assert report.findings == [] and report.compiled is not None
+    (foreign,) = set(report.compiled.formats) - {"canonical"}
+    return report.compiled, foreign
+
+
+def values(name: str) -> list[Any]:
+    raw = (CORPUS / (name.rpartition(".")[0] + ".values.json")).read_text(encoding="utf-8")
+    listed: list[Any] = json.loads(raw)
+    return listed
+
+
+@pytest.mark.parametrize("name", documents(".wsdl"))
+def test_what_zeep_writes_by_a_wsdl_comes_back_as_the_same(name: str) -> None:
+    compiled, foreign = proved(name)
+    client = zeep.Client(str(CORPUS / name))
+    kind = client.service._binding._operations["Hoi"].input.body.type
+    codec, operation = compiled.codec(foreign), next(iter(compiled.contract.operations.values()))
+    for each in values(name):
+        sent = client.create_message(client.service, "Hoi", **each)[-1][0]
+        back = codec.write(operation.request, codec.read(operation.request, etree.tostring(sent)))
+        seen, given = (
+            serialize_object(kind.parse_xmlelement(each, client.wsdl.types)) for each in (etree.fromstring(back), sent)
+        )
+        assert seen == given
+
+
+@pytest.mark.parametrize("name", documents(".yaml"))
+def test_a_body_of_an_openapi_document_comes_back_as_the_same(name: str) -> None:
+    compiled, foreign = proved(name)
+    document = yaml.safe_load((CORPUS / name).read_text(encoding="utf-8"))
+    (path,) = (document.get("paths") or document["webhooks"]).values()
+    schema = path["post"]["requestBody"]["content"]["application/json"]["schema"]
+    reader = jsonschema_rs.Draft202012Validator(schema)
+    codec, operation = compiled.codec(foreign), next(iter(compiled.contract.operations.values()))
+    for each in values(name):
+        reader.validate(each)
+        back = json.loads(codec.write(operation.request, codec.read(operation.request, json.dumps(each).encode())))
+        reader.validate(back)
+        assert back == each
+
+
+def test_a_webhook_is_handed_in() -> None:
+    compiled, _ = proved("webhooks.yaml")
+    (operation,) = compiled.contract.operations.values()
+    assert operation.pattern == "submit" and operation.answer == "Accepted"
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "code"),
+    [
+        ("a.wsdl", '<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/"/>', "no-port-type"),
+        (
+            "a.wsdl",
+            '<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/"><w:portType name="P"/></w:definitions>',
+            "no-operation",
+        ),
+        ("a.json", '{"openapi": "3.1.0", "info": {"title": "x", "version": "1"}}', "no-path"),
+    ],
+)
+def test_a_document_with_nothing_to_take_says_what_it_lacks(name: str, document: str, code: str) -> None:
+    with pytest.raises(Theirs) as caught:
+        (import_wsdl if name.endswith("wsdl") else import_openapi)(Files(name, lambda path: document.encode()))
+    assert caught.value.code == "import.nothing" and code in caught.value.what("en")
+    assert code in [each.rule for each in caught.value.findings]

@@ -1,0 +1,186 @@
+"""A vendor with software of her own follows what the page says: joins, calls by REST and SOAP, provides, and meets
+another vendor nowhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.demo import demo_settings, running
+from bench.ports import free_ports
+from gateway.settings import Settings
+from tests.commandline import lgsp
+from tests.story.joining_client import Client, provider, shell
+
+pytestmark = pytest.mark.server
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "contracts" / "catalogue" / "field-report" / "v1" / "samples" / "canonical"
+REPORT = (SAMPLES / "ServiceRequest.den-duong-tat.json").read_bytes()
+TAKEN = (SAMPLES / "ServiceRequestReceived.da-tiep-nhan.json").read_bytes()
+QUESTION = "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3"
+MINUTE = 30  # calls
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    settings = demo_settings(tmp_path_factory.mktemp("joining") / "lgsp-data")
+    settings = replace(settings, sandbox_join="open", push_networks="127.0.0.0/8", sandbox_vendor_minute=MINUTE)
+    with running(settings):
+        yield settings
+
+
+class Vendor:
+    """Her folder, and what the join told."""
+
+    def __init__(self, settings: Settings, folder: Path, name: str, **asked: Any) -> None:
+        self.desk, self.folder = settings.desk, folder
+        folder.mkdir()
+        content = {
+            "name": name,
+            "contact": "ky-thuat@mau.example",
+            "contracts": ["field-report/v1", "indicator/v1"],
+            **asked,
+        }
+        self.told = self.curl("POST", "/sandbox/join", content)
+        self.certify(self.told)
+
+    def curl(self, method: str, path: str, content: Any) -> Any:
+        token = ["--header", f"Authorization: Bearer {self.told['token']}"] if hasattr(self, "told") else []
+        body = ["--header", "content-type: application/json", "--data-binary", "@-"] if content is not None else []
+        done = subprocess.run(
+            ["curl", "--silent", "--show-error", "--fail-with-body", "-X", method, *token, *body, self.desk + path],
+            input=json.dumps(content),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def certify(self, told: Any) -> None:
+        """The commands of the page, then the requests by curl."""
+        requests = " ".join(f"--data-urlencode {use}@{use}.csr" for use in ("tls", "sign", "encrypt"))
+        address = f"{self.desk}/sandbox/api/systems/{told['system']}/certificates"
+        send = f"curl --silent --fail-with-body --header 'Authorization: Bearer {self.told['token']}' {requests}"
+        done = shell(
+            f"set -e\n{told['openssl']}\n{send} --output identity.zip {address} && unzip -qo identity.zip", self.folder
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.client = Client(self.folder)
+        self.client.wait()
+
+
+@pytest.fixture(scope="module")
+def first(sandbox: Settings, tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    return Vendor(sandbox, tmp_path_factory.mktemp("vendors") / "mot", "Công ty Một")
+
+
+@pytest.fixture(scope="module")
+def second(sandbox: Settings, tmp_path_factory: pytest.TempPathFactory) -> Vendor:
+    return Vendor(sandbox, tmp_path_factory.mktemp("vendors") / "hai", "Công ty Hai")
+
+
+def test_her_own_software_asks_and_hands_in(first: Vendor) -> None:
+    answer = first.client.rest("GET", QUESTION)
+    assert answer.status_code == 200 and answer.json()["value"], answer.text
+    answer = first.client.rest("POST", "/field-report/v1/requests", REPORT, "bao-01")
+    assert answer.status_code in (200, 202), answer.text
+
+
+def test_her_own_software_speaks_soap(first: Vendor) -> None:
+    namespace = "urn:lgsp:contract:indicator:v1"
+    body = (
+        f'<getValue xmlns="{namespace}"><indicator>KT-05</indicator><area>04</area><period>2026-Q3</period></getValue>'
+    )
+    answer = first.client.soap("indicator/v1", namespace, body.encode())
+    assert answer.status_code == 200 and "getValueResponse" in answer.text, answer.text
+
+
+def test_the_calls_of_the_page_run_as_they_stand(first: Vendor) -> None:
+    tenant = first.curl("GET", "/sandbox/api/systems", None)
+    calls = [each for each in tenant["systems"][0]["calls"] if each["operation"] in ("getValue", "createRequest")]
+    assert {each["protocol"] for each in calls} == {"REST", "SOAP"}
+    for call in calls:
+        for tool in ("curl", "Python"):
+            if tool in call["commands"]:
+                done = shell(call["commands"][tool], first.folder)
+                assert done.returncode == 0, f"{call['operation']} {tool}\n{done.stdout}{done.stderr}"
+
+
+def test_her_provider_is_called_for_her_calls_alone(sandbox: Settings, first: Vendor, second: Vendor) -> None:
+    (port,) = free_ports(1)
+    wanted = {"role": "both", "contracts": ["field-report/v1"], "address": f"https://localhost:{port}/nhan"}
+    told = first.curl("PUT", f"/sandbox/api/systems/{first.told['system']}", wanted)
+    assert told["hosts"] == ["localhost", "127.0.0.1"]
+    first.certify(told)
+    with provider(first.client, port, TAKEN) as seen:
+        answer = first.client.rest("POST", "/field-report/v1/requests", REPORT, "bao-cua-toi")
+        assert answer.status_code == 200 and answer.json() == json.loads(TAKEN), answer.text
+        assert seen.callers == [f"{first.told['tenant']}/{first.told['system']}"]
+        for other in (second.client, Client(sandbox.identities / "phan-anh")):
+            answer = other.rest("POST", "/field-report/v1/requests", REPORT, "bao-cua-nguoi-khac")
+            assert answer.status_code in (200, 202), answer.text
+        assert len(seen.callers) == 1
+    mine = first.client.rest("GET", "/transfers").json()
+    assert mine["transfers"] and first.told["system"] not in json.dumps(second.client.rest("GET", "/transfers").json())
+
+
+def test_another_vendor_sees_and_disturbs_nothing(first: Vendor, second: Vendor) -> None:
+    sent = first.client.rest("POST", "/indicator/v1/values", _values("11.5"), "gia-tri-1")
+    assert sent.status_code == 200, sent.text
+    transfer = sent.headers["lgsp-transfer"]
+    for path in (f"/transfers/{transfer}", f"/audit/proof/{transfer}"):
+        assert second.client.rest("GET", path).status_code in (403, 404)
+    assert second.client.rest("GET", "/feeds/indicator/v1").status_code == 403
+    # The same business keys, other values: neither takes nor corrects the other's.
+    other = second.client.rest("POST", "/indicator/v1/values", _values("22.5"), "gia-tri-1")
+    assert other.status_code == 200, other.text
+    assert json.loads(second.client.rest("GET", "/feeds").text)["feeds"] == []
+
+
+def _values(value: str) -> bytes:
+    place = ROOT / "contracts" / "catalogue" / "indicator" / "v1" / "samples" / "canonical"
+    sample = next(place.glob("IndicatorValues.*.json")).read_text("utf-8")
+    content = json.loads(sample)
+    for each in content["values"]:
+        each["value"] = float(value)
+    return json.dumps(content).encode()
+
+
+def test_who_calls_too_often_is_told_when_to_go_on(second: Vendor, first: Vendor) -> None:
+    answers = [second.client.rest("GET", QUESTION) for _ in range(2 * MINUTE + 2)]
+    refused = [each for each in answers if each.status_code == 429]
+    assert refused and refused[0].json()["code"] == "sandbox.quota"
+    assert 1 <= int(refused[0].headers["retry-after"]) <= 60
+    assert first.client.rest("GET", QUESTION).status_code == 200  # her own count
+
+
+def test_the_kit_joins_by_one_command_and_goes_on_where_it_was(sandbox: Settings, tmp_path: Path) -> None:
+    out, asked = tmp_path / "identity", ["--name", "Công ty Ba", "--contact", "a@b.example", "--json"]
+    command = ["client", "join", sandbox.desk, *asked, "--contract", "indicator/v1", "--out", str(out)]
+    done = lgsp(*command)
+    assert done.code == 0, done.out + done.err
+    told = json.loads(done.out)
+    assert told["calls"] and oct((out / "tenant.json").stat().st_mode)[-3:] == "600"
+    Client(out).wait()
+    asked_of_it = lgsp("client", "call", "GET", QUESTION, "--identity", str(out))
+    assert asked_of_it.code == 0, asked_of_it.out + asked_of_it.err
+    again = json.loads(lgsp(*command).out)
+    assert again["system"] == told["system"]  # nobody is admitted twice
+    plain = lgsp("client", "join", "http://sandbox.example", *asked, "--contract", "indicator/v1", "--out", str(out))
+    assert plain.code == 2 and "https" in plain.out
+
+
+def test_the_log_says_who_approved(sandbox: Settings, first: Vendor) -> None:
+    done = lgsp("audit", "verify", "--data", str(sandbox.data), "--json")
+    assert done.code == 0, done.out + done.err
+    listed = json.loads(lgsp("access", "list", "--data", str(sandbox.data), "--json").out)
+    own = [each for each in listed["grants"] if each["holder"] == first.told["tenant"]]
+    assert own and all(each["approved_by"] == ["sandbox-self-service"] for each in own)
