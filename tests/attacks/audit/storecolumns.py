@@ -387,7 +387,6 @@ def stores() -> Iterator[Column]:
         handlings,
         _push,
         _notices,
-        _watch,
         alarms,
         _reports,
         cases,
