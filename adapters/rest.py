@@ -83,9 +83,9 @@ class RestAdapter:
             failure.opened_out = opened
             raise
         answer = answer._replace(opened_out=opened)
-        return await off_loop(answer, self._read, endpoint, outgoing, answer, headers, media)
+        return await off_loop(answer, self.read, endpoint, outgoing, answer, headers, media)
 
-    def _read(
+    def read(
         self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, headers: Mapping[str, str], media: str
     ) -> Incoming:
         """The verified answer to a request with these headers."""

@@ -98,9 +98,9 @@ class SoapAdapter:
         except ProviderFailure as failure:
             failure.opened_out = opened
             raise
-        return await off_loop(answer, self._read, endpoint, outgoing, answer, opened, message_id)
+        return await off_loop(answer, self.read, endpoint, outgoing, answer, opened, message_id)
 
-    def _read(
+    def read(
         self, endpoint: Endpoint, outgoing: Outgoing, answer: HttpAnswer, opened: bytes, message_id: str
     ) -> Incoming:
         """The verified answer to the request `message_id`."""

@@ -22,6 +22,7 @@ _SAMPLE: Final = re.compile(
     r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml|csv|xlsx)"
 )
 
+_MOST_TABLE_BYTES: Final = 2_000_000  # about 25,000 rows, which take some seconds
 _FILES: Final = ("contract.yaml", "schema.json", workflow_file.FILE)
 
 
@@ -29,9 +30,14 @@ def load(bundle: Bundle) -> Source:
     """Everything that could be read, with all findings."""
     source, files = load_terms(bundle), bundle.files
     source.workflow = workflow_file.read_workflow(source, bundle)
-    for path, raw in files.items():
-        if path.startswith("systems/"):
-            read_format(source, path, raw)
+    tables = {path: raw for path, raw in files.items() if path.startswith("systems/")}
+    if sum(map(len, tables.values())) > _MOST_TABLE_BYTES:
+        largest = max(tables, key=lambda path: len(tables[path]))
+        got, expected = f"{len(tables[largest])} bytes, the largest of {len(tables)} tables", "of all tables together"
+        source.findings.add(largest, 0, "", got, "cost", f"at most {_MOST_TABLE_BYTES} bytes {expected}")
+        return source
+    for path, raw in tables.items():
+        read_format(source, path, raw)
     _samples(source, files)
     return source
 

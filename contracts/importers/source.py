@@ -39,15 +39,26 @@ class Files:
     seen: dict[str, bytes] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     visits: int = 0
+    spent: dict[str, int] = field(default_factory=dict)  # visits by the operation that was read
+    _before: tuple[str, int] = ("", 0)
+
+    def reading(self, operation: str) -> None:
+        """What follows is counted for this operation."""
+        name, visits = self._before
+        self.spent[name] = self.spent.get(name, 0) + self.visits - visits
+        self._before = (operation, self.visits)
 
     def visit(self, count: int) -> None:
-        """Counts visited elements, members and references. Raises IMPORT_TOO_LARGE.
+        """Counts visited elements, members and references. Raises IMPORT_TOO_LARGE, which names what took most.
 
         A thousand characters count as one.
         """
         self.visits += count
         if self.visits > MAX_VISITS:
-            raise IMPORT_TOO_LARGE(limit=f"{MAX_VISITS} elements and references")
+            self.reading("")
+            most = sorted((item for item in self.spent.items() if item[0]), key=lambda each: -each[1])[:3]
+            took = ", ".join(f"{name}: {visits}" for name, visits in most)
+            raise IMPORT_TOO_LARGE(limit=f"{MAX_VISITS} elements and references" + (f" ({took})" if took else ""))
 
     def first(self) -> bytes:
         raw = self._take(self.main)

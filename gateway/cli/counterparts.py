@@ -20,6 +20,7 @@ class AtHost(Enum):
     BACKUPS = "it reads and writes the files and keys of the whole instance."
     SIGNER = "it uses a private key of a person, which no server has."
     ALTERED = "what was edited in the database is judged where nobody needs these rows to sign in."
+    SUITES = "it prints a suite for an editor."
     DRAFTS = "it writes draft files for an editor; a finished folder is uploaded."
     WHOLE_LOG = "it writes files as large as the log; systems of the centre read the same by openapi/audit.yaml."
     WATCH = "it keeps checkpoints of its own, best on another host."
@@ -39,10 +40,11 @@ class Counterpart(NamedTuple):
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload",
     AtHost.OWN_INSTANCE: "demo, bench",
-    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key",
+    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider",
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
+    AtHost.SUITES: "conform suite",
     AtHost.DRAFTS: "contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx, "
     "contract new, contract deadline",
     AtHost.WHOLE_LOG: "audit export",

@@ -51,6 +51,7 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue, indicator list
         watch list
+        conform suite, conform provider
         queue list, queue show, queue bulk preview, queue bulk show
         sandbox list
         access list, access review, access show, access explain, access matrix, access who

@@ -82,7 +82,7 @@ def test_a_route_whose_system_may_not_receive(tmp_path: Path) -> None:
     with engine.connect() as connection:
         found = receiving(tmp_path, connection, NOW)["route.not-granted"]
     assert found.kind.code == "route.not-granted" and found.kind.grave
-    assert found.facts["routes"] == "indicator/v1 getValue → kinh-te (H14.4: no-grant)"
+    assert found.facts["routes"] == "indicator/v1 getValue → kinh-te (H14.4: no-contract, G-0039)"
 
 
 @pytest.mark.parametrize(("days", "codes"), [(0, {"receiving.unconfirmed"}), (30, {"receiving.overdue"})])

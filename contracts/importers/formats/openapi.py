@@ -52,6 +52,7 @@ class _OpenApi:
         for name, (method, path, at, shared) in available.items():
             if operations and name not in operations:
                 continue
+            self.files.reading(name)
             if len(calls) >= MAX_CALLS or self.reader.parts > MAX_PARTS:
                 self.notes.append(Note("too-many", at.shown(), name))
             elif (call := self._call(name, method, path, at, shared)) is not None:

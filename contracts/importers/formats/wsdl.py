@@ -69,6 +69,7 @@ class _Wsdl:
         for name, each in bound.items():
             if operations and name not in operations:
                 continue
+            self.files.reading(name)
             if len(calls) >= MAX_CALLS or self.reader.parts > MAX_PARTS:
                 self.notes.append(Note("too-many", each.at.place(), name))
             elif (call := self._call(name, each)) is not None:

@@ -50,6 +50,7 @@ from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
 from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
+from tests.attacks.audit.alarmcolumns import raise_alarms
 from tests.attacks.audit.casecolumns import open_cases
 from tests.attacks.audit.whole import Door, Whole, door, sample
 from tests.audit.stamping import Authority
@@ -118,6 +119,7 @@ def build(kind: str, folder: Path) -> Whole:
     _registry(whole)
     _console(whole)
     open_cases(whole)
+    raise_alarms(whole)
     with door(whole) as used:
         _early(used)
     whole.sequence()
@@ -221,7 +223,6 @@ def _console(whole: Whole) -> None:
             push_tables.push_key,
             mail_table.mail,
             watch_tables.probe_day,
-            watch_tables.alarm,
             tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,

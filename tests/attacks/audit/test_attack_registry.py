@@ -266,7 +266,8 @@ def test_an_instance_of_an_older_release_is_adopted_at_its_first_start(instance:
     assert adopt(instance.engine, instance.seal, BEGAN) and not adopt(instance.engine, instance.seal, BEGAN)
     with snapshot(instance.engine) as connection:
         assert told_by(connection, instance) == ([], "")
-        assert connection.scalar(select(tables.log_pending.c.phase)) == "registry-adopted"
+        phases = list(connection.scalars(select(tables.log_pending.c.phase)))
+        assert phases.count("registry-adopted") == 1, "the rows of the registry follow it, in no order"
     assert Registry(instance.engine, instance.seal).snapshot.systems
 
 

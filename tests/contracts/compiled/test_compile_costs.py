@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
+from contracts.base.errors import Theirs
 from contracts.canonical.model import Array, Field, Scalar, Struct
 from contracts.canonical.places import Places
 from contracts.compiled.contract import compile_bundle
 from contracts.faces.examples import Maker, Unsatisfiable
 from contracts.faces.samples import allowed, of_message
 from contracts.folder.bundle import Bundle
+from contracts.importers import source
 from contracts.importers.draft import write
 from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.source import Files
 from contracts.wire.soap import parse_xml
-from tests.contracts.rowsmaking import closed, contract, found, read, refused_table
+from tests.contracts.rowsmaking import CONTRACT, closed, contract, found, read, refused_table
 from tests.cost import seconds
 
 TEXT = {"type": "string", "minLength": 1, "maxLength": 20}
@@ -145,3 +147,30 @@ def test_what_is_tried_of_a_large_message_is_bounded() -> None:
     assert len(broken) == allowed(compiled, size) < 900
     assert sum(len(each.content) for each in broken) < 2 * allowed(compiled, 1)
     assert {each.rule for each in broken} >= {"type", "range", "required"} and broken[-1].path > "f890"
+
+
+def test_tables_beyond_the_budget_are_refused_and_the_largest_is_named() -> None:
+    rows = "- {canonical: v, here: a}"
+    padding = "\n".join(f"# {'x' * 100}" for _ in range(10_000))
+    head = "format: json\ntitle: {vi: A, en: A}\nmessages:\n  Thing:\n    rows:\n      " + rows + "\n"
+    files = {
+        "contract.yaml": CONTRACT,
+        "schema.json": schema({"Thing": closed({"v": TEXT}, "v")}),
+        "systems/a.yaml": head,
+        "systems/b.yaml": head + padding * 2,
+    }
+    with pytest.raises(Theirs) as caught:
+        compile_bundle(Bundle.of({path: text.encode() for path, text in files.items()}))
+    (finding,) = caught.value.findings
+    assert (finding.here, finding.rule) == ("systems/b.yaml", "cost")
+
+
+def test_an_import_beyond_the_budget_names_the_operations_that_took_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "MAX_VISITS", 3_000)
+    parts = {"type": "object", "properties": {f"f{each}": {"type": "string"} for each in range(200)}}
+    content = {"content": {"application/json": {"schema": parts}}}
+    paths = {f"/{name}": {"post": {"operationId": name, "requestBody": content, "responses": {}}} for name in "ab"}
+    document = json.dumps({"openapi": "3.0.3", "info": {"title": "x"}, "paths": paths}).encode()
+    with pytest.raises(Theirs) as caught:
+        import_openapi(Files("a.json", lambda path: document))
+    assert caught.value.code == "import.too-large" and "(a: " in caught.value.what("en")

@@ -1,0 +1,123 @@
+"""Makes the suite of a contract for a called system: every rule for every operation, in one format or in all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.base.errors import Failure
+from contracts.base.words import Words
+from contracts.canonical.model import Operation, Pattern
+from contracts.compiled.contract import Codec, CompiledContract
+from contracts.faces.examples import Unsatisfiable, valid
+from contracts.wire.jsontext import read_json
+from gateway.sandbox.conformance.broken import broken, refusal
+from gateway.sandbox.conformance.cases import Case, Suite
+from gateway.sandbox.conformance.rules import Kind, Rule, rules
+from gateway.sandbox.simulation.probes import probes
+
+_KINDS: Final[tuple[tuple[Kind, str], ...]] = (("rest", "json"), ("soap", "xml"))
+_NOT_IN_ID: Final = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which part of a contract a system has; empty: all of it."""
+
+    kinds: tuple[Kind, ...] = ()
+    formats: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+
+    def takes(self, kind: Kind, codec: Codec, operation: str) -> bool:
+        return (
+            (not self.kinds or kind in self.kinds)
+            and (not self.formats or codec.name in self.formats)
+            and (not self.operations or operation in self.operations)
+            and codec.supports(operation)
+        )
+
+
+def provider_suite(compiled: CompiledContract, wanted: Wanted = Wanted()) -> Suite:
+    """The suite of a system that the gateway calls."""
+    cases: list[Case] = []
+    for operation in compiled.contract.operations.values():
+        for codec in compiled.formats.values():
+            for kind, media in _KINDS:
+                if media in codec.speaks and wanted.takes(kind, codec, operation.name):
+                    cases += _cases(compiled, codec, operation, kind)
+    contract = compiled.contract
+    return Suite(contract.name, str(contract.version), compiled.digest, "provider", tuple(cases))
+
+
+def _cases(compiled: CompiledContract, codec: Codec, operation: Operation, kind: Kind) -> Iterator[Case]:
+    good = messages(compiled, codec, operation, kind)
+    if not good:
+        return
+    used: Counter[str] = Counter()
+    first = next(iter(good.values()))
+    other = next((each for each in good.values() if each != first), b"")
+    encrypted = compiled.contract.protection == "encrypted"
+    has = {
+        "body": kind == "soap" or codec.rest[operation.name].method != "GET",
+        "encrypted": encrypted,
+        "signed": not encrypted,
+        "acts": operation.pattern is not Pattern.QUERY,
+        "two": bool(other),
+    }
+    start = f"{kind}.{codec.name}.{operation.name}"
+
+    def case(rule: Rule, what: str, content: bytes, breaks: str = "") -> Case:
+        name = f"{start}.{rule.id}" + (f".{_NOT_IN_ID.sub('-', what.lower()).strip('-')}" if what else "")
+        used[name] += 1
+        title = Words(rule.title.say("vi", {"what": what}), rule.title.say("en", {"what": what}))
+        ident = name if used[name] == 1 else f"{name}-{used[name]}"
+        then = other if "two" in rule.needs else b""
+        return Case(ident, rule, kind, codec.name, operation.name, title, content, then, breaks)
+
+    for rule in rules().values():
+        if kind not in rule.kinds or not all(has[each] for each in rule.needs):
+            continue
+        if rule.id == "valid":
+            for name, content in good.items():
+                yield case(rule, name, content)
+        elif rule.id == "broken":
+            for what, content in broken(compiled, codec, operation, kind, first):
+                yield case(rule, what, content, what)
+        else:
+            yield case(rule, "", first)
+
+
+def messages(compiled: CompiledContract, codec: Codec, operation: Operation, kind: Kind) -> dict[str, bytes]:
+    """Valid messages by name, written in the format: the contract's samples, then generated ones."""
+    values: dict[str, Any] = {}
+    for sample in compiled.samples:
+        if sample.message == operation.request:
+            twin = read_json(sample.canonical)
+            for number, value in enumerate(twin if isinstance(twin, list) else [twin], 1):
+                values[f"sample {sample.name}" + ("" if number == 1 else f" {number}")] = value
+    with suppress(Unsatisfiable):
+        values |= valid(compiled, operation.request)
+    found: dict[str, bytes] = {}
+    for name, value in values.items():
+        with suppress(Failure):
+            content = written(codec, operation, kind, value)
+            if content not in found.values() and refusal(codec, operation, kind, content) is None:
+                found[name] = content
+    if kind == "soap" or codec.rest[operation.name].method != "GET":
+        for probe in probes(compiled, operation, codec, "xml" if kind == "soap" else "json"):
+            if probe.expected == "carried-out" and refusal(codec, operation, kind, probe.body) is None:
+                found |= {} if probe.body in found.values() else {probe.kind: probe.body}
+    return found
+
+
+def written(codec: Codec, operation: Operation, kind: Kind, value: Any) -> bytes:
+    """A message as the gateway writes it. Raises Failure where the format cannot express it."""
+    if kind == "soap":
+        return codec.write_xml(operation.request, value, operation.name)
+    if codec.rest[operation.name].method == "GET":
+        return codec.write_query(operation.request, value).encode()
+    return codec.write_json(operation.request, value)
