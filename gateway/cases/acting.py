@@ -32,6 +32,7 @@ from gateway.registry.snapshot import Snapshot
 from gateway.transfer.case_entries import (
     ACKNOWLEDGED,
     ANSWERED,
+    MOST_REMINDERS,
     OPEN,
     RECEIVER,
     RUNNING,
@@ -47,7 +48,6 @@ DECISIONS: Final = ("granted", "refused")
 MOST_STEPS: Final = 200  # of a case; more are only those that end it, and what the keeper sends
 ENDS: Final = frozenset({"close", "withdraw"})
 PAUSE: Final = 3600.0  # seconds between two reminders by the sender: each is a mail to all who owe something
-MOST_REMINDERS: Final = 5  # of the keeper, after the deadline
 # Act -> the role that takes it, and the states in which it is possible.
 _ACTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "acknowledge": (RECEIVER, RUNNING),
@@ -177,7 +177,7 @@ class Acting:
             self._tell(connection, after, "case-answered", [after.sender], now)
         if act == "remind":
             overdue = is_overdue(after, now)
-            self._tell(connection, after, "case-overdue" if overdue else "case-due", owing(after), now)
+            self._tell(connection, after, "case-overdue" if overdue else "case-due", after.owing, now)
         return after
 
     def _write(
@@ -273,15 +273,6 @@ def is_overdue(case: Folded, now: float) -> bool:
     return case.state in RUNNING and case.due is not None and case.due <= rfc3339(now)
 
 
-def owing(case: Folded) -> list[str]:
-    """The receivers who have not done what the deadline is for."""
-    return [
-        code
-        for code, each in case.parties.items()
-        if each.role == RECEIVER and (each.answered if case.answers else each.acknowledged) is None
-    ]
-
-
 def _decided(connection: Connection, case: str, reply: Reply) -> dict[str, Any]:
     if reply.decision not in DECISIONS:
         raise CASE_DECISION(case=case, got=reply.decision or "–")
@@ -294,7 +285,7 @@ def _decided(connection: Connection, case: str, reply: Reply) -> dict[str, Any]:
 def _remind_at(calendar: Calendar, case: Folded, steps: Sequence[Step], now: float) -> float | None:
     """A working day before the deadline, at it, and then once each working day; None if nobody is reminded."""
     opened, due = moment(case.opened), moment(case.due)
-    if case.state not in RUNNING or opened is None or due is None or not owing(case):
+    if opened is None or due is None or not case.owing:
         return None
     sent = [each for each in steps if each.act == "remind" and each.agency == GATEWAY]
     late = [each for each in sent if each.at >= (case.due or "")]
@@ -304,7 +295,7 @@ def _remind_at(calendar: Calendar, case: Folded, steps: Sequence[Step], now: flo
     if sent:
         return due
     minutes = int(steps[0].facts["days"]) * day_of(calendar)
-    return _after(calendar, opened, minutes - min(day_of(calendar), minutes // 2))
+    return min(due, _after(calendar, opened, minutes - min(day_of(calendar), minutes // 2)))
 
 
 def _after(calendar: Calendar, start: float, minutes: int) -> float:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from contracts.base.words import Words, read
+from gateway.transfer import case_entries
 
 OUTAGE: Final = "outage"
 SUSPENSION: Final = "suspension"
 TASK: Final = "task"
-GATEWAY: Final = "gateway"
+GATEWAY: Final = case_entries.GATEWAY
 CENTRE: Final = "centre"
 
 

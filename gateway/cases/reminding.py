@@ -8,6 +8,7 @@ Invariant: nobody is reminded outside the working hours of the province.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from contracts.base.words import WordsFile
 from contracts.workflow.working_time import between, counted, minute_of
 from gateway.cases.acting import Acting, By, Reply
 from gateway.cases.checks import Wanted
-from gateway.cases.errors import CASE_NOT_NOW
+from gateway.cases.errors import CASE_NOT_NOW, CASE_UNKNOWN
 from gateway.cases.kinds import GATEWAY, SUSPENSION
 from gateway.cases.texts import MOST_SUBJECT, Text
 from gateway.journal.database import writing
@@ -37,6 +38,7 @@ AT_ONCE: Final = 50
 _case: Final = tables.agency_case.c
 _words: Final = WordsFile(__file__)
 _SELF: Final = By(GATEWAY, GATEWAY)
+_logger: Final = logging.getLogger("lgsp.cases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,16 @@ class Reminding:
         minute = minute_of(now)
         if not counted(between(acting.calendar, minute, minute + 1)):
             return 0
-        due = select(_case.id).where(_case.remind_at <= now).order_by(_case.remind_at).limit(AT_ONCE)
-        with acting.engine.connect() as connection:
-            ids = list(connection.scalars(due))
-        for id in ids:
-            try:
-                acting.act(_SELF, id, "remind")
-            except Failure as failure:  # it was answered meanwhile
-                if failure.type is not CASE_NOT_NOW:
-                    raise
-        return len(ids)
+        taken, last = 0, ""
+        query = select(_case.id).where(_case.remind_at <= now).order_by(_case.id).limit(AT_ONCE)
+        while taken < AT_ONCE:  # by id: a case that takes no step holds no other up
+            with acting.engine.connect() as connection:
+                ids = list(connection.scalars(query.where(_case.id > last)))
+            taken += sum(_remind(acting, id) for id in ids)
+            if len(ids) < AT_ONCE:
+                break
+            last = ids[-1]
+        return taken
 
     def _suspensions(self, acting: Acting) -> int:
         """One case for each agency or system that is suspended, as long as it is."""
@@ -90,6 +92,19 @@ class Reminding:
             for reference in ended:
                 acting.act_in(connection, _SELF, running[reference], "close", Reply(content=_ended(reference)))
         return len(opening) + len(ended)
+
+
+def _remind(acting: Acting, id: str) -> bool:
+    try:
+        acting.act(_SELF, id, "remind")
+    except Failure as failure:
+        if failure.type is CASE_NOT_NOW:  # it was answered meanwhile
+            return False
+        if failure.type is not CASE_UNKNOWN:
+            raise
+        _logger.warning("case %s: nobody is reminded of it, its steps are gone from the database", id)
+        return False
+    return True
 
 
 def _suspended(acting: Acting) -> Iterator[tuple[str, Wanted]]:

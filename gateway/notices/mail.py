@@ -24,6 +24,7 @@ from gateway.settings import Settings
 
 SECONDS: Final = 20.0  # for each answer of the server
 _PORTS: Final = {"smtps": 465, "smtp": 587, "smtp+clear": 25}
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
 
 
@@ -79,9 +80,10 @@ class MailServer:
         message["Message-ID"] = f"<{letter.id}@{self.sender.partition('@')[2]}>"
         message["Date"] = format_datetime(datetime.fromtimestamp(letter.made, UTC))
         message["From"], message["To"] = self.sender, letter.to
-        message["Subject"] = letter.subject
+        subject = " ".join(_whole(letter.subject).split())  # a line end would begin another header
+        message["Subject"] = subject.replace("=?", "= ?")  # nor is it written in code (RFC 2047)
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence note comes back
-        message.set_content(letter.text)
+        message.set_content(_whole(letter.text))
         try:
             with self._session() as session:
                 session.send_message(message)
@@ -110,6 +112,11 @@ class MailServer:
             session.close()
             raise
         return session
+
+
+def _whole(text: str) -> str:
+    """Without controls but line ends and tabs, and without halves of characters."""
+    return _UNSEEN.sub(" ", text)
 
 
 def is_address(text: str) -> bool:

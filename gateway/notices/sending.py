@@ -24,7 +24,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.notices import store
 from gateway.notices.contacts import address_of
-from gateway.notices.errors import MAIL_NO_ADDRESS
+from gateway.notices.errors import MAIL_BROKEN, MAIL_NO_ADDRESS
 from gateway.notices.mail import Letter, MailServer
 from gateway.notices.store import Notice
 from gateway.registry.registry import Registry
@@ -45,6 +45,7 @@ KINDS: Final = {  # the words of each kind
 }
 POLICY: Final = RetryPolicy(first=30.0, longest=3600.0, tries=100, seconds=3 * 86_400.0)
 AT_ONCE: Final = 20
+_ITS_OWN: Final = (MAIL_BROKEN, MAIL_NO_ADDRESS)  # failures of one mail, not of the server
 _words: Final = WordsFile(__file__)
 _logger: Final = logging.getLogger("lgsp.notices")
 
@@ -72,7 +73,7 @@ class Mailing:
         for one in found:
             failure = self._try(one)
             self._record(one, failure, lease)
-            if failure is not None and failure.type is not MAIL_NO_ADDRESS:
+            if failure is not None and failure.type not in _ITS_OWN:
                 break  # the others would fail as well; they are due at the next run
         return len(found)
 
@@ -84,20 +85,23 @@ class Mailing:
         return None
 
     def letter(self, one: Notice) -> Letter:
-        """The mail to the contact as the registry has it now. Raises: mail.no-address."""
+        """The mail to the contact as the registry has it now. Raises: mail.broken, mail.no-address."""
         to = address_of(self.registry.snapshot, one.system, self.clock())
         if to is None:
             raise MAIL_NO_ADDRESS(system=one.system)
-        facts = {name: _filled(value) for name, value in one.facts.items()}
-        facts |= {"system": one.system, "instance": self.name}
-        subject, text = (_words(name, **facts) for name in KINDS[one.kind])
+        try:
+            facts = {name: _filled(value) for name, value in one.facts.items()}
+            facts |= {"system": one.system, "instance": self.name}
+            subject, text = (_words(name, **facts) for name in KINDS[one.kind])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise MAIL_BROKEN(notice=one.id[:80]) from None
         return Letter(one.id, to, f"{subject.vi} / {subject.en}", f"{text.vi}\n\n---\n\n{text.en}\n", one.made)
 
     def _record(self, one: Notice, failure: Failure | None, lease: Lease) -> None:
         now, again = self.clock(), None
         if failure is not None:
             _logger.warning("notice %s (%s): %s", one.id, one.kind, failure)
-            if failure.type is not MAIL_NO_ADDRESS:
+            if failure.type not in _ITS_OWN:
                 again = self.policy.next_try(one.tries + 1, one.made, now, self.rng)
         code = None if failure is None else failure.code
         with writing(self.engine, self.lock) as connection:

@@ -76,4 +76,8 @@ def put_off(connection: Connection, one: Notice, failure: str, until: float) -> 
 
 def _of(row: Any) -> Notice:
     values = row._asdict()
-    return Notice(**{**values, "facts": json.loads(values["facts"])})
+    try:
+        facts = json.loads(values["facts"])
+    except ValueError:  # it was changed in the database: no mail is made of it
+        facts = None
+    return Notice(**{**values, "facts": facts})

@@ -19,6 +19,8 @@ OPEN, ACKNOWLEDGED, ANSWERED, CLOSED, WITHDRAWN = "open", "acknowledged", "answe
 STATES: Final = (OPEN, ACKNOWLEDGED, ANSWERED, CLOSED, WITHDRAWN)
 RUNNING: Final = (OPEN, ACKNOWLEDGED)  # states in which a deadline runs
 SENDER, RECEIVER = "sender", "receiver"
+GATEWAY: Final = "gateway"  # whoever acts when nobody does
+MOST_REMINDERS: Final = 5  # of the gateway, after the deadline
 _encode: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -86,6 +88,17 @@ class Folded:
     @property
     def receivers(self) -> list[str]:
         return [code for code, each in self.parties.items() if each.role == RECEIVER]
+
+    @property
+    def owing(self) -> list[str]:
+        """The receivers who have not done what the deadline is for; none when no deadline runs any more."""
+        return [
+            code
+            for code, each in self.parties.items()
+            if self.state in RUNNING
+            and each.role == RECEIVER
+            and (each.answered if self.answers else each.acknowledged) is None
+        ]
 
     def row(self) -> dict[str, Any]:
         """The columns that the log accounts for."""

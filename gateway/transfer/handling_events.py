@@ -31,7 +31,7 @@ FAR: Final = 9_999_999_999  # seconds: no deadline
 SOURCE: Final = "urn:lgsp:gateway"
 TYPE: Final = f"urn:lgsp:contract:{HANDLING.replace('/', ':')}:{OPERATION}"
 TOLD: Final = ("lgspbundle", "lgspcompleteness", "lgspage")  # of an event: what depends on the contract of the feed
-UNSEALED: Final = ("seal", "next_at", "told")  # columns of `handling` that follow from no entry
+UNLOGGED: Final = ("seal", "next_at", "told")  # columns of `handling` that follow from no entry
 _KINDS: Final = frozenset({Kind.CORRECTED, Kind.RECALLED, Kind.RESPONDED})
 _COPIED: Final = ("contract", "operation", "transfer", "message", "sender_agency", "sender_system", "kind", "area")
 HashId = Callable[[str], str]
@@ -78,7 +78,7 @@ def event_id(handling: str, number: int, at: float) -> str:
 
 
 def after(before: HandlingRow | None, entry: Entry) -> Handled:
-    """The handling after the step of an entry, without what follows from none (`UNSEALED`). `before` is None if it was
+    """The handling after the step of an entry, without what follows from none (`UNLOGGED`). `before` is None if it was
     opened by it.
     """
     facts, at = entry["facts"], moment(entry["at"]) or 0.0
@@ -183,15 +183,15 @@ def told_by(event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def seal_of(row: HandlingRow, hash_id: HashId) -> str:
-    """The keyed hash of what follows from entries of the log."""
-    values = [value for name, value in row._asdict().items() if name not in UNSEALED]
+    """The keyed hash of a row, also of what follows from no entry: when its deadlines are told next, and what was."""
+    values = [value for name, value in row._asdict().items() if name != "seal"]
     return hash_id("handling row\n" + json.dumps(values))
 
 
 def differing(row: HandlingRow, stored: Sequence[Any]) -> list[str]:
     """The columns that follow from the log and are not as they must be. `stored` has the fields of a `HandlingRow`."""
     pairs = zip(HandlingRow._fields, row, stored, strict=True)
-    return [name for name, value, other in pairs if name not in UNSEALED and value != other]
+    return [name for name, value, other in pairs if name not in UNLOGGED and value != other]
 
 
 def _time(seconds: int | None) -> str | None:

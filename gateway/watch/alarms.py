@@ -2,14 +2,14 @@
 
 A condition that is seen opens an alarm. It is raised when the condition has held for a while, and ends when the
 condition is gone. An alarm that was never raised leaves no trace.
-Invariant: that an alarm was raised, ended or acknowledged is an entry of the log, in the same transaction.
+Invariant: that an alarm was raised, told, ended or acknowledged is an entry of the log, in the same transaction.
 Invariant: a system has at most one open alarm of a kind about one thing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -97,7 +97,7 @@ def settle(connection: Connection, kind: Kind, conditions: Iterable[Condition], 
             continue
         if dict(condition.facts) != dict(alarm.facts):
             _change(connection, alarm, {"facts": json.dumps(condition.facts)})
-        if alarm.raised is None and look.at - alarm.seen >= look.hold:
+        if alarm.raised is None and not 0 <= look.at - alarm.seen < look.hold:  # a time to come would hold it for ever
             _raise(connection, alarm._replace(facts=condition.facts), look)
     for condition in holding.values():
         alarm = _of_condition(kind, condition, look.at)
@@ -127,6 +127,20 @@ def rows(
     return [_of(row) for row in connection.execute(query)]
 
 
+def every(connection: Connection, where: Conditions) -> Iterator[Alarm]:
+    """All of them, by id, in pages."""
+    page = rows(connection, where)
+    while page:
+        yield from page
+        page = rows(connection, (*where, table.c.id > page[-1].id)) if len(page) == SHOWN else []
+
+
+def systems_of(connection: Connection, kind: Kind) -> set[str]:
+    """The systems of which an alarm of this kind is raised."""
+    where = (table.c.kind == kind, table.c.raised.is_not(None), table.c.ended.is_(None))
+    return set(connection.scalars(select(table.c.system).where(*where)))
+
+
 def find(connection: Connection, id: str) -> Alarm:
     """Raises `alarm.unknown`."""
     row = connection.execute(select(table).where(table.c.id == id, table.c.raised.is_not(None))).first()
@@ -145,6 +159,13 @@ def acknowledge(connection: Connection, alarm: Alarm, by: tuple[str, str], look:
     facts = {**_facts(alarm, look), "state": "acknowledged", "reason": reason}
     append(connection, [entries.note(NOTE, facts, look.at, actor=actor)])
     return alarm._replace(acknowledged=look.at, by=actor, reason=reason)
+
+
+def mark_told(connection: Connection, alarm: Alarm, over: bool, look: Look) -> None:
+    """Its contact was told of it, or that it is `over`."""
+    _change(connection, alarm, {"told_end" if over else "told": look.at})
+    state = "told-over" if over else "told"
+    append(connection, [entries.note(NOTE, {**_facts(alarm, look), "state": state}, look.at)])
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

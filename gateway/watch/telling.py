@@ -3,7 +3,8 @@
 Many alarms of one contact go in one mail: it waits for `COLLECT` seconds, and the next mail to the same address for
 `PAUSE`. An alarm that ended before its contact was told is not told, nor the end of a reminder. What can wait is told
 by day.
-Invariant: mail and row change in one transaction.
+Invariant: mail, row and entry are one transaction.
+Invariant: all that waits is looked at: alarms whose system has no contact hold up no other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, or_, select
 
 from contracts.base.times import moment
 from gateway.journal.schema.watch_tables import alarm as table
@@ -20,7 +21,7 @@ from gateway.notices import store
 from gateway.notices.contacts import address_of
 from gateway.registry.snapshot import Snapshot
 from gateway.watch import alarms
-from gateway.watch.alarms import Alarm, Kind
+from gateway.watch.alarms import Alarm, Kind, Look
 from security.grants.windows import VIETNAM, civil
 
 MAIL: Final = "alarms"
@@ -53,9 +54,8 @@ def tell(connection: Connection, snapshot: Snapshot, now: float) -> int:
         system = own[0].alarm.system
         facts = {"number": len(own), "lines": [_line(each) for each in own[:LINES]]}
         store.put(connection, MAIL, own[0].alarm.id, system, facts, now)
-        for over, column in ((False, "told"), (True, "told_end")):
-            ids = [each.alarm.id for each in own if each.over is over]
-            connection.execute(update(table).where(table.c.id.in_(ids)).values({column: now}))
+        for each in own:
+            alarms.mark_told(connection, each.alarm, each.over, Look(snapshot, now))
         put += 1
     return put
 
@@ -70,8 +70,8 @@ def _due(connection: Connection, now: float) -> Iterable[_Due]:
         table.c.kind != Kind.DUE,
     )
     every = [
-        *(_Due(each, False) for each in alarms.rows(connection, begun)),
-        *(_Due(each, True) for each in alarms.rows(connection, over)),
+        *(_Due(each, False) for each in alarms.every(connection, begun)),
+        *(_Due(each, True) for each in alarms.every(connection, over)),
     ]
     return [each for each in every if by_day or each.alarm.kind not in _BY_DAY]
 

@@ -38,7 +38,7 @@ class Watching:
     def _look(self, lease: Lease) -> None:
         snapshot, now = self.registry.snapshot, self.clock()
         with self.engine.connect() as connection:
-            away = {each.system for each in alarms.raised(connection) if each.kind == Kind.DOWN}
+            away = alarms.systems_of(connection, Kind.DOWN)
             away |= out_of_service(connection, snapshot, now)
             queues = conditions.queues(connection, self.queue_seconds, now, away)
             owing = self.late.look(connection, snapshot)

@@ -21,12 +21,13 @@ from gateway.registry.records import ACTIVE
 from gateway.transfer.handling_events import OPEN
 from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.workflow import steps
-from gateway.workflow.errors import HANDLING_BUSY, HANDLING_NO_TARGET, HANDLING_UNKNOWN
+from gateway.workflow.errors import HANDLING_BUSY, HANDLING_NO_TARGET, HANDLING_TOO_MANY, HANDLING_UNKNOWN
 from gateway.workflow.judging import check_reason, judge, parties
 from gateway.workflow.records import FORWARD, MERGE, Actor, Office, Opened, Wanted, read_row, steps_of
 from gateway.workflow.steps import Before, Unit
 
 TRIES: Final = 5
+MOST_OF_MESSAGE: Final = 100  # handlings, of those that ended too
 INVOLVE: Final = OPEN  # for another agency
 INVOLVE_BY: Final = (Party.AGENCY, Party.CENTRE)
 
@@ -34,8 +35,8 @@ INVOLVE_BY: Final = (Party.AGENCY, Party.CENTRE)
 def act(office: Office, id: str, wanted: Wanted, actor: Actor) -> HandlingRow:
     """Takes a step; returns the handling after it. With the step `@open` that is the one of the other agency.
 
-    Raises: handling.unknown, handling.no-reason, handling.bad-reason, handling.no-target, handling.busy,
-    workflow.no-step, workflow.not-now, workflow.other-party.
+    Raises: handling.unknown, handling.no-reason, handling.bad-reason, handling.no-target, handling.too-many,
+    handling.too-many-steps, handling.busy, workflow.no-step, workflow.not-now, workflow.other-party.
     """
     made = involving if wanted.step == INVOLVE else prepare
     for _try in range(TRIES):
@@ -77,6 +78,8 @@ def involving(connection: Connection, office: Office, id: str, wanted: Wanted, a
     table = tables.handling.c
     known = connection.execute(select(table.id, table.agency, table.ended).where(table.transfer == row.transfer)).all()
     agency = _active(office, wanted)
+    if len(known) >= MOST_OF_MESSAGE:
+        raise HANDLING_TOO_MANY(most=MOST_OF_MESSAGE)
     if wanted.into is not None or any(each.agency == agency and not each.ended for each in known):
         raise HANDLING_NO_TARGET(step=INVOLVE, field="to")
     opened = Opened(

@@ -7,11 +7,20 @@ from typing import Final, NamedTuple
 
 from contracts.workflow.model import Party, State, Workflow
 from gateway.journal.write import HandlingRow
-from gateway.workflow.errors import HANDLING_BAD_REASON, HANDLING_NO_REASON, HANDLING_NO_TARGET, HANDLING_UNKNOWN
+from gateway.workflow.errors import (
+    HANDLING_BAD_REASON,
+    HANDLING_NO_REASON,
+    HANDLING_NO_TARGET,
+    HANDLING_TOO_MANY_STEPS,
+    HANDLING_UNKNOWN,
+)
 from gateway.workflow.records import FORWARD, GATEWAY, LONGEST_REASON, MERGE, Actor, Wanted
 
 # Controls but tab and line ends, marks that turn the direction of text, halves of characters.
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+MOST_STEPS: Final = 500  # of a handling: each step reads those before
 
 
 class Judged(NamedTuple):
@@ -43,7 +52,7 @@ def check_reason(step: str, needed: bool, reason: str) -> None:
 
 def judge(workflow: Workflow, row: HandlingRow, wanted: Wanted, actor: Actor) -> Judged:
     """Raises: handling.unknown for whoever has no part in it, handling.no-reason, handling.bad-reason,
-    handling.no-target, workflow.no-step, workflow.not-now, workflow.other-party.
+    handling.no-target, handling.too-many-steps, workflow.no-step, workflow.not-now, workflow.other-party.
     """
     who = parties(row, actor)
     if not who:
@@ -56,4 +65,28 @@ def judge(workflow: Workflow, row: HandlingRow, wanted: Wanted, actor: Actor) ->
     for name, needed, given in ((FORWARD, "to", wanted.to), (MERGE, "into", wanted.into)):
         if (wanted.step == name) != (given is not None):
             raise HANDLING_NO_TARGET(step=wanted.step, field=needed)
+    if row.version >= MOST_STEPS and party is not Party.GATEWAY and not _leads_on(workflow, row, state.name):
+        raise HANDLING_TOO_MANY_STEPS(handling=row.id, most=MOST_STEPS, step=wanted.step)
     return Judged(state, party)
+
+
+def _leads_on(workflow: Workflow, row: HandlingRow, target: str) -> bool:
+    """Whether a state is nearer to one of the ends; after as many steps as there are states, to the nearest of them.
+    What has ended stays so.
+    """
+    ends = [name for name, each in workflow.states.items() if each.ends]
+    each_of_them = row.version < MOST_STEPS + len(workflow.states)
+    goals = [{each} for each in ends] if each_of_them else [set(ends)]
+    return row.state not in ends and any(_is_nearer(workflow, row.state, target, goal) for goal in goals)
+
+
+def _is_nearer(workflow: Workflow, source: str, target: str, goal: set[str]) -> bool:
+    """Whether the second state is fewer steps from these than the first one."""
+    reached: set[str] = set()
+    near = goal
+    while near and source not in near:
+        if target in near:
+            return True
+        reached |= near
+        near = {each for step in workflow.steps.values() if step.target in near for each in step.sources} - reached
+    return False

@@ -36,7 +36,7 @@ from gateway.transfer import entries
 from gateway.transfer.handling_events import NONE_NOTE, OPENED, UPDATE, doing
 from gateway.workflow import steps
 from gateway.workflow.competent import competent
-from gateway.workflow.judging import Judged
+from gateway.workflow.judging import MOST_STEPS, Judged
 from gateway.workflow.records import CANCEL, Actor, Office, Opened, Wanted, read_row, steps_of
 from gateway.workflow.steps import Before
 
@@ -155,6 +155,10 @@ class _Message:
             return
         workflow = self.office.workflow(before.row)
         cancel = next((each for each in workflow.possible(before.row.state, Party.SENDER) if each.name == CANCEL), None)
+        if before.row.version >= MOST_STEPS and not (recalled and cancel is not None):
+            _logger.warning("handling %s: it has %d steps, a correction is none", id, before.row.version)
+            self._none("steps")
+            return
         if recalled and cancel is not None:
             told = _words("recalled")
             wanted = Wanted(CANCEL, f"{told.vi} / {told.en}")

@@ -2,6 +2,7 @@
 
 Invariant: a handling goes to the end of the chain of successors, if that agency is registered and active.
 Invariant: it is a step `forward` of the gateway, where the workflow permits that one.
+Invariant: handlings are looked at in turn, by id: what cannot be sent on holds nothing up.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from contracts.workflow.model import Party
 from gateway.journal.append import apply
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
+from gateway.journal.write import HandlingRow
 from gateway.registry.records import ACTIVE
 from gateway.registry.snapshot import Snapshot
 from gateway.workflow.acting import prepare
 from gateway.workflow.records import FORWARD, GATEWAY, Office, Wanted, read_row
+from gateway.workflow.steps import is_sound
 
 TABLE: Final = "agency"  # the code table of agencies
 PAGE: Final = 100
@@ -33,24 +36,31 @@ _row: Final = tables.handling.c
 _logger: Final = logging.getLogger("lgsp.workflow")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rerouting:
+    """`after`: the last handling that was looked at; empty: the next look begins with the first one."""
+
     office: Office
+    after: str = ""
 
     def step(self, check: Callable[[Connection], None]) -> int:
-        """Forwards a page of handlings; returns how many."""
+        """Looks at a page of handlings; returns how many of them it forwarded."""
         snapshot, engine = self.office.registry.snapshot, self.office.engine
         with engine.connect() as connection:
             holding = connection.scalars(select(_row.agency).where(_row.ended == false()).distinct())
             moved = {code: to for code in holding if (to := successor(snapshot, code, self.office.clock())) is not None}
-            query = select(_row.id, _row.agency, _row.state, _row.bundle)
-            rows = connection.execute(query.where(_row.agency.in_(moved), _row.ended == false())).all() if moved else ()
-        ids = [(row.id, moved[row.agency]) for row in rows if self._is_possible(row.bundle, row.state)]
-        return sum(self._forward(id, to, check) for id, to in ids[:PAGE])
+            query = select(tables.handling).where(_row.id > self.after, _row.agency.in_(moved), _row.ended == false())
+            found = connection.execute(query.order_by(_row.id).limit(PAGE)) if moved else ()
+            rows = [HandlingRow(*row) for row in found]
+        forwarded = sum(self._forward(row.id, moved[row.agency], check) for row in rows if self._is_possible(row))
+        self.after = rows[-1].id if len(rows) == PAGE else ""  # a step that fails is taken again by the next run
+        return forwarded
 
-    def _is_possible(self, bundle: str, state: str) -> bool:
-        workflow = self.office.registry.compiled(bundle).workflow
-        return workflow is not None and FORWARD in {each.name for each in workflow.possible(state, Party.GATEWAY)}
+    def _is_possible(self, row: HandlingRow) -> bool:
+        if not is_sound(self.office, row):
+            _logger.warning("handling %s: its row was changed in the database, it stays where it is", row.id)
+            return False
+        return FORWARD in {each.name for each in self.office.workflow(row).possible(row.state, Party.GATEWAY)}
 
     def _forward(self, id: str, to: str, check: Callable[[Connection], None]) -> int:
         with writing(self.office.engine, lock_of(self.office.engine)) as connection:

@@ -72,6 +72,10 @@ def is_sound(office: Office, row: HandlingRow) -> bool:
     return row.seal == seal_of(row, office.hash_id)
 
 
+def sealed(office: Office, row: HandlingRow) -> HandlingRow:
+    return row._replace(seal=seal_of(row, office.hash_id))
+
+
 def opening(
     office: Office, opened: Opened, party: Party = Party.GATEWAY, actor: Actor = GATEWAY, reason: str = ""
 ) -> Unit:
@@ -98,7 +102,7 @@ def opening(
     }
     id = opened.id
     unit = _unit(office, None, id, {**facts, **_step(1, OPEN, state, terms)}, actor, at, reason)
-    return _watched(unit, workflow, passed)
+    return _watched(office, unit, workflow, passed)
 
 
 def taken(office: Office, before: Before, wanted: Wanted, judged: Judged, actor: Actor) -> Unit:
@@ -118,7 +122,7 @@ def taken(office: Office, before: Before, wanted: Wanted, judged: Judged, actor:
         "source": row.state,
         **_step(row.version + 1, wanted.step, judged.state, terms),
     }
-    unit = _watched(_unit(office, row, row.id, facts, actor, at, wanted.reason.strip()), workflow, passed)
+    unit = _watched(office, _unit(office, row, row.id, facts, actor, at, wanted.reason.strip()), workflow, passed)
     return unit._replace(handled=unit.handled._replace(into=wanted.into))
 
 
@@ -151,7 +155,7 @@ def _unit(
     note = entries.note(NOTE, known, at, actor=actor.name, about=id)
     entry = parse(note.entry)
     handled = after(before, entry)
-    handled = handled._replace(row=handled.row._replace(seal=seal_of(handled.row, office.hash_id)))
+    handled = handled._replace(row=sealed(office, handled.row))
     message = message_of(entry, handled, reason or None)
     operation = contract.contract.operations[OPERATION]
     told = {"lgspbundle": contract.digest, **facts_of(contract, operation, message, at)}
@@ -159,20 +163,20 @@ def _unit(
     body = contract.codec("canonical").write_json(operation.request, message)
     kept = keeping(contract.contract.evidence, contract.contract.retention_months, Pattern.SUBMIT)
     bound = binding.of_event(HANDLING, event.text)
-    sealed = office.vault.seal(event.id, "canonical", body, at, kept.of("canonical"), bound)
+    hidden = office.vault.seal(event.id, "canonical", body, at, kept.of("canonical"), bound)
     return Unit(
         handled,
         note._replace(phase=phase_of(handled.row.version)),
-        sealed,
-        FeedRow(HANDLING, event.id, event.text, sealed.id),
+        hidden,
+        FeedRow(HANDLING, event.id, event.text, hidden.id),
     )
 
 
-def _watched(unit: Unit, workflow: Workflow, passed: Sequence[Moment]) -> Unit:
+def _watched(office: Office, unit: Unit, workflow: Workflow, passed: Sequence[Moment]) -> Unit:
     """The same, with the time of its first notice."""
     row = unit.handled.row
     first = next((each.at for each in points_of(workflow, row, passed)), FAR)
-    return unit._replace(handled=unit.handled._replace(row=row._replace(next_at=first)))
+    return unit._replace(handled=unit.handled._replace(row=sealed(office, row._replace(next_at=first))))
 
 
 def _known(row: HandlingRow) -> dict[str, Any]:

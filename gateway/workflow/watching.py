@@ -29,7 +29,7 @@ from gateway.transfer import entries
 from gateway.transfer.handling_events import FAR
 from gateway.workflow.points import ESCALATE, Point, points_of
 from gateway.workflow.records import Office, steps_of
-from gateway.workflow.steps import is_sound, moments
+from gateway.workflow.steps import is_sound, moments, sealed
 from security.grants.windows import VIETNAM
 from security.transparency.entry import Json
 
@@ -88,7 +88,7 @@ class Watching:
         """Takes the next point of a handling, or puts it off."""
         now = self.office.clock()
         if row.told >= len(points):
-            _mark(connection, row, row.told, FAR)
+            self._mark(connection, row, row.told, FAR)
             return
         number = row.told  # of several points that are over the last one is told
         while number + 1 < len(points) and points[number + 1].at <= now:
@@ -97,9 +97,17 @@ class Watching:
         held = min(self._held(connection, row, point, now), following)
         later = max(point.at, _open_at(point.calendar, now), held)
         if later > now:
-            _mark(connection, row, row.told, later)
-        elif _mark(connection, row, number + 1, following):
+            self._mark(connection, row, row.told, later)
+        elif self._mark(connection, row, number + 1, following):
             told.setdefault((point.what, row.agency), []).append(Told(row, point))
+
+    def _mark(self, connection: Connection, row: HandlingRow, told: int, next_at: int) -> bool:
+        """Whether the handling is still as it was read. A row that was changed in the database stays so to be seen."""
+        marked, table = row._replace(told=told, next_at=next_at), tables.handling
+        seal = sealed(self.office, marked).seal if is_sound(self.office, row) else row.seal
+        same = (table.c.id == row.id, table.c.version == row.version, table.c.told == row.told)
+        values = {"told": told, "next_at": next_at, "seal": seal}
+        return connection.execute(update(table).where(*same, table.c.seal == row.seal).values(values)).rowcount == 1
 
     def _held(self, connection: Connection, row: HandlingRow, point: Point, now: float) -> int:
         """Until when the next mail to the agency waits; 0: it need not."""
@@ -138,13 +146,6 @@ def _open_at(calendar: Calendar, now: float) -> int:
     stretches = between(calendar, minute, minute + _ASIDE)
     first = next((each.start for each in stretches if each.counted), None)
     return 0 if first is None else first * 60
-
-
-def _mark(connection: Connection, row: HandlingRow, told: int, next_at: int) -> bool:
-    """Whether the handling is still as it was read."""
-    table = tables.handling
-    same = (table.c.id == row.id, table.c.version == row.version, table.c.told == row.told)
-    return connection.execute(update(table).where(*same).values(told=told, next_at=next_at)).rowcount == 1
 
 
 def _list(told: Sequence[Told]) -> str:

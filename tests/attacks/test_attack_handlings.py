@@ -13,10 +13,13 @@ from gateway.journal.write import Write
 from gateway.registry.changes import suspending
 from gateway.registry.changes.notices import Notice
 from gateway.registry.seals.sealing import changing
+from gateway.workflow import acting, judging, opening
 from gateway.workflow.acting import prepare
 from gateway.workflow.records import Actor, Wanted
+from tests.exchange.house import sample
+from tests.registry.making import contracts
 from tests.workflow.conftest import town as _town
-from tests.workflow.desks import BUILDERS, CENTRE, Town
+from tests.workflow.desks import ALERTS, BUILDERS, CENTRE, SENDER, Town
 
 FARMERS = Actor("H14.2/canh-bao", "H14.2")
 town = _town
@@ -114,3 +117,51 @@ def test_any_other_text_is_shown_as_it_was_written(town: Town, text: str) -> Non
     id = opened(town)
     town.act(id, "refuse", reason=text)
     assert town.seen(id).steps[-1].reason == text and len(town.events()) == 2 and town.wrong() == ()
+
+
+def test_the_steps_of_a_handling_are_bounded_and_it_can_still_end(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (judging, opening):
+        monkeypatch.setattr(module, "MOST_STEPS", 7)
+    id, taken = opened(town), 1
+    with pytest.raises(Failure) as refused:
+        for number in range(20):
+            town.act(id, "forward", CENTRE, "x", to=("H14.2", "H14.3")[number % 2])
+            taken += 1
+    assert refused.value.code == "handling.too-many-steps" and taken == town.seen(id).row.version == 7
+    assert code_of(town, id, "forward", CENTRE, to="H14.2") == "handling.too-many-steps"
+    for step in ("accept", "finish"):  # nearer to the end
+        town.act(id, step, BUILDERS, "x")
+    assert town.seen(id).row.ended
+    assert code_of(town, id, "reopen", SENDER) == "handling.too-many-steps"
+    town.sequence()
+    assert town.wrong() == ()
+
+
+def test_corrections_beyond_the_bound_are_no_steps_and_a_recall_is(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (judging, opening):
+        monkeypatch.setattr(module, "MOST_STEPS", 3)
+    town.alert("a-1")
+    town.follow()
+    (row,) = town.handlings()
+    for number in range(4):
+        references = f"s@x,a-{number + 1},{row_sent(town)}"
+        town.alert(f"a-{number + 2}", msgType="Update", references=references)
+        town.follow()
+    assert town.seen(row.id).row.version == 3 and town.wrong() == ()
+    town.alert("a-9", msgType="Cancel", references=f"s@x,a-1,{row_sent(town)}")
+    town.follow()
+    assert (town.seen(row.id).row.state, town.wrong()) == ("cancelled", ())
+
+
+def row_sent(town: Town) -> str:
+    return str(sample(contracts()[ALERTS], "Alert")["sent"])
+
+
+def test_the_handlings_of_a_message_are_bounded(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acting, "MOST_OF_MESSAGE", 4)
+    first = opened(town)
+    for _ in range(3):  # an agency that hands on what it had can be involved again
+        other = town.act(first, "@open", CENTRE, "x", to="H14.2")
+        town.act(other.id, "forward", FARMERS, "x", to="H14.7")
+    assert code_of(town, first, "@open", CENTRE, to="H14.2") == "handling.too-many"
+    assert len(town.handlings()) == 4

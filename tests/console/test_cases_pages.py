@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from gateway.cases.calendar import PLAIN
 from gateway.console.roles import Role
 from tests.console.people import Desk, Reader
 from tests.console.test_operations_of_pages import Script
@@ -29,6 +34,17 @@ async def test_a_complaint_is_opened_answered_and_closed(people: Desk) -> None:
     assert (await hoa.post(f"{place}/close")).status == 303
     assert "Thiếu bảng 3" not in Reader((await hoa.get(HERE)).body).text
     assert "Thiếu bảng 3" in Reader((await hoa.get(f"{HERE}?view=ended")).body).text
+
+
+async def test_a_deadline_by_hours_that_were_changed_stands_and_says_so(
+    people: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hoa = await people.signed_in("hoa", Role.AGENCY, agency="H14.7")
+    place = (await hoa.post(f"{HERE}/new", **FORM)).headers["location"].partition("?")[0]
+    changed = replace(PLAIN, hours={0: ((480, 540),)})
+    monkeypatch.setattr("gateway.console.work.cases.of_province", lambda snapshot: changed)
+    page = Reader((await hoa.get(place)).body)
+    assert "working minutes" not in page.text and "The working hours were changed" in page.text
 
 
 async def test_another_agency_neither_sees_nor_acts(people: Desk) -> None:

@@ -18,8 +18,10 @@ import json
 import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
@@ -55,9 +57,16 @@ from security.file_encryption import FileOpener
 from security.http_signatures import check_content_digest
 from security.transparency.entry import SALT
 
-PIECES: Final = 4  # that are committed together
+PIECES: Final = 2  # that are committed together: each is in memory as it came, sealed, and bound to its statement
 SILENT: Final = 60.0  # seconds without a byte
+_THREADS: Final = ThreadPoolExecutor(2, "bodies")  # each keeps what it has freed, some mebibytes, for itself
 _log: Final = logging.getLogger("lgsp.bodies")
+T = TypeVar("T")
+
+
+async def off_loop(work: Callable[..., T], *of: object, **how: object) -> T:
+    """Returns `work(*of, **how)`, which runs in a thread for files."""
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(work, *of, **how))
 
 
 async def send_body(services: Services, request: ApiRequest) -> Reply:
@@ -193,15 +202,15 @@ class Upload:
         """Keeps all that comes, then answers."""
         held = bytearray()
         try:
-            await asyncio.to_thread(self._reserve)
+            await off_loop(self._reserve)
             async for part in coming:
                 held += part
                 if len(held) >= PIECES * PIECE:
-                    rows = await asyncio.to_thread(self._sealed, bytes(held), False)
+                    rows = await off_loop(self._sealed, bytes(held), False)
                     held.clear()
                     if rows:
                         await self._keep(rows)
-            if rows := await asyncio.to_thread(self._sealed, bytes(held), True):
+            if rows := await off_loop(self._sealed, bytes(held), True):
                 await self._keep(rows)
             return await self._finish()
         finally:
@@ -287,7 +296,7 @@ class Upload:
         try:
             if self._writing is not None and not self._writing.done():
                 await asyncio.wait({self._writing})
-            await asyncio.to_thread(bodies.remove, self.services.engine, None, self.body, self.stated.size)
+            await off_loop(bodies.remove, self.services.engine, None, self.body, self.stated.size)
         except Exception:  # the database is away, which the caller is told by the first failure
             _log.exception("body %s: its pieces stay until the keeper removes them", self.body)
 
@@ -298,7 +307,7 @@ async def kept_reply(
     """201 with what is told of a body that is kept; encrypted for `receiver`."""
     content, media = json.dumps(told).encode(), "application/json"
     if receiver is not None:
-        content = (await asyncio.to_thread(jose.seal, content, media, services.rest.signing_key, receiver))[0]
+        content = (await off_loop(jose.seal, content, media, services.rest.signing_key, receiver))[0]
         media = jose.MEDIA_TYPE
     sent = {"content-type": media, "lgsp-transfer": receipt.transfer, "lgsp-receipt": receipt_header(receipt)}
     return Reply(201, sent, content)

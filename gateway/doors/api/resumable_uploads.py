@@ -26,6 +26,7 @@ from gateway.doors.api.body_uploads import (
     hashes_of,
     kept_reply,
     media_of,
+    off_loop,
     reserve,
     room,
 )
@@ -86,7 +87,7 @@ async def _begin(services: Services, request: ApiRequest) -> Reply:
             reserve(services, connection, id, system.agency, size)
             partials.begin(connection, row)
 
-    await asyncio.to_thread(begin)
+    await off_loop(begin)
     return Reply(201, {"location": f"/uploads/{id}", **_state(services, 0, size)}, b"")
 
 
@@ -100,7 +101,7 @@ async def read_upload(services: Services, request: ApiRequest) -> Reply:
 async def cancel_upload(services: Services, request: ApiRequest) -> Reply:
     await _found(services, request)
     await services.record(Write(replay=request.proven.replay))
-    await asyncio.to_thread(partials.clear, services.engine, request.params["upload"], whole=False)
+    await off_loop(partials.clear, services.engine, request.params["upload"], whole=False)
     return Reply(204, {}, b"")
 
 
@@ -128,7 +129,7 @@ async def append_body(services: Services, request: ApiRequest) -> Reply:
     try:
         await services.record(Write(replay=request.proven.replay))
         if done is None and size:
-            await asyncio.to_thread(room, services, 2 * partial.size - offset)
+            await off_loop(room, services, 2 * partial.size - offset)
             await _take(services, request, partial, offset)
         if not last:
             return Reply(204, _state(services, end, partial.size), b"")
@@ -160,16 +161,16 @@ async def _take(services: Services, request: ApiRequest, partial: Partial, offse
                 each.update(part)
             held += part
             if len(held) >= PIECES * PIECE:
-                await asyncio.to_thread(sealed, False)
+                await off_loop(sealed, False)
     except (Gone, Failure) as end:
         if isinstance(end, Gone) or end.code == BODY_TOO_SLOW.code:
-            await asyncio.shield(asyncio.to_thread(sealed, False))
+            await asyncio.shield(off_loop(sealed, False))
         raise
-    await asyncio.to_thread(sealed, True)
+    await off_loop(sealed, True)
     try:
         check_content_digest(headers["content-digest"], b"", {name: each.digest() for name, each in hashes.items()})
     except Failure:
-        await asyncio.to_thread(partials.clear, services.engine, id, whole=False)
+        await off_loop(partials.clear, services.engine, id, whole=False)
         raise
 
 
@@ -191,10 +192,10 @@ async def _answered(
     try:
         reply = await upload.take(_parts(services, id, partial.size)) if done is None else None
     except Exception as trouble:
-        done = await asyncio.to_thread(partials.answer, opener(services.engine, services.vault), id)
+        done = await off_loop(partials.answer, opener(services.engine, services.vault), id)
         if done is None:  # another request was not quicker
             if isinstance(trouble, Failure) and trouble.status in _ENDED:
-                await asyncio.to_thread(partials.clear, services.engine, id, whole=False)
+                await off_loop(partials.clear, services.engine, id, whole=False)
             raise
         reply = None
     if reply is None:
@@ -205,7 +206,7 @@ async def _answered(
         receipt = Receipt(reference.body, intent=bytes.fromhex(done["receipt"]))
         reply = await kept_reply(services, told, receipt, _receiver(services, upload))
     else:
-        await asyncio.to_thread(partials.clear, services.engine, id, whole=True)
+        await off_loop(partials.clear, services.engine, id, whole=True)
     reply.headers.update(_state(services, partial.size, partial.size, True))
     return reply
 
@@ -220,7 +221,7 @@ def _receiver(services: Services, upload: Upload) -> EncryptKey | None:
 async def _parts(services: Services, upload: str, size: int) -> AsyncIterator[bytes]:
     opened = opener(services.engine, services.vault)
     for number in range(-(-size // PIECE)):
-        yield await asyncio.to_thread(partials.part, opened, upload, number)
+        yield await off_loop(partials.part, opened, upload, number)
 
 
 async def _found(services: Services, request: ApiRequest) -> tuple[Partial, int, dict[str, Any] | None]:

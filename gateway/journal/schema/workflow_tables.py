@@ -34,7 +34,7 @@ handling = Table(
     Column("nearest", BigInteger, nullable=False),  # the earlier of the two; far away if none runs
     Column("merged_into", Text),
     Column("version", Integer, nullable=False),  # number of its last step
-    Column("seal", Text, nullable=False),  # keyed hash of the columns above
+    Column("seal", Text, nullable=False),  # keyed hash of the other columns
     Column("next_at", BigInteger, nullable=False),  # when the next of its notices is due
     Column("told", Integer, nullable=False),  # how many notices of its deadlines were told
 )

@@ -50,6 +50,7 @@ from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings, load
 from security.algorithms import new_private
 from security.transparency.checkpoint import NoteKey
+from tests.attacks.audit.alarmcolumns import raise_alarms
 from tests.attacks.audit.casecolumns import open_cases
 from tests.attacks.audit.whole import Door, Whole, door, sample
 from tests.audit.stamping import Authority
@@ -118,6 +119,7 @@ def build(kind: str, folder: Path) -> Whole:
     _registry(whole)
     _console(whole)
     open_cases(whole)
+    raise_alarms(whole)
     with door(whole) as used:
         _early(used)
     whole.sequence()
@@ -221,7 +223,6 @@ def _console(whole: Whole) -> None:
             push_tables.push_key,
             mail_table.mail,
             watch_tables.probe_day,
-            watch_tables.alarm,
             tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,
@@ -279,7 +280,9 @@ def _outside(whole: Whole) -> None:
     ]
     system = next(each for each in document["systems"] if each["id"] == "truong-ha")
     system["keys"] = [{"id": "truong-ha.tls-2", "use": "tls", "certificate": pem(made.issue("truong-ha", new_key()))}]
-    document["routes"].append({"contract": "official-document/v1", "operation": "sendDocument", "system": "do-thi"})
+    route = {"contract": "official-document/v1", "operation": "sendDocument"}
+    kept = [each for each in document["routes"] if not route.items() <= each.items()]
+    document["routes"] = [*kept, {**route, "system": "do-thi"}]
     file = folder / "registry.yaml"
     file.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
     whole.command("registry", "apply", str(file))

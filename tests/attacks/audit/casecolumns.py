@@ -10,7 +10,7 @@ from gateway.cases.texts import checked
 from gateway.keys.keyring import Keyring
 from gateway.registry.snapshot import load_snapshot
 from gateway.vault.vault import Vault
-from tests.attacks.audit.column_kinds import exempt, same
+from tests.attacks.audit.column_kinds import same
 from tests.attacks.audit.picking import Column, json_with, later, made, nth, plus, to, where
 from tests.attacks.audit.whole import Whole
 
@@ -37,9 +37,9 @@ def cases() -> Iterator[Column]:
             "state": (case, to("closed")),
             "changed": (case, to("2099-01-01T00:00:00.000Z")),
             "steps": (case, plus(1)),
+            "remind_at": (outage, to(None)),
         },
     )
-    yield from exempt("agency_case", "when the keeper sends a reminder; it decides nothing else", "remind_at")
     yield from same(
         "agency_case_party",
         "tables",

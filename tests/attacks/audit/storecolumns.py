@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from gateway.journal.schema import console_tables, mail_table, push_tables, tables, watch_tables
+from gateway.journal.schema import console_tables, mail_table, push_tables, tables
+from tests.attacks.audit.alarmcolumns import alarms
 from tests.attacks.audit.casecolumns import cases
 from tests.attacks.audit.column_kinds import exempt, same
 from tests.attacks.audit.picking import (
@@ -371,13 +372,6 @@ def _reports() -> Iterator[Column]:
     yield from exempt("report", row, *tables.report.c.keys())
 
 
-def _watch() -> Iterator[Column]:
-    probe = "probes of a day that has not ended; a scorecard takes the days that have from their entries"
-    yield from exempt("probe_day", probe, *watch_tables.probe_day.c.keys())
-    alarm = "what people are shown; nothing is decided by it, and each of its states is an entry"
-    yield from exempt("alarm", alarm, *watch_tables.alarm.c.keys())
-
-
 def _push() -> Iterator[Column]:
     """An auditor's account has no key of the seals; the doctor has."""
     row = "under two seals; nothing is sent by a row that does not hold, and `doctor` names it"
@@ -388,5 +382,17 @@ def _push() -> Iterator[Column]:
 
 
 def stores() -> Iterator[Column]:
-    for group in (_feeds, handlings, _push, _notices, _watch, _reports, cases, _vault, _journal, _instance, _console):
+    for group in (
+        _feeds,
+        handlings,
+        _push,
+        _notices,
+        alarms,
+        _reports,
+        cases,
+        _vault,
+        _journal,
+        _instance,
+        _console,
+    ):
         yield from group()

@@ -8,13 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from contracts.base.times import moment
 from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.noted import read_notes
 from gateway.journal.schema import tables
-from gateway.transfer.case_entries import NOTE, Folded, Step, fold
+from gateway.transfer.case_entries import GATEWAY, MOST_REMINDERS, NOTE, Folded, Step, fold
 
 _AT_ONCE = 500
-_DERIVED = frozenset({"remind_at"})  # when the keeper looks again: no fact of the log
+_DERIVED = frozenset({"remind_at"})  # follows from the working hours of that time, too: `_reminders` bounds it
+_LONGEST = 21 * 86_400.0  # seconds that a working day can be away, at Tết too
 
 
 def check_cases(connection: Connection, wrong: Findings) -> None:
@@ -33,9 +35,33 @@ def check_cases(connection: Connection, wrong: Findings) -> None:
     own = {id: each.row() for id, each in folded.items()}
     parties = {f"{id} {code}": _party(id, code, each) for id, each in folded.items() for code in each.parties}
     taken = {f"{id} {each.number}": _step(each) for id in folded for each in logged[id]}
-    _compare("case", own, _rows(connection, tables.agency_case, "id"), wrong)
+    rows = _rows(connection, tables.agency_case, "id")
+    _compare("case", own, rows, wrong)
+    _reminders(connection, {id: folded[id] for id in rows if id in folded}, logged, wrong)
     _compare("party of case", parties, _rows(connection, tables.agency_case_party, "case_id", "agency"), wrong)
     _compare("step of case", taken, _rows(connection, tables.agency_case_step, "case_id", "number"), wrong)
+
+
+def _reminders(
+    connection: Connection, cases: Mapping[str, Folded], logged: Mapping[str, Sequence[Step]], wrong: Findings
+) -> None:
+    """Whoever owes an answer is reminded at the deadline, and after it each working day."""
+    case = tables.agency_case.c
+    times = {row.id: row.remind_at for row in connection.execute(select(case.id, case.remind_at))}
+    for id, each in cases.items():
+        latest = _reminded_until(each, logged[id])
+        if latest is not None and (times[id] is None or times[id] > latest):
+            wrong.add(f"the case {id}: its row says remind_at {times[id]}, by the log it is {latest} at most")
+
+
+def _reminded_until(case: Folded, steps: Sequence[Step]) -> float | None:
+    """When its next reminder is due at the latest; None: none need be."""
+    if case.due is None or not case.owing:
+        return None
+    late = [each.at for each in steps if each.act == "remind" and each.agency == GATEWAY and each.at >= case.due]
+    if not late:
+        return moment(case.due)
+    return None if len(late) >= MOST_REMINDERS else (moment(late[-1]) or 0.0) + _LONGEST
 
 
 def _texts(connection: Connection, steps: Sequence[Step], wrong: Findings) -> None:

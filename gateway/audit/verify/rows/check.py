@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from gateway.audit.verify.complete import Completeness
 from gateway.audit.verify.findings import Findings, Progress
 from gateway.audit.verify.rows.acts import check_acts
+from gateway.audit.verify.rows.alarms import check_alarms
 from gateway.audit.verify.rows.approvals import check_approvals
 from gateway.audit.verify.rows.cases import check_cases
 from gateway.audit.verify.rows.digests import check_digests
@@ -42,7 +43,7 @@ def check_tables(
 
     `now` (Unix seconds) selects the current windows of quotas.
     """
-    wrong = Findings()
+    wrong, moment = Findings(), time.time() if now is None else now
     key = NoteKey.from_text(vkey) if isinstance(vkey, str) else vkey
     check_pending(connection, wrong)
     check_acts(connection, wrong)
@@ -52,9 +53,10 @@ def check_tables(
     check_signed(connection, key, wrong)
     check_kept(connection, wrong)
     check_cases(connection, wrong)
+    check_alarms(connection, moment, wrong)
     check_digests(connection, wrong)
     check_pieces(connection, wrong, files)
     check_lists(connection, issuers, wrong)
-    check_quotas(connection, time.time() if now is None else now, wrong)
+    check_quotas(connection, moment, wrong)
     check_index(connection, wrong, on_progress)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
