@@ -46,6 +46,7 @@ CATALOGUE = next(each for each in catalogue_folders() if each.parts[-2:] == ("of
 SAMPLE = CATALOGUE / "samples" / "qlvb-json" / "Document.giay-moi.canonical.json"
 QUEUE = tables.queue
 COUNT = 12
+COMMUNE, GRANT = "H14.22", "G-7102"  # the agency of SYSTEM, and its grant to receive; the province lets H14.5 send
 TERMS = {
     "contract": DOCUMENTS,
     "operations": ["sendDocument"],
@@ -62,15 +63,14 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Documents of H14.5 go to the commune. They are not idempotent: nobody sends one again unless he is told to."""
     file = tmp_path_factory.mktemp("registry") / "documents.yaml"
     province = yaml.safe_load(PROVINCE)  # whole: what a document leaves out is suspended
-    province["routes"].append({"contract": DOCUMENTS, "operation": "sendDocument", "system": SYSTEM})
-    province["grants"].append({"id": "G-7101", "agency": "H14.5", **TERMS})
-    province["grants"].append({"id": "G-7102", "agency": "H14.22", "receives": True, **TERMS})
+    addressed = {"to[].organId": [COMMUNE]}
+    province["routes"].append({"contract": DOCUMENTS, "operation": "sendDocument", "when": addressed, "system": SYSTEM})
+    province["grants"].append({"id": GRANT, "agency": COMMUNE, "receives": True, **TERMS})
     file.write_text(yaml.safe_dump(province, allow_unicode=True))
     assert lgsp(world, "registry", "apply", str(file))["ok"]
-    approve(world, "G-7101", "G-7102")
+    approve(world, GRANT)
     yield
-    for grant in ("G-7101", "G-7102"):
-        lgsp(world, "access", "revoke", grant)
+    lgsp(world, "access", "revoke", GRANT)
     file.write_text(PROVINCE)  # without the route, which nobody may receive by now
     assert lgsp(world, "registry", "apply", str(file))["ok"]
 
@@ -91,7 +91,7 @@ def slow_provider(world: World, folder: Path) -> Iterator[subprocess.Popen[bytes
 
 def doubtful(world: World, folder: Path) -> Answer:
     """A document whose provider dies after it received it."""
-    document = json.loads(SAMPLE.read_bytes())
+    document = json.loads(SAMPLE.read_bytes()) | {"from": {"organId": "H14.5"}, "to": [{"organId": COMMUNE}]}
     client = world.rest("phan-anh")
     prepared = client.prepare("POST", f"/{DOCUMENTS}/documents", document, message_id=str(uuid.uuid4()))
     with slow_provider(world, folder) as provider, ThreadPoolExecutor(1) as aside:
