@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from gateway.journal.write import LogRow
-from gateway.transfer import entries
 
 NOTE: Final = "case"
 OPEN, ACKNOWLEDGED, ANSWERED, CLOSED, WITHDRAWN = "open", "acknowledged", "answered", "closed", "withdrawn"
@@ -55,6 +54,8 @@ class Step(NamedTuple):
 
     def entry(self, now: float) -> LogRow:
         """`at` is `now` as a text."""
+        from gateway.transfer import entries  # loads the contracts, which whoever reads a case has no use for
+
         return entries.note(NOTE, self.facts, now, actor=self.actor)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
@@ -38,3 +39,10 @@ def people(world: World, quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(integrity, "command", lambda _desk: [sys.executable, "-c", ""])
     yield Desk(world)
     checks_ended()
+
+
+@pytest.fixture
+def wide(world: World, quick: None) -> Desk:  # noqa: F811  the fixture
+    """With the limit of bodies that instances have."""
+    world.services.settings = replace(world.services.settings, body_limit=5_000_000)
+    return Desk(world)

@@ -31,7 +31,8 @@ REASON = "agreed with the agency by telephone"
 HERE = "/console/registry/document"
 
 
-async def test_the_present_document_is_taken_changed_and_applied(people: Desk) -> None:
+async def test_the_present_document_is_taken_changed_and_applied(wide: Desk) -> None:
+    people = wide
     minh = await people.signed_in("minh", Role.OPERATOR)
     assert f"{HERE}/present" in Reader((await minh.get(HERE)).body).forms
     taken = await minh.post(f"{HERE}/present")

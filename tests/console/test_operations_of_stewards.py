@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from typing import Any
-
-import pytest
 
 from gateway.console.operations import operations
 from gateway.console.pages import pages
@@ -17,15 +14,7 @@ from tests.console.test_operations_of_pages import OF_STEWARDS, Script, by_token
 from tests.console.test_routes import CONTACT, ROUTED
 from tests.console.test_signing_in import notes
 from tests.console.zipping import zipped
-from tests.doors.api.client import World
 from tests.registry.editions import NAME, swap
-
-
-@pytest.fixture
-def wide(world: World, quick: None) -> Desk:
-    """With the limit of bodies that instances have."""
-    world.services.settings = replace(world.services.settings, body_limit=5_000_000)
-    return Desk(world)
 
 
 def archive(files: Any, folder: str = "v1") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`lgsp contract import-…|new`: the draft of a contract; its meaning is left to people.
+"""`lgsp contract new` and its commands `import-…`: the draft of a contract; its meaning is left to people.
 
 Invariant: only the named file, the files beside it and those of `--with` are read; links out of the folder are not
 followed.

@@ -119,7 +119,9 @@ def reading(query: Mapping[str, Any], fault: str | None) -> dict[str, Any] | Non
     It answers as the samples say. Station 12 has no level: it is absent for the reason `unknown` (KXD).
     """
     station, at = query.get("tram"), query.get("luc")
-    if set(query) != {"tram", "luc"} or station not in STATIONS or not isinstance(at, str):
+    if set(query) != {"tram", "luc"} or not isinstance(station, int | str) or not isinstance(at, str):
+        return None
+    if station not in STATIONS:
         return None
     answer: dict[str, Any] = {
         "tram": station,
