@@ -38,7 +38,8 @@ class GrantVersion(NamedTuple):
     """What held of a grant from one change of it, or of its approvals, to the next; `until` None: until now.
 
     `state` is active, suspended, revoked or removed. `signed` are the officers with an approval of this content.
-    `adopted`: it came from a route of an older release, and needs no signatures.
+    The name of a policy alone is there for what it approved. `adopted`: it came from a route of an older release, and
+    needs no signatures.
     """
 
     revision: int
@@ -56,7 +57,8 @@ class GrantVersion(NamedTuple):
     @property
     def standing(self) -> str:
         """As `state`; but a proposal that lacks signatures is not in force."""
-        lacks = len(self.signed) < OFFICERS and not self.adopted and not self.content.get("denies")
+        approved = len(self.signed) >= OFFICERS or self.signed == (POLICY,)
+        lacks = not approved and not self.adopted and not self.content.get("denies")
         return NOT_APPROVED if self.state == ACTIVE and lacks else self.state
 
 

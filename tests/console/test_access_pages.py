@@ -103,6 +103,11 @@ async def test_grants_their_history_and_what_changed(people: Desk) -> None:
     people.world.sequence()
     changed = Reader((await lan.get("/console/access/changes?since=2026-01-01")).body).text
     assert name in changed and "binh" in changed and ONE in changed
+    given = {"officer": TWO, "signature": by_key(people, name, TWO)}
+    await lan.post(f"{PROPOSALS}/{name}", **given)
+    assert (await lan.post(f"/console/access/grants/{name}/revoke", reason="The purpose has ended.")).status == 303
+    over = Reader((await lan.get(f"/console/access/grants/{name}")).body).text
+    assert "waits for officers" in over and "active" in over and "revoked" in over
     with writing(people.world.engine) as connection:
         facts: dict[str, Any] = {
             "changed": [{"name": "stamp_url", "from": "", "to": "https://tsa.example"}],

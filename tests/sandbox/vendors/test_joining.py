@@ -16,6 +16,7 @@ from gateway.registry.changes.matrix import matrix, text
 from gateway.registry.changes.proposals import proposals
 from gateway.registry.changes.stating import document_text
 from gateway.registry.changes.unapproved import unapproved
+from gateway.registry.history import grant_versions
 from gateway.registry.seals.sealing import Seal
 from gateway.registry.snapshot import load_snapshot
 from gateway.registry.tenants import POLICY, is_tenant
@@ -43,6 +44,8 @@ async def test_a_vendor_gets_a_tenant_that_the_policy_approved(vendors: VendorDe
     assert facts["policy"] == POLICY and facts["approved_by"] == [POLICY] and facts["tenant"] == agency.code
     with vendors.reading() as connection:
         assert unapproved(connection) == []
+        (version,) = grant_versions(connection, grant.id)
+        assert version.standing == "active" and version.signed == (POLICY,)
         findings = Findings()
         check_policies(connection, findings)
         assert not findings.wrong and findings.checked[f"approvals by the policy {POLICY}"] == 3
