@@ -69,18 +69,20 @@ def _first(contract: CompiledContract, message: str) -> Any:
     return contract.codec("canonical").read_json(message, sample.canonical)
 
 
-@reader("contracts.codecs.cells.xlsxread:read")
-def workbooks() -> Iterable[Try]:
+def book(rows: int) -> bytes:
+    """A workbook of so many rows."""
     from openpyxl import Workbook
 
-    def book(rows: int) -> bytes:
-        made, out = Workbook(write_only=True), io.BytesIO()
-        sheet = made.create_sheet("a")
-        for at in range(rows):
-            sheet.append([f"text {at}", at])
-        made.save(out)
-        return out.getvalue()
+    made, out = Workbook(write_only=True), io.BytesIO()
+    sheet = made.create_sheet("a")
+    for at in range(rows):
+        sheet.append([f"text {at}", at])
+    made.save(out)
+    return out.getvalue()
 
+
+@reader("contracts.codecs.cells.xlsxread:read")
+def workbooks() -> Iterable[Try]:
     yield Try("lines", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), book, 4_000)
     yield Try("no workbook", lambda raw: list(xlsxread.read(raw, Layout("xlsx"))), again(b"PK\x05\x06"))
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from contracts.canonical.patterns import matcher, pattern_fault
 from contracts.importers import names
+from contracts.importers.formats.cells import import_csv, import_xlsx
 from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.patterns import from_ecma, from_xsd
 from contracts.importers.source import Files
+from tests.attacks.readers_folders import book
 from tests.attacks.readers_wire import JSON, XML, again, numbered
 from tests.attacks.reading import Try, reader
 from tests.size import FULL
@@ -99,6 +101,34 @@ def interfaces() -> Iterable[Try]:
     yield Try("a wide type, named often", wsdl, lambda n: wide(1_500 + n), _FEW)
     yield Try("a type of many values, named often", wsdl, lambda n: values(1_500 + n), _FEW)
     yield from [Try(f"XML: {name}", wsdl, make, 1_000) for name, make in list(XML.items())[::6]]
+
+
+def csv(raw: bytes) -> object:
+    return _imported(import_csv, "a.csv", raw)
+
+
+def xlsx(raw: bytes) -> object:
+    return _imported(import_xlsx, "a.xlsx", raw)
+
+
+@reader("contracts.importers.formats.cells:import_csv", "contracts.importers.formats.cells:import_xlsx")
+def tables() -> Iterable[Try]:
+    units: dict[str, Callable[[int], bytes]] = {
+        "titles": numbered(b"tN;"),
+        "one title, often": again(b"t;"),
+        "a long title": again(b"t"),
+        "marks upon a letter": again("\u0323\u0301".encode()),
+        "lines": lambda n: b"a;b\n" + b"1;2\n" * n,
+        "lines without titles": again(b";\n"),
+        "quotes": again(b'"'),
+        "a long number": lambda n: b"a\n" + b"1" * n,
+        "a long date": lambda n: b"a\n" + b"2026-11-28" * n,
+        "lines of other numbers of cells": lambda n: b"a;b\n" + b"".join(b";" * (at % 50) + b"\n" for at in range(n)),
+    }
+    for name, make in units.items():
+        yield Try(name, csv, make, 2_000)
+    yield Try("a workbook: lines", xlsx, book, 500)
+    yield Try("no workbook", xlsx, again(b"PK\x05\x06"))
 
 
 @reader("contracts.importers.formats.openapi:import_openapi")

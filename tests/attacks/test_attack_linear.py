@@ -107,11 +107,11 @@ def test_what_is_not_linear_is_seen(pattern: Any, method: str) -> None:
 
 def test_a_reader_that_is_not_linear_is_seen() -> None:
     def read(raw: bytes) -> None:
-        while raw:
+        while raw and raw.count(b"a"):  # it looks through the whole rest each time
             raw = raw[1:]
 
     with pytest.raises(Superlinear):
-        check_growth(read, lambda n: b"a" * n, first=4_096)  # from where it copies longer than it loops
+        check_growth(read, lambda n: b"a" * n)
     assert check_growth(lambda raw: raw.count(b"a"), lambda n: b"a" * n) < 9
 
 

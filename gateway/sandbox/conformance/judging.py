@@ -28,7 +28,7 @@ from security.jose import MEDIA_TYPE
 _words: Final = WordsFile(__file__)
 _ENVELOPES: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 # A program's stack trace: of Python, Java, .NET, Node.
-_TRACE: Final = re.compile(rb"Traceback \(most recent call|\n\s+at [\w.$<>]+ ?\(|\.(?:java|py|cs|js):\d+")
+_TRACE: Final = re.compile(rb"Traceback \(most recent call|\n[ \t]{1,16}at [\w.$<>]{1,200} ?\(|\.(?:java|py|cs|js):\d")
 _QUOTED: Final[Mapping[str, Callable[[], Words]]] = {
     "nfd": lambda: _words("quoted-nfd"),
     "plain": lambda: _words("quoted-plain"),
