@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -130,11 +131,13 @@ def ask(
 ) -> Told | None:
     """One exchange on a connection of its own."""
     with connect(identity, with_certificate=with_certificate, timeout=timeout) as sock:
-        try:
-            sock.sendall(data)
-        except ConnectionError:
-            pass
-        return read_one(sock, bodiless=bodiless)[0]
+        return answer(sock, data, bodiless=bodiless)
+
+
+def answer(sock: ssl.SSLSocket, data: bytes, *, bodiless: bool = False) -> Told | None:
+    with contextlib.suppress(ConnectionError):
+        sock.sendall(data)
+    return read_one(sock, bodiless=bodiless)[0]
 
 
 def problem(told: Told) -> Any:

@@ -19,6 +19,7 @@ from examples.story.world import World
 from gateway.doors.http.costs import LARGE
 from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
+from tests.attacks.hostile import CONNECTIONS
 from tests.attacks.raw import connect, of, read_one
 from tests.attacks.test_attack_http import ALERTS
 from tests.size import FULL
@@ -111,6 +112,7 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
         told = others.end()
     counted = Counter((name, code) for name, code, _, _ in told)
     print(f"alone {p99(alone):.4f} ({len(alone)}) beside {p99(beside):.4f} ({len(beside)})", counted)
+    assert len(told) >= CONNECTIONS, counted
     assert all(status >= 400 and transfer for _, _, status, transfer in told), counted
     judge = Judge(narrow)
     judge.told = {transfer: (code, status) for _, code, status, transfer in told}
