@@ -98,7 +98,7 @@ def test_a_method_that_the_address_does_not_have(world: World, judge: Judge, met
         if bodiless and target.startswith("/feeds/"):
             continue  # what may be got may be asked for by HEAD too
         told = ask(world.identity("bao-chay"), head(method, target), bodiless=bodiless)
-        assert told is not None and told.status == status
+        assert told is not None and told.status == status, target
         if not bodiless:
             judge.refused(told, "address.method", status)
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, func, select, text, update
 from contracts.base.errors import Failure
 from contracts.base.times import moment
 from gateway.cases import reading
-from gateway.cases.acting import ACTS, possible
+from gateway.cases.acting import ACTS, PAUSE, possible
 from gateway.cases.calendar import of_province, within
 from gateway.cases.kinds import kinds
 from gateway.cases.reading import Asked
@@ -89,7 +89,7 @@ def test_each_step_is_for_its_party_and_its_state(
     case = here.open(CENTRE, kind, *sorted(receivers))
     oracle = Oracle(CENTRE, tuple(sorted(receivers)), kinds()[kind].answers)
     for agency, act in acts:
-        before, here.now = case, here.now + 60
+        before, here.now = case, here.now + PAUSE  # so that the sender may remind again
         offered = act in possible(case, agency)
         allowed = oracle.take(agency, act)
         assert offered is allowed

@@ -68,7 +68,7 @@ def test_commands_are_real(
         asked.append(stand_in)
         raise OSError("far enough")
 
-    for place_of, name, stop in ((RestClient, "call", heard), (SoapClient, "call", heard), (base, "_serve", served)):
+    for place_of, name, stop in ((RestClient, "call", heard), (SoapClient, "call", heard), (base, "serve", served)):
         monkeypatch.setattr(place_of, name, stop)
     assert program.main(words[3:]) == 2 and len(asked) == 1
 

@@ -27,7 +27,7 @@ from gateway.transfer.transfer_records import failed_rules
 from gateway.vault import binding
 from security.transparency.merkle import leaf_hash
 from tests.exchange.house import Call, Gateway, house, sample
-from tests.registry.making import NOW, PROVINCE, contracts
+from tests.registry.making import NOW, OF_DOCUMENTS, PROVINCE, contracts
 
 FEED, OPERATION = "field-report/v1", "createRequest"
 TYPE = "urn:lgsp:contract:field-report:v1:createRequest"
@@ -36,7 +36,7 @@ TRANSFER, EVENT, VAULT, LOG = tables.transfer, tables.feed_event, tables.vault, 
 
 
 # A dispatch whose contract does not ask for events.
-DOCUMENTS = PROVINCE.replace(
+DOCUMENTS = OF_DOCUMENTS.sub("", PROVINCE).replace(
     "\nroutes:\n", "\nroutes:\n  - {contract: official-document/v1, operation: sendDocument, system: do-thi}\n"
 ) + "".join(
     f"""

@@ -3,6 +3,7 @@ run."""
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,6 +38,10 @@ ENDPOINTS = dict.fromkeys(("do-thi", "kinh-te", "mo-phong", "truong-ha"), NOWHER
     name: public_pem(key.public_key()) for name, key in (OFFICERS | PERSONS).items()
 }
 PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
+# The province's own routes of documents, for tests that have others.
+OF_DOCUMENTS = re.compile(
+    r"  - contract: official-document/v1\n    operation: sendDocument\n(?:    when: .*\n)?    system: .*\n"
+)
 
 
 @lru_cache(maxsize=1)

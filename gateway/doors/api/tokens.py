@@ -80,10 +80,12 @@ async def read_metadata(services: Services, request: ApiRequest) -> Reply:
 
 def as_oauth(failure: Failure, reply: Reply) -> Reply:
     """A refusal as OAuth error (RFC 6749 §5.2), with the members of the problem document."""
+    headers = {name: value for name, value in reply.headers.items() if name != "www-authenticate"} | _NO_STORE
+    if not reply.body:  # of a HEAD
+        return replace(reply, headers=headers)
     document: dict[str, Any] = json.loads(reply.body)
     document["error"] = _error(failure)
     document["error_description"] = _NOT_DESCRIPTION.sub("'", f"{failure.what('en')} {failure.next('en')}")
-    headers = {name: value for name, value in reply.headers.items() if name != "www-authenticate"} | _NO_STORE
     return replace(reply, headers=headers, body=json.dumps(document, ensure_ascii=False).encode())
 
 

@@ -36,6 +36,7 @@ from gateway.sandbox.standins import base
 from gateway.sandbox.standins.base import Reply, StandIn, serving
 from gateway.sandbox.standins.rest_base import RestStandIn
 from gateway.settings import Settings
+from tests.registry.making import OF_DOCUMENTS
 
 PATH = "/official-document/v1/documents"
 SENDER = "phan-anh"
@@ -60,9 +61,6 @@ _SYSTEMS = """
     title: {{vi: "Văn thư phường, MTOM", en: "Records office of the ward, MTOM"}}
     endpoint: {{kind: soap, url: "https://localhost:{mtom}", attachments: mtom}}
 """
-_OWN_ROUTES = re.compile(
-    r"  - contract: official-document/v1\n    operation: sendDocument\n(?:    when: .*\n)?    system: .*\n"
-)
 _ROUTES = """
   - contract: official-document/v1
     operation: sendDocument
@@ -95,7 +93,7 @@ _GRANT = """
 
 def province(ports: dict[str, int]) -> str:
     text = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
-    text = _OWN_ROUTES.sub("", text)
+    text = OF_DOCUMENTS.sub("", text)
     text = text.replace("\nroutes:\n", _SYSTEMS.format(**ports) + "\nroutes:\n", 1)
     text = text.replace("\ngrants:\n", _ROUTES + "\ngrants:\n", 1)
     text += _GRANT.format(id="G-0101", agency="H14.5", receives="false", fields="")
