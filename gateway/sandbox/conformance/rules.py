@@ -13,10 +13,10 @@ from contracts.base.words import Words
 
 Kind = Literal["rest", "soap"]
 Role = Literal["provider", "caller"]
-Expected = Literal[
-    *("answered", "handled", "refused", "unproven", "same", "conflict", "closed"),
-    *("accepted", "never", "same-id", "waits", "again", "stops"),
-]  # those of the second line are of callers
+Expected = (
+    Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed"]  # of providers
+    | Literal["accepted", "never", "same-id", "waits", "again", "stops"]  # of callers
+)
 GROUPS: Final = ("valid", "broken", "security", "channel", "repeats", "encryption", "reactions", "answers")
 NEEDS: Final = frozenset({"body", "encrypted", "signed", "acts", "two"})
 

@@ -19,7 +19,7 @@ from bench.ports import free_ports
 from contracts.compiled.contract import catalogue
 from gateway.sandbox import live
 from gateway.sandbox.conformance import caller_run, trial
-from gateway.sandbox.conformance.caller_suite import caller_suite
+from gateway.sandbox.conformance.caller_suite import caller_suite, steps_of
 from gateway.sandbox.conformance.results import Run, Software
 from gateway.sandbox.conformance.suite import Wanted
 from gateway.settings import Settings
@@ -131,7 +131,7 @@ SUITE = caller_suite(
     next(each for each in catalogue() if each.contract.name == "field-report/v1"),
     Wanted(("rest",), ("canonical",), ("createRequest",)),
 )
-STEPS = [step.name for step, _ in caller_run.steps_of(SUITE)]
+STEPS = [step.name for step, _ in steps_of(SUITE)]
 # The rule that each seeded fault breaks, and the steps in which it shows.
 BREAKS = {
     "new-id-on-repeat": ("repeat", ["valid", "repeat"]),
