@@ -169,7 +169,7 @@ def test_patterns_that_contracts_make(monkeypatch: pytest.MonkeyPatch) -> None:
         for sample in contract.samples:
             codec = contract.codec("canonical")
             value = codec.read_json(sample.message, sample.canonical)
-            if sample.message in codec._xml:
+            if codec._xml[sample.message] is not None:
                 codec.read(sample.message, codec.write_xml(sample.message, value), "xml")
     assert made
     short = sorted(made.values(), key=lambda each: len(each.pattern))
