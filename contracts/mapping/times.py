@@ -81,14 +81,18 @@ def shower(shape: str) -> Callable[[date], str]:
     return show
 
 
+def _expression(shape: str) -> re.Pattern[str]:
+    """Matches a whole text; its groups are the numbers by name."""
+    parts = (
+        f"(?P<{_PARTS[each][0]}>{_PARTS[each][1]})" if each in _PARTS else re.escape(each)
+        for each in _TOKENS.split(shape)
+    )
+    return re.compile("".join(parts))
+
+
 def _reader(shape: str) -> Callable[[Any, str], dict[str, str]]:
     """Reads a text into its numbers by name, each with two digits and the year with four. Raises Bad."""
-    match = re.compile(
-        "".join(
-            f"(?P<{_PARTS[each][0]}>{_PARTS[each][1]})" if each in _PARTS else re.escape(each)
-            for each in _TOKENS.split(shape)
-        )
-    ).fullmatch
+    match = _expression(shape).fullmatch
     century = "20" if "yy" in _TOKENS.findall(shape) else ""
     loose = any(len(each) == 1 for each in _TOKENS.findall(shape))
 

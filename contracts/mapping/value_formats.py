@@ -172,15 +172,19 @@ def decimal_comma(media: Media) -> Form:
     return Form("text", read, lambda value: plain(value).replace(".", ","), expected=expected)
 
 
+def _between_thousands(points: str, comma: str) -> re.Pattern[str]:
+    """A whole number, and a fraction as its group. The longer alternative is the last: no digit is looked at twice."""
+    return re.compile(
+        rf"-?(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(points)}[0-9]{{3}})*|[1-9][0-9]{{3,}})({re.escape(comma)}[0-9]+)?"
+    )
+
+
 _COUNTED: Final = {"integer": "such as 1{0}234{0}567", "number": "such as 1{0}234{0}567{1}5"}
 
 
 def grouped(scalar: Scalar, points: str, comma: str) -> Form:
     """`1.234.567,5` as text, with or without the signs between thousands; they are written."""
-    whole = scalar.kind == "integer"
-    fraction = "" if whole else rf"(?:{re.escape(comma)}[0-9]+)?"
-    # The longer alternative is the last, so that no digit is looked at twice.
-    sign = re.compile(rf"-?(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(points)}[0-9]{{3}})*|[1-9][0-9]{{3,}}){fraction}")
+    whole, match = scalar.kind == "integer", _between_thousands(points, comma).fullmatch
     expected = "a number with a sign between thousands, " + _COUNTED[scalar.kind].format(points, comma)
 
     def make(text: str) -> int | Decimal:
@@ -188,7 +192,8 @@ def grouped(scalar: Scalar, points: str, comma: str) -> Form:
         return int(digits) if whole else Decimal(digits)
 
     def read(raw: Any) -> int | Decimal:
-        if not isinstance(raw, str) or sign.fullmatch(raw) is None:
+        found = match(raw) if isinstance(raw, str) else None
+        if found is None or whole and found[1]:
             raise Bad("type", expected)
         if len(raw) > MAX_DIGITS // 2:
             _digits(raw.replace(points, "").replace(comma, "."))
@@ -202,13 +207,14 @@ def grouped(scalar: Scalar, points: str, comma: str) -> Form:
 
 
 XS_DOUBLE: Final = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
+_DOUBLE: Final = re.compile(XS_DOUBLE)
 
 
 def double(media: Media) -> Form:
     """A number with or without an exponent (xs:double, as Java writes it). Written without one, so nothing is lost."""
     if media == "json":
         return _JSON_FORMS["number"]
-    match, expected = re.compile(XS_DOUBLE).fullmatch, "a number, such as 12.5 or 1.25E1"
+    match, expected = _DOUBLE.fullmatch, "a number, such as 12.5 or 1.25E1"
 
     def read(raw: Any) -> Decimal:
         text = raw.strip(" \t\r\n") if isinstance(raw, str) else ""
