@@ -81,7 +81,7 @@ async def test_nor_by_the_operations_their_filters_and_counts(people: Desk) -> N
                 or json.loads(body).items() ^ json.loads(nothing[1]).items() == set()
                 or (all(not each for name, each in json.loads(body).items() if name != "at"))
             ), (path, more, body)
-    for path, id, body in (
+    for path, id, sent in (
         ("/handlings/{}", "handling", None),
         *((f"/handlings/{{}}/{each}", "handling", {"step": "accept"}) for each in ("steps", "message")),
         *(("/handlings/{}/steps", "handling", {"step": each, "reason": "x"}) for each in ("@open", "fly", "finish")),
@@ -89,9 +89,9 @@ async def test_nor_by_the_operations_their_filters_and_counts(people: Desk) -> N
         *((f"/cases/{{}}/{act}", "case", {"text": "x"}) for act in ("acknowledge", "answer", "close", "remind")),
         ("/alarms/{}/acknowledge", "alarm", {"reason": "a reason that is long enough"}),
     ):
-        one, none = [await told(path.format(each), body) for each in (known[id], NOTHING)]
-        assert one[0] >= 400 and one[0] == none[0], (path, body, one)
-        assert one[1].replace(known[id], NOTHING) == none[1], (path, body, one[1])
+        one, none = [await told(path.format(each), sent) for each in (known[id], NOTHING)]
+        assert one[0] >= 400 and one[0] == none[0], (path, sent, one)
+        assert one[1].replace(known[id], NOTHING) == none[1], (path, sent, one[1])
     status, body = await told("/scorecards")
     assert status == 200 and {each["agency"] for each in json.loads(body)["scorecards"]} == {AGENCY}
     one, none = await told("/scorecards/do-thi"), await told("/scorecards/nobody")
