@@ -29,12 +29,13 @@ from gateway.doors.soap import SoapDoor
 from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
-from gateway.transfer.stages import Addressed, Face
+from gateway.transfer.stages import Addressed, Answered, Face, Refused
 
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/keys", "/ca/")
 _READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: for proven systems
 T = TypeVar("T")
+Record = Callable[[Answered | Refused, Reply, CompiledContract | None], None]
 
 
 class _Target(NamedTuple):
@@ -57,6 +58,7 @@ class ExchangeApp:
     clock: Callable[[], float]
     readings: Readings | None = None  # None: costly bodies are read on the event loop
     spooling: Spooling | None = None  # None: no body may be over the limit
+    record: Record | None = None  # a sandbox keeps how a vendor's call ended, by the contract that its address names
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def answer(self, call: Call) -> Reply:
@@ -81,7 +83,14 @@ class ExchangeApp:
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)
-        return self._door(face).render(await self.exchange.refusals.refuse(call.received(face), failure))
+        ended = await self.exchange.refusals.refuse(call.received(face), failure)
+        return self._rendered(ended, face, _target(call) if self.record is not None else None)
+
+    def _rendered(self, ended: Answered | Refused, face: Face, target: _Target | None) -> Reply:
+        reply = self._door(face).render(ended)
+        if self.record is not None:
+            self.record(ended, reply, None if target is None else target.contract)
+        return reply
 
     def unlogged(self, scope: Scope, failure: Failure) -> Reply:
         if _face(scope["path"]) is Face.SOAP:
@@ -106,7 +115,7 @@ class ExchangeApp:
         reading = (
             Reading(self.readings, call.turn, door) if self.readings is not None and call.turn is not None else None
         )
-        return door.render(await self.exchange.carry(addressed, door, reading))
+        return self._rendered(await self.exchange.carry(addressed, door, reading), face, target)
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
