@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation, Pattern
@@ -45,6 +46,14 @@ class _Target(NamedTuple):
     operation: Operation | None
 
 
+class Trials(Protocol):
+    """Answers calls on purpose as a vendor's software has to stand it (`gateway.sandbox.conformance.trial`)."""
+
+    def answer(
+        self, addressed: Addressed, door: RestDoor | SoapDoor, carry: Callable[[], Awaitable[Answered | Refused]]
+    ) -> Coroutine[None, None, tuple[Answered | Refused, Reply]]: ...
+
+
 @dataclass(slots=True)
 class ExchangeApp:
     """An `Application`. `base` is the gateway's public address."""
@@ -59,6 +68,7 @@ class ExchangeApp:
     readings: Readings | None = None  # None: costly bodies are read on the event loop
     spooling: Spooling | None = None  # None: no body may be over the limit
     record: Record | None = None  # a sandbox keeps how a vendor's call ended, by the contract that its address names
+    trials: Trials | None = None  # of a sandbox
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def answer(self, call: Call) -> Reply:
@@ -84,10 +94,9 @@ class ExchangeApp:
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)
         ended = await self.exchange.refusals.refuse(call.received(face), failure)
-        return self._rendered(ended, face, _target(call) if self.record is not None else None)
+        return self._recorded(ended, self._door(face).render(ended), _target(call))
 
-    def _rendered(self, ended: Answered | Refused, face: Face, target: _Target | None) -> Reply:
-        reply = self._door(face).render(ended)
+    def _recorded(self, ended: Answered | Refused, reply: Reply, target: _Target | None) -> Reply:
         if self.record is not None:
             self.record(ended, reply, None if target is None else target.contract)
         return reply
@@ -115,7 +124,11 @@ class ExchangeApp:
         reading = (
             Reading(self.readings, call.turn, door) if self.readings is not None and call.turn is not None else None
         )
-        return self._rendered(await self.exchange.carry(addressed, door, reading), face, target)
+        if self.trials is not None:
+            carry = partial(self.exchange.carry, addressed, door, reading)
+            return self._recorded(*await self.trials.answer(addressed, door, carry), target)
+        ended = await self.exchange.carry(addressed, door, reading)
+        return self._recorded(ended, door.render(ended), target)
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
