@@ -2,8 +2,8 @@
 
 Invariant: the endpoint's kind selects the adapter, the provider's registration selects the codec. Nothing else differs.
 Invariant: the provider sees what its grants to receive show (`gateway.registry.receiving`), nothing else.
-Invariant: a call that the breaker refuses was not sent. A call with an ordered fault (`faults`, in a sandbox) passes the
-  breaker by and does not count there: one vendor's faults keep nobody else from a system.
+Invariant: a call that the breaker refuses was not sent. A call with an ordered fault, which only a sandbox has, passes
+  the breaker by and does not count there: one vendor's faults keep nobody else from a system.
 Invariant: a dropped connection is retried once at once, with a fresh signature, only if the operation is idempotent.
 """
 
