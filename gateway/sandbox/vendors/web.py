@@ -8,8 +8,8 @@
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
 
-Programs bring the access token of the join (`Authorization: Bearer`), and look at nothing but their own tenant.
-Invariant: what a program brings is bounded before it is read. No cookie is looked at below `/sandbox/api`.
+What else a sandbox serves to programs stands beside: `fault_programs`, `calls.web`. Programs bring the access token of
+the join (`programs`), and look at nothing but their own tenant.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -37,12 +37,12 @@ from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
 from gateway.sandbox.calls import pages as calls_pages
 from gateway.sandbox.calls import web as calls_web
-from gateway.sandbox.vendors import certificates, first_calls, showing
+from gateway.sandbox.vendors import certificates, fault_programs, first_calls, showing
 from gateway.sandbox.vendors.application import FIELDS
 from gateway.sandbox.vendors.errors import SANDBOX_FORM, SANDBOX_NOT_ISSUED
 from gateway.sandbox.vendors.joining import Vendors, session, token
 from gateway.sandbox.vendors.pages import PAGES
-from gateway.sandbox.vendors.programs import answer, as_problems, json_of, run, source_of, viewer_of
+from gateway.sandbox.vendors.programs import answered, object_of, problems, source_of, tenant_of
 
 ROOT: Final = "/sandbox"
 JOIN: Final = f"{ROOT}/join"
@@ -65,12 +65,13 @@ def routes(desk: Desk) -> list[Route]:
         (f"{API}/{{id}}/certificates", _certify, "POST"),
     ]
     programs = [
-        Route(path, partial(as_problems, partial(handler, vendors)), methods=[method]) for path, handler, method in each
+        Route(path, partial(problems, partial(handler, vendors)), methods=[method]) for path, handler, method in each
     ]
     return [
         Route(JOIN, partial(_page, vendors), methods=["GET"]),
         Route(JOIN, partial(_join, vendors), methods=["POST"]),
         *programs,
+        *fault_programs.routes(desk),
         *calls_web.routes(desk),
     ]
 
@@ -95,8 +96,8 @@ def _form(desk: Desk, request: Request, given: dict[str, str], failure: Failure 
         "origin": guard.origin_of(request, desk.services.settings.desk_base),
         "failure": None if failure is None else failure_values(failure, language),
     }  # fmt: skip
-    page = Shown("sandbox-join.html", values, 200 if failure is None else failure.status)
-    response = shown(page, desk, viewer, language, here=request.url.path)
+    answer = Shown("sandbox-join.html", values, 200 if failure is None else failure.status)
+    response = shown(answer, desk, viewer, language, here=request.url.path)
     if failure is not None and failure.retry_after is not None:
         response.headers["retry-after"] = str(failure.retry_after)
     return response
@@ -104,7 +105,7 @@ def _form(desk: Desk, request: Request, given: dict[str, str], failure: Failure 
 
 async def _join(vendors: Vendors, request: Request) -> Response:
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
-        return await as_problems(partial(_join_program, vendors), request)
+        return await problems(partial(_join_program, vendors), request)
     desk, source = vendors.desk, source_of(request)
     guard.check_origin(request, desk.services.settings.desk_base)
     form = await guard.read_form(request)
@@ -112,15 +113,15 @@ async def _join(vendors: Vendors, request: Request) -> Response:
         joined = await desk.hashing.run(("source", block_of(source)), vendors.join, form, source, session(source))
     except Failure as failure:
         return await asyncio.to_thread(_form, desk, request, form, failure)
-    moved = RedirectResponse(f"{ROOT}/tenant/systems/{joined.system}", status_code=303, headers=HEADERS)
-    moved.headers.append("set-cookie", guard.set_cookie(joined.key, guard.is_secure(request)))
-    return moved
+    answer = RedirectResponse(f"{ROOT}/tenant/systems/{joined.system}", status_code=303, headers=HEADERS)
+    answer.headers.append("set-cookie", guard.set_cookie(joined.key, guard.is_secure(request)))
+    return answer
 
 
 async def _join_program(vendors: Vendors, request: Request) -> Response:
     if not guard.is_own(request):  # a page of another site
         raise LOGIN_NEEDED()
-    desk, source, given = vendors.desk, source_of(request), await json_of(request)
+    desk, source, given = vendors.desk, source_of(request), await object_of(request)
     joined = await desk.hashing.run(("source", block_of(source)), vendors.join, given, source, token(desk.now()))
     hosts = await asyncio.to_thread(showing.hosts, desk, joined.system)
     origin = guard.origin_of(request, desk.services.settings.desk_base)
@@ -134,7 +135,7 @@ async def _join_program(vendors: Vendors, request: Request) -> Response:
         "openssl": first_calls.openssl(joined.system, hosts),
         "page": f"{origin}{ROOT}/tenant/systems/{joined.system}",
     }
-    return answer(201, content)
+    return answered(201, content)
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
@@ -147,33 +148,33 @@ async def _file(vendors: Vendors, request: Request) -> Response:
 
 
 async def _systems(vendors: Vendors, request: Request) -> Response:
-    viewer = await viewer_of(vendors.desk, request)
+    viewer = await tenant_of(vendors.desk, request)
     files = f"{guard.origin_of(request, vendors.desk.services.settings.desk_base)}{ROOT}/files"
-    return answer(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer, files))
+    return answered(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer, files))
 
 
 async def _add(vendors: Vendors, request: Request) -> Response:
-    viewer, given = await viewer_of(vendors.desk, request), await json_of(request)
-    system = await run(vendors.desk, viewer, vendors.add_system, viewer.account.agency, given)
+    viewer, given = await tenant_of(vendors.desk, request), await object_of(request)
+    system = await _run(vendors.desk, viewer, vendors.add_system, viewer.account.agency, given)
     hosts = await asyncio.to_thread(showing.hosts, vendors.desk, system)
-    return answer(201, {"system": system, "hosts": list(hosts), "openssl": first_calls.openssl(system, hosts)})
+    return answered(201, {"system": system, "hosts": list(hosts), "openssl": first_calls.openssl(system, hosts)})
 
 
 async def _change(vendors: Vendors, request: Request) -> Response:
-    viewer, given = await viewer_of(vendors.desk, request), await json_of(request)
+    viewer, given = await tenant_of(vendors.desk, request), await object_of(request)
     system = showing.own(vendors.desk, viewer, request.path_params["id"])
-    await run(vendors.desk, viewer, vendors.change_system, viewer.account.agency, system.id, given)
+    await _run(vendors.desk, viewer, vendors.change_system, viewer.account.agency, system.id, given)
     hosts = await asyncio.to_thread(showing.hosts, vendors.desk, system.id)
-    return answer(200, {"system": system.id, "hosts": list(hosts), "openssl": first_calls.openssl(system.id, hosts)})
+    return answered(200, {"system": system.id, "hosts": list(hosts), "openssl": first_calls.openssl(system.id, hosts)})
 
 
 async def _certify(vendors: Vendors, request: Request) -> Response:
     """Waits for the keeper, and answers with the files: as a ZIP file, or as JSON for who accepts that alone."""
     desk = vendors.desk
-    viewer = await viewer_of(desk, request)
+    viewer = await tenant_of(desk, request)
     system = showing.own(desk, viewer, request.path_params["id"])
     texts = await _fields(request)
-    job = await run(desk, viewer, certificates.order, desk, viewer, system.id, texts)
+    job = await _run(desk, viewer, certificates.order, desk, viewer, system.id, texts)
     async with asyncio.timeout(certificates.SECONDS + 5):
         job = await _ended(desk, viewer, system.id, job)
     if (trouble := job.facts.get("trouble")) is not None:
@@ -182,7 +183,7 @@ async def _certify(vendors: Vendors, request: Request) -> Response:
     mine = await asyncio.to_thread(certificates.issued, desk, system.id)
     files = await asyncio.to_thread(certificates.credentials, desk, system, mine)
     if "application/json" in request.headers.get("accept", ""):
-        return answer(201, {"system": system.id, "files": {name: text.decode() for name, text in files.items()}})
+        return answered(201, {"system": system.id, "files": {name: text.decode() for name, text in files.items()}})
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{system.id}.zip"'}
     return Response(certificates.archive(files), 201, media_type="application/zip", headers=headers)
 
@@ -197,10 +198,14 @@ async def _ended(desk: Desk, viewer: Viewer, system: str, job: Job) -> Job:
     raise SANDBOX_NOT_ISSUED(seconds=round(certificates.SECONDS), retry_after=_RETRY)
 
 
+async def _run(desk: Desk, viewer: Viewer, work: Callable[..., Any], *of: Any) -> Any:
+    return await desk.services.readers.run(("agency", viewer.account.agency), work, *of)
+
+
 async def _fields(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip() == _FORM:
         return await guard.read_form(request)
-    given = await json_of(request)
+    given = await object_of(request)
     if not all(isinstance(each, str) for each in given.values()):
         raise SANDBOX_FORM(field="-", why="certificate requests are texts, by use")
     return given
