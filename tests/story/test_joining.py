@@ -176,6 +176,10 @@ def test_the_kit_joins_by_one_command_and_goes_on_where_it_was(sandbox: Settings
     assert again["system"] == told["system"]  # nobody is admitted twice
     plain = lgsp("client", "join", "http://sandbox.example", *asked, "--contract", "indicator/v1", "--out", str(out))
     assert plain.code == 2 and "https" in plain.out
+    mine = json.loads(lgsp("client", "my-calls", "--identity", str(out), "--outcome", "ok", "--json").out)
+    assert {each["contract"] for each in mine["calls"]} == {"indicator/v1"}
+    shown = lgsp("client", "my-calls", mine["calls"][0]["id"], "--identity", str(out))
+    assert shown.code == 0 and "passed       signature" in shown.out, shown.out + shown.err
 
 
 def test_the_log_says_who_approved(sandbox: Settings, first: Vendor) -> None:
