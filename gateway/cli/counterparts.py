@@ -27,7 +27,7 @@ class AtHost(Enum):
     RETENTION = "the keeper does it by itself; a page shows what is due."
     AGENCY = "it runs at an agency."
     WITNESS = "it runs at a witness."
-    SANDBOX = "only a sandbox has it; whoever operates its host invites."
+    SANDBOX = "only a sandbox has it: pages and operations below `/sandbox` do the same."
 
 
 class Counterpart(NamedTuple):
@@ -61,7 +61,9 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         client case answer, client case acknowledge, client case close, client case withdraw, client case remind
         client prove, client checkpoints, client accept-log, client keygen, client install, client join
     """,
-    AtHost.SANDBOX: "sandbox invite, sandbox list, sandbox withdraw",
+    AtHost.SANDBOX: """
+        sandbox invite, sandbox list, sandbox withdraw, sandbox fault order, sandbox fault list, sandbox fault reset
+    """,
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
 }
 # Command, page, operations. A page that alone does it has no operation.

@@ -55,7 +55,7 @@ _OF: Final[Mapping[Duty, str]] = {
         watch list
         conform suite, conform provider, conform caller, conform certificate
         queue list, queue show, queue bulk preview, queue bulk show
-        sandbox list
+        sandbox list, sandbox fault list
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
@@ -80,7 +80,7 @@ _OF: Final[Mapping[Duty, str]] = {
         keys rotate, keys protect, restore confirm --by
         indicator define
         conform provider --certify, conform caller --certify
-        sandbox invite, sandbox withdraw
+        sandbox invite, sandbox withdraw, sandbox fault order, sandbox fault reset
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume
