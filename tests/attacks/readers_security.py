@@ -4,7 +4,6 @@ revocation lists, time-stamps."""
 from __future__ import annotations
 
 import base64
-import io
 import time
 from collections.abc import Callable, Iterable
 from functools import cache, partial
@@ -15,17 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
-from security import (
-    algorithms,
-    encryption_keys,
-    http_signatures,
-    jose,
-    jws,
-    keys,
-    large_jose,
-    structured_fields,
-    tokens,
-)
+from security import algorithms, encryption_keys, http_signatures, jose, jws, keys, structured_fields, tokens
 from security.grants import windows
 from security.pki import authority, der, revocation, timestamp
 from security.wssec import decrypt, fast_path, signed_info, verify
@@ -201,26 +190,6 @@ def encrypted() -> Iterable[Try]:
         "signed", lambda raw: jose.verify(raw, known().find, NOW), lambda n: jose.sign(b"a" * n, "a/b", known().sign)
     )
     assert receiver is None or receiver
-
-
-@reader("security.large_jose:open_large")
-def encrypted_in_pieces() -> Iterable[Try]:
-    opener, to, sign = jose.Opener([known().encrypt]), known().encrypt.encrypt_key(), known().sign
-
-    def opened(raw: bytes) -> object:
-        return large_jose.open_large(io.BytesIO(raw), opener, len, known().find, NOW, limit=1)
-
-    def around(inside: Callable[[int], bytes]) -> Callable[[int], bytes]:
-        """Rightly encrypted, whatever is inside."""
-        return lambda n: jose._encrypted(inside(n), to, jose._REGISTRY)
-
-    yield Try("a body", opened, lambda n: jose.seal(b"a" * n, "a/b", sign, to)[0])
-    yield Try("points", opened, again(b"."))
-    yield Try("letters", opened, again(b"a"))
-    yield Try("a long encrypted key", opened, again(b"YWFh", b"YWFh.", b".YWFh.YWFh.YWFh"))
-    yield Try("points inside", opened, around(again(b".")))
-    yield Try("a long header inside", opened, around(again(b"YWFh", b"", b".YWFh.YWFh")))
-    yield Try("a long signature inside", opened, around(again(b"YWFh", b"YWFh.YWFh.")))
 
 
 def _signed_envelope(content: bytes) -> bytes:
