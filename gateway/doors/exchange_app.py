@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation, Pattern
@@ -29,12 +30,13 @@ from gateway.doors.soap import SoapDoor
 from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
-from gateway.transfer.stages import Addressed, Face
+from gateway.transfer.stages import Addressed, Answered, Face, Refused
 
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/keys", "/ca/")
 _READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: for proven systems
 T = TypeVar("T")
+Record = Callable[[Answered | Refused, Reply, CompiledContract | None], None]
 
 
 class _Target(NamedTuple):
@@ -42,6 +44,14 @@ class _Target(NamedTuple):
 
     contract: CompiledContract
     operation: Operation | None
+
+
+class Trials(Protocol):
+    """Answers calls on purpose as a vendor's software has to stand it (`gateway.sandbox.conformance.trial`)."""
+
+    def answer(
+        self, addressed: Addressed, door: RestDoor | SoapDoor, carry: Callable[[], Awaitable[Answered | Refused]]
+    ) -> Coroutine[None, None, tuple[Answered | Refused, Reply]]: ...
 
 
 @dataclass(slots=True)
@@ -57,6 +67,8 @@ class ExchangeApp:
     clock: Callable[[], float]
     readings: Readings | None = None  # None: costly bodies are read on the event loop
     spooling: Spooling | None = None  # None: no body may be over the limit
+    record: Record | None = None  # a sandbox keeps how a vendor's call ended, by the contract that its address names
+    trials: Trials | None = None  # of a sandbox
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def answer(self, call: Call) -> Reply:
@@ -81,7 +93,13 @@ class ExchangeApp:
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)
-        return self._door(face).render(await self.exchange.refusals.refuse(call.received(face), failure))
+        ended = await self.exchange.refusals.refuse(call.received(face), failure)
+        return self._recorded(ended, self._door(face).render(ended), _target(call))
+
+    def _recorded(self, ended: Answered | Refused, reply: Reply, target: _Target | None) -> Reply:
+        if self.record is not None:
+            self.record(ended, reply, None if target is None else target.contract)
+        return reply
 
     def unlogged(self, scope: Scope, failure: Failure) -> Reply:
         if _face(scope["path"]) is Face.SOAP:
@@ -106,7 +124,11 @@ class ExchangeApp:
         reading = (
             Reading(self.readings, call.turn, door) if self.readings is not None and call.turn is not None else None
         )
-        return door.render(await self.exchange.carry(addressed, door, reading))
+        if self.trials is not None:
+            carry = partial(self.exchange.carry, addressed, door, reading)
+            return self._recorded(*await self.trials.answer(addressed, door, carry), target)
+        ended = await self.exchange.carry(addressed, door, reading)
+        return self._recorded(ended, door.render(ended), target)
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
