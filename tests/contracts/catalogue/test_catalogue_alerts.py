@@ -63,7 +63,7 @@ def test_both_versions_pass_both_ways_and_into_each_other(
 
 
 SIGNATURE = (
-    '<s:Signature xmlns:s="http://www.w3.org/2000/09/xmldsig#"><s:SignedInfo Id="a"><s:Reference URI=""/></s:SignedInfo>'
+    '<s:Signature xmlns:s="http://www.w3.org/2000/09/xmldsig#"><s:SignedInfo><s:Reference URI=""/></s:SignedInfo>'
     "<s:SignatureValue>AAAA</s:SignatureValue></s:Signature>"
 )
 
