@@ -13,7 +13,7 @@ from typing import Final
 from contracts.importers.documents import Documents, Place
 from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
 from contracts.importers.formats.jsonschema import Reader, listed
-from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interface, Message, Note, Part, Value, nothing
+from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interface, Message, Note, Value, nothing
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
