@@ -40,7 +40,10 @@ class Counterpart(NamedTuple):
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload",
     AtHost.OWN_INSTANCE: "demo, bench",
-    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform certificate",
+    AtHost.KEYS: """
+        ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
+        conform certificate
+    """,
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",

@@ -51,7 +51,7 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue, indicator list
         watch list
-        conform suite, conform provider, conform certificate
+        conform suite, conform provider, conform caller, conform certificate
         queue list, queue show, queue bulk preview, queue bulk show
         sandbox list, sandbox fault list
         access list, access review, access show, access explain, access matrix, access who
@@ -77,7 +77,7 @@ _OF: Final[Mapping[Duty, str]] = {
         handling step
         keys rotate, keys protect, restore confirm --by
         indicator define
-        conform provider --certify
+        conform provider --certify, conform caller --certify
         sandbox invite, sandbox withdraw, sandbox fault order, sandbox fault reset
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
