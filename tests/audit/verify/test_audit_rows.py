@@ -152,9 +152,7 @@ def test_the_calls_of_vendors_are_those_of_the_log(counting: Engine) -> None:
         append(connection, [LogRow(*repeat)])
         for code, per, used in ((hers, "minute", 2), (hers, "day", 3), (anothers, "minute", 1), (anothers, "day", 1)):
             begins = Quota(1, per).window(AT + 4).begins
-            connection.execute(
-                insert(counts).values(grant_id=POLICY, agency=code, per=per, begins=begins, used=used)
-            )
+            connection.execute(insert(counts).values(grant_id=POLICY, agency=code, per=per, begins=begins, used=used))
     assert _vendors(counting) == []
     of_day = (counts.c.agency == hers, counts.c.per == "day")
     for used in (2, 4):
