@@ -57,6 +57,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         client call, client soap, client token, client feed, client feed-check, client feed-export
         client file-send, client file-fetch, client transfers, client reconcile
+        client handling list, client handling show, client case list, client case show, client case open
+        client case answer, client case acknowledge, client case close, client case withdraw, client case remind
         client prove, client checkpoints, client accept-log, client keygen, client install, client join
     """,
     AtHost.SANDBOX: """

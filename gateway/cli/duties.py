@@ -40,6 +40,8 @@ _OF: Final[Mapping[Duty, str]] = {
         backup check, restore from
         client call, client soap, client token, client feed, client feed-check, client feed-export,
         client file-send, client file-fetch,
+        client handling list, client handling show, client case list, client case show, client case open
+        client case answer, client case acknowledge, client case close, client case withdraw, client case remind
         client reconcile, client prove, client checkpoints
         client transfers, client accept-log, client keygen, client install, client join
         contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx

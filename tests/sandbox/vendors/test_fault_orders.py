@@ -132,5 +132,5 @@ async def test_a_production_instance_has_none_of_it(vendors: VendorDesk) -> None
     vendors.set(kind="production")
     for target in ("/sandbox/faults", "/sandbox/vendors/faults", FAULTS, f"{FAULTS}/x"):
         for method in ("GET", "POST", "DELETE"):
-            body = {} if method == "POST" else None
+            body: Any = {} if method == "POST" else None
             assert (await call(vendors.desk, mine, method, target, body)).status in (401, 404), (target, method)
