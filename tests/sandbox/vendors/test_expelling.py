@@ -55,7 +55,7 @@ async def test_who_came_by_page_and_program(vendors: VendorDesk) -> None:
     minh = await vendors.desk.signed_in("minh", Role.OPERATOR)
     mine = token(vendors.desk, "minh")
     text = Reader((await minh.get("/sandbox/vendors")).body).text
-    assert vendor.agency in text and "field-report/v1" in text and "0 / 120" in text
+    assert vendor.agency in text and "field-report/v1" in text and "0 / 10,000" in text
     (told,) = (await call(vendors.desk, mine, "GET", VENDORS)).json["vendors"]
     assert told["vendor"] == vendor.agency and told["contact"] == CALLER["contact"]
     assert told["calls"] == told["provides"] == ["field-report/v1"] and told["systems"] == [vendor.system]
