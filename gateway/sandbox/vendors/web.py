@@ -7,8 +7,8 @@
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
 
-What else a sandbox serves to programs stands beside: `fault_programs`. Programs bring the access token of the join
-(`programs`), and look at nothing but their own tenant.
+What else a sandbox serves to programs stands beside: `fault_programs`, `operating`, `calls.web`. Programs bring the
+access token of the join (`programs`), and look at nothing but their own tenant.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from gateway.exchange.floods import block_of
 from gateway.journal.jobs import RUNNING, Job
 from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
-from gateway.sandbox.vendors import certificates, fault_programs, first_calls, showing
+from gateway.sandbox.calls import pages as calls_pages
+from gateway.sandbox.calls import web as calls_web
+from gateway.sandbox.vendors import certificates, fault_programs, first_calls, operating, showing
 from gateway.sandbox.vendors.application import FIELDS
 from gateway.sandbox.vendors.errors import SANDBOX_FORM, SANDBOX_NOT_ISSUED
 from gateway.sandbox.vendors.joining import Vendors, session, token
@@ -68,10 +70,12 @@ def routes(desk: Desk) -> list[Route]:
         Route(JOIN, partial(_join, vendors), methods=["POST"]),
         *programs,
         *fault_programs.routes(desk),
+        *operating.routes(desk),
+        *calls_web.routes(desk),
     ]
 
 
-BESIDE: Final = Beside(ROOT, PAGES, routes)
+BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES), routes)
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------
