@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -31,11 +31,13 @@ from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Addressed, Answered, Face, Refused
+from security.jose import GROWN, GROWN_OF
 
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/keys", "/ca/")
 _READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: for proven systems
 T = TypeVar("T")
+Record = Callable[[Answered | Refused, Reply, CompiledContract | None], None]
 
 
 class _Target(NamedTuple):
@@ -66,6 +68,7 @@ class ExchangeApp:
     clock: Callable[[], float]
     readings: Readings | None = None  # None: costly bodies are read on the event loop
     spooling: Spooling | None = None  # None: no body may be over the limit
+    record: Record | None = None  # a sandbox keeps how a vendor's call ended, by the contract that its address names
     trials: Trials | None = None  # of a sandbox
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
@@ -91,7 +94,13 @@ class ExchangeApp:
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)
-        return self._door(face).render(await self.exchange.refusals.refuse(call.received(face), failure))
+        ended = await self.exchange.refusals.refuse(call.received(face), failure)
+        return self._recorded(ended, self._door(face).render(ended), _target(call))
+
+    def _recorded(self, ended: Answered | Refused, reply: Reply, target: _Target | None) -> Reply:
+        if self.record is not None:
+            self.record(ended, reply, None if target is None else target.contract)
+        return reply
 
     def unlogged(self, scope: Scope, failure: Failure) -> Reply:
         if _face(scope["path"]) is Face.SOAP:
@@ -106,7 +115,7 @@ class ExchangeApp:
         if target is None or target.operation is None and (face is Face.REST or call.method != "POST"):
             raise self._misaddressed(call)
         call.channel()
-        await call.read(self.body_limit, self.spooling if _takes_files(target) else None)
+        await call.read(self.body_limit, self._spooling(target))
         if call.snapshot is not snapshot:
             target = _target(call)
             if target is None:
@@ -118,8 +127,17 @@ class ExchangeApp:
         )
         if self.trials is not None:
             carry = partial(self.exchange.carry, addressed, door, reading)
-            return (await self.trials.answer(addressed, door, carry))[1]
-        return door.render(await self.exchange.carry(addressed, door, reading))
+            return self._recorded(*await self.trials.answer(addressed, door, carry), target)
+        ended = await self.exchange.carry(addressed, door, reading)
+        return self._recorded(ended, door.render(ended), target)
+
+    def _spooling(self, target: _Target) -> Spooling | None:
+        """For bodies over the usual limit; None where none may be."""
+        if self.spooling is None or not _takes_files(target):
+            return None
+        if target.contract.contract.protection == "signed":
+            return self.spooling
+        return replace(self.spooling, limit=self.spooling.limit * GROWN // GROWN_OF)
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
@@ -171,10 +189,10 @@ def _soap_document(contract: CompiledContract, query: bytes, address: str) -> Re
 
 
 def _takes_files(target: _Target) -> bool:
-    """Whether bodies may hold large files: signed, sent on to a provider, and shown in no feed."""
+    """Whether bodies may hold large files: sent on to a provider, and shown in no feed. SOAP: signed ones only."""
     contract = target.contract.contract
     operations = contract.operations.values() if target.operation is None else (target.operation,)
-    return contract.protection == "signed" and any(
+    return (contract.protection == "signed" or target.operation is not None) and any(
         each.pattern is Pattern.DISPATCH and not each.in_feed and carries_files(target.contract, each.request)
         for each in operations
     )

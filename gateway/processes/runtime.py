@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from adapters.http import client_context, open_session
 from gateway.audit.witnessing.admission import admission_check
 from gateway.delivery.breaker import rules_for
+from gateway.delivery.faults import FaultOrders
 from gateway.delivery.forwarder import Forwarder, forwarder_over
 from gateway.doors.http.anchors import Anchors
 from gateway.exchange.exchange import Exchange
@@ -62,7 +63,8 @@ class Runtime:
             keyring.decrypt_keys(),
             time.time,
             rules_for(settings.kind),
-            faults=settings.kind == "sandbox",
+            # Not in the keeper: messages that wait are delivered as they should, so that nobody waits behind a fault.
+            faults=FaultOrders(engine, time.time) if settings.kind == "sandbox" and kind != "keeper" else None,
         )
         return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
 

@@ -2,7 +2,8 @@
 
 A path that begins with no system's name is for the system whose listener it is (`mo-phong`). A system is there as soon
 as its identity folder is. Each has records, memory and faults of its own, at `/{system}/_seen` and `/{system}/_fault`.
-Orders of other processes come by a file (`FaultBook`). Invariant: no system sees what another was told.
+Orders of pages and programs come with each call, from the gateway (`gateway.delivery.faults`).
+Invariant: no system sees what another was told.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.journal.database import open_engine
 from gateway.sample_client.errors import BadIdentity
 from gateway.sample_client.identity import Identity
-from gateway.sandbox import live
+from gateway.sandbox.simulation import resets
 from gateway.sandbox.simulation.answers import Answers
-from gateway.sandbox.simulation.faultbook import FaultBook
-from gateway.sandbox.simulation.faults import HEADER, Fault
-from gateway.sandbox.simulation.memory import Memory
+from gateway.sandbox.simulation.faults import HEADER, NONE, Fault
+from gateway.sandbox.simulation.memory import Memory, Since
 from gateway.sandbox.simulation.published import Contracts, Published
 from gateway.sandbox.simulation.speaking import SpeakingRest, SpeakingSoap
 from gateway.sandbox.standins.base import Call, Records, Reply, StandIn, serve
@@ -53,7 +54,8 @@ class Simulation(StandIn):
     identities: Path = Path()
     kept: Path | None = None
     published: Callable[[], Contracts] = dict
-    book: FaultBook = field(default_factory=FaultBook)
+    since: Since = lambda _whose: 0.0
+    faults: dict[str, Fault] = field(default_factory=dict)  # by system; those of the empty name for all
     _played: dict[str, Played] = field(init=False, default_factory=dict)
 
     def answer(self, call: Call, fault: Fault) -> Reply:
@@ -66,11 +68,14 @@ class Simulation(StandIn):
         return part.answer(call, fault)
 
     def fault_of(self, call: Call) -> Fault:
-        named = call.headers.get(HEADER)
-        return self.book.take(self._named(call.path)) if named is None else Fault.of_header(named)
+        if (named := call.headers.get(HEADER)) is not None:
+            return Fault.of_header(named)
+        known = (self.faults.get(name) for name in (self._named(call.path), ""))
+        return next((each.take() for each in known if each is not None and each.kind != NONE), Fault())
 
     def set_fault(self, path: str, content: Any) -> Fault:
-        return self.book.order(path.strip("/"), Fault.read(content))
+        fault = self.faults[path.strip("/")] = Fault.read(content)
+        return fault
 
     def shown(self, path: str) -> dict[str, Any]:
         system = path.strip("/")
@@ -101,7 +106,7 @@ class Simulation(StandIn):
         place = None if self.kept is None else self.kept / identity.system
         if place is not None:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        memory = Memory(None if place is None else place / "memory.sqlite")
+        memory = Memory(None if place is None else place / "memory.sqlite", self.since)
         records = Records(None if place is None else place / "records.sqlite")
         rest = SpeakingRest(identity, published=self.published, answers=Answers(memory))
         soap = SpeakingSoap(identity, published=self.published, answers=Answers(memory))
@@ -131,7 +136,7 @@ def run(settings: Settings, system: str, port: int, ready: Path) -> int:
         identities=settings.identities,
         kept=settings.run / "simulation",
         published=Published(engine),
-        book=FaultBook(live.faults_file(settings)),
+        since=partial(resets.since, engine),
     )
     try:
         asyncio.run(serve(simulation, ready))
