@@ -264,6 +264,7 @@ APART |= {
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
 APART |= {"stamp.overdue", "stamp.trouble"}  # the same
 APART |= {"contacts.duty-missing", "contacts.ending"}  # tests/registry/test_contacts.py
+APART |= {"workflow.holidays"}  # tests/doctor/test_doctor_holidays.py
 APART |= {"push.altered", "push.paused"}  # tests/push/test_push_operating.py
 
 
