@@ -112,7 +112,7 @@ class ProviderRun:
     async def _tried(self, case: Case, sent: Sent) -> tuple[Words | None, bool]:
         """What is wrong, if anything, and whether the case could be judged."""
         transfer, expected = new_transfer(), case.expected
-        if expected == "answered":
+        if expected in ("answered", "stated"):
             return await self._answered(case, transfer, sent)
         if expected in ("same", "conflict"):
             return await self._again(case, transfer, sent)
@@ -144,6 +144,8 @@ class ProviderRun:
         if incoming is not None and case.quoted and sent.http is not None:
             struct = self.compiled.messages[self.compiled.contract.operations[case.operation].answer]
             wrong = judging.badly_quoted(case, sent.http, incoming, struct)
+        if incoming is not None and case.stated:
+            wrong = judging.not_stated(case, incoming.answer)
         return wrong, True
 
     async def _again(self, case: Case, transfer: str, sent: Sent) -> tuple[Words | None, bool]:

@@ -14,11 +14,11 @@ from contracts.base.words import Words
 Kind = Literal["rest", "soap"]
 Role = Literal["provider", "caller"]
 Expected = (
-    Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed"]  # of providers
+    Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed", "stated"]  # of providers
     | Literal["accepted", "never", "same-id", "waits", "again", "stops"]  # of callers
 )
 GROUPS: Final = ("valid", "broken", "security", "channel", "repeats", "encryption", "reactions", "answers")
-NEEDS: Final = frozenset({"body", "encrypted", "signed", "acts", "two"})
+NEEDS: Final = frozenset({"body", "encrypted", "signed", "acts", "two", "stated"})
 
 
 @dataclass(frozen=True, slots=True)
