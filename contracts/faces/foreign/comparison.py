@@ -17,7 +17,7 @@ from contracts.canonical.model import Array, CodeTable, Scalar
 from contracts.canonical.patterns import DATE_TIME_PATTERN
 from contracts.canonical.places import Places
 from contracts.compiled.contract import CompiledContract
-from contracts.mapping.plan import Leaf, Node, Plan
+from contracts.mapping.plan import Holds, Leaf, Node, Plan
 from contracts.mapping.rows.kinds import is_part, may_be_empty
 from contracts.mapping.rows.shapes import named_shape
 from contracts.mapping.steps import ANY
@@ -69,6 +69,7 @@ class Shape:
     absent: Text | None = None  # the words for the absence of the whole group
     led_to: str = ""  # its canonical path, where the `again` of a shape below refers to it
     again: str = ""  # the canonical path of a shape above with the same content (recursion)
+    holds: Holds = "members"
 
     @property
     def named(self) -> bool:
@@ -108,6 +109,7 @@ class _Reader:
             absent=None if node.absent is None else _words(node.absent),
             led_to=node.canonical if node.led_to else "",
             again="" if node.again is None else node.again.canonical,
+            holds=node.holds,
         )
 
     def child(self, node: Node, base: str) -> Shape:
@@ -184,6 +186,8 @@ class _Reader:
         if leaf.special is None:
             scalar = self._lexical(leaf.row, leaf.scalar)
             return replace(_words(leaf), scalar=scalar or Scalar("string"), free=scalar is None)
+        if "presence" in leaf.row:
+            return Text(Scalar("string", max_length=0))
         if is_part(leaf.row):
             return Text(Scalar("string"))
         if "when" in leaf.row or not leaf.special.leaves:
