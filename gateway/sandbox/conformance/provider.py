@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -117,8 +117,9 @@ class ProviderRun:
         if expected in ("same", "conflict"):
             return await self._again(case, transfer, sent)
         prepared = self._prepare(case, transfer)
-        if prepared.twice:
-            wrong, _ = await self._good(case, prepared, sent)
+        if prepared.twice or expected == "closed":  # that nothing listens is no refusal of a connection
+            first = prepared if prepared.twice else replace(self._prepare(case, new_transfer()), certificate=True)
+            wrong, _ = await self._good(case, first, sent)
             if wrong is not None:
                 return judging.first_failed(wrong), False
         try:

@@ -34,6 +34,11 @@ _MOST_NAME: Final = 100
 FIELDS: Final = frozenset({"system", "contract", "role", "protocol", "operation", "software", "version", "csrf"})
 
 
+BEGUN: Final[Mapping[str, Any]] = {  # of a run that has not got anywhere
+    "done": 0, "of": 0, "step": "", "calls": 0, "ask": None, "passed": False, "counts": None, "certificate": None,
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
     """Of one run. A file is there when what it holds is."""
@@ -149,8 +154,7 @@ def _read(desk: Desk, viewer: Viewer, given: Mapping[str, Any]) -> dict[str, Any
         "operations": [operation] if operation else list(operations),
         "software": _text(given, "software", _MOST_NAME, empty=True),
         "version": _text(given, "version", _MOST_NAME, empty=True),
-        "done": 0,
-        "of": 0,
+        **BEGUN,
     }
 
 
