@@ -8,8 +8,12 @@
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
 
-What else a sandbox serves to programs stands beside: `fault_programs`, `conformance.web`. Programs bring the access
-token of the join (`programs`), and look at nothing but their own tenant.
+        *calls_web.routes(desk),
+        *conformance_programs.routes(desk),
+    ]
+
+
+BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES, *conformance_pages.PAGES), routes)
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ from gateway.exchange.floods import block_of
 from gateway.journal.jobs import RUNNING, Job
 from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
+from gateway.sandbox.calls import pages as calls_pages
+from gateway.sandbox.calls import web as calls_web
 from gateway.sandbox.conformance import pages as conformance_pages
 from gateway.sandbox.conformance import web as conformance_programs
 from gateway.sandbox.vendors import certificates, fault_programs, first_calls, showing
@@ -72,11 +78,19 @@ def routes(desk: Desk) -> list[Route]:
         Route(JOIN, partial(_join, vendors), methods=["POST"]),
         *programs,
         *fault_programs.routes(desk),
+<<<<<<< HEAD
         *conformance_programs.routes(desk),
     ]
 
 
 BESIDE: Final = Beside(ROOT, (*PAGES, *conformance_pages.PAGES), routes)
+=======
+        *calls_web.routes(desk),
+    ]
+
+
+BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES), routes)
+>>>>>>> main
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------
