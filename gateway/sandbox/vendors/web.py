@@ -78,19 +78,12 @@ def routes(desk: Desk) -> list[Route]:
         Route(JOIN, partial(_join, vendors), methods=["POST"]),
         *programs,
         *fault_programs.routes(desk),
-<<<<<<< HEAD
+        *calls_web.routes(desk),
         *conformance_programs.routes(desk),
     ]
 
 
-BESIDE: Final = Beside(ROOT, (*PAGES, *conformance_pages.PAGES), routes)
-=======
-        *calls_web.routes(desk),
-    ]
-
-
-BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES), routes)
->>>>>>> main
+BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES, *conformance_pages.PAGES), routes)
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------
