@@ -30,6 +30,15 @@ async def begin(vendor: Vendor, **changes: Any) -> dict[str, Any]:
     return told
 
 
+def late(desk: VendorDesk, system: str) -> None:
+    """A door writes down a call whose signature was too old."""
+    place = desk.settings.run / trial.FOLDER / system
+    step = json.loads((place / trial.STEP).read_text())
+    call: dict[str, Any] = {name: getattr(PLAIN, name) for name in PLAIN.__slots__ if name != "step"}
+    call |= {"at": desk.desk.now(), "status": 401, "code": "signature.expired", "branch": "theirs"}
+    trial._write_down(place, step, call)
+
+
 async def test_a_callers_run_by_program_and_page(vendors: VendorDesk) -> None:
     vendor, other = await vendors.join(), await vendors.join(name="Công ty Khác")
     told = await begin(vendor, operation="createRequest", software="Mềm", version="1.0")
@@ -39,10 +48,7 @@ async def test_a_callers_run_by_program_and_page(vendors: VendorDesk) -> None:
     now = (await vendor.get(at)).json
     assert now["step"] == "valid" and "createRequest" in now["ask"]["en"] and now["of"] == 10 and not now["over"]
     place = vendors.settings.run / trial.FOLDER / vendor.system
-    step = json.loads((place / trial.STEP).read_text())
-    call = {name: getattr(PLAIN, name) for name in PLAIN.__slots__ if name != "step"}
-    trial._write_down(place, step, call | {"at": vendors.desk.now(), "status": 400, "code": "signature.expired",
-                                           "branch": "theirs"})  # fmt: skip
+    late(vendors, vendor.system)
     assert (await vendor.send(f"{at}/next", {})).status == 201
     await asyncio.to_thread(carrying.tick)
     assert (await vendor.get(at)).json["step"] == "repeat"
@@ -70,8 +76,18 @@ async def test_the_pages(vendors: VendorDesk) -> None:
     await asyncio.to_thread(carrying.tick)
     shown = (await person.get(at)).body.decode()
     assert "<progress" in shown and f'action="{at}/next"' in shown
-    assert (await person.post(f"{at}/next")).status == 303 and (await person.post(f"{at}/stop")).status == 303
-    assert (await person.get(at)).status == 200 and (await person.get(f"{at}/report")).status == 404
+    late(vendors, system)
+    for _ in range(10):
+        assert (await person.post(f"{at}/next")).status == 303
+        await asyncio.to_thread(carrying.tick)
+    shown = (await person.get(at)).body.decode()
+    assert "It was refused: signature.expired" in shown and "curl --silent" in shown and "What to change" in shown
+    assert json.loads((await person.get(f"{at}/report")).body)["counts"]["failed"] == 1
+    assert (await person.get(f"{at}/junit")).headers["content-type"] == "application/xml"
+    assert (await person.get(f"{at}/certificate")).status == 404
+    moved = await person.post("/sandbox/conformance", system=system, contract=NAME, role="caller")
+    another = moved.headers["location"].partition("?")[0]
+    assert (await person.post(f"{another}/stop")).status == 303 and (await person.get(another)).status == 200
     _, stranger = await vendors.form(name="Công ty Khác", contact="b@mau.example", contracts=NAME, role="caller")
     for path in (at, f"{at}/report", f"{at}/qr", f"{at}/events"):
         assert (await stranger.get(path)).status == 404
