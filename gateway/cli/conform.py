@@ -292,7 +292,7 @@ def _text(run: Run) -> str:
             continue
         rule = each.case.rule
         lines += [
-            f"{'!' if each.advised else '✗'} {each.case.id} ({each.verdict})",
+            f"✗ {each.case.id} ({each.verdict})",
             f"    {each.case.title.vi} / {each.case.title.en}",
             f"    {each.wrong.vi}",
             f"    {each.wrong.en}",

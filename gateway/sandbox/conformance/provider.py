@@ -104,10 +104,9 @@ class ProviderRun:
         seconds, judged = time.perf_counter() - started, judged and sent.reached
         if wrong is None:
             return Result(case, "passed", seconds)
-        advised = judged and case.kind in case.rule.advised
-        verdict: Verdict = "passed" if advised else "failed" if judged else "not-judged"
+        verdict: Verdict = "failed" if judged else "not-judged"
         repeat = "" if sent.prepared is None else as_curl(sent.prepared.request, self.keys)
-        return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat, advised)
+        return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat)
 
     async def _tried(self, case: Case, sent: Sent) -> tuple[Words | None, bool]:
         """What is wrong, if anything, and whether the case could be judged."""
