@@ -122,6 +122,11 @@ class Authenticated(NamedTuple):
     def caller(self) -> System:
         return self.addressed.channel.system
 
+    def with_body(self, body: bytes) -> Authenticated:
+        """The same, of a large body whose contents are beside it."""
+        addressed = self.addressed
+        return self._replace(addressed=addressed._replace(received=addressed.received._replace(body=body)))
+
 
 class Requested(NamedTuple):
     """The request of the verified content: one operation under one message id."""
@@ -297,12 +302,16 @@ class Receipt(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued` and `failure` is set."""
+    """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued`, `kept` and `failure` is set.
+
+    `kept`: no system gets the message; the agency of its route handles it on its page.
+    """
 
     requested: Requested
     receipt: Receipt
     answer: Message | None = None
     queued: bool = False
+    kept: bool = False
     failure: Failure | None = None
     as_of: str | None = None  # of an answer from the feed: when its event was accepted
 

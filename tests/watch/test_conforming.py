@@ -47,7 +47,8 @@ def answered(connection: Any, provider: str, failure: str, number: int) -> None:
     values = {
         "id": id_of(number), "state": "failed", "pattern": "query", "caller_system": "phan-anh",
         "caller_agency": "H14.5", "contract": "x/v1", "bundle": "b", "operation": "ask", "message_id": id_of(number),
-        "payload_digest": b"d", "grant_id": "G", "provider": provider, "idempotent": True, "received": NOON, "committed": NOON,
+        "payload_digest": b"d", "grant_id": "G", "provider": provider, "idempotent": True, "received": NOON,
+        "committed": NOON,
         "failure": failure,
     }  # fmt: skip
     connection.execute(insert(tables.transfer).values(values))
