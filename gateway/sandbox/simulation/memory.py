@@ -2,6 +2,7 @@
 
 The key of a query are its required fields that the kept message has too (`echoes`). A message whose contract declares a
 list as the place of its keys (`identity`) is kept item by item. The newest of one key is the one that is found.
+Invariant: what a vendor told is found by her own questions alone. She also finds what the province told.
 """
 
 from __future__ import annotations
@@ -62,22 +63,26 @@ class Memory:
         self._base = sqlite3.connect(file or ":memory:", check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
         self._base.executescript(
-            "create table if not exists kept(id integer primary key, contract text not null, query text not null, "
-            "told text not null, key text not null, message blob not null, unique(contract, query, told, key));"
+            "drop table if exists kept;"  # of an older release, which did not know whose they were
+            "create table if not exists messages(id integer primary key, tenant text not null, contract text not null, "
+            "query text not null, told text not null, key text not null, message blob not null, "
+            "unique(tenant, contract, query, told, key));"
         )
 
-    def keep(self, compiled: CompiledContract, told: Operation, message: dict[str, Any]) -> int:
+    def keep(self, compiled: CompiledContract, told: Operation, message: dict[str, Any], tenant: str = "") -> int:
         """Keeps a message for the queries that ask for it. Returns how many entries it made."""
-        rows = list(self._rows(compiled, told, message))
+        rows = [(tenant, *each) for each in self._rows(compiled, told, message)]
         with self._lock:
             self._base.executemany(
-                "insert or replace into kept(contract, query, told, key, message) values (?, ?, ?, ?, ?)", rows
+                "insert or replace into messages(tenant, contract, query, told, key, message) "
+                "values (?, ?, ?, ?, ?, ?)",
+                rows,
             )
-            self._base.execute("delete from kept where id <= (select max(id) from kept) - ?", (_MOST,))
+            self._base.execute("delete from messages where id <= (select max(id) from messages) - ?", (_MOST,))
         return len(rows)
 
     def find(
-        self, compiled: CompiledContract, query: Operation, asked: dict[str, Any]
+        self, compiled: CompiledContract, query: Operation, asked: dict[str, Any], tenant: str = ""
     ) -> tuple[Struct, dict[str, Any]] | None:
         """What was told under the key of this question, and its type; None if nothing was."""
         name = compiled.contract.name
@@ -88,8 +93,9 @@ class Memory:
                 key = joined([_text(value_at(asked, path)) for path, _ in question.key])
                 with self._lock:
                     row = self._base.execute(
-                        "select message from kept where contract = ? and query = ? and told = ? and key = ?",
-                        (name, query.name, told.name, key),
+                        "select message from messages where tenant in (?, '') and contract = ? and query = ? "
+                        "and told = ? and key = ? order by tenant desc",
+                        (tenant, name, query.name, told.name, key),
                     ).fetchone()
                 if row is not None:
                     return question.kept, read_json(row[0])
@@ -97,7 +103,7 @@ class Memory:
 
     def forget(self) -> None:
         with self._lock:
-            self._base.execute("delete from kept")
+            self._base.execute("delete from messages")
 
     def close(self) -> None:
         self._base.close()

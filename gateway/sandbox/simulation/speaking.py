@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from contracts.base.errors import Failure
 from contracts.wire.soap import parse_xml
+from gateway.registry.tenants import is_tenant
 from gateway.sample_client.wssec import Element, canonical
 from gateway.sandbox.simulation.answers import Answers, NoAnswer
 from gateway.sandbox.simulation.memory import Memory
@@ -37,7 +38,7 @@ class SpeakingRest(RestStandIn):
     def perform(self, call: Call, asked: bytes, number: int) -> bytes:
         place, message = self._read(call, asked)
         try:
-            answer = self.answers.answer(place, message, number, "json")
+            answer = self.answers.answer(place, message, number, "json", tenant_of(call.caller))
         except NoAnswer as none:
             raise Refused(501, self.error("NO_ANSWER", str(none))) from none
         return place.codec.write_json(place.operation.answer, answer)
@@ -82,7 +83,7 @@ class SpeakingSoap(SoapStandIn):
     def take_in(self, call: Call, content: Element, action: str, number: int) -> bytes:
         place, message = self._read(call, content, action)
         try:
-            answer = self.answers.answer(place, message, number, "xml")
+            answer = self.answers.answer(place, message, number, "xml", tenant_of(call.caller))
         except NoAnswer as none:
             raise NotTaken(str(none)) from none
         operation = place.operation
@@ -109,6 +110,12 @@ class SpeakingSoap(SoapStandIn):
             except Failure as failure:
                 wrong = wrong or failure
         raise NotTaken(f"no operation {action} at {call.path}" if wrong is None else told(wrong))
+
+
+def tenant_of(caller: str) -> str:
+    """The vendor whose call it is; empty for a system of the province. `caller`: agency/system."""
+    agency, _, _ = caller.partition("/")
+    return agency if is_tenant(agency) else ""
 
 
 def _answering(address: Address, body: bytes) -> Iterator[Place]:

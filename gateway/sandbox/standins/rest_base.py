@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from gateway.sample_client.errors import WrongAnswer, WrongRequest
@@ -77,6 +77,7 @@ class RestStandIn(StandIn):
             asked = self._opened(call.body, now) if encrypted else call.body
             if fault.kind == "strict" and now - proof.created > STRICT:
                 raise WrongRequest(f"signed {now - proof.created:.0f} s ago, and this system takes {STRICT:.0f}")
+            call = replace(call, caller=call.headers["lgsp-caller"])
         except (WrongRequest, WrongAnswer, BadField) as wrong:
             # an unauthenticated caller gets an unsigned answer
             self.records.saw(transfer, refused=True)
@@ -109,7 +110,9 @@ class RestStandIn(StandIn):
         created = int(now) - (_HOUR if fault.kind == "clock-off" else 0)
         signer = signer_for(fault.kind, self.identity.signer)
         headers |= sign_answer(Message(headers, status=status, request=request), signer, created=created)
-        return Reply(status, headers, body[:-1] + b" " + body[-1:] if fault.kind == "bad-signature" else body)
+        if fault.kind == "bad-signature":
+            body = body[:-1] + b" " + body[-1:]
+        return Reply(status, headers, body, call.caller)
 
     def _spoilt(self, call: Call, body: bytes, fault: Fault) -> bytes:
         if fault.kind == "malformed":

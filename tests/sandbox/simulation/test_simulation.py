@@ -133,6 +133,32 @@ def test_nobody_sees_what_another_system_was_told(simulated: Simulated) -> None:
         assert simulated.simulation.played(name) is None
 
 
+@pytest.mark.parametrize("kind", ["rest", "soap"])
+def test_no_vendor_finds_what_another_told_the_same_system(simulated: Simulated, kind: str) -> None:
+    """She finds what she told herself, else what the province told; the province finds nothing of hers."""
+    compiled = CATALOGUE["indicator/v1"]
+    values = examples(compiled, "IndicatorValues")[0]
+    value = values["values"][0] | {"period": "2019-Q3" if kind == "rest" else "2019-Q4"}
+    asked = {name: value[name] for name in ("indicator", "area", "period")}
+    hers, anothers = "NCC.AAAA0001/he-thong", "NCC.BBBB0002/he-thong"
+
+    def call(caller: str, operation: str, message: dict[str, Any]) -> dict[str, Any]:
+        return simulated.call("", kind, simulated.asked(compiled, operation, message)._replace(caller=caller)).answer
+
+    told = {**values, "values": [value | {"value": "731"}]}
+    if compiled.validate("IndicatorValues", told):
+        told = {**values, "values": [value | {"value": 731}]}
+    assert not compiled.validate("IndicatorValues", told), "a message of the contract"
+    call(hers, "submitValues", told)
+    assert call(hers, "getValue", asked) == told["values"][0]
+    for caller in (anothers, "H14.7/y-te"):
+        assert call(caller, "getValue", asked) != told["values"][0], caller
+    own = {**told, "values": [value]}
+    call("H14.7/y-te", "submitValues", own)
+    assert call(anothers, "getValue", asked) == value
+    assert call(hers, "getValue", asked) == told["values"][0]
+
+
 # --- what it refuses --------------------------------------------------------------------------------------------------
 
 
