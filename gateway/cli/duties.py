@@ -43,7 +43,7 @@ _OF: Final[Mapping[Duty, str]] = {
         client handling list, client handling show, client case list, client case show, client case open
         client case answer, client case acknowledge, client case close, client case withdraw, client case remind
         client reconcile, client prove, client checkpoints
-        client transfers, client accept-log, client keygen, client install, client join
+        client transfers, client accept-log, client keygen, client install, client join, client my-calls
         contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx
         contract new, contract try, contract check
         contract deadline

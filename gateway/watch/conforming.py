@@ -60,7 +60,7 @@ class Conforming:
             if len(own) < LEAST or system is None or is_tenant(system.agency):
                 continue
             rules = Counter(rule for _, rule in own.values())
-            facts = {"number": len(own), "rule": rules.most_common(1)[0][0]}
+            facts: dict[str, str | int] = {"number": len(own), "rule": rules.most_common(1)[0][0]}
             yield Condition(name, "", min(at for at, _ in own.values()), facts | _certificate(connection, name))
 
 

@@ -56,7 +56,7 @@ def answered(connection: Any, provider: str, failure: str, number: int) -> None:
 
 def refused(connection: Any, system: str, code: str, number: int) -> None:
     finding = {"here": "a", "canonical": "b", "rule": "required"}
-    entry = {"kind": "refusal", "failure": code, "caller": {"system": system}}
+    entry: dict[str, Any] = {"kind": "refusal", "failure": code, "caller": {"system": system}}
     entry |= {"findings": [finding]} if code == "message.invalid" else {}
     values = {"transfer": id_of(number), "phase": "refusal", "entry": json.dumps(entry).encode(), "leaf": b"l"}
     connection.execute(insert(tables.log_pending).values(values))

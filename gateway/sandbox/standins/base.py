@@ -55,17 +55,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A received HTTP request, unparsed, as signatures need it. Header names in lower case, repeated ones joined.
-
-    `caller`: agency/system, once it is proved.
-    """
+    """A received HTTP request, unparsed, as signatures need it. Header names in lower case, repeated ones joined."""
 
     method: str
     target: str
     path: str
     headers: dict[str, str]
     body: bytes
-    caller: str = ""
 
 
 class Conflict(ClientError):

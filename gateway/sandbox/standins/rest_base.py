@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from gateway.sample_client.errors import WrongAnswer, WrongRequest
@@ -77,7 +77,6 @@ class RestStandIn(StandIn):
             asked = self._opened(call.body, now) if encrypted else call.body
             if fault.kind == "strict" and now - proof.created > STRICT:
                 raise WrongRequest(f"signed {now - proof.created:.0f} s ago, and this system takes {STRICT:.0f}")
-            call = replace(call, caller=call.headers["lgsp-caller"])
         except (WrongRequest, WrongAnswer, BadField) as wrong:
             # an unauthenticated caller gets an unsigned answer
             self.records.saw(transfer, refused=True)
@@ -112,7 +111,7 @@ class RestStandIn(StandIn):
         headers |= sign_answer(Message(headers, status=status, request=request), signer, created=created)
         if fault.kind == "bad-signature":
             body = body[:-1] + b" " + body[-1:]
-        return Reply(status, headers, body, call.caller)
+        return Reply(status, headers, body, call.headers["lgsp-caller"])
 
     def _spoilt(self, call: Call, body: bytes, fault: Fault) -> bytes:
         if fault.kind == "malformed":

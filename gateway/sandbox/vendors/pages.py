@@ -44,7 +44,7 @@ def _system(ask: Ask, failure: Failure | None) -> Shown:
         "issued": issued,
         "order": order,
         "trouble": None if order is None else order.facts.get("trouble"),
-        "calls": showing.calls(ask.desk, it, f"{ask.origin}/sandbox/files") if issued else [],
+        "calls": showing.calls(ask.desk, it) if issued else [],
         "uses": USES,
         "given": {use: ask.form.get(use, "")[:16_384] for use in USES},
         "origin": ask.origin,

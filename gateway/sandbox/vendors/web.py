@@ -2,7 +2,6 @@
 
     GET  /sandbox/join                                the page that asks what a vendor wants
     POST /sandbox/join                                a form, or JSON: a tenant, its first system, and an access token
-    GET  /sandbox/files/{name}                        programs that make a call
     GET  /sandbox/api/systems                         the tenant's systems
     POST /sandbox/api/systems                         another system
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
@@ -60,7 +59,6 @@ def routes(desk: Desk) -> list[Route]:
     """The addresses that need no session of a browser."""
     vendors = Vendors(desk)
     each: list[tuple[str, Handler, str]] = [
-        (f"{ROOT}/files/{{name}}", _file, "GET"),
         (API, _systems, "GET"),
         (API, _add, "POST"),
         (f"{API}/{{id}}", _change, "PUT"),
@@ -143,18 +141,9 @@ async def _join_program(vendors: Vendors, request: Request) -> Response:
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
-async def _file(vendors: Vendors, request: Request) -> Response:
-    found = await asyncio.to_thread(first_calls.program, request.path_params["name"])
-    if found is None:
-        raise SANDBOX_FORM(field="name", why=" | ".join(first_calls.programs()))
-    content, media = found
-    return Response(content, media_type=media, headers=HEADERS)
-
-
 async def _systems(vendors: Vendors, request: Request) -> Response:
     viewer = await tenant_of(vendors.desk, request)
-    files = f"{guard.origin_of(request, vendors.desk.services.settings.desk_base)}{ROOT}/files"
-    return answered(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer, files))
+    return answered(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer))
 
 
 async def _add(vendors: Vendors, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -129,34 +130,17 @@ def test_nobody_sees_what_another_system_was_told(simulated: Simulated) -> None:
     query = compiled.contract.operations["getValue"]
     assert mine.memory.find(compiled, query, asked) is not None
     assert other.memory.find(compiled, query, asked) is None
+    # what a tenant tells is its own, until it resets its data
+    told, whose = values["values"][0] | {"value": "7"}, "NCC.0000000A"
+    mine.memory.keep(compiled, compiled.contract.operations["submitValues"], values | {"values": [told]}, whose)
+    found = [mine.memory.find(compiled, query, asked, each) for each in (whose, "NCC.0000000B", "")]
+    assert [each[1]["value"] == told["value"] for each in found if each] == [True, False, False]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mine.memory, "_since", lambda each: time.time() + 1 if each == whose else 0.0)
+        after = mine.memory.find(compiled, query, asked, whose)
+        assert after is not None and after[1]["value"] != told["value"]
     for name in ("khong-co", "..", "../..", "Y-TE", "y-te/../mot-cua"):
         assert simulated.simulation.played(name) is None
-
-
-@pytest.mark.parametrize("kind", ["rest", "soap"])
-def test_no_vendor_finds_what_another_told_the_same_system(simulated: Simulated, kind: str) -> None:
-    """She finds what she told herself, else what the province told; the province finds nothing of hers."""
-    compiled = CATALOGUE["indicator/v1"]
-    values = examples(compiled, "IndicatorValues")[0]
-    value = values["values"][0] | {"period": "2019-Q3" if kind == "rest" else "2019-Q4"}
-    asked = {name: value[name] for name in ("indicator", "area", "period")}
-    hers, anothers = "NCC.AAAA0001/he-thong", "NCC.BBBB0002/he-thong"
-
-    def call(caller: str, operation: str, message: dict[str, Any]) -> dict[str, Any]:
-        return simulated.call("", kind, simulated.asked(compiled, operation, message)._replace(caller=caller)).answer
-
-    told = {**values, "values": [value | {"value": "731"}]}
-    if compiled.validate("IndicatorValues", told):
-        told = {**values, "values": [value | {"value": 731}]}
-    assert not compiled.validate("IndicatorValues", told), "a message of the contract"
-    call(hers, "submitValues", told)
-    assert call(hers, "getValue", asked) == told["values"][0]
-    for caller in (anothers, "H14.7/y-te"):
-        assert call(caller, "getValue", asked) != told["values"][0], caller
-    own = {**told, "values": [value]}
-    call("H14.7/y-te", "submitValues", own)
-    assert call(anothers, "getValue", asked) == value
-    assert call(hers, "getValue", asked) == told["values"][0]
 
 
 # --- what it refuses --------------------------------------------------------------------------------------------------
