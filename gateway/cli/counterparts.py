@@ -56,7 +56,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         client file-send, client file-fetch, client transfers, client reconcile
         client prove, client checkpoints, client accept-log, client keygen, client install, client join
     """,
-    AtHost.SANDBOX: "sandbox invite, sandbox list, sandbox withdraw",
+    AtHost.SANDBOX: "sandbox clock, sandbox invite, sandbox list, sandbox withdraw",
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
 }
 # Command, page, operations. A page that alone does it has no operation.

@@ -78,7 +78,7 @@ _OF: Final[Mapping[Duty, str]] = {
         keys rotate, keys protect, restore confirm --by
         indicator define
         conform provider --certify
-        sandbox invite, sandbox withdraw
+        sandbox clock, sandbox invite, sandbox withdraw
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume

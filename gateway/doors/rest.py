@@ -50,6 +50,7 @@ from gateway.transfer.stages import (
 from security import http_signatures, jose, tokens
 from security.encryption_keys import EncryptKey
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED, TOKEN_UNKNOWN_KEY
+from security.freshness import SKEW
 from security.keys import SigningKey, VerifyKey
 from security.signature_hints import http_hints
 
@@ -71,7 +72,7 @@ class TokenKeeper:
     def verify(self, text: str, now: float) -> tokens.Token:
         digest = hashlib.sha256(text.encode("latin-1", "replace")).digest()
         token = self.kept.get(digest)
-        if token is None or token.expires <= now:
+        if token is None or not token.issued - SKEW <= now < token.expires:  # a clock may have been set back
             token = self._verified(text, now)
             if len(self.kept) >= _KEPT_TOKENS:
                 self.kept = {kept: value for kept, value in self.kept.items() if value.expires > now}
@@ -121,7 +122,7 @@ class RestDoor:
             received.method, received.target_uri, received.headers, received.body, digests
         )
         try:
-            signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
+            signature = http_signatures.verify_request(request, received.snapshot.key, received.theirs)
         except Theirs as failure:
             if not self.explains:
                 raise
@@ -130,13 +131,15 @@ class RestDoor:
             ) from None
         if signature.key.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=signature.key.system, other_kind="signature")
+        if received.ahead:
+            signature.key.check_time(received.at)  # no key begins earlier
         return signature
 
     def _token(self, received: Received, channel: Channel) -> tokens.Token:
         scheme, _, text = received.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text:
             raise REQUEST_NO_TOKEN(endpoint=self.token_endpoint)
-        token = self.keeper.verify(text.strip(), received.at)
+        token = self.keeper.verify(text.strip(), received.theirs)
         token.check_certificate(channel.thumbprint or "")
         return token
 
@@ -191,8 +194,8 @@ class RestDoor:
             return authenticated, received.body
         if media != jose.MEDIA_TYPE:
             raise BODY_NOT_ENCRYPTED(contract=contract.name, expected=jose.MEDIA_TYPE, got=media or "—")
-        demand_key(contract, snapshot, authenticated.caller, received.at)
-        opened = self.opener.open(received.body, snapshot.key, received.at)
+        demand_key(contract, snapshot, authenticated.caller, received.theirs)
+        opened = self.opener.open(received.body, snapshot.key, received.theirs)
         if opened.key.system != authenticated.caller.id:
             raise CHANNEL_MISMATCH(channel=authenticated.caller.id, other=opened.key.system, other_kind="JWS")
         if opened.media_type != JSON:
@@ -213,14 +216,14 @@ class RestDoor:
             )
             if codec.contract is not contract.contract:
                 return None
-        return Job(requested.content, contract.digest, codec.name, requested.request, requested.received.at)
+        return Job(requested.content, contract.digest, codec.name, requested.request, requested.received.theirs)
 
     def decode(self, authorised: Authorised) -> Message:
         requested = authorised.requested
         if requested.operation.method == "GET":
-            return requested.codec.read_query(requested.request, requested.received.query, requested.received.at)
+            return requested.codec.read_query(requested.request, requested.received.query, requested.received.theirs)
         self._check_media(requested.received, opened=bool(requested.authenticated.opened))
-        message, content, at = requested.request, requested.content, requested.received.at
+        message, content, at = requested.request, requested.content, requested.received.theirs
         return other_format.read(requested, lambda codec: codec.read_json(message, content, at))
 
     def here(self, requested: Requested, paths: Sequence[str]) -> str:
@@ -302,7 +305,7 @@ class RestDoor:
                 body if reply.parts is None else None,
                 proof or received.headers,
                 self.signing_key,
-                self.clock(),
+                self.clock() + received.ahead,
             )
         )
         return reply if body is reply.body else Reply(reply.status, headers, body)
@@ -313,7 +316,7 @@ def _receiver(authenticated: Authenticated) -> EncryptKey | None:
         authenticated.addressed.contract.contract,
         authenticated.snapshot,
         authenticated.caller,
-        authenticated.received.at,
+        authenticated.received.theirs,
     )
 
 

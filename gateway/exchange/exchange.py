@@ -185,7 +185,7 @@ class Exchange:
             log=(intent,),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, requested.received.ahead),
             uses=decoded.uses,
         )
         done = await self._write_new(decoded, write)
@@ -193,10 +193,10 @@ class Exchange:
             return done
         if put_aside:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
-        keep = keep_of(requested)
+        keep, ahead = keep_of(requested), requested.received.ahead
         told = fed(requested.operation, row)
         if told is not None:
-            told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now))
+            told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now + ahead))
         transfer = OpenTransfer(
             row.id,
             self.process,
@@ -208,6 +208,7 @@ class Exchange:
             spool=spool,
             heavy=heavy,
             fault=requested.received.fault,
+            ahead=ahead,
         )
         try:
             return await self._forward(Committed(decoded, provider, receiving, transfer))
@@ -249,14 +250,15 @@ class Exchange:
         requested = decoded.requested
         transfer, now = requested.received.transfer, self.clock()
         admission = await admitted(self.judges, decoded, self.quotas)
-        answer: Message = {"transfer": transfer, "messageId": requested.message_id, "acceptedAt": rfc3339(now)}
+        ahead = requested.received.ahead
+        answer: Message = {"transfer": transfer, "messageId": requested.message_id, "acceptedAt": rfc3339(now + ahead)}
         if admission is not None:
             answer |= admission.told
         salt = random_bytes(SALT)
         heavy = requested.received.heavy
         intent = await off_loop(heavy, entries.intent, decoded, None, salt, now, self.hash_id)
         answer_json = canonical_answer(requested, answer)
-        new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
+        new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf, ahead=ahead)
         how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json, keys=settled.new)
         row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
         text = event(decoded, now, settled.kind, settled.replaces)
@@ -273,7 +275,7 @@ class Exchange:
             log=(intent, accepted),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             feed=(feed,),
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, requested.received.ahead),
             keys=settled.rows,
             uses=decoded.uses,
         )

@@ -157,7 +157,7 @@ class _Foreseen:
     def _with(self, agency: str) -> AgencyGrants:
         if agency not in self._held:
             others = (each for each in self._snapshot.grants(agency) if each.id != self._grant.id)
-            self._held[agency] = AgencyGrants.of([*others, self._grant])
+            self._held[agency] = AgencyGrants.of([*others, self._grant], self._snapshot.ahead(agency))
         return self._held[agency]
 
     def _shown(self, agency: str, operation: str, decision: Decision) -> tuple[str, ...]:

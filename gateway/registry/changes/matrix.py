@@ -109,7 +109,7 @@ def matrix(snapshot: Snapshot, now: float) -> Iterator[Cell]:
     """Each agency × contract × operation that it may ask for; and each that reaches, or may reach, its systems."""
     review = Review(snapshot, now)
     for agency in sorted(snapshot.agencies):
-        grants = AgencyGrants.of(_at_any_hour(snapshot.grants(agency)))
+        grants = AgencyGrants.of(_at_any_hour(snapshot.grants(agency)), snapshot.ahead(agency))
         for name, contract in sorted(snapshot.contracts.items()):
             for operation in operations(contract):
                 yield review.asking(agency, contract, operation, grants.decide(name, operation, now))

@@ -7,6 +7,8 @@
     POST /sandbox/api/systems                         another system
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
+    GET  /sandbox/api/clock                           the tenant's clock
+    PUT  /sandbox/api/clock                           forward, to a moment, or back to real time
 
 Programs bring the access token of the join (`Authorization: Bearer`), and look at nothing but their own tenant.
 Invariant: what a program brings is bounded before it is read. No cookie is looked at below `/sandbox/api`.
@@ -41,6 +43,7 @@ from gateway.journal.jobs import RUNNING, Job
 from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
 from gateway.registry.tenants import is_tenant
+from gateway.sandbox.clock import pages as clock
 from gateway.sandbox.vendors import certificates, first_calls, showing
 from gateway.sandbox.vendors.application import FIELDS
 from gateway.sandbox.vendors.errors import SANDBOX_FORM, SANDBOX_NOT_ISSUED
@@ -50,6 +53,7 @@ from gateway.sandbox.vendors.pages import PAGES
 ROOT: Final = "/sandbox"
 JOIN: Final = f"{ROOT}/join"
 API: Final = f"{ROOT}/api/systems"
+CLOCK: Final = f"{ROOT}/api/clock"
 MOST_BODY: Final = 100_000
 _TOKEN: Final = 200  # characters of `authorization`
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -68,6 +72,8 @@ def routes(desk: Desk) -> list[Route]:
         (API, _add, "POST"),
         (f"{API}/{{id}}", _change, "PUT"),
         (f"{API}/{{id}}/certificates", _certify, "POST"),
+        (CLOCK, _clock, "GET"),
+        (CLOCK, _move_clock, "PUT"),
     ]
     programs = [
         Route(path, partial(_problems, partial(handler, vendors)), methods=[method]) for path, handler, method in each
@@ -79,7 +85,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
 
 
-BESIDE: Final = Beside(ROOT, PAGES, routes)
+BESIDE: Final = Beside(ROOT, (*PAGES, *clock.PAGES), routes)
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------
@@ -198,6 +204,16 @@ async def _certify(vendors: Vendors, request: Request) -> Response:
         return _answer(201, {"system": system.id, "files": {name: text.decode() for name, text in files.items()}})
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{system.id}.zip"'}
     return Response(certificates.archive(files), 201, media_type="application/zip", headers=headers)
+
+
+async def _clock(vendors: Vendors, request: Request) -> Response:
+    viewer = await _viewer(vendors.desk, request)
+    return _answer(200, (await asyncio.to_thread(clock.told, vendors.desk, viewer)).told())
+
+
+async def _move_clock(vendors: Vendors, request: Request) -> Response:
+    viewer, given = await _viewer(vendors.desk, request), await _json(request)
+    return _answer(200, (await _run(vendors.desk, viewer, clock.move, vendors.desk, viewer, given)).told())
 
 
 async def _ended(desk: Desk, viewer: Viewer, system: str, job: Job) -> Job:
