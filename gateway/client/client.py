@@ -66,8 +66,8 @@ class AsyncClient(FeedCalls, Files, Transfers):
     `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first
     language of problem documents; both languages always come. `seconds` is the limit of one HTTP request, `tries` the
     most sendings of one message. Bodies of the contracts in `encrypted` are encrypted whatever the gateway publishes:
-    for systems that do not trust a proxy that ends TLS. `clock` gives the time by which it signs; a `TenantTime` follows
-    the clock of a sandbox's vendor.
+    for systems that do not trust a proxy that ends TLS. `clock` gives the time by which it signs: a `TenantTime`
+    follows the clock of a sandbox's vendor.
     """
 
     def __init__(

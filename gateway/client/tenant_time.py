@@ -1,4 +1,4 @@
-"""The time by which a vendor of a sandbox signs: the sandbox's answers name it in `Lgsp-Time` if she moved her clock."""
+"""The time by which a vendor of a sandbox signs. Answers name it in `Lgsp-Time` if she moved her clock."""
 
 from __future__ import annotations
 

@@ -236,7 +236,11 @@ class SoapDoor:
         version: wire.Version = authenticated.proof.version
         addressed = authenticated.addressed
         receiver = answers_for(
-            addressed.contract.contract, addressed.snapshot, authenticated.caller, authenticated.received.theirs, soap=True
+            addressed.contract.contract,
+            addressed.snapshot,
+            authenticated.caller,
+            authenticated.received.theirs,
+            soap=True,
         )
         envelope = verify.sign_envelope(
             body if receiver is None else blinded(body),

@@ -174,7 +174,7 @@ class Exchange:
         now = self.clock()
         receiving = receive(requested.snapshot, provider, requested.contract, requested.operation, now)
         salt = random_bytes(SALT)
-        heavy, spool = requested.received.heavy, requested.received.spool
+        heavy, spool, ahead = requested.received.heavy, requested.received.spool, requested.received.ahead
         intent = await off_loop(heavy, entries.intent, decoded, (provider, receiving), salt, now, self.hash_id)
         row = row_of(decoded, provider, now, self.process, Event.PUT_ASIDE if put_aside else Event.SENT_NOW)
         bound = dict.fromkeys(("request", "canonical", attachments.PART), binding.of_transfer(intent.leaf, row))
@@ -185,7 +185,7 @@ class Exchange:
             log=(intent,),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, requested.received.ahead),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, ahead),
             uses=decoded.uses,
         )
         done = await self._write_new(decoded, write)
@@ -193,7 +193,7 @@ class Exchange:
             return done
         if put_aside:
             return Answered(requested, Receipt(row.id, intent=intent.leaf), queued=True)
-        keep, ahead = keep_of(requested), requested.received.ahead
+        keep = keep_of(requested)
         told = fed(requested.operation, row)
         if told is not None:
             told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now + ahead))
@@ -275,7 +275,7 @@ class Exchange:
             log=(intent, accepted),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             feed=(feed,),
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, requested.received.ahead),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, ahead),
             keys=settled.rows,
             uses=decoded.uses,
         )

@@ -42,7 +42,8 @@ from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
 from security.errors import SIGNATURE_KEY_REVOKED
 from security.grants.approvals import Officer
-from security.grants.grants import AgencyGrants, Decision, Grant, Reason, Request
+from security.grants.grants import Decision, Grant, Reason, Request
+from security.grants.held import AgencyGrants
 from security.grants.refusals import refusal
 from security.keys import VerifyKey
 
@@ -153,9 +154,7 @@ class Snapshot:
         suspended = decision.nearest if decision.reason is Reason.SUSPENDED else None
         notice = self._notice("grant", suspended.id) if suspended is not None else None
         at = self._grants.get(agency, _NOTHING).refused_at(decision, now)
-        return refusal(
-            decision, self.request(agency, contract, operation), self.owner_of(contract, agency), at, notice
-        )
+        return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract, agency), at, notice)
 
     def suspension(self, system: System) -> Policy:
         """The failure for a suspended system or agency: reason, since when, whom to ask."""

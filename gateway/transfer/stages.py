@@ -61,7 +61,7 @@ class Received(NamedTuple):
 
     @property
     def theirs(self) -> float:
-        """When it came by the clock of the caller's agency: what she signed, and what expires for her, is judged by it."""
+        """When it came by the clock of the caller's agency, which judges what it signed, and what expires for it."""
         return self.at + self.ahead
 
     @property

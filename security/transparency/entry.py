@@ -264,8 +264,9 @@ def _outcome(entry: Outcome) -> str:
     failure = "" if entry.failure is None else f'"failure":{_text(entry.failure)},'
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
     keys = f'"keys":{entry.keys},' if entry.keys else ""
+    back = _digest_text("back", entry.came_back)
     return (
-        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{_clock_text(entry.clock)}{failure}{keys}"kind":"outcome",'
+        f'{{"at":"{rfc3339(entry.at)}",{back}{_clock_text(entry.clock)}{failure}{keys}"kind":"outcome",'
         f"{_digest_text('out', entry.answered)}{provider}{_digest_text('sent', entry.sent)}"
         f'"status":{entry.status},"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )

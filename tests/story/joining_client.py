@@ -94,7 +94,11 @@ class Client:
         return str(answer.json()["access_token"])
 
     def _asked(self, session: requests.Session) -> requests.Response:
-        endpoint, now, system = f"{self.about['gateway']}/oauth/token", int(time.time()) + self.ahead, self.about["system"]
+        endpoint, now, system = (
+            f"{self.about['gateway']}/oauth/token",
+            int(time.time()) + self.ahead,
+            self.about["system"],
+        )
         claims = {"iss": system, "sub": system, "aud": endpoint, "iat": now, "exp": now + 60, "jti": uuid.uuid4().hex}
         key = self.file("sign.key").read_text()
         assertion = jwt.encode(claims, key, algorithm="ES256", headers={"kid": self.about["sign_key_id"]})
@@ -161,7 +165,10 @@ class Client:
         signed.append(_child(header, WSA, "MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"))
         security = etree.SubElement(header, f"{{{WSSE}}}Security")
         security.set(f"{{{SOAP}}}mustUnderstand", "1")
-        stamp, now = _child(security, WSU, "Timestamp", "timestamp", ""), datetime.now(UTC) + timedelta(seconds=self.ahead)
+        stamp, now = (
+            _child(security, WSU, "Timestamp", "timestamp", ""),
+            datetime.now(UTC) + timedelta(seconds=self.ahead),
+        )
         for name, at in (("Created", now), ("Expires", now + timedelta(minutes=1))):
             etree.SubElement(stamp, f"{{{WSU}}}{name}").text = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         certificate = load_pem_x509_certificate(self.file("sign.crt").read_bytes())

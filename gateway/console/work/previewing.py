@@ -27,7 +27,8 @@ from gateway.registry.parts.grants import FEED
 from gateway.registry.receiving import received_by
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.grants.grants import ACTIVE, AgencyGrants, Decision, Grant
+from security.grants.grants import ACTIVE, Decision, Grant
+from security.grants.held import AgencyGrants
 
 WEEK: Final = 7 * 86_400.0
 AT_ONCE: Final = 500  # transfers of one page

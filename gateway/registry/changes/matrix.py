@@ -21,7 +21,8 @@ from contracts.compiled.contract import CompiledContract
 from gateway.registry.parts.grants import FEED, received
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot, Views
-from security.grants.grants import AgencyGrants, Decision, Grant
+from security.grants.grants import Decision, Grant
+from security.grants.held import AgencyGrants
 
 Seen = tuple[tuple[str, tuple[Leaf, ...]], ...]  # the fields of each message
 MARKS: Final = ("basic", "sensitive")  # of personal fields

@@ -1,7 +1,7 @@
 """Moves the clock of a tenant: forward by a time, forward to a moment, or back to real time.
 
-Forward: what of the tenant waits in the queue is due sooner by the same time. Her quotas, grants, signatures, tokens and
-certificates are judged by the new time from the next call on.
+Forward: what of the tenant waits in the queue is due sooner by the same time. Her quotas, grants, signatures, tokens
+and certificates are judged by the new time from the next call on.
 Back: what was signed in the time that was left is from the future, and refused until real time gets there. What was
 accepted then stays known until that time, so it is never accepted twice.
 Invariant: a move is one change of the registry with one entry of the log, which names who moved it.

@@ -14,7 +14,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import tenant_clock
 from gateway.registry.seals.sealing import Seal, changing
-from gateway.registry.tenant_clock import KEPT, MOST, REAL, TenantClock
+from gateway.registry.tenant_clock import KEPT, MOST, REAL
 from gateway.registry.tenants import refuse_policy
 from gateway.sandbox.clock import moving
 from gateway.sandbox.clock.moving import DAY, Wanted
@@ -66,7 +66,7 @@ async def test_programs_move_their_own_clock_alone(vendors: VendorDesk) -> None:
     assert (await vendor.get(CLOCK)).json["ahead"] == 0
     told = await put(vendor, days=2, hours=3)
     assert told["ahead"] == 2 * DAY + 3 * 3600 == ahead(vendors, vendor.agency)
-    assert moment(told["now"]) == pytest.approx(moment(told["real"]) + told["ahead"], abs=0.01)  # type: ignore[operator]
+    assert moment(told["now"]) == pytest.approx(moment(told["real"]) + told["ahead"], abs=0.01)
     assert (await other.get(CLOCK)).json["ahead"] == 0 == ahead(vendors, other.agency)
     assert vendors.desk.services.registry.snapshot.systems[vendor.system].ahead == told["ahead"]
     to = vendors.desk.now() + 5 * DAY

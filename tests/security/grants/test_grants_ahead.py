@@ -7,7 +7,8 @@ from typing import Final
 
 import pytest
 
-from security.grants.grants import AgencyGrants, Grant, Reason
+from security.grants.grants import Grant, Reason
+from security.grants.held import AgencyGrants
 from security.grants.windows import Hours
 from tests.security.grants import test_grants
 
