@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
+
+# What RFC 3339 writes; seconds may be left out. `fromisoformat` also reads weeks, any sign between day and time, and
+# stops at a NUL.
+_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+)
 
 
 def rfc3339(at: float) -> str:
@@ -15,10 +22,11 @@ def rfc3339(at: float) -> str:
 
 def moment(text: Any) -> float | None:
     """A time with its zone (RFC 3339) in Unix seconds; None for anything else."""
+    if not isinstance(text, str) or _TIME.fullmatch(text) is None:
+        return None
     try:
-        read = datetime.fromisoformat(text)
-        return None if read.tzinfo is None else read.astimezone(UTC).timestamp()
-    except (TypeError, ValueError, OverflowError):
+        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
         return None
 
 

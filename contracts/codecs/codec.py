@@ -1,4 +1,4 @@
-"""One format of one contract: bytes to canonical values and back, compiled once.
+"""One format of one contract: bytes to canonical values and back. A message is compiled once, when it is first used.
 
 Every reader validates: its result conforms to the canonical schema, or it raises MESSAGE_INVALID with up to
 20 findings in the paths of both formats. A message that the format does not map is exchanged in canonical form.
@@ -15,44 +15,33 @@ from urllib.parse import quote
 from lxml import etree
 
 from contracts.base.errors import Finding, PlainErrorType, Theirs
-from contracts.canonical.findings import MAX_FINDINGS, Enough, Index, NotExpressible, Problems, filled, kind_of
-from contracts.canonical.integers import compile_integers
-from contracts.canonical.model import Contract, Operation, RestCall, Scalar, Struct
+from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems, filled, kind_of
+from contracts.canonical.model import Contract, Operation, RestCall, Scalar
 from contracts.canonical.validate import Validator
-from contracts.codecs import jsonread, xmlread, xmlwrite
+from contracts.codecs.messages import (
+    JsonMessage,
+    OnFirstUse,
+    XmlMessage,
+    canonical_json,
+    canonical_xml,
+    here_in_xml,
+    indexed,
+    mapped_json,
+    mapped_xml,
+)
 from contracts.codecs.normal import compile_normal
 from contracts.codecs.query import guess, parse_query, query_text
-from contracts.codecs.xml_fast_path import FastReaders, compile_fast_readers
 from contracts.codecs.xmlproblems import XmlProblems
 from contracts.errors import MESSAGE_INVALID, MESSAGE_NOT_EXPRESSIBLE, MESSAGE_WRONG_MEDIA, MESSAGE_WRONG_ROOT
 from contracts.mapping import value_formats
 from contracts.mapping.frames import getter, setter
-from contracts.mapping.plan import Plan, canonical_plan
+from contracts.mapping.plan import Plan
 from contracts.mapping.validity import InForce, day_at, explained
 from contracts.wire.composed import composed
 from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
 Value = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Json:
-    read: Callable[[bytes, str | None], tuple[Any, Problems]]
-    write: Callable[[Any], str]
-    here: Callable[[str, Any], str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Xml:
-    fast: FastReaders | None
-    read: Callable[[Any, Any, Any, Any], None]
-    write: Callable[[Any, str], str]
-    here: Mapping[str, str]
-    canonical: bool
-    roots: frozenset[str]
-    root: str
-    prefixes: Mapping[str, str]
 
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -88,14 +77,12 @@ class Codec:
         self._contract = contract
         self._validators = validators
         self._in_force = shared.in_force
-        self._json: dict[str, _Json] = {}
-        self._xml: dict[str, _Xml] = {}
+        self._json = OnFirstUse(self._compile_json)
+        self._xml = OnFirstUse(self._compile_xml)
         self.rest: Mapping[str, RestCall] = {
             op.name: calls.get(op.name, RestCall(op.method, op.path)) for op in contract.operations.values()
         }
         self._actions = {op: actions.get(op, f"{contract.namespace}:{op}") for op in contract.operations}
-        for message, validator in validators.items():
-            self._compile(message, validator.struct, plans.get(message))
         self.soap_roots = self._roots(lambda op: op.request, "")
         self.soap_answer_roots = self._roots(lambda op: op.answer, "Response")
 
@@ -127,55 +114,40 @@ class Codec:
 
     # --- compiling ----------------------------------------------------------------------------------------------------
 
-    def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
-        if plan is None:
-            self._json[message] = _canonical_json(struct, message)
-            self._xml[message] = self._canonical_xml(struct, message)
-        elif plan.media == "json":
-            reader, here = jsonread.compile_reader(plan), plan.here_of()
+    def compile_messages(self) -> None:
+        """Compiles what is compiled on first use, for a process whose forks share it."""
+        for message in self._validators:
+            self._json[message], self._xml[message]
 
-            def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
-                into: Value = {}
-                problems = Problems(at=day)
-                try:
-                    reader(read_json(raw), into, None, problems)
-                except Enough:
-                    pass
-                return into, problems
+    def _compile_json(self, message: str) -> JsonMessage | None:
+        if message not in self._validators:
+            return None
+        if (plan := self.plans.get(message)) is None:
+            return canonical_json(self._validators[message].struct, message)
+        return mapped_json(plan) if self.media == "json" else None
 
-            self._json[message] = _Json(
-                read, jsonread.compile_writer(plan), lambda at, index: filled(here.get(at, ""), index, 0)
-            )
-        else:
-            prefixes = {uri: prefix for prefix, uri in plan.namespaces.items()}
-            local = plan.root.name.rpartition("}")[2]
-            self._xml[message] = _xml(plan, frozenset({plan.root.name}), local, prefixes)
-
-    def _canonical_xml(self, struct: Struct, message: str) -> _Xml:
-        space = self._contract.namespace
-        plan = canonical_plan(struct, "xml", message, space)
-        roots = {f"{{{space}}}{message}"}
-        for op in self._contract.operations.values():
-            if op.request == message:
-                roots.add(f"{{{space}}}{op.name}")
-            if op.answer == message:
-                roots.add(f"{{{space}}}{op.name}Response")
-        return _xml(plan, frozenset(roots), message, {}, canonical=True)
+    def _compile_xml(self, message: str) -> XmlMessage | None:
+        if message not in self._validators:
+            return None
+        if (plan := self.plans.get(message)) is None:
+            return canonical_xml(self._contract, self._validators[message].struct, message)
+        return mapped_xml(plan) if self.media == "xml" else None
 
     def here(self, message: str, paths: Sequence[str], root: str | None = None) -> str:
         """Where the format has these canonical paths with their indexes (`values[2].area`), as far as it has them.
 
         `root`: in XML, the name of the message's element where the format is the canonical one.
         """
-        json, xml = self._json.get(message), self._xml.get(message)
-        find = _here_in_xml(xml, root) if root and xml else json.here if json else None
-        return "" if find is None else ", ".join(filter(None, (find(*_indexed(path)) for path in paths)))
+        xml = self._xml[message] if root else None
+        json = None if xml else self._json[message]
+        find = here_in_xml(xml, root) if root and xml else json.here if json else None
+        return "" if find is None else ", ".join(filter(None, (find(*indexed(path)) for path in paths)))
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def read_json(self, message: str, raw: bytes, at: float | None = None) -> Value:
         """The canonical value. `at`, here and below: time of receipt (Unix time), when codes must be in force."""
-        codec = self._json.get(message)
+        codec = self._json[message]
         if codec is None:
             raise self._wrong_media("JSON", message)
         day = None if at is None else day_at(at)
@@ -183,7 +155,7 @@ class Codec:
         return self._checked(message, value, problems, day, codec.here)
 
     def read_xml(self, message: str, element: etree._Element, at: float | None = None) -> Value:
-        codec = self._xml.get(message)
+        codec = self._xml[message]
         if codec is None:
             raise self._wrong_media("XML", message)
         tag = element.tag
@@ -202,11 +174,11 @@ class Codec:
             codec.read(element, into, None, problems)
         except Enough:
             pass
-        return self._checked(message, into, problems, day, _here_in_xml(codec, problems.name(tag)))
+        return self._checked(message, into, problems, day, here_in_xml(codec, problems.name(tag)))
 
     def read_canonical_xml(self, message: str, raw: bytes) -> Value | None:
         """The message of bytes in exclusive C14N without unusual content; None for others, which need `read_xml`."""
-        codec = self._xml.get(message)
+        codec = self._xml[message]
         if codec is None or codec.fast is None or self._in_force[message] is not None:
             return None
         try:
@@ -224,13 +196,14 @@ class Codec:
         day = None if at is None else day_at(at)
         problems = Problems(at=day)
         into: Value = {}
-        if plan is not None and plan.media == "json":
+        json = self._json[message]
+        if plan is not None and json is not None and json.fields is not None:
             raw = {name: guess(text, plan, name) for name, text in parameters.items()}
             try:
-                jsonread.compile_reader(plan)(raw, into, None, problems)
+                json.fields(raw, into, None, problems)
             except Enough:
                 pass
-            here: Callable[[str, Any], str] = self._json[message].here
+            here: Callable[[str, Any], str] = json.here
         else:
             here = lambda at, index: filled(at, index, 0)  # noqa: E731
             for name, text in parameters.items():
@@ -280,7 +253,7 @@ class Codec:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def write_json(self, message: str, value: Value) -> bytes:
-        codec = self._json.get(message)
+        codec = self._json[message]
         if codec is None:
             raise self._wrong_media("JSON", message)
         try:
@@ -290,7 +263,7 @@ class Codec:
 
     def write_xml(self, message: str, value: Value, wrapper: str | None = None) -> bytes:
         """Bytes that are their own exclusive C14N. `wrapper` names the canonical root; a format's own root stays."""
-        codec = self._xml.get(message)
+        codec = self._xml[message]
         if codec is None:
             raise self._wrong_media("XML", message)
         try:
@@ -344,56 +317,3 @@ class Codec:
     def losses(self, message: str) -> list[str]:
         plan = self.plans.get(message)
         return [] if plan is None else list(plan.losses)
-
-
-def _xml(plan: Plan, roots: frozenset[str], root: str, prefixes: Mapping[str, str], canonical: bool = False) -> _Xml:
-    return _Xml(
-        fast=compile_fast_readers(plan),
-        read=xmlread.compile_reader(plan),
-        write=xmlwrite.compile_writer(plan),
-        here=plan.here_of(),
-        canonical=canonical,
-        roots=roots,
-        root=root,
-        prefixes=prefixes,
-    )
-
-
-def _indexed(path: str) -> tuple[str, Index]:
-    """`values[2].area` as `values[].area` and its indexes."""
-    template, *rest = path.split("[")
-    index: Index = None
-    for part in rest:
-        number, _, below = part.partition("]")
-        template, index = f"{template}[]{below}", (index, int(number)) if number else index
-    return template, index
-
-
-def _here_in_xml(codec: _Xml, root: str) -> Callable[[str, Any], str]:
-    def here(path: str, index: Any) -> str:
-        known = codec.here.get(path)
-        if known is None:
-            return ""
-        return filled(f"{root}/{known}" if codec.canonical else known, index, 1)
-
-    return here
-
-
-def _canonical_json(struct: Struct, message: str) -> _Json:
-    integers = compile_integers(struct)
-
-    def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
-        value = read_json(raw)
-        problems = Problems()
-        if integers is not None:
-            try:
-                integers(value, problems)
-            except Enough:
-                pass
-        return value, problems
-
-    return _Json(
-        read,
-        jsonread.compile_writer(canonical_plan(struct, "json", message, "")),
-        lambda at, index: filled(at, index, 0),
-    )

@@ -28,7 +28,7 @@ def compile_reader(plan: Plan) -> Read:
 def _object(node: Node) -> Read:
     """The members of an object. A recursive type is read by the enclosing type's reader, with longer paths."""
     if node.again is None:
-        read = _plain_object(node)
+        read = _plain_object(node) if node.holds == "members" else _listed(node)
         if node.led_to:
             node.cell.append(read)
         return read
@@ -40,6 +40,25 @@ def _object(node: Node) -> Read:
         cell[0](raw, into, start, Inside(problems, at, (cut_here, cut)))
 
     return read_again
+
+
+def _listed(node: Node) -> Read:
+    """A value that is a list: its items are those of the one child, or it has a child for each place."""
+    members, here, canonical = _plain_object(node), node.here, node.canonical
+    if node.holds == "items":
+        return lambda raw, into, index, problems: members({"": raw}, into, index, problems)
+    names = [child.name for child in node.children]
+    expected = f"at most {len(names)} values"
+
+    def read(raw: Any, into: Any, index: Index, problems: Problems) -> None:
+        if not isinstance(raw, list):
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), kind_of(raw), "type", "a list")
+        elif len(raw) > len(names):
+            problems.add(filled(here, index, 0), filled(canonical, index, 0), f"{len(raw)} values", "length", expected)
+        else:
+            members(dict(zip(names, raw, strict=False)), into, index, problems)
+
+    return read
 
 
 def _plain_object(node: Node) -> Read:

@@ -18,8 +18,42 @@ Memo = dict[int, list[Write]]  # writers of recursive types
 
 def compile_writer(plan: Plan) -> Write:
     """A writer of the message as compact JSON."""
-    inner = _members(plan.root, {})
-    return carrying(lambda value: "{" + inner(value) + "}", plan)
+    return carrying(_whole(plan.root, {}), plan)
+
+
+def _whole(node: Node, memo: Memo) -> Write:
+    """An object, or the list that stands for it."""
+    source = node if node.again is None else node.again
+    if source.holds == "places":
+        return _places(source, memo)
+    inner = _members(node, memo)
+    if source.holds == "members":
+        return lambda value: "{" + inner(value) + "}"
+    key = len('"":')
+    return lambda value: inner(value)[key:] or "[]"
+
+
+def _places(node: Node, memo: Memo) -> Write:
+    """A list of a fixed length. Missing values at its end are not written; there is no word for one before the end."""
+    checks = constant_checks(node)
+    places = [
+        (len(encode_basestring(child.name)) + 1, _member(child, set(), memo))
+        for child in node.children
+        if child.kind != "ignore"
+    ]
+    here, canonical = node.here, next((leaf.canonical for leaf in node.leaves() if leaf.keys is not None), "")
+
+    def write(value: Any) -> str:
+        for check in checks:
+            check(value)
+        texts = [member(value)[key:] for key, member in places]
+        while texts and not texts[-1]:
+            texts.pop()
+        if "" in texts:
+            raise NotExpressible(here, canonical, "nothing", "required", "a value in each place before the last one")
+        return "[" + ",".join(texts) + "]"
+
+    return write
 
 
 def _members(node: Node, memo: Memo) -> Write:
@@ -72,17 +106,17 @@ def _member_of(node: Node, key: str, memo: Memo) -> Write:
         return _one(node, key, memo)
     if node.text is not None:
         return _written_leaf(node.text, key)
-    inner = _members(node, memo)
+    whole, nothing = _whole(node, memo), ("{}", "[]")
     constant = any(leaf.keys is None for leaf in node.placed())
     if not node.carries:
-        return lambda value: f"{key}{{{inner(value)}}}"
+        return lambda value: key + whole(value)
     present = _presence(node) if constant else None
 
     def write(value: Any) -> str:
         if present is not None and not present(value):
             return ""
-        text = inner(value)
-        return f"{key}{{{text}}}" if text else ""
+        text = whole(value)
+        return "" if text in nothing else key + text
 
     return write
 
@@ -100,7 +134,7 @@ def _members_of_list(node: Node, key: str, memo: Memo) -> Write:
     get = getter(node.keys)
     nil, always = node.nil, not node.skip_empty
     # Items are joined here, without a frame for each item.
-    if node.text is None:
+    if node.text is None and (node.again or node).holds == "members":
         item, start, between, end = _members(node, memo), key + "[{", "},{", "}]"
     else:
         item, start, between, end = _item(node, memo), key + "[", ",", "]"
@@ -139,8 +173,7 @@ def _members_by_name(node: Node, name: Leaf, taken: set[str], memo: Memo) -> Wri
 
 def _item(node: Node, memo: Memo) -> Write:
     if node.text is None:
-        inner = _members(node, memo)
-        return lambda value: "{" + inner(value) + "}"
+        return _whole(node, memo)
     text = _scalar(node.text)
     if not node.text.keys or node.text.special is not None:
         return text

@@ -110,7 +110,7 @@ def _children(node: Node, plan: Plan) -> Read:
             others, space = (0, order, _entries(child, child.entry, plan), None), child.name.removesuffix(ANY)
             continue
         entry = (
-            0 if child.kind == "many" else 1 << order,
+            0 if child.kind == "many" or child.repeats else 1 << order,
             order,
             _node(child, plan),
             simple_leaf(child.text) if _is_leaf(child) else None,

@@ -54,6 +54,11 @@ class CompiledContract:
             formats[name] = Codec(name, each.media, shared, each.plans, each.calls, each.actions)
         self.formats: Mapping[str, Codec] = formats
 
+    def compile_messages(self) -> None:
+        """Compiles every message in every format, for a process whose forks share it; else each on its first use."""
+        for each in self.formats.values():
+            each.compile_messages()
+
     def codec(self, format_name: str) -> Codec:
         """The codec of a format. LookupError for a format that the contract does not have."""
         return self.formats[format_name]

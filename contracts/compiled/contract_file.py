@@ -26,7 +26,7 @@ from contracts.folder.source_locations import Path, read_yaml
 from contracts.mapping.validity import codes_path
 
 RESERVED: Final = frozenset(
-    "soap contracts oauth transfers handlings feeds subscriptions audit api console sandbox"
+    "soap contracts oauth transfers handlings feeds subscriptions audit api console sandbox docs"
     " healthz readyz metrics".split()
 )
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,3}\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")

@@ -257,6 +257,8 @@ def _normal_text(text: str, *, composed: bool) -> str | None:
 
 def _kind(column: Column, scalar: Scalar, row: Mapping[str, Any]) -> Column:
     shape = row.get("as")
+    if shape in ("point-thousands", "comma-thousands") or scalar.kind == "boolean" and "/" in str(shape):
+        return column
     if scalar.kind == "boolean":
         return replace(column, kind="boolean", digits=shape == "boolean-01")
     if scalar.kind in ("integer", "number") and "codes" not in row or shape == "integer":

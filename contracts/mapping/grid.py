@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
-from contracts.mapping.times import strftime_layout
+from contracts.mapping.times import shower
 from contracts.mapping.value_formats import Bad, plain
 from contracts.wire.xmltext import ILLEGAL
 
@@ -110,7 +110,10 @@ def text_of(cell: Cell, column: Column) -> str:
         if column.digits and cell.kind == "number" and cell.value in (0, 1):
             return str(cell.value)
     if column.shape is not None and cell.kind == "date" and isinstance(cell.value, datetime):
-        return cell.value.strftime(strftime_layout(column.shape))
+        try:
+            return shower(column.shape)(cell.value)
+        except ValueError:
+            raise Bad("range", f"a date that {column.shape} can show") from None
     raise Bad("type", _WRONG_KIND[column.kind])
 
 

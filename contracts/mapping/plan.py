@@ -19,6 +19,7 @@ from contracts.mapping.steps import above
 from contracts.mapping.value_formats import Form, Media, scalar_form
 
 Keys = tuple[str, ...]
+Holds = Literal["members", "items", "places"]
 _SHARES: Final = 2_000  # nodes of a plan after which a type that has been written is not written again
 
 
@@ -75,6 +76,10 @@ class Node:
     canonical: str = ""
     key_name: str | None = None
     key_value: str | None = None
+    # JSON: what its value has. `items`: it is a list, whose items its one child stands for. `places`: a list of a fixed
+    # length, with a child for each place.
+    holds: Holds = "members"
+    repeats: bool = False  # of an ignored element: it may come more than once
     attributes: dict[str, Leaf] = field(default_factory=dict)
     text: Leaf | None = None
     children: list[Node] = field(default_factory=list)

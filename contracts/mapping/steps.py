@@ -3,7 +3,8 @@
 A path has child steps, `[]` for repetition, `@x` for an attribute, and at most one key predicate per step.
 XML: `cap:info[]/cap:area[]/cap:areaDesc`, `dt:Muc[@khoa='email']`, `cap:geocode[cap:valueName='x']/cap:value`,
 `dt:A[]/@ma`, `dt:A[]/text()`. JSON: `chiTiet[].khuVuc[].diaDiem`. `{}` stands for members or elements whose names are
-keys: `thongSo.{}`. A JSON name with a dot stands between quotes: `Datastream.'@iot.id'`.
+keys: `thongSo.{}`. A JSON name with a dot stands between quotes: `Datastream.'@iot.id'`. Further brackets are lists in
+lists and places in a list: `[].ten` (the message is a list), `coordinates[][0]`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ ANY: Final = "*"  # the name of the members of a keyed list
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `name` is the Clark name in XML, the field in JSON; `shown` is the text in the table."""
+    """One step. `name` is the Clark name in XML, the field in JSON; `shown` is the text in the table.
+
+    In brackets of a list in JSON the name is empty, or the number of the place.
+    """
 
     name: str
     shown: str
@@ -30,6 +34,7 @@ class Step:
     key_name: str | None = None
     key_value: str | None = None
     entry: bool = False
+    in_list: bool = False  # in brackets, after a list or at the beginning
 
 
 XML: Final = "http://www.w3.org/XML/1998/namespace"  # the prefix xml needs no declaration
@@ -38,6 +43,7 @@ _XML_STEP: Final = re.compile(
     rf"(?P<at>@)?{_QNAME}(?:(?P<many>\[\])|\[(?P<ka>@)?(?:(?P<kp>{NCNAME}):)?(?P<kn>{NCNAME})='(?P<kv>[^']*)'\])?"
 )
 _JSON_STEP: Final = re.compile(r"(?:'(?P<q>[^'\[\]]+)'|(?P<n>[^.'\[\]\s]+))(?P<many>\[\])?")
+_JSON_BRACKETS: Final = re.compile(r"\[(?P<place>0|[1-9][0-9]?)?\]")
 _JSON_LAST: Final = re.compile(r"\.?(?:'[^']*'|[^.]*)$")
 
 
@@ -101,15 +107,26 @@ def json_steps(path: str) -> list[Step] | str:
     steps: list[Step] = []
     at = 0
     while at <= len(path):
-        match = _JSON_STEP.match(path, at)
-        if match is None or path[match.end() : match.end() + 1] not in ("", "."):
-            return "names with a dot between them, [] for a list; a name with a dot in it between quotes"
-        entry = match[0] == "{}"
-        steps.append(
-            Step(ANY if entry else match["q"] or match["n"], match[0], bool(match["many"]) or entry, entry=entry)
-        )
-        at = match.end() + 1
+        if at or not path.startswith("["):
+            match = _JSON_STEP.match(path, at)
+            if match is None:
+                return _JSON_FORM
+            entry = match[0] == "{}"
+            steps.append(
+                Step(ANY if entry else match["q"] or match["n"], match[0], bool(match["many"]) or entry, entry=entry)
+            )
+            at = match.end()
+        while (brackets := _JSON_BRACKETS.match(path, at)) is not None:
+            place = brackets["place"]
+            steps.append(Step(place or "", brackets[0], place is None, in_list=True))
+            at = brackets.end()
+        if path[at : at + 1] not in ("", "."):
+            return _JSON_FORM
+        at += 1
     return steps
+
+
+_JSON_FORM: Final = "names with a dot between them, [] for a list; a name with a dot in it between quotes"
 
 
 def above(path: str, is_xml: bool) -> str:

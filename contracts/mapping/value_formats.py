@@ -172,6 +172,76 @@ def decimal_comma(media: Media) -> Form:
     return Form("text", read, lambda value: plain(value).replace(".", ","), expected=expected)
 
 
+def _between_thousands(points: str, comma: str) -> re.Pattern[str]:
+    """A whole number, and a fraction as its group. The longer alternative is the last: no digit is looked at twice."""
+    return re.compile(
+        rf"-?(?:0|[1-9][0-9]{{0,2}}(?:{re.escape(points)}[0-9]{{3}})*|[1-9][0-9]{{3,}})({re.escape(comma)}[0-9]+)?"
+    )
+
+
+_COUNTED: Final = {"integer": "such as 1{0}234{0}567", "number": "such as 1{0}234{0}567{1}5"}
+
+
+def grouped(scalar: Scalar, points: str, comma: str) -> Form:
+    """`1.234.567,5` as text, with or without the signs between thousands; they are written."""
+    whole, match = scalar.kind == "integer", _between_thousands(points, comma).fullmatch
+    expected = "a number with a sign between thousands, " + _COUNTED[scalar.kind].format(points, comma)
+
+    def make(text: str) -> int | Decimal:
+        digits = text.replace(points, "").replace(comma, ".")
+        return int(digits) if whole else Decimal(digits)
+
+    def read(raw: Any) -> int | Decimal:
+        found = match(raw) if isinstance(raw, str) else None
+        if found is None or whole and found[1]:
+            raise Bad("type", expected)
+        if len(raw) > MAX_DIGITS // 2:
+            _digits(raw.replace(points, "").replace(comma, "."))
+        return make(raw)
+
+    def write(value: int | Decimal) -> str:
+        before, point, after = plain(value).partition(".")
+        return f"{int(before):,}".replace(",", points).replace("0", "-0", before == "-0") + comma * bool(point) + after
+
+    return Form("text", read, write, expected=expected)
+
+
+XS_DOUBLE: Final = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
+_DOUBLE: Final = re.compile(XS_DOUBLE)
+
+
+def double(media: Media) -> Form:
+    """A number with or without an exponent (xs:double, as Java writes it). Written without one, so nothing is lost."""
+    if media == "json":
+        return _JSON_FORMS["number"]
+    match, expected = _DOUBLE.fullmatch, "a number, such as 12.5 or 1.25E1"
+
+    def read(raw: Any) -> Decimal:
+        text = raw.strip(" \t\r\n") if isinstance(raw, str) else ""
+        if len(text) > 2 * MAX_DIGITS or match(text) is None:
+            raise Bad("type", expected)
+        number = Decimal(text)
+        if too_long(number):
+            raise Bad("range", f"at most {MAX_DIGITS} digits")
+        return number
+
+    return Form("text", read, plain, expected=expected)
+
+
+def text_as_integer(media: Media) -> Form:
+    """A text that is a whole number in the format: `1273` here, `"1273"` in canonical form."""
+    expected = f"a whole number of at most {MAX_DIGITS} digits, without zeros before it"
+
+    def digits(text: Any) -> str:
+        if not isinstance(text, str) or len(text) > MAX_DIGITS or _INTEGER.fullmatch(text) is None or text == "-0":
+            raise Bad("type", expected)
+        return text
+
+    if media != "json":
+        return Form("text", digits, digits, expected=expected)
+    return Form("number", lambda raw: str(_json_integer(raw)), lambda value: int(digits(value)), expected=expected)
+
+
 _EXACT: Final = Context(prec=4 * MAX_DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
 
 
@@ -245,6 +315,19 @@ def boolean_01(media: Media) -> Form:
         return raw == 1
 
     return Form("number", read, int, expected="0 or 1")
+
+
+def boolean_words(yes: str, no: str) -> Form:
+    """A truth value as one of two texts, such as Y and N."""
+    words, expected = {yes: True, no: False}, f"one of {yes}, {no}"
+
+    def read(raw: Any) -> bool:
+        value = words.get(raw) if isinstance(raw, str) else None
+        if value is None:
+            raise Bad("type", expected)
+        return value
+
+    return Form("text", read, lambda value: yes if value else no, expected=expected)
 
 
 def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:

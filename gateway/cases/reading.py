@@ -138,11 +138,13 @@ def _due() -> Any:
 
 
 def _after(connection: Connection, query: Select[Any], asked: Asked, now: float) -> Select[Any]:
-    """From the place of the last case of the page before."""
+    """From the place of the last case of the page before. The place of a case of others is as unknown as that of none:
+    else its deadline could be told from what comes behind it.
+    """
     if asked.view in ("ended", "all"):
         return query.where(_case.c.id < asked.after)
     place = select(_rank(now), _due(), _case.c.id).where(_case.c.id == asked.after)
-    row = connection.execute(place).first()
+    row = connection.execute(_of_agency(place, asked.agency)).first()
     if row is None:
         return query
     rank, due, id = row

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli.common import casework
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
 
 if TYPE_CHECKING:
     from gateway.cases.acting import Acting, By
-    from gateway.cases.reading import Seen
     from gateway.settings import Settings
     from gateway.vault.vault import Vault
 
@@ -40,8 +40,9 @@ def case_list(
         refuse("view", view, reading.VIEWS, as_json)
     with snapshot(open_engine(settings.database_url)) as connection:
         found = reading.listed(connection, _vault(settings), reading.Asked(agency, view), time.time())
-    lines = "\n".join(map(_line, found.cases)) or "no cases"
-    emit({"ok": True, "cases": [each.shown() for each in found.cases], "next": found.next}, as_json, lines)
+    cases = [each.shown() for each in found.cases]
+    lines = "\n".join(map(casework.case_line, cases)) or casework.NOTHING
+    emit({"ok": True, "cases": cases, "next": found.next}, as_json, lines)
 
 
 @commands.command("show")
@@ -52,11 +53,8 @@ def case_show(case: Id, data: Data = None, as_json: AsJson = False) -> None:
 
     settings = load_instance(data, as_json)
     with snapshot(open_engine(settings.database_url)) as connection:
-        seen = reading.one(connection, _vault(settings), case, None, time.time())
-    lines = [_line(seen)]
-    for step, text in seen.steps:
-        lines.append(f"  {step.at}  {step.agency}  {step.act}" + (f"\n    {text.text}" if text else ""))
-    emit({"ok": True, "case": seen.shown()}, as_json, "\n".join(lines))
+        told = reading.one(connection, _vault(settings), case, None, time.time()).shown()
+    emit({"ok": True, "case": told}, as_json, "\n".join(casework.case_lines(told)))
 
 
 @commands.command("open")
@@ -152,10 +150,3 @@ def _vault(settings: Settings) -> Vault:
     from gateway.vault.vault import Vault
 
     return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest)
-
-
-def _line(seen: Seen) -> str:
-    it = seen.case
-    overdue = "  OVERDUE" if seen.overdue else ""
-    state = f"{it.state}, due {it.due}{overdue}"
-    return f"{it.id}  {it.kind:<12} {it.sender} → {', '.join(it.receivers)}  {state}  {seen.opening.subject}"

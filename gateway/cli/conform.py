@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,17 +48,33 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What is tried, and the report."""
+    """The report."""
 
     software: Annotated[str, typer.Option("--software", help="Name of the software, for the report.")] = ""
     version: Annotated[str, typer.Option("--version", help="Its version.")] = ""
-    case: Annotated[str, typer.Option("--case", help="One case alone, or those whose id begins so.")] = ""
-    parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Calls at a time.")] = 8
-    seconds: Annotated[float, typer.Option("--seconds", min=0.5, max=60, help="For each answer.")] = 10.0
     certify: Annotated[
         bool, typer.Option("--certify", help="Enter a certificate into the log, if the whole suite passes.")
     ] = False
     junit: Annotated[Path | None, typer.Option("--junit", help="Write the report as JUnit XML too.")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What is tried."""
+
+    case: Annotated[str, typer.Option("--case", help="One case alone, or those whose id begins so.")] = ""
+    parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Calls at a time.")] = 8
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, max=60, help="For each answer.")] = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long each step waits."""
+
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=3600, help="For the first call of a step.")] = (
+        120.0
+    )
+    quiet: Annotated[float, typer.Option("--quiet", min=0.1, max=600, help="For another call.")] = 5.0
 
 
 @commands.command("suite")
@@ -66,22 +82,24 @@ class Told:
 def suite(
     contract: Contract,
     part: Part,
-    role: Annotated[Literal["provider"], typer.Option("--role", help="Who is tried.")] = "provider",
+    role: Annotated[Literal["provider", "caller"], typer.Option("--role", help="Who is tried.")] = "provider",
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the suite of a contract as YAML: what is sent, what is expected, by which rule."""
     compiled = _contract(load_instance(data, as_json), contract, as_json)
+    from gateway.sandbox.conformance.caller_suite import caller_suite
     from gateway.sandbox.conformance.suite import provider_suite
 
-    made = provider_suite(compiled, _wanted(part, compiled, as_json))
+    make = provider_suite if role == "provider" else caller_suite
+    made = make(compiled, _wanted(part, compiled, as_json))
     emit({"ok": True} | made.to_json(), as_json, made.to_yaml().rstrip("\n"))
 
 
 @commands.command("provider")
 @grouped
 def provider(
-    contract: Contract, part: Part, place: Place, told: Told, data: Data = None, as_json: AsJson = False
+    contract: Contract, part: Part, place: Place, told: Told, tried: Tried, data: Data = None, as_json: AsJson = False
 ) -> None:
     """Call a system as the gateway would, case by case. Exit code 1 if a case did not pass."""
     from gateway.cli.common.progress import progress
@@ -92,18 +110,15 @@ def provider(
     from gateway.sandbox.conformance.suite import provider_suite
 
     settings = load_instance(data, as_json)
-    if told.certify and (told.case or not told.software or not told.version):
-        what = "a certificate is for a whole suite, and names the software / chứng nhận dành cho cả bộ kiểm và phần mềm"
-        then = "Give --software and --version, without --case. / Nêu --software và --version, không dùng --case."
-        fail(Exit.USAGE, "no-software", what, then, as_json)
+    _check_named(told, as_json, whole=not tried.case)
     compiled = _contract(settings, contract, as_json)
     made = provider_suite(compiled, _wanted(part, compiled, as_json))
-    chosen = list(made.chosen(told.case))
+    chosen = list(made.chosen(tried.case))
     if not chosen:
         what = "no case has this id / không có trường hợp nào mang mã này"
         fail(Exit.USAGE, "no-case", what, "`lgsp conform suite` lists them. / `lgsp conform suite` liệt kê.", as_json)
     target = _target(place, as_json)
-    running = ProviderRun(compiled, target, GatewayKeys.of(Keyring(settings)), Bounds(told.parallel, told.seconds))
+    running = ProviderRun(compiled, target, GatewayKeys.of(Keyring(settings)), Bounds(tried.parallel, tried.seconds))
     started, clock = time.time(), time.perf_counter()
     with progress(as_json) as bar:
         task = bar.add_task(contract, len(chosen))
@@ -114,14 +129,51 @@ def provider(
         results = asyncio.run(running.run(chosen, tick))
     agency = target.caller.partition("/")[0]
     software = Software(told.software or target.endpoint.system, told.version, target.endpoint.system, agency)
-    run = Run(made, software, started, time.perf_counter() - clock, tuple(results))
-    if told.junit is not None:
-        told.junit.write_text(run.to_junit(), "utf-8")
-    text, certified = _text(run), None
-    if told.certify and run.passed:
-        certified = _certified(settings, run)
-        text += f"\ncertificate / chứng nhận: {certified}"
-    emit({"ok": not run.failed, "certificate": certified} | run.to_json(), as_json, text)
+    _tell(settings, Run(made, software, started, time.perf_counter() - clock, tuple(results)), told, as_json)
+
+
+@commands.command("caller")
+@grouped
+def caller(
+    contract: Contract,
+    part: Part,
+    system: Annotated[str, typer.Option("--system", help="The system whose calls are judged.")],
+    told: Told,
+    waits: Waits,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge the calls that a system makes to this sandbox, step by step. Exit code 1 if a case did not pass."""
+    from contracts.base.ids import new_id
+    from gateway.cli.common.name_checks import refuse
+    from gateway.journal.database import open_engine, snapshot
+    from gateway.registry.snapshot import load_snapshot
+    from gateway.sandbox.conformance import caller_run, trial
+    from gateway.sandbox.conformance.caller_suite import caller_suite
+    from gateway.sandbox.conformance.results import Software
+
+    settings = load_instance(data, as_json)
+    _check_named(told, as_json)
+    with snapshot(open_engine(settings.database_url)) as connection:
+        systems = load_snapshot(connection).systems
+    if system not in systems:
+        refuse("system", system, systems, as_json)
+    compiled = _contract(settings, contract, as_json)
+    wanted = _wanted(part, compiled, as_json)
+    suite = caller_suite(compiled, replace(wanted, kinds=wanted.kinds or ("rest",)))
+    place, started = settings.run / trial.FOLDER / system, time.time()
+    run = caller_run.begin(
+        place, suite, new_id(int(started * 1000)), started, caller_run.Pace(waits.seconds, waits.quiet)
+    )
+    shown = -1
+    while (step := caller_run.asked(suite, run)) is not None:
+        if run.number != shown:
+            shown = run.number
+            typer.echo(f"{step[0]}: {step[1].vi}\n{' ' * len(step[0])}  {step[1].en}", err=True)
+        time.sleep(0.2)
+        run = caller_run.look(place, suite, run, time.time())
+    software = Software(told.software or system, told.version, system, systems[system].agency)
+    _tell(settings, caller_run.report(place, suite, run, software), told, as_json)
 
 
 @commands.command("certificate")
@@ -153,6 +205,24 @@ def certificate(
     if picture is not None and code is not None:
         picture.write_text(code, "utf-8")
     emit({"ok": True} | made, as_json, text)
+
+
+def _check_named(told: Told, as_json: bool, *, whole: bool = True) -> None:
+    """A certificate is for a whole suite, and names the software."""
+    if told.certify and not (whole and told.software and told.version):
+        what = "a certificate is for a whole suite, and names the software / chứng nhận dành cho cả bộ kiểm và phần mềm"
+        then = "Give --software and --version, without --case. / Nêu --software và --version, không dùng --case."
+        fail(Exit.USAGE, "no-software", what, then, as_json)
+
+
+def _tell(settings: Settings, run: Run, told: Told, as_json: bool) -> None:
+    if told.junit is not None:
+        told.junit.write_text(run.to_junit(), "utf-8")
+    text, certified = _text(run), None
+    if told.certify and run.passed:
+        certified = _certified(settings, run)
+        text += f"\ncertificate / chứng nhận: {certified}"
+    emit({"ok": not run.failed, "certificate": certified} | run.to_json(), as_json, text)
 
 
 def _certified(settings: Settings, run: Run) -> str:
@@ -214,6 +284,7 @@ def _text(run: Run) -> str:
             f"    {rule.source}",
             f"    {each.repeat}",
         ]
+    lines += [f"  {each.vi} / {each.en}" for each in run.not_seen]
     counts = run.counts
     lines.append(
         f"{run.suite.contract} {run.software.name} {run.software.version}: {counts['passed']} passed / đạt,"

@@ -27,7 +27,7 @@ class AtHost(Enum):
     RETENTION = "the keeper does it by itself; a page shows what is due."
     AGENCY = "it runs at an agency."
     WITNESS = "it runs at a witness."
-    SANDBOX = "only a sandbox has it; whoever operates its host invites."
+    SANDBOX = "only a sandbox has it: pages and operations below `/sandbox` do the same."
 
 
 class Counterpart(NamedTuple):
@@ -40,7 +40,10 @@ class Counterpart(NamedTuple):
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload",
     AtHost.OWN_INSTANCE: "demo, bench",
-    AtHost.KEYS: "ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform certificate",
+    AtHost.KEYS: """
+        ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
+        conform certificate
+    """,
     AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
@@ -54,9 +57,14 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         client call, client soap, client token, client feed, client feed-check, client feed-export
         client file-send, client file-fetch, client transfers, client reconcile
+        client handling list, client handling show, client case list, client case show, client case open
+        client case answer, client case acknowledge, client case close, client case withdraw, client case remind
         client prove, client checkpoints, client accept-log, client keygen, client install, client join
     """,
-    AtHost.SANDBOX: "sandbox clock, sandbox invite, sandbox list, sandbox withdraw",
+    AtHost.SANDBOX: """
+        sandbox clock, sandbox invite, sandbox list, sandbox withdraw
+        sandbox fault order, sandbox fault list, sandbox fault reset
+    """,
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",
 }
 # Command, page, operations. A page that alone does it has no operation.

@@ -40,6 +40,8 @@ _OF: Final[Mapping[Duty, str]] = {
         backup check, restore from
         client call, client soap, client token, client feed, client feed-check, client feed-export,
         client file-send, client file-fetch,
+        client handling list, client handling show, client case list, client case show, client case open
+        client case answer, client case acknowledge, client case close, client case withdraw, client case remind
         client reconcile, client prove, client checkpoints
         client transfers, client accept-log, client keygen, client install, client join
         contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx
@@ -51,9 +53,9 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue, indicator list
         watch list
-        conform suite, conform provider, conform certificate
+        conform suite, conform provider, conform caller, conform certificate
         queue list, queue show, queue bulk preview, queue bulk show
-        sandbox list
+        sandbox list, sandbox fault list
         access list, access review, access show, access explain, access matrix, access who
         audit verify, audit show, audit origins, audit search, audit journey, audit watch, audit stamps
         ca show, console user list, console token list, contract diff, contract show, keys show
@@ -77,8 +79,8 @@ _OF: Final[Mapping[Duty, str]] = {
         handling step
         keys rotate, keys protect, restore confirm --by
         indicator define
-        conform provider --certify
-        sandbox clock, sandbox invite, sandbox withdraw
+        conform provider --certify, conform caller --certify
+        sandbox clock, sandbox invite, sandbox withdraw, sandbox fault order, sandbox fault reset
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.base.times import rfc3339
+from gateway.cli.common import casework
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
@@ -55,7 +55,7 @@ def handling_list(filtered: Filtered, data: Data = None, as_json: AsJson = False
     """Open handlings, the nearest deadline first; overdue ones are marked."""
     from gateway.journal.database import open_engine, snapshot
     from gateway.workflow import reading
-    from gateway.workflow.showing import is_overdue, listed
+    from gateway.workflow.showing import listed
 
     settings, now = load_instance(data, as_json), time.time()
     sought = reading.Sought(
@@ -70,17 +70,13 @@ def handling_list(filtered: Filtered, data: Data = None, as_json: AsJson = False
     with snapshot(open_engine(settings.database_url)) as connection:
         found = reading.page(connection, sought, filtered.cursor, filtered.limit)
         counts = reading.counts(connection, now, filtered.agency)
-    lines = []
-    for row in found.handlings:
-        due = "–" if row.ended or row.due is None and row.whole_due is None else rfc3339(row.nearest)
-        late = "  OVERDUE / QUÁ HẠN" if is_overdue(row, now) else ""
-        lines.append(f"{row.id}  {row.agency:<10} {row.state:<20} {due:<21} {row.kind} {row.area}{late}")
+    rows = [listed(each, now) for each in found.handlings]
     result = {
-        "handlings": [listed(each, now) for each in found.handlings],
+        "handlings": rows,
         "next": found.next,
         "counts": [each._asdict() for each in counts],
     }
-    emit({"ok": True, **result}, as_json, "\n".join(lines) or "nothing is in this list / danh sách trống")
+    emit({"ok": True, **result}, as_json, "\n".join(map(casework.handling_line, rows)) or casework.NOTHING)
 
 
 @commands.command("show")
@@ -94,7 +90,7 @@ def handling_show(handling: Handling, data: Data = None, as_json: AsJson = False
     with office.engine.connect() as connection:
         seen = reading.one(connection, office, handling)
     told = shown(seen, seen.workflow.possible(seen.row.state), now)
-    emit({"ok": True, **told}, as_json, "\n".join(_lines(told)))
+    emit({"ok": True, **told}, as_json, "\n".join(casework.handling_lines(told)))
 
 
 @commands.command("step")
@@ -153,28 +149,3 @@ def _actor(office: Office, agency: str, as_json: bool) -> Actor:
             as_json,
         )
     return Actor(actor(), known.code, CENTRE in known.roles)
-
-
-def _lines(told: dict[str, Any]) -> list[str]:
-    head = [
-        f"{told['handling']}  {told['title']['en']} / {told['title']['vi']}",
-        f"  {told['agency']} ← {told['sender']}",
-    ]
-    if told["overdue"]:
-        head.append("  OVERDUE / QUÁ HẠN")
-    steps = []
-    for each in told["steps"]:
-        by = f"{each['party']} {each.get('agency', '')}".rstrip()
-        steps.append(f"  {each['at']}  {each['step']} → {each['to']}  {by}  {each.get('reason', '')}".rstrip())
-    terms = []
-    for name, each in told["deadlines"].items():
-        skipped = sum(one["minutes"] for one in each["stretches"] if not one["counted"])
-        terms.append(
-            f"  {name}: {each['due'] or 'paused / tạm dừng'}  {each['minutes']} min, {skipped} skipped / bỏ qua"
-        )
-        terms += [
-            f"    {one['from']} – {one['until']}  {one['minutes']:>6}  {one['words']['en']} / {one['words']['vi']}"
-            for one in each["stretches"]
-        ]
-    possible = ", ".join(each["step"] for each in told["possible"]) or "–"
-    return [*head, *steps, *terms, f"  possible / có thể: {possible}"]

@@ -9,12 +9,14 @@ import typer
 
 from contracts.base.times import rfc3339
 from contracts.base.visible import visible
+from gateway.cli import sandbox_faults
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, failures_as_exits
 from security.grants.windows import civil
 
-commands = typer.Typer(no_args_is_help=True, help="A sandbox: vendors who enrol themselves, and their invitations.")
+commands = typer.Typer(no_args_is_help=True, help="A sandbox: vendors who enrol themselves, invitations and faults.")
+commands.add_typer(sandbox_faults.commands, name="fault")
 _DAY = 86_400.0
 
 

@@ -27,6 +27,7 @@ from gateway.client.audit import proofs, reconciliation
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
+from gateway.client.casework import Casework
 from gateway.client.errors import (
     CLIENT_IDENTITY,
     BadState,
@@ -60,7 +61,7 @@ _CONTRACT: Final = re.compile(r"/([a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2})/")
 T = TypeVar("T")
 
 
-class AsyncClient(FeedCalls, Files, Transfers):
+class AsyncClient(FeedCalls, Files, Transfers, Casework):
     """One system towards the gateway. Used with `async with`, or closed by `close()`.
 
     `state` is the folder of the checkpoints (default: `checkpoints` in the identity folder). `language` is the first

@@ -22,6 +22,7 @@ from gateway.client.answers import Answer, Receipt
 from gateway.client.audit.checkpoint_monitor import CheckpointMonitor
 from gateway.client.audit.proofs import Proof
 from gateway.client.audit.reconciliation import Statement
+from gateway.client.casework import NOTHING, OPEN, CaseReply, HandlingsWanted, NewCase
 from gateway.client.client import AsyncClient
 from gateway.client.feed_digests import SealedDigest
 from gateway.client.feeds import FeedEvent, FeedPage
@@ -161,6 +162,24 @@ class Client:
 
     def transfers(self, wanted: Wanted = EVERY, limit: int = 100) -> Iterator[dict[str, Any]]:
         yield from self._each(self._client.transfers(wanted, limit))
+
+    def handlings(self, wanted: HandlingsWanted = OPEN, limit: int = 100) -> Iterator[dict[str, Any]]:
+        yield from self._each(self._client.handlings(wanted, limit))
+
+    def handling(self, handling: str) -> dict[str, Any]:
+        return self._done(self._client.handling(handling))
+
+    def cases(self, view: str = "open", kind: str | None = None) -> Iterator[dict[str, Any]]:
+        yield from self._each(self._client.cases(view, kind))
+
+    def case(self, case: str) -> dict[str, Any]:
+        return self._done(self._client.case(case))
+
+    def open_case(self, case: NewCase, key: str | None = None) -> dict[str, Any]:
+        return self._done(self._client.open_case(case, key))
+
+    def take_case_step(self, case: str, act: str, reply: CaseReply = NOTHING, key: str | None = None) -> dict[str, Any]:
+        return self._done(self._client.take_case_step(case, act, reply, key))
 
     def send_file(
         self, file: Path, contract: str, operation: str, *, media_type: str = "application/octet-stream"

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
+from gateway.console.documentation import served as documentation
 from gateway.console.operations import operations
 from gateway.console.roles import May
 from gateway.console.site import entrance, guard, operation, site
@@ -91,6 +92,8 @@ def build_desk(services: DeskServices, beside: Beside | None = None) -> DeskApp:
         elif is_document(path):
             reply = documents.document(services.registry.snapshot, scope, settings.base, "")
             await send_reply(reply, scope, send)
+        elif documentation.is_served(path):
+            await send_reply(await asyncio.to_thread(documentation.reply, desk, scope), scope, send)
         elif path.startswith(SOAP_PREFIX) and (soap := _soap_document(services, scope)) is not None:
             await send_reply(soap, scope, send)
         else:

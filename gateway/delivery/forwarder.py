@@ -2,7 +2,8 @@
 
 Invariant: the endpoint's kind selects the adapter, the provider's registration selects the codec. Nothing else differs.
 Invariant: the provider sees what its grants to receive show (`gateway.registry.receiving`), nothing else.
-Invariant: a call that the breaker refuses was not sent.
+Invariant: a call that the breaker refuses was not sent. A call with an ordered fault, which only a sandbox has, passes
+  the breaker by and does not count there: one vendor's faults keep nobody else from a system.
 Invariant: a dropped connection is retried once at once, with a fresh signature, only if the operation is idempotent.
 """
 
@@ -17,7 +18,7 @@ import aiohttp
 
 from adapters.errors import PROVIDER_DOWN, PROVIDER_DROPPED, SOUND, Acted, ProviderFailure, ProviderMissing
 from adapters.kinds import KINDS
-from adapters.model import Adapter, AdapterServices, Incoming, Message, Outgoing
+from adapters.model import Adapter, AdapterServices, Endpoint, Incoming, Message, Outgoing
 from adapters.posting import SignedPosts
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation
@@ -25,6 +26,7 @@ from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import STANDARD as STANDARD_BREAKER
 from gateway.delivery.breaker import Breakers, Position, Rules
 from gateway.delivery.errors import PROVIDER_NO_ENDPOINT, PROVIDER_NO_FORMAT, PROVIDER_NO_OPERATION, PROVIDER_RESTING
+from gateway.delivery.faults import FaultOrders, Scope
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.receiving import Receiving
@@ -74,10 +76,10 @@ class Forwarder:
         policy: RetryPolicy = STANDARD,
         rng: Random | None = None,
         posts: SignedPosts | None = None,
-        faults: bool = False,
+        faults: FaultOrders | None = None,
     ) -> None:
         self._adapters = adapters
-        self._faults = faults  # only a sandbox passes on what a caller wants to go wrong
+        self._faults = faults  # only a sandbox passes on what somebody wants to go wrong
         self._clock = clock
         self._rng = rng or Random()
         self.breakers: Final = breakers or Breakers()
@@ -87,7 +89,7 @@ class Forwarder:
     async def forward(self, what: Forwardable, seconds: float) -> Incoming:
         """The verified answer within `seconds`, or a failure that says whether the provider may have acted.
 
-        A fault that the caller wants is passed on in a sandbox, and dropped everywhere else.
+        A fault that the caller wants, or that was ordered, is passed on in a sandbox, and dropped everywhere else.
         """
         provider, contract, operation = what.provider, what.contract, what.operation
         endpoint = provider.endpoint
@@ -108,9 +110,9 @@ class Forwarder:
                 version=provider.pin(name),
                 contract=name,
             )
+        fault = await self._fault(what)
         breaker = self.breakers.of(provider.id)
-        wait = breaker.admit(self._clock())
-        if wait > 0:
+        if not fault and (wait := breaker.admit(self._clock())) > 0:
             seconds = math.ceil(wait)
             raise PROVIDER_RESTING(acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
         outgoing = Outgoing(
@@ -123,16 +125,13 @@ class Forwarder:
             encrypted=contract.contract.protection == "encrypted",
             spool=what.open.spool,
             heavy=what.open.heavy,
-            fault=what.open.fault if self._faults else "",
+            fault=fault,
         )
         adapter = self._adapters[endpoint.kind]
+        if fault:
+            return await _called(adapter, endpoint, outgoing)
         try:
-            try:
-                incoming = await adapter.call(endpoint, outgoing)
-            except ProviderFailure as failure:
-                if failure.code != PROVIDER_DROPPED.code or not operation.idempotent:
-                    raise
-                incoming = await adapter.call(endpoint, outgoing)
+            incoming = await _called(adapter, endpoint, outgoing)
         except (ProviderFailure, ProviderMissing) as failure:
             if failure.code in SOUND:
                 breaker.succeeded()
@@ -144,6 +143,13 @@ class Forwarder:
             raise
         breaker.succeeded()
         return incoming
+
+    async def _fault(self, what: Forwardable) -> str:
+        if self._faults is None:
+            return ""
+        agency, _, _ = what.caller.partition("/")
+        scope = Scope(agency, what.provider.id, what.contract.contract.name, what.operation.name)
+        return what.open.fault or await self._faults.fault(scope, what.provider.agency)
 
     def is_open(self, system: str) -> bool:
         """Whether calls to this system are refused now."""
@@ -174,6 +180,15 @@ class Forwarder:
         )
 
 
+async def _called(adapter: Adapter, endpoint: Endpoint, outgoing: Outgoing) -> Incoming:
+    try:
+        return await adapter.call(endpoint, outgoing)
+    except ProviderFailure as failure:
+        if failure.code != PROVIDER_DROPPED.code or not outgoing.operation.idempotent:
+            raise
+        return await adapter.call(endpoint, outgoing)
+
+
 def forwarder_over(
     session: aiohttp.ClientSession,
     key: SigningKey,
@@ -181,7 +196,7 @@ def forwarder_over(
     clock: Callable[[], float],
     rules: Rules = STANDARD_BREAKER,
     *,
-    faults: bool = False,
+    faults: FaultOrders | None = None,
 ) -> Forwarder:
     """A forwarder with one adapter of each kind over one session and the gateway's keys."""
     services = AdapterServices(session, key, decrypt, clock)

@@ -6,6 +6,7 @@ All is generated from the contract in force and cached by its digest.
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 from functools import lru_cache
@@ -19,7 +20,8 @@ from contracts.faces.asyncapi import asyncapi
 from contracts.faces.codes import codes_json
 from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.openapi import openapi
-from contracts.faces.pages.page import page
+from contracts.faces.pages import operations
+from contracts.faces.pages.page import page, to_site
 from contracts.faces.samples import generated
 from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
@@ -71,16 +73,26 @@ def document(snapshot: Snapshot, scope: Any, base: str, here: str | None = None)
         snapshot, path, (base, links), language, form
     )
     if reply is not None:
-        return reply
+        return unless_known(reply, scope)
     failure = ADDRESS_UNKNOWN(method=scope["method"], path=scope["path"], catalogue=base + ROOT)
     return Reply(*problems.render(failure, transfer=None, accept_language=languages))
+
+
+def unless_known(reply: Reply, scope: Any) -> Reply:
+    """The reply with an entity tag; 304 if the caller has it already (RFC 9110 §13.1.2)."""
+    tag = f'"{hashlib.sha256(reply.body).hexdigest()[:32]}"'
+    headers = {"vary": "accept, accept-language", **reply.headers, "etag": tag, "cache-control": "no-cache"}
+    known = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"), "")
+    if tag in known:
+        return Reply(304, headers, b"")
+    return Reply(reply.status, headers, reply.body)
 
 
 def _catalogue(snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, form: str) -> Reply | None:
     """The list of contracts in the form that is accepted, and the catalogue at its own addresses."""
     base, links = bases
     if not path and form == _PAGE:
-        return _page(_list_page(snapshot, language))
+        return _page(_list_page(snapshot, language, site=not links))
     if not path and form == _PLAIN:
         return _json([_summary(each, base, links) for each in snapshot.contracts.values()])
     stated = _stated("catalog", path, form)
@@ -118,9 +130,11 @@ def _of_contract(snapshot: Snapshot, path: str, bases: tuple[str, str], language
     if contract is None:
         return None
     if leaf == "" and form == _PAGE:
-        return _page(_contract_page(contract, language, base))
+        return _page(_contract_page(contract, language, base, not links))
     if leaf == "" and form == _PLAIN:
         return _json(_summary(contract, base, links))
+    if leaf == "operations":
+        return _page(_operations_page(contract, language, base))
     if leaf == "openapi.json":
         return Reply(200, {"content-type": _JSON, **_SAFE}, _openapi(contract, base))
     if leaf == "asyncapi.json" and contract.contract.fed:
@@ -159,8 +173,13 @@ def _wsdl(contract: CompiledContract, address: str, format_name: str = "canonica
 
 
 @lru_cache(maxsize=1024)
-def _contract_page(contract: CompiledContract, language: Language, base: str) -> str:
-    return page(contract, language, base)
+def _contract_page(contract: CompiledContract, language: Language, base: str, site: bool) -> str:
+    return page(contract, language, base, site)
+
+
+@lru_cache(maxsize=512)
+def _operations_page(contract: CompiledContract, language: Language, base: str) -> str:
+    return operations.page(contract, openapi(contract, base), language)
 
 
 @lru_cache(maxsize=512)
@@ -185,7 +204,7 @@ def _codes(contract: CompiledContract) -> bytes:
 
 @lru_cache(maxsize=512)
 def _asyncapi(contract: CompiledContract, base: str) -> bytes:
-    return json.dumps(asyncapi(contract, base), ensure_ascii=False).encode()
+    return json.dumps(asyncapi(contract, base), ensure_ascii=False, default=float).encode()
 
 
 def _summary(each: CompiledContract, base: str, links: str) -> dict[str, Any]:
@@ -253,7 +272,7 @@ def _samples(each: CompiledContract) -> bytes:
     return json.dumps([*own, *generated_samples], ensure_ascii=False).encode()
 
 
-def _list_page(snapshot: Snapshot, language: Language) -> str:
+def _list_page(snapshot: Snapshot, language: Language, *, site: bool) -> str:
     """The catalogue. Its links keep the language."""
     title, other, its_name = (
         ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
@@ -266,7 +285,8 @@ def _list_page(snapshot: Snapshot, language: Language) -> str:
     return (
         f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>{title}</title>'
-        f'<h1>{title}</h1><p><a href="?lang={other}">{its_name}</a></p><ul>{rows}</ul>'
+        f"{to_site(language) if site else ''}<h1>{title}</h1>"
+        f'<p><a href="?lang={other}">{its_name}</a></p><ul>{rows}</ul>'
         f'<p>DCAT-AP 3: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a> · '
         f'<a href="{ROOT}/catalog.rdf">RDF/XML</a></p></html>'
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from contracts.base.errors import Failure
 from contracts.canonical.model import Operation, Pattern
@@ -29,7 +30,7 @@ from gateway.doors.soap import SoapDoor
 from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
-from gateway.transfer.stages import Addressed, Face
+from gateway.transfer.stages import Addressed, Answered, Face, Refused
 
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/keys", "/ca/")
@@ -42,6 +43,14 @@ class _Target(NamedTuple):
 
     contract: CompiledContract
     operation: Operation | None
+
+
+class Trials(Protocol):
+    """Answers calls on purpose as a vendor's software has to stand it (`gateway.sandbox.conformance.trial`)."""
+
+    def answer(
+        self, addressed: Addressed, door: RestDoor | SoapDoor, carry: Callable[[], Awaitable[Answered | Refused]]
+    ) -> Coroutine[None, None, tuple[Answered | Refused, Reply]]: ...
 
 
 @dataclass(slots=True)
@@ -57,6 +66,7 @@ class ExchangeApp:
     clock: Callable[[], float]
     readings: Readings | None = None  # None: costly bodies are read on the event loop
     spooling: Spooling | None = None  # None: no body may be over the limit
+    trials: Trials | None = None  # of a sandbox
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def answer(self, call: Call) -> Reply:
@@ -106,6 +116,9 @@ class ExchangeApp:
         reading = (
             Reading(self.readings, call.turn, door) if self.readings is not None and call.turn is not None else None
         )
+        if self.trials is not None:
+            carry = partial(self.exchange.carry, addressed, door, reading)
+            return (await self.trials.answer(addressed, door, carry))[1]
         return door.render(await self.exchange.carry(addressed, door, reading))
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:

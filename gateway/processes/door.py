@@ -28,7 +28,7 @@ from gateway.audit.witnessing.config import public_checkpoint
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.feed_readings import close_sessions
 from gateway.doors.api.services import Services
-from gateway.doors.exchange_app import ExchangeApp
+from gateway.doors.exchange_app import ExchangeApp, Trials
 from gateway.doors.health import Health, Vitals
 from gateway.doors.http import refusals
 from gateway.doors.http.acceptor import allow_descriptors
@@ -117,6 +117,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         spooling=Spooling(
             Room(settings.run / "bodies", settings.large_bodies), settings.large_body_limit, readings.threads
         ),
+        trials=_trials(settings, exchange, clock),
     )
     shell = Shell(
         app=app,
@@ -129,6 +130,15 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         budgets=Budgets(settings.agency_processor),
     )
     return DoorParts(runtime, shell, exchange, services, readings)
+
+
+def _trials(settings: Settings, exchange: Exchange, clock: Callable[[], float]) -> Trials | None:
+    """The runs of conformance of a sandbox's callers. A production instance does not even load them."""
+    if settings.kind != "sandbox":
+        return None
+    from gateway.sandbox.conformance import trial
+
+    return trial.Trials(settings.run / trial.FOLDER, exchange.refusals, clock)
 
 
 def _agency_of(registry: Registry, certificate: bytes) -> str | None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from adapters.http import client_context, open_session
 from gateway.audit.witnessing.admission import admission_check
 from gateway.delivery.breaker import rules_for
+from gateway.delivery.faults import FaultOrders
 from gateway.delivery.forwarder import Forwarder, forwarder_over
 from gateway.doors.http.anchors import Anchors
 from gateway.exchange.exchange import Exchange
@@ -61,7 +62,7 @@ class Runtime:
             keyring.decrypt_keys(),
             time.time,
             rules_for(settings.kind),
-            faults=settings.kind == "sandbox",
+            faults=FaultOrders(engine, time.time) if settings.kind == "sandbox" else None,
         )
         return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
 

@@ -78,7 +78,10 @@ def catalogue() -> object:
     from contracts.folder.bundle import Bundle
     from gateway.registry.own_feed import WITH_CATALOGUE
 
-    return [*compiled(), *(compile_bundle(Bundle.from_folder(folder)) for folder in WITH_CATALOGUE)]
+    contracts = [*compiled(), *(compile_bundle(Bundle.from_folder(folder)) for folder in WITH_CATALOGUE)]
+    for each in contracts:
+        each.compile_messages()
+    return contracts
 
 
 @dataclass(frozen=True, slots=True)

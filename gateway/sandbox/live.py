@@ -47,8 +47,3 @@ def addresses(settings: Settings) -> dict[str, str]:
     found = endpoints(settings)
     base = found.get(SIMULATION)
     return found if base is None else found | {name: f"{base}/{name}" for name in SIMULATED}
-
-
-def faults_file(settings: Settings) -> Path:
-    """Where orders for simulated systems are left (`simulation.faultbook`)."""
-    return settings.run / "simulation" / "faults.json"

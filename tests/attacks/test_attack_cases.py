@@ -57,13 +57,17 @@ def test_days_out_of_range_are_refused(here: Office, days: int) -> None:
 
 
 def test_an_agency_without_a_part_learns_nothing_of_a_case(here: Office) -> None:
-    case = here.open(CENTRE, "information", HEALTH)
+    case, own = here.open(CENTRE, "information", HEALTH), here.open(CENTRE, "information", FINANCE, days=1)
     with here.engine.connect() as connection:
         with pytest.raises(Failure) as unknown:
             one(connection, here.vault, case.id, FINANCE, here.now)
         assert unknown.value.code == "case.unknown"
-        assert listed(connection, here.vault, Asked(FINANCE, "all"), here.now).cases == ()
-        assert listed(connection, here.vault, Asked(FINANCE, "all", after=case.id), here.now).cases == ()
+        (only,) = listed(connection, here.vault, Asked(FINANCE, "all"), here.now).cases
+        assert only.case.id == own.id
+        # nor its deadline, from which of the own cases come behind it
+        for cursor in (case.id, "01935b6e-0000-7000-8000-000000000001"):
+            found = listed(connection, here.vault, Asked(FINANCE, "open", after=cursor), here.now).cases
+            assert [each.case.id for each in found] == [own.id]
     for act in ("acknowledge", "answer", "close", "withdraw", "remind"):
         with pytest.raises(Failure) as refused:
             here.act(BUILD, case, act, content=TEXT)

@@ -25,7 +25,7 @@ from contracts.compiled.contract import CompiledContract
 from contracts.compiled.loader import load
 from contracts.faces.pages.pattern_words import words
 from contracts.folder.bundle import Bundle, catalogue_folders
-from contracts.mapping import times
+from contracts.mapping import times, value_formats
 from examples.story.world import World
 from tests.attacks.conftest import MUCH, Judge
 from tests.attacks.growing import Superlinear, check_growth, check_pattern
@@ -43,6 +43,7 @@ MADE: Final[dict[str, str]] = {
     "contracts.compiled.format_file:_calls": "the methods of HTTP, over a contract's own file",
     "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",  # noqa: E501
     "contracts.mapping.times:_expression": "tried by test_patterns_that_contracts_make",
+    "contracts.mapping.value_formats:_between_thousands": "tried by test_patterns_that_contracts_make",
     "contracts.wire.attachments:Spool": "tried by the table of `Spool.restore`",
     "contracts.codecs.xml_fast_path:compile_fast_readers": "tried by test_patterns_that_contracts_make",
     "contracts.codecs.xml_fast_path:_apart": "tried by test_patterns_that_contracts_make",
@@ -169,7 +170,7 @@ def test_patterns_that_contracts_make(monkeypatch: pytest.MonkeyPatch) -> None:
         for sample in contract.samples:
             codec = contract.codec("canonical")
             value = codec.read_json(sample.message, sample.canonical)
-            if sample.message in codec._xml:
+            if codec._xml[sample.message] is not None:
                 codec.read(sample.message, codec.write_xml(sample.message, value), "xml")
     assert made
     short = sorted(made.values(), key=lambda each: len(each.pattern))
@@ -178,7 +179,9 @@ def test_patterns_that_contracts_make(monkeypatch: pytest.MonkeyPatch) -> None:
             r"\1>"
         )  # a message, or what stands in an element; else items
         check_pattern(pattern, {"fullmatch" if whole else "findall"})
-    for shape in ("yyyyMMddHHmmss", "dd/MM/yyyy", "yyyy-MM-dd HH:mm", "dd.MM.yyyy"):
+    for points, comma in (".,", ",."):
+        check_pattern(value_formats._between_thousands(points, comma), {"fullmatch"})
+    for shape in ("yyyyMMddHHmmss", "dd/MM/yyyy", "yyyy-MM-dd HH:mm", "dd.MM.yyyy", "H:mm d/M/yy"):
         check_pattern(times._expression(shape), {"fullmatch"})
 
 

@@ -37,6 +37,7 @@ from security.wssec.names import DS, WSU
 from security.wssec.sign import EnvelopeHeaders
 from security.wssec.verify import sign_envelope, verify_envelope
 from tests.attacks.mutating import mutate, mutate_text
+from tests.contracts.xmlmessages import xml_messages, xml_of
 from tests.security import conftest as keys
 from tests.size import mutations
 
@@ -93,7 +94,7 @@ class Judges:
         elements = [each for each in found.body if isinstance(each.tag, str)]
         value = (
             generally(self.codec, "Readings", elements[0])
-            if len(elements) == 1 and elements[0].tag in self.codec._xml["Readings"].roots
+            if len(elements) == 1 and elements[0].tag in xml_of(self.codec, "Readings").roots
             else None
         )
         return found.key.key_id, found.action, found.message_id, found.relates_to, value
@@ -120,7 +121,7 @@ class Judges:
 
 def generally(codec: Codec, message: str, element: Any) -> Any:
     """What the general reader makes of a document; None where it finds anything wrong."""
-    inner, into = codec._xml[message], dict[str, Any]()
+    inner, into = xml_of(codec, message), dict[str, Any]()
     problems = XmlProblems(element, inner.prefixes)
     try:
         inner.read(element, into, None, problems)
@@ -278,7 +279,7 @@ def documents() -> list[tuple[str, Codec, str, str]]:
             if path.name.endswith(".canonical.json") or path.parent.name == "canonical":
                 values.setdefault(path.name.partition(".")[0], []).append(path)
         for name, codec in compiled.formats.items():
-            for message, inner in codec._xml.items() if isinstance(codec, Codec) else ():
+            for message, inner in xml_messages(codec):
                 for path in values.get(message, ()) if inner.fast is not None else ():
                     try:
                         value = compiled.codec("canonical").read_json(message, path.read_bytes())
@@ -303,7 +304,7 @@ def test_a_document_is_read_alike_by_both_readers(record_property: Any) -> None:
         name, codec, message, text = chance.choice(known)
         raw = mutate(text, chance)
         told = f"LGSP_TEST_SEED={seed} ({name}): {raw[:4_000]!r}"
-        inner = codec._xml[message]
+        inner = xml_of(codec, message)
         canonical = codec.read_canonical_xml(message, raw)
         try:
             root = parse_xml(raw)

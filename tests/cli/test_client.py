@@ -121,6 +121,44 @@ def test_soap_a_body_from_standard_input_the_feed_and_a_token(world: World, tmp_
     assert code == 0 and found["token"].count(".") == 2
 
 
+def test_handlings_and_cases_of_the_agency(world: World, tmp_path: Path) -> None:
+    """By every command; a system of another agency gets neither."""
+    sender, receiver, other = (identity(world, name, tmp_path / name) for name in ("canh-bao", "do-thi", "thuc-phan"))
+    report = write_json(messages.field_report(area="01273"))
+    words = ("/field-report/v1/requests", *identity(world, "phan-anh", tmp_path), "--body", "-")
+    transfer = lgsp("call", "POST", *words, given=report)[1]["transfer"]
+    asked = ("handling", "list", "--view", "all", "--contract", "field-report/v1", "--transfer", transfer)
+    (row,) = world.wait("its handling", lambda: lgsp(*asked, *receiver)[1]["handlings"])
+    code, shown = lgsp("handling", "show", row["handling"], *receiver)
+    assert (code, shown["sender"], shown["steps"][0]["step"]) == (0, row["sender"], "@open") and shown["deadlines"]
+    assert lgsp(*asked, *other)[1]["handlings"] == []
+    code, told = lgsp("handling", "show", row["handling"], *other)
+    assert (code, told["error"]["code"]) == (1, "handling.unknown") and " / " in told["error"]["what"]
+
+    new = ("case", "open", "complaint", "--to", "H14.3", "--subject", "Sai số liệu", "--text", "Đề nghị sửa.")
+    opened = [lgsp(*new, "--days", "3", "--key", "complaint-2026-17", *sender) for _ in range(2)]
+    assert opened[0] == opened[1] and opened[0][0] == 0  # the same key is the same act
+    case = opened[0][1]["case"]
+    found = lgsp("case", "list", "--kind", "complaint", "--limit", "10000", *receiver)[1]["cases"]
+    assert case in [each["id"] for each in found]
+    assert lgsp("case", "show", case, *receiver)[1]["acts"] == ["acknowledge", "answer"]
+    for act, who, state in (
+        (("remind",), sender, "open"),
+        (("acknowledge",), receiver, "acknowledged"),
+        (("answer", "--text", "Đã sửa."), receiver, "answered"),
+        (("close", "--text", "Cảm ơn."), sender, "closed"),
+    ):
+        code, told = lgsp("case", act[0], case, *act[1:], *who)
+        assert (code, told["state"]) == (0, state), (act, told)
+    plain = commandline.lgsp("client", "case", "show", case, *sender)
+    assert "Đã sửa." in plain.out and "possible / có thể: –" in plain.out
+    code, told = lgsp("case", "withdraw", case, *sender)
+    assert (code, told["error"]["code"]) == (1, "case.not-now")
+    for words in (("show", case), ("acknowledge", case)):
+        code, told = lgsp("case", *words, *other)
+        assert (code, told["error"]["code"]) == (1, "case.unknown"), words
+
+
 def test_exit_codes_and_words_say_who_can_mend_it(world: World, tmp_path: Path) -> None:
     code, told = lgsp(
         "call", "GET", "/indicator/v1/values?indicator=KT-05&area=04&period=x", *identity(world, "y-te", tmp_path)

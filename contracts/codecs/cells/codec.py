@@ -14,7 +14,7 @@ from typing import Final
 
 from contracts.base.errors import Finding, Theirs
 from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems
-from contracts.canonical.model import RestCall, Struct
+from contracts.canonical.model import RestCall
 from contracts.canonical.validate import Validator
 from contracts.codecs import jsonread
 from contracts.codecs.cells import csvtext, xlsxread, xlsxwrite
@@ -35,7 +35,6 @@ from contracts.mapping.grid import (
     kind_in_words,
     text_of,
 )
-from contracts.mapping.plan import Plan
 from contracts.mapping.validity import InForce, day_at, explained
 from contracts.mapping.value_formats import Bad
 
@@ -71,10 +70,6 @@ class CellCodec(Codec):
             for message, each in tables.items()
         }
         super().__init__(name, layout.media, shared, {message: each.plan for message, each in tables.items()}, calls)
-
-    def _compile(self, message: str, struct: Struct, plan: Plan | None) -> None:
-        if plan is None:
-            super()._compile(message, struct, plan)
 
     def is_list(self, message: str) -> bool:
         """Whether all lines of a file form one message."""

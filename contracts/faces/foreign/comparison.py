@@ -8,20 +8,20 @@ Invariant: what the codec writes is valid by the shapes; what the shapes leave o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any, Final
+from typing import Any
 
 from contracts.canonical.model import Array, CodeTable, Scalar
 from contracts.canonical.patterns import DATE_TIME_PATTERN
 from contracts.canonical.places import Places
 from contracts.compiled.contract import CompiledContract
-from contracts.mapping.plan import Leaf, Node, Plan
+from contracts.mapping.plan import Holds, Leaf, Node, Plan
 from contracts.mapping.rows.kinds import is_part, may_be_empty
-from contracts.mapping.rows.shapes import SHAPES
+from contracts.mapping.rows.shapes import named_shape
 from contracts.mapping.steps import ANY
+from contracts.mapping.times import pattern_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Shape:
     absent: Text | None = None  # the words for the absence of the whole group
     led_to: str = ""  # its canonical path, where the `again` of a shape below refers to it
     again: str = ""  # the canonical path of a shape above with the same content (recursion)
+    holds: Holds = "members"
 
     @property
     def named(self) -> bool:
@@ -108,6 +109,7 @@ class _Reader:
             absent=None if node.absent is None else _words(node.absent),
             led_to=node.canonical if node.led_to else "",
             again="" if node.again is None else node.again.canonical,
+            holds=node.holds,
         )
 
     def child(self, node: Node, base: str) -> Shape:
@@ -184,6 +186,8 @@ class _Reader:
         if leaf.special is None:
             scalar = self._lexical(leaf.row, leaf.scalar)
             return replace(_words(leaf), scalar=scalar or Scalar("string"), free=scalar is None)
+        if "presence" in leaf.row:
+            return Text(Scalar("string", max_length=0))
         if is_part(leaf.row):
             return Text(Scalar("string"))
         if "when" in leaf.row or not leaf.special.leaves:
@@ -204,24 +208,17 @@ class _Reader:
             return scalar
         if shape == "datetime":
             return Scalar("string", pattern=f"{DATE_TIME_PATTERN[:-1]}?$")
-        named = SHAPES.get(str(shape))
+        named = named_shape(str(shape), scalar)
         return Scalar("string", pattern=_time_pattern(str(shape))) if named is None else named.lexical(scalar, as_json)
-
-
-_PART: Final = re.compile("yyyy|MM|dd|HH|mm|ss|.", re.DOTALL)
 
 
 def _time_pattern(shape: str) -> str:
     """`yyyy/MM/dd` as a pattern with the same meaning in XSD and ECMA 262. The gateway checks the calendar."""
-    pattern = ""
-    for part in _PART.findall(shape):
-        if part == "yyyy":
-            pattern += "[1-9][0-9]{3}"
-        elif len(part) == 2:
-            pattern += "[0-9]{2}"
-        else:
-            pattern += f"[{part}]" if part in ".*+?{}()|" else f"\\{part}" if part in "^[]\\-" else part
-    return f"^{pattern}$"
+    return f"^{pattern_of(shape, lambda text: ''.join(map(_literally, text)))}$"
+
+
+def _literally(sign: str) -> str:
+    return f"[{sign}]" if sign in ".*+?{}()|" else f"\\{sign}" if sign in "^[]\\-" else sign
 
 
 def _words(leaf: Leaf) -> Text:

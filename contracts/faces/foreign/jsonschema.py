@@ -5,6 +5,7 @@ An optional list has no minimum: the gateway reads an empty list as a missing on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from contracts.compiled.contract import CompiledContract
@@ -31,9 +32,14 @@ class _Message:
         self._named: dict[str, str] = {}
 
     def define(self, root: Shape, title: str) -> None:
-        self._made[self._name] = {"type": "object", **({"title": title} if title else {}), **self._object(root)}
+        whole = self._object(root)
+        self._made[self._name] = {"type": whole["type"], **({"title": title} if title else {}), **whole}
 
     def _object(self, shape: Shape) -> dict[str, Any]:
+        if shape.holds == "items":
+            return self._member(shape.children[0])
+        if shape.holds == "places":
+            return self._places(shape.children)
         members = [child for child in shape.children if not child.named]
         named = [self._content(child) for child in shape.children if child.named]
         required = [child.name for child in members if child.least > 0]
@@ -42,6 +48,21 @@ class _Message:
             "properties": {child.name: self._member(child) for child in members},
             **({"required": required} if required else {}),
             "additionalProperties": named[0] if named else False,
+        }
+
+    def _places(self, places: Sequence[Shape]) -> dict[str, Any]:
+        """A list of a fixed length; OpenAPI 3.0.3 cannot say which place has which value."""
+        schemas: list[dict[str, Any]] = []
+        for schema in map(self._member, places):
+            if schema not in schemas:
+                schemas.append(schema)
+        least = max((number for number, place in enumerate(places, 1) if place.least), default=0)
+        items = {} if {} in schemas else schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        return {
+            "type": "array",
+            "items": items,
+            **({"minItems": least} if least else {}),
+            "maxItems": len(places),
         }
 
     def _content(self, shape: Shape) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from contracts.faces.pages.rules import enforced, samples
 from contracts.faces.pages.words import fill, head, say, table
 from contracts.faces.pages.workflow import handling
 
-_STYLE: Final = (
+STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 "
     "1rem;color:#1b1b1b;background:#fff}"
     "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid "
@@ -31,19 +31,32 @@ _STYLE: Final = (
 )
 
 
-def page(compiled: CompiledContract, language: Language, base: str) -> str:
-    """The page as HTML. `base` is the public base address.
+def to_site(language: Language) -> str:
+    """Links to the documentation site, which the listener for people serves."""
+    root = f"/docs/{language}"
+    links = ((root, "site"), (f"{root}/in-force", "site.contracts"), (f"{root}/errors", "site.errors"))
+    shown = (f'<a href="{address}">{say(word, language)}</a>' for address, word in links)
+    return f"<nav><p>{' · '.join(shown)}</p></nav>"
+
+
+def page(compiled: CompiledContract, language: Language, base: str, site: bool = False) -> str:
+    """The page as HTML. `base` is the public base address. `site`: the listener serves the documentation site too.
 
     The documents are linked by path alone: each listener that serves the page serves them too.
     """
     contract, root = compiled.contract, base.rstrip("/")
     other: Language = "en" if language == "vi" else "vi"
     here, soap = f"/contracts/{contract.name}", f"/soap/{contract.name}"
+    changes = ((say("changes", language), f"/docs/{language}/changes/{contract.name}"),) if site else ()
     faces = (
+        (say("calls-rest", language), f"{here}/operations?lang={language}"),
+        *changes,
         ("OpenAPI", f"{here}/openapi.json"),
         ("WSDL", f"{soap}?wsdl"),
         ("XSD", f"{soap}?xsd"),
         ("JSON Schema", f"{here}/schema.json"),
+        (say("tables", language), f"{here}/codes.json"),
+        *((("AsyncAPI", f"{here}/asyncapi.json"),) if contract.fed else ()),
         (say("samples", language), f"{here}/samples"),
         ("DCAT", f"{here}/dcat.jsonld"),
     )
@@ -51,7 +64,8 @@ def page(compiled: CompiledContract, language: Language, base: str) -> str:
     parts = [
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" '
         'content="width=device-width">',
-        f"<title>{escape(contract.title.say(language, {}))}</title><style>{_STYLE}</style></head><body>",
+        f"<title>{escape(contract.title.say(language, {}))}</title><style>{STYLE}</style></head><body>",
+        to_site(language) if site else "",
         f"<h1>{escape(contract.title.say(language, {}))} <small><code>{escape(contract.name)}</code></small></h1>",
         f"<p>{escape(contract.description.say(language, {}))}</p>",
         f"<p>{say('version', language)} {escape(contract.version)}, <code>{escape(compiled.digest)}</code>.</p><p>",

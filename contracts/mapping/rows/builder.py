@@ -167,7 +167,7 @@ class Builder:
             self.values.losses.append(f"{canonical}: a missing value becomes {value!r}")
 
     def finish(self, at: Path) -> Plan:
-        self.tree.finish()
+        self.tree.finish(at)
         waits = any(leaf.special is not None for leaf in self.tree.root.placed())
         for node in self.tree.root.nodes():  # deferred values decide whether an object exists
             node.fills = [replace(fill, late=fill.late or waits and len(fill.keys) > 1) for fill in node.fills]

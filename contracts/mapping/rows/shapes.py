@@ -25,9 +25,23 @@ class Shape:
     lexical: Callable[[Scalar, bool], Scalar]
 
 
+_WHOLE: Final = "-?(0|[1-9][0-9]*)"
+
+
 def _number_pattern(scalar: Scalar, as_json: bool) -> Scalar:
     fraction = "" if scalar.kind == "integer" else "([.][0-9]+)?"
-    return Scalar("string", pattern=f"^-?(0|[1-9][0-9]*){fraction}$")
+    return Scalar("string", pattern=f"^{_WHOLE}{fraction}$")
+
+
+def _grouped(points: str, comma: str) -> Shape:
+    whole = f"-?(0|[1-9][0-9]*|[1-9][0-9]{{0,2}}([{points}][0-9]{{3}})+)"
+    return Shape(
+        ("number", "integer"),
+        lambda scalar, media: value_formats.grouped(scalar, points, comma),
+        lambda scalar, as_json: Scalar(
+            "string", pattern=f"^{whole}$" if scalar.kind == "integer" else f"^{whole}([{comma}][0-9]+)?$"
+        ),
+    )
 
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -37,9 +51,39 @@ SHAPES: Final[Mapping[str, Shape]] = {
         lambda scalar, as_json: Scalar("string", pattern="^-?(0|[1-9][0-9]*)(,[0-9]+)?$"),
     ),
     "text": Shape(("number", "integer"), lambda scalar, media: value_formats.number_as_text(scalar), _number_pattern),
+    "point-thousands": _grouped(".", ","),
+    "comma-thousands": _grouped(",", "."),
+    "double": Shape(
+        ("number",),
+        lambda scalar, media: value_formats.double(media),
+        lambda scalar, as_json: scalar if as_json else Scalar("string", pattern=f"^{value_formats.XS_DOUBLE}$"),
+    ),
+    "integer": Shape(
+        ("string",),
+        lambda scalar, media: value_formats.text_as_integer(media),
+        lambda scalar, as_json: Scalar("integer") if as_json else Scalar("string", pattern=f"^{_WHOLE}$"),
+    ),
     "boolean-01": Shape(
         ("boolean",),
         lambda scalar, media: value_formats.boolean_01(media),
         lambda scalar, as_json: Scalar("integer" if as_json else "string", values=("0", "1")),
     ),
 }
+
+
+def named_shape(name: str, scalar: Scalar) -> Shape | None:
+    """The named shape of a scalar; for a boolean also two words, as `Y/N` or `Có/Không`. None for other shapes."""
+    yes, slash, no = name.partition("/")
+    if scalar.kind == "boolean" and slash and _is_word(yes) and _is_word(no) and yes != no:
+        return Shape(
+            ("boolean",),
+            lambda scalar, media: value_formats.boolean_words(yes, no),
+            lambda scalar, as_json: Scalar("string", values=(yes, no)),
+        )
+    shape = SHAPES.get(name)
+    fits = shape is not None and scalar.kind in shape.kinds and scalar.format is None and not scalar.binary
+    return shape if fits else None
+
+
+def _is_word(text: str) -> bool:
+    return bool(text) and "/" not in text and text == " ".join(text.split())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from contracts.canonical.model import Array
 from contracts.canonical.places import Places
 from contracts.folder.source_locations import Path
-from contracts.mapping.plan import CustomBinding, Leaf, Node
+from contracts.mapping.plan import CustomBinding, Holds, Leaf, Node
 from contracts.mapping.rows.conditions import Condition, conditional
 from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.steps import Step, json_steps, xml_steps
@@ -41,16 +41,25 @@ class Tree:
             return
         node = self.root
         for step in steps:
-            node = self._child(node, step)
+            child = self._child(node, step, here, at)
+            if child is None:
+                return
+            node = child
         if node.kind != "plain" or node.children or node.text is not None:
             self.reader.bad(at, here, "a path that rows use", "overlap", "a path of its own")
-        node.kind = "ignore"
+        node.kind, node.repeats = "ignore", steps[-1].many
 
-    def _child(self, node: Node, step: Step) -> Node:
+    def _child(self, node: Node, step: Step, at_here: str, at: Path) -> Node | None:
         identity = (id(node), step.name, step.key_name, step.key_value)
         child = self._children.get(identity)
         if child is None:
-            here = f"{node.here}{'/' if self.reader.media == 'xml' else '.'}{step.shown}" if node.here else step.shown
+            holds: Holds = "members" if not step.in_list else "items" if step.many else "places"
+            if node.children and node.holds != holds:
+                self.reader.bad(at, at_here, "a list and something else in one place", "overlap", "one of them")
+                return None
+            node.holds = holds
+            between = "/" if self.reader.media == "xml" else "" if step.in_list else "."
+            here = f"{node.here}{between}{step.shown}" if node.here else step.shown
             here += "[]" if step.entry else ""
             child = Node(step.name, here, key_name=step.key_name, key_value=step.key_value)
             if step.key_name is not None and not step.key_name.startswith("@"):
@@ -68,7 +77,7 @@ class Tree:
             return None
         arrays = canonical.split("[]")
         wanted = len(arrays) - 1
-        if sum(step.many for step in steps) != (wanted if leaf.keys is not None else 0):
+        if leaf.keys is not None and sum(step.many for step in steps) != wanted:
             self.reader.bad(
                 at, canonical or here, "another number of []", "table", "a [] here for each [] of the canonical path"
             )
@@ -124,7 +133,10 @@ class Tree:
             if node.text is not None:
                 self.reader.bad(at, here, "an element inside a value", "overlap", "text or elements, not both")
                 return None
-            node = self._child(node, step)
+            child = self._child(node, step, here, at)
+            if child is None:
+                return None
+            node = child
             if node.again is not None:
                 self.reader.bad(
                     at,
@@ -134,7 +146,13 @@ class Tree:
                     "rows for the list above it only",
                 )
                 return None
-            if step.many:
+            if step.many and passed == len(arrays) - 1:  # of a constant, which fills no list
+                if node.kind != "many":
+                    self.reader.bad(
+                        at, here, "a constant in a list that no row fills", "table", "a row for the list before it"
+                    )
+                    return None
+            elif step.many:
                 keys = tuple(arrays[passed].lstrip(".").split("."))
                 passed += 1
                 full = "".join(part + "[]" for part in arrays[:passed])
@@ -194,16 +212,30 @@ class Tree:
         node = self._walk(steps[:-1], arrays, here, at)
         if node is None:
             return
-        node = self._child(node, last)
+        node = self._child(node, last, here, at)
+        if node is None:
+            return
         if node.absent is not None:
             self.reader.bad(at, here, "words for two groups in one place", "absent", "one group")
         leaf.here = f"{self.root.here}/{here}" if self.reader.media == "xml" else here
         node.absent = leaf
 
-    def finish(self) -> None:
-        """Merges the conditional bindings of each place into one."""
+    def finish(self, at: Path) -> None:
+        """Merges the conditional bindings of each place into one, and checks the places of lists of a fixed length."""
+        for node in self.root.nodes():
+            if node.holds == "places":
+                self._places(node, at)
         for leaf in self.conditional:
             leaf.special = conditional(self.cases[id(leaf)])
+
+    def _places(self, node: Node, at: Path) -> None:
+        """Every place has a row, in order; what is ignored comes after what is mapped."""
+        node.children.sort(key=lambda child: int(child.name))
+        ignored = [child.kind == "ignore" for child in node.children]
+        if [child.name for child in node.children] != [str(number) for number in range(len(ignored))]:
+            self.reader.bad(at, node.here, "places that no row names", "table", "a row for each place, from [0] on")
+        elif ignored != sorted(ignored) or ignored[0]:
+            self.reader.bad(at, node.here, "an ignored place before a mapped one", "table", "ignored places at the end")
 
     def _skips_empty(self, full: str) -> bool:
         place = self.known.get(full)

@@ -13,7 +13,7 @@ from contracts.canonical.places import Place
 from contracts.folder.source_locations import Path
 from contracts.mapping import times, value_formats
 from contracts.mapping.plan import Leaf
-from contracts.mapping.rows.shapes import SHAPES
+from contracts.mapping.rows.shapes import SHAPES, named_shape
 from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.value_formats import Form
 
@@ -65,8 +65,8 @@ class Values:
             )
         if shape is None:
             return value_formats.scalar_form(scalar, media, strict=False)
-        named = SHAPES.get(str(shape))
-        if named is not None and scalar.kind in named.kinds:
+        named = named_shape(str(shape), scalar)
+        if named is not None:
             return named.form(scalar, media)
         if shape == "date" and scalar.format == "date":
             return times.xs_date_form()
@@ -91,7 +91,7 @@ class Values:
             f"as: {shape} for {scalar.format or scalar.kind}",
             "table",
             ", ".join(f"{name} ({each.kinds[0]})" for name, each in SHAPES.items())
-            + ", datetime, date, or a shape such as yyyyMMddHHmmss (date-time, date)",
+            + ", two words such as Y/N (boolean), datetime, date, or a shape such as yyyyMMddHHmmss (date-time, date)",
         )
         return None
 

@@ -55,7 +55,7 @@ KINDS: Final = frozenset(
         *("registry-accepted", "registry-adopted", "report", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),
         *("bulk-retry", "callback", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
-        *("resumed", "retention", "retention-clock", "retention-held", "sandbox-invitation"),
+        *("resumed", "retention", "retention-clock", "retention-held", "sandbox-fault", "sandbox-invitation"),
         *("settings", "stamp", "suspended", "taken-up", "tenant-clock"),
         *("registry-rows", "try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }

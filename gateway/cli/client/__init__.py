@@ -2,10 +2,24 @@
 
 import typer
 
-from gateway.cli.client import calls, feed_check, feed_export, files, identity, joining, log, log_succession, transfers
+from gateway.cli.client import (
+    calls,
+    case,
+    feed_check,
+    feed_export,
+    files,
+    handling,
+    identity,
+    joining,
+    log,
+    log_succession,
+    transfers,
+)
 
 commands = typer.Typer(
     no_args_is_help=True, help="A component system's calls to a gateway: signed, verified, witnessed."
 )
 for _module in (calls, feed_check, feed_export, files, transfers, log, log_succession, identity, joining):
     commands.add_typer(_module.commands)
+commands.add_typer(handling.commands, name="handling")
+commands.add_typer(case.commands, name="case")

@@ -11,6 +11,7 @@ Invariant: a production instance moves none.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,7 +77,7 @@ class Stands:
         }
 
 
-def read(given: dict[str, Any]) -> Wanted:
+def read(given: Mapping[str, Any]) -> Wanted:
     """What a form or JSON asks for: `reset`, `to` (RFC 3339, or a time in Vietnam), or `days` and `hours`.
 
     Raises `sandbox.form`, `console.form`.

@@ -1,8 +1,15 @@
-"""The page of a vendor's own clock, and the same for programs."""
+"""The page of a vendor's own clock, and the same for programs.
+
+GET /sandbox/api/clock   how it stands
+PUT /sandbox/api/clock   forward, to a moment, or back to real time (`moving.read`)
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
+
+from starlette.routing import Route
 
 from contracts.base.errors import Failure
 from gateway.console.accounts.records import Viewer
@@ -13,6 +20,7 @@ from gateway.console.site.render import failure_values
 from gateway.registry.tenant_clock import MOST
 from gateway.sandbox.clock import moving
 from gateway.sandbox.clock.moving import DAY, Stands
+from gateway.sandbox.vendors.programs import Given, served
 
 HERE: Final = "/sandbox/clock"
 FIELDS: Final = ("days", "hours", "to", "reset")
@@ -24,12 +32,24 @@ def told(desk: Desk, viewer: Viewer) -> Stands:
         return moving.stands(connection, viewer.account.agency, desk.now())
 
 
-def move(desk: Desk, viewer: Viewer, given: dict[str, Any]) -> Stands:
+def move(desk: Desk, viewer: Viewer, given: Mapping[str, Any]) -> Stands:
     """Moves the clock of the viewer's tenant, and of no other. Raises `sandbox.form`, `sandbox.clock-…`."""
     services, wanted = desk.services, moving.read(given)
     after = moving.move(services.settings, services.engine, viewer.account.agency, wanted, viewer.actor, desk.now())
     desk.follow()
     return after
+
+
+def routes(desk: Desk) -> list[Route]:
+    return served(desk, (May.TENANT,), "clock", GET=_told, PUT=_moved)
+
+
+def _told(given: Given) -> Any:
+    return told(given.desk, given.viewer).told()
+
+
+def _moved(given: Given) -> Any:
+    return move(given.desk, given.viewer, given.content).told()
 
 
 def clock(ask: Ask) -> Shown:

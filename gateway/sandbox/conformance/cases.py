@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from contracts.base.words import Words
-from gateway.sandbox.conformance.rules import Expected, Kind, Rule
-
-Role = Literal["provider", "caller"]
+from gateway.sandbox.conformance.rules import Expected, Kind, Role, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,8 @@ class Case:
             sent["then"] = _readable(self.other)
         if self.rule.change:
             sent["change"] = self.rule.change
+        if self.rule.step:
+            sent["step"] = self.rule.step
         shown: dict[str, Any] = {
             "id": self.id,
             "group": self.rule.group,

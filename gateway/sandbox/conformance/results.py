@@ -72,6 +72,7 @@ class Run:
     started: float  # Unix time
     seconds: float
     results: tuple[Result, ...]
+    not_seen: tuple[Words, ...] = ()  # what no run of this role can see
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -105,6 +106,7 @@ class Run:
             "passed": self.passed,
             "whole": self.whole,
             "counts": self.counts,
+            "notSeen": [{"vi": each.vi, "en": each.en} for each in self.not_seen],
             "results": [each.to_json() for each in self.results],
         }
 

@@ -1,4 +1,4 @@
-"""The rules of `rules.yaml`, typed."""
+"""The rules of `rules.yaml` (for called systems) and `caller_rules.yaml` (for calling ones), typed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from contracts.base import safeyaml
 from contracts.base.words import Words
 
 Kind = Literal["rest", "soap"]
-Expected = Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed"]
-GROUPS: Final = ("valid", "broken", "security", "channel", "repeats", "encryption")
+Role = Literal["provider", "caller"]
+Expected = (
+    Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed"]  # of providers
+    | Literal["accepted", "never", "same-id", "waits", "again", "stops"]  # of callers
+)
+GROUPS: Final = ("valid", "broken", "security", "channel", "repeats", "encryption", "reactions", "answers")
 NEEDS: Final = frozenset({"body", "encrypted", "signed", "acts", "two"})
 
 
@@ -31,12 +35,15 @@ class Rule:
     title: Words
     mend: Words
     advised: tuple[Kind, ...] = ()  # the protocols by which it is advice: no failure
+    step: str = ""  # of a caller's run: when it is judged; empty: by all of her calls
+    codes: tuple[str, ...] = ()  # of a caller's run: the refusals that break it; `access.` stands for all that begin so
 
 
 @cache
-def rules() -> Mapping[str, Rule]:
+def rules(role: Role = "provider") -> Mapping[str, Rule]:
     """All rules by id, in the order of the file."""
-    content: dict[str, dict[str, Any]] = safeyaml.load((Path(__file__).parent / "rules.yaml").read_text("utf-8"))
+    file = Path(__file__).with_name("rules.yaml" if role == "provider" else "caller_rules.yaml")
+    content: dict[str, dict[str, Any]] = safeyaml.load(file.read_text("utf-8"))
     return {name: _rule(name, each) for name, each in content.items()}
 
 
@@ -55,4 +62,6 @@ def _rule(name: str, of: Mapping[str, Any]) -> Rule:
         title=Words(of["title"]["vi"], of["title"]["en"]),
         mend=Words(of["mend"]["vi"], of["mend"]["en"]),
         advised=tuple(of.get("advised", ())),
+        step=of.get("step", ""),
+        codes=tuple(of.get("codes", ())),
     )

@@ -107,9 +107,9 @@ def messages(compiled: CompiledContract, codec: Codec, operation: Operation, kin
         if content is not None and content not in found.values():
             found[name] = content
     if kind == "soap" or codec.rest[operation.name].method != "GET":
-        for probe in probes(compiled, operation, codec, "xml" if kind == "soap" else "json"):
-            if probe.expected == "carried-out" and refusal(codec, operation, kind, probe.body) is None:
-                found |= {} if probe.body in found.values() else {probe.kind: probe.body}
+        for name, body in probes(compiled, operation, codec, "xml" if kind == "soap" else "json").items():
+            if refusal(codec, operation, kind, body) is None:
+                found |= {} if body in found.values() else {name: body}
     return found
 
 

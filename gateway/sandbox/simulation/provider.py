@@ -2,7 +2,8 @@
 
 A path that begins with no system's name is for the system whose listener it is (`mo-phong`). A system is there as soon
 as its identity folder is. Each has records, memory and faults of its own, at `/{system}/_seen` and `/{system}/_fault`.
-Orders of other processes come by a file (`FaultBook`). Invariant: no system sees what another was told.
+Orders of pages and programs come with each call, from the gateway (`gateway.delivery.faults`).
+Invariant: no system sees what another was told.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ from typing import Any, Final
 from gateway.journal.database import open_engine
 from gateway.sample_client.errors import BadIdentity
 from gateway.sample_client.identity import Identity
-from gateway.sandbox import live
 from gateway.sandbox.simulation.answers import Answers
-from gateway.sandbox.simulation.faultbook import FaultBook
-from gateway.sandbox.simulation.faults import HEADER, Fault
+from gateway.sandbox.simulation.faults import HEADER, NONE, Fault
 from gateway.sandbox.simulation.memory import Memory
 from gateway.sandbox.simulation.published import Contracts, Published
 from gateway.sandbox.simulation.speaking import SpeakingRest, SpeakingSoap
@@ -53,7 +52,7 @@ class Simulation(StandIn):
     identities: Path = Path()
     kept: Path | None = None
     published: Callable[[], Contracts] = dict
-    book: FaultBook = field(default_factory=FaultBook)
+    faults: dict[str, Fault] = field(default_factory=dict)  # by system; those of the empty name for all
     _played: dict[str, Played] = field(init=False, default_factory=dict)
 
     def answer(self, call: Call, fault: Fault) -> Reply:
@@ -66,11 +65,14 @@ class Simulation(StandIn):
         return part.answer(call, fault)
 
     def fault_of(self, call: Call) -> Fault:
-        named = call.headers.get(HEADER)
-        return self.book.take(self._named(call.path)) if named is None else Fault.of_header(named)
+        if (named := call.headers.get(HEADER)) is not None:
+            return Fault.of_header(named)
+        known = (self.faults.get(name) for name in (self._named(call.path), ""))
+        return next((each.take() for each in known if each is not None and each.kind != NONE), Fault())
 
     def set_fault(self, path: str, content: Any) -> Fault:
-        return self.book.order(path.strip("/"), Fault.read(content))
+        fault = self.faults[path.strip("/")] = Fault.read(content)
+        return fault
 
     def shown(self, path: str) -> dict[str, Any]:
         system = path.strip("/")
@@ -131,7 +133,6 @@ def run(settings: Settings, system: str, port: int, ready: Path) -> int:
         identities=settings.identities,
         kept=settings.run / "simulation",
         published=Published(engine),
-        book=FaultBook(live.faults_file(settings)),
     )
     try:
         asyncio.run(serve(simulation, ready))

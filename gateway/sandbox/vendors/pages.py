@@ -1,4 +1,4 @@
-"""The vendor's own pages below `/sandbox`: her systems, the certificates of each, and its first calls."""
+"""The pages below `/sandbox`, in the order of the menu. Here: a vendor's systems, certificates and first calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
 from gateway.registry.own_feed import OWN
-from gateway.sandbox.vendors import bundles, certificates, first_calls, showing
+from gateway.sandbox.vendors import bundles, certificates, fault_pages, first_calls, showing
 from gateway.sandbox.vendors.joining import Vendors
 
 HERE: Final = "/sandbox/tenant"
@@ -103,4 +103,5 @@ PAGES: Final = (
     Page("/tenant/systems/{system}/events", events, May.TENANT, root="/sandbox"),
     Page("/tenant/systems/{system}/identity", identity, May.TENANT, root="/sandbox"),
     Page("/tenant/bundle", bundle, May.TENANT, root="/sandbox"),
+    *fault_pages.PAGES,
 )

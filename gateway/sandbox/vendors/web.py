@@ -7,17 +7,14 @@
     POST /sandbox/api/systems                         another system
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
-    GET  /sandbox/api/clock                           the tenant's clock
-    PUT  /sandbox/api/clock                           forward, to a moment, or back to real time
 
-Programs bring the access token of the join (`Authorization: Bearer`), and look at nothing but their own tenant.
-Invariant: what a program brings is bounded before it is read. No cookie is looked at below `/sandbox/api`.
+What else a sandbox serves to programs stands beside: `fault_programs`, `clock.pages`. Programs bring the access token
+of the join (`programs`), and look at nothing but their own tenant.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -27,12 +24,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
-from contracts.wire import problems
-from contracts.wire.jsontext import read_json
-from gateway.console.accounts import sessions
 from gateway.console.accounts.records import Viewer
-from gateway.console.errors import CONSOLE_FORBIDDEN, LOGIN_NEEDED
-from gateway.console.roles import May
+from gateway.console.errors import LOGIN_NEEDED
 from gateway.console.site import guard
 from gateway.console.site.desk import Desk
 from gateway.console.site.page import Beside, Shown
@@ -42,20 +35,17 @@ from gateway.exchange.floods import block_of
 from gateway.journal.jobs import RUNNING, Job
 from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
-from gateway.registry.tenants import is_tenant
 from gateway.sandbox.clock import pages as clock
-from gateway.sandbox.vendors import certificates, first_calls, showing
+from gateway.sandbox.vendors import certificates, fault_programs, first_calls, showing
 from gateway.sandbox.vendors.application import FIELDS
 from gateway.sandbox.vendors.errors import SANDBOX_FORM, SANDBOX_NOT_ISSUED
 from gateway.sandbox.vendors.joining import Vendors, session, token
 from gateway.sandbox.vendors.pages import PAGES
+from gateway.sandbox.vendors.programs import answered, object_of, problems, source_of, tenant_of
 
 ROOT: Final = "/sandbox"
 JOIN: Final = f"{ROOT}/join"
 API: Final = f"{ROOT}/api/systems"
-CLOCK: Final = f"{ROOT}/api/clock"
-MOST_BODY: Final = 100_000
-_TOKEN: Final = 200  # characters of `authorization`
 _FORM: Final = "application/x-www-form-urlencoded"
 _PAUSE: Final = 0.2
 _RETRY: Final = 5
@@ -72,16 +62,16 @@ def routes(desk: Desk) -> list[Route]:
         (API, _add, "POST"),
         (f"{API}/{{id}}", _change, "PUT"),
         (f"{API}/{{id}}/certificates", _certify, "POST"),
-        (CLOCK, _clock, "GET"),
-        (CLOCK, _move_clock, "PUT"),
     ]
     programs = [
-        Route(path, partial(_problems, partial(handler, vendors)), methods=[method]) for path, handler, method in each
+        Route(path, partial(problems, partial(handler, vendors)), methods=[method]) for path, handler, method in each
     ]
     return [
         Route(JOIN, partial(_page, vendors), methods=["GET"]),
         Route(JOIN, partial(_join, vendors), methods=["POST"]),
         *programs,
+        *fault_programs.routes(desk),
+        *clock.routes(desk),
     ]
 
 
@@ -114,8 +104,8 @@ def _form(desk: Desk, request: Request, given: dict[str, str], failure: Failure 
 
 async def _join(vendors: Vendors, request: Request) -> Response:
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
-        return await _problems(partial(_join_program, vendors), request)
-    desk, source = vendors.desk, _source(request)
+        return await problems(partial(_join_program, vendors), request)
+    desk, source = vendors.desk, source_of(request)
     guard.check_origin(request, desk.services.settings.desk_base)
     form = await guard.read_form(request)
     try:
@@ -130,7 +120,7 @@ async def _join(vendors: Vendors, request: Request) -> Response:
 async def _join_program(vendors: Vendors, request: Request) -> Response:
     if not guard.is_own(request):  # a page of another site
         raise LOGIN_NEEDED()
-    desk, source, given = vendors.desk, _source(request), await _json(request)
+    desk, source, given = vendors.desk, source_of(request), await object_of(request)
     joined = await desk.hashing.run(("source", block_of(source)), vendors.join, given, source, token(desk.now()))
     hosts = await asyncio.to_thread(showing.hosts, desk, joined.system)
     origin = guard.origin_of(request, desk.services.settings.desk_base)
@@ -144,19 +134,10 @@ async def _join_program(vendors: Vendors, request: Request) -> Response:
         "openssl": first_calls.openssl(joined.system, hosts),
         "page": f"{origin}{ROOT}/tenant/systems/{joined.system}",
     }
-    return _answer(201, content)
+    return answered(201, content)
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
-async def _problems(handler: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
-    """A failure as a problem document (RFC 9457)."""
-    try:
-        return await handler(request)
-    except Failure as failure:
-        status, headers, body = problems.render(failure, transfer=None, accept_language=language_of(request))
-        return Response(body, status, headers={**HEADERS, **headers})
-
-
 async def _file(vendors: Vendors, request: Request) -> Response:
     found = await asyncio.to_thread(first_calls.program, request.path_params["name"])
     if found is None:
@@ -166,30 +147,30 @@ async def _file(vendors: Vendors, request: Request) -> Response:
 
 
 async def _systems(vendors: Vendors, request: Request) -> Response:
-    viewer = await _viewer(vendors.desk, request)
+    viewer = await tenant_of(vendors.desk, request)
     files = f"{guard.origin_of(request, vendors.desk.services.settings.desk_base)}{ROOT}/files"
-    return _answer(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer, files))
+    return answered(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer, files))
 
 
 async def _add(vendors: Vendors, request: Request) -> Response:
-    viewer, given = await _viewer(vendors.desk, request), await _json(request)
+    viewer, given = await tenant_of(vendors.desk, request), await object_of(request)
     system = await _run(vendors.desk, viewer, vendors.add_system, viewer.account.agency, given)
     hosts = await asyncio.to_thread(showing.hosts, vendors.desk, system)
-    return _answer(201, {"system": system, "hosts": list(hosts), "openssl": first_calls.openssl(system, hosts)})
+    return answered(201, {"system": system, "hosts": list(hosts), "openssl": first_calls.openssl(system, hosts)})
 
 
 async def _change(vendors: Vendors, request: Request) -> Response:
-    viewer, given = await _viewer(vendors.desk, request), await _json(request)
+    viewer, given = await tenant_of(vendors.desk, request), await object_of(request)
     system = showing.own(vendors.desk, viewer, request.path_params["id"])
     await _run(vendors.desk, viewer, vendors.change_system, viewer.account.agency, system.id, given)
     hosts = await asyncio.to_thread(showing.hosts, vendors.desk, system.id)
-    return _answer(200, {"system": system.id, "hosts": list(hosts), "openssl": first_calls.openssl(system.id, hosts)})
+    return answered(200, {"system": system.id, "hosts": list(hosts), "openssl": first_calls.openssl(system.id, hosts)})
 
 
 async def _certify(vendors: Vendors, request: Request) -> Response:
     """Waits for the keeper, and answers with the files: as a ZIP file, or as JSON for who accepts that alone."""
     desk = vendors.desk
-    viewer = await _viewer(desk, request)
+    viewer = await tenant_of(desk, request)
     system = showing.own(desk, viewer, request.path_params["id"])
     texts = await _fields(request)
     job = await _run(desk, viewer, certificates.order, desk, viewer, system.id, texts)
@@ -201,19 +182,9 @@ async def _certify(vendors: Vendors, request: Request) -> Response:
     mine = await asyncio.to_thread(certificates.issued, desk, system.id)
     files = await asyncio.to_thread(certificates.credentials, desk, system, mine)
     if "application/json" in request.headers.get("accept", ""):
-        return _answer(201, {"system": system.id, "files": {name: text.decode() for name, text in files.items()}})
+        return answered(201, {"system": system.id, "files": {name: text.decode() for name, text in files.items()}})
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{system.id}.zip"'}
     return Response(certificates.archive(files), 201, media_type="application/zip", headers=headers)
-
-
-async def _clock(vendors: Vendors, request: Request) -> Response:
-    viewer = await _viewer(vendors.desk, request)
-    return _answer(200, (await asyncio.to_thread(clock.told, vendors.desk, viewer)).told())
-
-
-async def _move_clock(vendors: Vendors, request: Request) -> Response:
-    viewer, given = await _viewer(vendors.desk, request), await _json(request)
-    return _answer(200, (await _run(vendors.desk, viewer, clock.move, vendors.desk, viewer, given)).told())
 
 
 async def _ended(desk: Desk, viewer: Viewer, system: str, job: Job) -> Job:
@@ -230,56 +201,10 @@ async def _run(desk: Desk, viewer: Viewer, work: Callable[..., Any], *of: Any) -
     return await desk.services.readers.run(("agency", viewer.account.agency), work, *of)
 
 
-async def _viewer(desk: Desk, request: Request) -> Viewer:
-    """Whose token it is: a tenant's. Raises `login.needed`, `console.forbidden`."""
-    given = request.headers.get("authorization", "")
-    scheme, _, text = given.partition(" ")
-    viewer = None
-    if scheme.lower() == "bearer" and len(given) <= _TOKEN:
-        viewer = await desk.services.readers.run(("source", block_of(_source(request))), _of_token, desk, text.strip())
-    if viewer is None:
-        raise LOGIN_NEEDED()
-    if May.TENANT not in viewer.account.may or not is_tenant(viewer.account.agency):
-        raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=May.TENANT)
-    return viewer
-
-
-def _of_token(desk: Desk, text: str) -> Viewer | None:
-    with desk.accounts() as rows:
-        return sessions.of_token(rows, text, desk.now())
-
-
 async def _fields(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip() == _FORM:
         return await guard.read_form(request)
-    given = await _json(request)
+    given = await object_of(request)
     if not all(isinstance(each, str) for each in given.values()):
         raise SANDBOX_FORM(field="-", why="certificate requests are texts, by use")
     return given
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent. Raises `sandbox.form`."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise SANDBOX_FORM(field="content-type", why="application/json")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MOST_BODY:
-            raise SANDBOX_FORM(field="-", why=f"{MOST_BODY} bytes at most")
-    try:
-        value = read_json(bytes(body))
-    except (ValueError, Failure):
-        raise SANDBOX_FORM(field="-", why="a JSON object") from None
-    if not isinstance(value, dict):
-        raise SANDBOX_FORM(field="-", why="a JSON object")
-    return value
-
-
-def _answer(status: int, content: Any) -> Response:
-    text = json.dumps(content, ensure_ascii=False).encode()
-    return Response(text, status, media_type="application/json", headers=HEADERS)
-
-
-def _source(request: Request) -> str:
-    return request.client.host if request.client is not None else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,16 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bench.demo import running
 from bench.ports import free_ports
+from contracts.compiled.contract import catalogue
 from gateway.sandbox import live
+from gateway.sandbox.conformance import caller_run, trial
+from gateway.sandbox.conformance.caller_suite import caller_suite, steps_of
+from gateway.sandbox.conformance.results import Run, Software
+from gateway.sandbox.conformance.suite import Wanted
 from gateway.settings import Settings
 from tests.conformance.bad.caller import Answered, Caller, channel
 from tests.conformance.bad.provider import Provider, serve
 from tests.conformance.bad.wire import Keys
 
 PATH = "/field-report/v1/requests"
+NAME = "field-report/v1"
+FAULTS = Path(__file__).parent / "faults.yaml"
 REPORT: dict[str, Any] = {
     "service_code": "duong-sa",
     "lat": 22.9583,
@@ -35,6 +44,7 @@ pytestmark = pytest.mark.server
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
+    settings: Settings
     identities: Path
     providers: dict[str, Provider]
 
@@ -58,7 +68,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             server = serve(providers[system], int(endpoint.rpartition(":")[2].split("/")[0]), folder)
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
-        yield Sandbox(settings.identities, providers)
+        yield Sandbox(settings, settings.identities, providers)
 
 
 @pytest.mark.parametrize("system", AREAS)
@@ -114,3 +124,67 @@ def test_the_gateway_names_a_bad_answer(sandbox: Sandbox, fault: str, code: str)
     finally:
         provider.fault = None
     assert code in [each["failure"] for each in tries], tries
+
+
+# --- the kit judges callers -------------------------------------------------------------------------------------------
+SUITE = caller_suite(
+    next(each for each in catalogue() if each.contract.name == "field-report/v1"),
+    Wanted(("rest",), ("canonical",), ("createRequest",)),
+)
+STEPS = [step.name for step, _ in steps_of(SUITE)]
+# The rule that each seeded fault breaks, and the steps in which it shows.
+BREAKS = {
+    "new-id-on-repeat": ("repeat", ["valid", "repeat"]),
+    "no-message-id": ("message-id", ["valid", "repeat"]),
+    "429-without-waiting": ("quota-waits", ["valid", "quota"]),
+    "new-id-after-429": ("quota-id", ["valid", "quota"]),
+    "retry-storm": ("unavailable-waits", ["valid", "unavailable"]),
+    "conflict-as-success": ("in-progress", ["valid", "in-progress"]),
+    "unsigned-answer-accepted": ("answer-unsigned", ["valid", "unsigned", "digest-wrong", "other-key"]),
+    "answer-digest-ignored": ("answer-digest", ["valid", "unsigned", "digest-wrong", "other-key"]),
+    "foreign-signature-accepted": ("answer-key", ["valid", "unsigned", "digest-wrong", "other-key"]),
+    "sends-unknown-field": ("content", ["valid", "repeat"]),
+    "sends-wrong-code": ("content", ["valid", "repeat"]),
+    "sends-number-as-text": ("content", ["valid", "repeat"]),
+    "clock-off": ("fresh", ["valid", "repeat", "lost"]),
+    "nonce-reused": ("nonce", ["valid", "repeat"]),
+    "digest-not-covered": ("covered", ["valid", "repeat", "refused"]),
+}
+NAMED = {"sends-unknown-field": "urgency", "sends-wrong-code": "service_code", "sends-number-as-text": "lat"}
+
+
+def judged(sandbox: Sandbox, fault: str | None, steps: list[str]) -> Run:
+    """A run in which a caller sends in some of the steps."""
+    place = sandbox.settings.run / trial.FOLDER / "phan-anh"
+    caller, run = sandbox.caller(fault), caller_run.begin(place, SUITE, str(uuid.uuid4()), time.time())
+    while (step := caller_run.asked(SUITE, run)) is not None:
+        message = REPORT | {"area": "01392", "description": f"{REPORT['description']} {step[0]} {run.id}"}
+        if step[0] == "repeat" and "repeat" in steps:
+            caller.run(PATH, message)
+        elif step[0] in steps:
+            body = json.dumps(caller._spoilt(message), ensure_ascii=False).encode()
+            caller._deliver(PATH, body, str(uuid.uuid4()))
+        run = caller_run.next_step(place, SUITE, run, time.time())
+    return caller_run.report(place, SUITE, run, Software("bad", "1", "phan-anh", "H14.9"))
+
+
+def test_no_fault_is_invented_on_the_good_caller(sandbox: Sandbox) -> None:
+    run = judged(sandbox, None, STEPS)
+    assert not [(each.case.rule.id, each.wrong, each.request, each.answer) for each in run.results if each.wrong]
+    assert run.passed and run.not_seen
+    silent = judged(sandbox, None, [])
+    assert {each.verdict for each in silent.results} == {"not-judged"} and not silent.passed
+
+
+def test_every_seeded_fault_of_a_caller_is_listed_here() -> None:
+    seeded = yaml.safe_load(FAULTS.read_text("utf-8"))["faults"]
+    assert set(BREAKS) == {each["id"] for each in seeded if (each["side"], each["contract"]) == ("caller", NAME)}
+
+
+@pytest.mark.parametrize("fault", sorted(BREAKS))
+def test_a_seeded_fault_of_a_caller_is_named(sandbox: Sandbox, fault: str) -> None:
+    rule, steps = BREAKS[fault]
+    failed = [each for each in judged(sandbox, fault, steps).results if each.verdict == "failed"]
+    assert {each.case.rule.id for each in failed} == {rule}, [(each.case.rule.id, each.wrong) for each in failed]
+    assert all(each.request and each.repeat.startswith("curl ") for each in failed)
+    assert failed[0].wrong is not None and NAMED.get(fault, "") in failed[0].wrong.en

@@ -14,18 +14,19 @@ from contracts.codecs.codec import Codec
 from contracts.codecs.xmlproblems import XmlProblems
 from contracts.compiled.contract import CompiledContract
 from contracts.wire.soap import parse_xml
+from tests.contracts.xmlmessages import xml_messages, xml_of
 
 
 def generally(codec: Codec, message: str, element: Any) -> tuple[Any, bool]:
     """What the general reader makes of a document, and whether it found nothing to say."""
-    inner, into = codec._xml[message], dict[str, Any]()
+    inner, into = xml_of(codec, message), dict[str, Any]()
     problems = XmlProblems(element, inner.prefixes)
     inner.read(element, into, None, problems)
     return into, not problems.findings
 
 
 def quick(codec: Codec, message: str, element: Any) -> Any:
-    read = codec._xml[message].fast
+    read = xml_of(codec, message).fast
     return None if read is None else read.element(element)
 
 
@@ -34,8 +35,7 @@ def spoken(catalogue: dict[str, CompiledContract]) -> list[tuple[CompiledContrac
         (compiled, name, message)
         for compiled in catalogue.values()
         for name, codec in compiled.formats.items()
-        if isinstance(codec, Codec)
-        for message, inner in codec._xml.items()
+        for message, inner in xml_messages(codec)
         if inner.fast is not None
     ]
 

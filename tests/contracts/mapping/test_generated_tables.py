@@ -26,6 +26,7 @@ SCALARS: dict[str, dict[str, Any]] = {
     "text": {"type": "string", "maxLength": 12},
     "name": {"type": "string", "pattern": "^[a-zA-Z0-9ăâđêôơư ]{1,9}$"},
     "integer": {"type": "integer"},
+    "digits": {"type": "string", "pattern": "^-?(0|[1-9][0-9]{0,5})$"},
     "number": {"type": "number", "minimum": -1000},
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
@@ -35,16 +36,32 @@ SCALARS: dict[str, dict[str, Any]] = {
 }
 ZONE = 'zone: "+07:00"'
 FORMS: dict[str, list[str]] = {
-    "integer": ["", "unit: {factor: 1000}", 'unit: {factor: "0.5", offset: "-3"}'],
+    "integer": [
+        "",
+        "as: point-thousands",
+        "as: comma-thousands",
+        "unit: {factor: 1000}",
+        'unit: {factor: "0.5", offset: "-3"}',
+    ],
     "number": [
         "",
         "as: decimal-comma",
+        "as: double",
+        "as: point-thousands",
+        "as: comma-thousands",
         'unit: {factor: "0.01"}',
         'as: decimal-comma, unit: {factor: "1.6", offset: "32"}',
     ],
-    "boolean": ["", "as: boolean-01"],
-    "date": ["", "as: dd/MM/yyyy", "as: yyyyMMdd", "as: date"],
-    "time": ["", f"as: yyyyMMddHHmmss, {ZONE}", f"as: dd-MM-yyyy HH:mm, {ZONE}", f"as: datetime, {ZONE}"],
+    "boolean": ["", "as: boolean-01", "as: Y/N", "as: Có/Không"],
+    "date": ["", "as: dd/MM/yyyy", "as: yyyyMMdd", "as: date", "as: d/M/yyyy", "as: dd-MM-yy"],
+    "time": [
+        "",
+        f"as: yyyyMMddHHmmss, {ZONE}",
+        f"as: dd-MM-yyyy HH:mm, {ZONE}",
+        f"as: datetime, {ZONE}",
+        f"'as': 'H:mm d/M/yy', {ZONE}",
+    ],
+    "digits": ["", "as: integer"],
     "code": ["", "codes: so", "as: integer, codes: so"],
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select, update
 
 from contracts.base.errors import Failure
 from contracts.base.times import moment, rfc3339
+from gateway.exchange.quotas import VendorLimits, uses_of
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import tenant_clock
@@ -18,6 +20,8 @@ from gateway.registry.tenant_clock import KEPT, MOST, REAL
 from gateway.registry.tenants import refuse_policy
 from gateway.sandbox.clock import moving
 from gateway.sandbox.clock.moving import DAY, Wanted
+from security.grants.grants import Decision
+from security.grants.windows import Quota
 from tests.console.people import HOST, Person
 from tests.doors.api.client import ask
 from tests.sandbox.vendors.conftest import instance_keys as instance_keys
@@ -26,6 +30,7 @@ from tests.sandbox.vendors.conftest import post as post
 from tests.sandbox.vendors.conftest import quick as quick
 from tests.sandbox.vendors.conftest import vendors as vendors
 from tests.sandbox.vendors.desks import CALLER, Vendor, VendorDesk
+from tests.security.grants.test_grants import GOOD
 
 CLOCK = "/sandbox/api/clock"
 TENANT = "NCC.0000000A"
@@ -49,6 +54,18 @@ def test_a_clock_knows_its_moves() -> None:
 
 def test_an_agency_of_the_province_has_none() -> None:
     assert tenant_clock.of("H14.2", "[[0,86400]]") is REAL
+
+
+def test_grants_count_by_her_clock_and_the_limits_of_the_sandbox_do_not() -> None:
+    """Whoever moves her clock from window to window sends no more than the limits allow in real time."""
+    grant = replace(GOOD, quota=Quota(5, "day"))
+    limits, decision = VendorLimits(minute=10, day=100), Decision.by((grant,))
+    real = uses_of(decision, TENANT, 1_800_000_000.0, limits)
+    moved = uses_of(decision, TENANT, 1_800_000_000.0, limits, 3 * DAY)
+    begins = {(each.grant_id, each.per): each.begins for each in real}
+    for each in moved:
+        assert each.begins - begins[each.grant_id, each.per] == (3 * DAY if each.grant_id == grant.id else 0)
+    assert len(moved) == 3
 
 
 async def put(vendor: Vendor, **content: Any) -> Any:

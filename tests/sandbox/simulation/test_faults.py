@@ -14,7 +14,6 @@ from adapters.errors import ProviderFailure
 from adapters.model import Incoming
 from contracts.compiled.contract import catalogue
 from gateway.sandbox.simulation.answers import examples
-from gateway.sandbox.simulation.faultbook import FaultBook, leave, ordered
 from gateway.sandbox.simulation.faults import KINDS, Fault
 from tests.sandbox.simulation.conftest import SYSTEM, Simulated
 
@@ -81,18 +80,26 @@ def test_out_of_order(simulated: Simulated) -> None:
     """The first call is answered after the second."""
     ended: list[str] = []
 
-    async def one(name: str, wait: float) -> Incoming:
-        await asyncio.sleep(wait)
+    async def one(name: str, before: int) -> Incoming:
+        while _seen(simulated) < before:  # the second is sent once the first has come
+            await asyncio.sleep(0.02)
         incoming = await simulated.call_soon("", "rest", asked(simulated))
         ended.append(name)
         return incoming
 
     async def both() -> None:
-        await asyncio.gather(one("first", 0.0), one("second", 0.3))
+        came = _seen(simulated)
+        await asyncio.gather(one("first", came), one("second", came + 1))
 
     simulated.fault("out-of-order", seconds=20.0)
     asyncio.run_coroutine_threadsafe(both(), simulated.loop).result(60)
     assert ended == ["second", "first"]
+
+
+def _seen(simulated: Simulated) -> int:
+    played = simulated.simulation.played(SYSTEM)
+    assert played is not None
+    return int(played.records.seen()["calls"])
 
 
 @pytest.mark.parametrize("kind", ["rest", "soap"])
@@ -128,20 +135,6 @@ def test_a_header_names_a_fault() -> None:
 def test_what_is_no_fault(content: Any) -> None:
     with pytest.raises(ValueError):
         Fault.read(content)
-
-
-def test_orders_of_another_process(tmp_path: Path) -> None:
-    file = tmp_path / "faults.json"
-    book = FaultBook(file)
-    assert book.take("dan-cu").kind == "none"
-    leave(file, "dan-cu", Fault("down", count=1))
-    assert [book.take("dan-cu").kind for _ in range(3)] == ["down", "none", "none"]
-    assert book.take("y-te").kind == "none"
-    leave(file, "dan-cu", Fault("down", count=1))
-    assert ordered(file)["dan-cu"].kind == "down"
-    assert [book.take("dan-cu").kind for _ in range(2)] == ["down", "none"], "given again, it counts again"
-    leave(file, "", Fault("slow", 1.0))
-    assert book.take("y-te") == Fault("slow", 1.0) and book.take("dan-cu").kind == "slow"
 
 
 def test_every_kind_is_described_in_both_languages() -> None:

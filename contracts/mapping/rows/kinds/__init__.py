@@ -8,7 +8,7 @@ from typing import Any, Final
 from contracts.canonical.places import frame_of
 from contracts.folder.source_locations import Path
 from contracts.mapping.rows.builder import Builder
-from contracts.mapping.rows.kinds import absence, constant, expression, field, join, recursion, split
+from contracts.mapping.rows.kinds import absence, constant, expression, field, join, presence, recursion, split
 from contracts.mapping.rows.kinds.kind import RowKind
 from contracts.mapping.rows.row import Row
 
@@ -17,6 +17,7 @@ KINDS: Final[tuple[RowKind, ...]] = (
     absence.KIND,
     recursion.KIND,
     constant.KIND,
+    presence.KIND,
     split.KIND,
     join.KIND,
     field.KIND,
