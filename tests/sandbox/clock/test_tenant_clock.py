@@ -185,7 +185,8 @@ async def test_what_waits_of_hers_is_due_sooner_and_nobody_elses(vendors: Vendor
     held = await post.put_aside(caller_agency=vendor.agency, place={"next_at": 5_000_000.0, "state": "held"})
     await put(vendor, hours=1)
     with post.engine.connect() as connection:
-        at = dict(connection.execute(select(tables.queue.c.transfer, tables.queue.c.next_at)).tuples().all())
+        rows = connection.execute(select(tables.queue.c.transfer, tables.queue.c.next_at))
+        at = {row.transfer: row.next_at for row in rows}
     assert at == {hers: 4_996_400.0, others: 5_000_000.0, held: 5_000_000.0}
     await put(vendor, reset=True)
     with post.engine.connect() as connection:
