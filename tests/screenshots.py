@@ -101,7 +101,7 @@ def _pages(browser: Browser, world: World, folder: Path) -> list[Path]:
         "handlings": "/handlings",
         "case": f"/cases/{_case(world)}",
         "report": f"/reports/{_monthly(world)}",
-        "scorecard": "/scorecards",
+        "scorecard": f"/scorecards/do-thi?from={_today()}&until={_today()}",
         "catalogue": "/catalogue",
         "owed": "/indicators/owed",
         "routes": "/routes?agency=H14.5&of=field-report/v1+createRequest&v0=01392",
@@ -164,10 +164,13 @@ def _case(world: World) -> str:
     return case
 
 
+def _today() -> str:
+    return datetime.now(VIETNAM).date().isoformat()
+
+
 def _monthly(world: World) -> str:
     """The report of today. Returns its id."""
-    day = datetime.now(VIETNAM).date().isoformat()
-    words = ("--from", day, "--until", day, "--data", str(world.data))
+    words = ("--from", _today(), "--until", _today(), "--data", str(world.data))
     return str(world.lgsp("report", "make", *words)["report"])
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from contracts.base.words import Words
 from contracts.canonical.code_tables import is_day
-from contracts.canonical.model import CodeTable, Pattern, Struct
+from contracts.canonical.model import CodeTable, Struct
 from contracts.canonical.places import Places, scalar_at
 from contracts.compiled.source import IDENTIFIER, FieldReader, Source
 from contracts.folder.bundle import Bundle
@@ -42,8 +42,9 @@ def read_workflow(source: Source, bundle: Bundle) -> Workflow | None:
     read = FieldReader(document, source.findings)
     read.only((), {"operation", "when", "kind", "area", "start", "term", "hours", "states", "steps"})
     operation = source.contract.operations.get(read.text(("operation",)))
-    if operation is None or operation.pattern is Pattern.QUERY:
-        read.bad(("operation",), repr(read.get(("operation",)))[:60], "an operation that submits or dispatches")
+    if operation is None or not operation.fed:  # handlings are opened from the feed
+        expected = "an operation that submits, or dispatches with `feed: true`"
+        read.bad(("operation",), repr(read.get(("operation",)))[:60], expected)
     message = None if operation is None else source.messages.get(operation.request)
     for word in ("kind", "area"):
         path = read.get((word,))

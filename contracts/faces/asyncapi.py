@@ -15,7 +15,7 @@ from contracts.faces.schema import definitions
 
 VERSION: Final = "3.0.0"
 _SCHEMAS: Final = "#/components/schemas/"
-_ENDS: Final = ("handled", "refused", "undelivered")
+_ENDS: Final = ("handled", "refused", "undelivered", "accepted")
 _TEXT: Final = {"type": "string"}
 _QUERY: Final = {
     "type": "object",

@@ -112,7 +112,8 @@ class _Face:
         responses: dict[str, Any] = {"200": answer}
         if op.pattern is Pattern.DISPATCH:
             responses["202"] = {
-                "description": "The component system is down: the message is kept and will be sent again",
+                "description": "`queued`: the component system is down, the message is kept and will be sent again. "
+                "`accepted`: the competent agency has no system, it handles the message on its page",
                 "headers": answer["headers"],
                 "content": self._media({JSON: {"schema": {"$ref": f"{_SCHEMAS}Queued"}}}),
             }
@@ -242,9 +243,13 @@ _WORDS: Final = {
 
 _QUEUED_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
-    "title": "Đã xếp hàng",
+    "title": "Đã nhận, chưa có trả lời",
     "description": "The message is kept; its status can be asked for.",
-    "properties": {"transfer": {"type": "string"}, "status": {"type": "string"}},
+    "properties": {
+        "transfer": {"type": "string"},
+        "state": {"type": "string", "enum": ["queued", "accepted"]},
+        "status": {"type": "string"},
+    },
     "required": ["transfer"],
 }
 

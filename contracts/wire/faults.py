@@ -66,11 +66,12 @@ def status(failure: Failure, version: Version) -> int:
     return 500 if version is V11 or failure.branch is Branch.OURS or failure.code in _SIDES else 400
 
 
-def queued(transfer: str) -> bytes:
-    """The Body of the answer for a message that is queued for its provider."""
+def taken_in(transfer: str, kept: bool) -> bytes:
+    """The Body of the answer for a message that is queued for its provider, or kept for an agency without a system."""
+    name = "Accepted" if kept else "Queued"
     return (
-        f'<lgsp:Queued xmlns:lgsp="{LGSP}"><lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>'
-        f"<lgsp:Status>/transfers/{escape_text(transfer)}</lgsp:Status></lgsp:Queued>"
+        f'<lgsp:{name} xmlns:lgsp="{LGSP}"><lgsp:Transfer>{escape_text(transfer)}</lgsp:Transfer>'
+        f"<lgsp:Status>/transfers/{escape_text(transfer)}</lgsp:Status></lgsp:{name}>"
     ).encode()
 
 

@@ -82,14 +82,16 @@ def handling_list(filtered: Filtered, data: Data = None, as_json: AsJson = False
 @commands.command("show")
 def handling_show(handling: Handling, data: Data = None, as_json: AsJson = False) -> None:
     """One handling: its steps, its deadlines with each minute counted or skipped, and the possible steps."""
+    from contracts.workflow.model import Party
     from gateway.workflow import reading
+    from gateway.workflow.judging import possible
     from gateway.workflow.showing import shown
 
     settings, now = load_instance(data, as_json), time.time()
     office = _office(settings)
     with office.engine.connect() as connection:
         seen = reading.one(connection, office, handling)
-    told = shown(seen, seen.workflow.possible(seen.row.state), now)
+    told = shown(seen, possible(seen.workflow, seen.row, [each for each in Party if each is not Party.GATEWAY]), now)
     emit({"ok": True, **told}, as_json, "\n".join(casework.handling_lines(told)))
 
 

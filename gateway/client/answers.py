@@ -18,6 +18,7 @@ from contracts.base.words import Language
 from contracts.wire import jsontext, soap
 from security.structured_fields import FieldError, Item, parse_dictionary
 
+ACCEPTED: Final = f"{{{soap.LGSP}}}Accepted"  # the Body: an agency without a system handles the message
 PHASES: Final = ("intent", "outcome", "refusal")
 _LANGUAGES: Final[tuple[Language, Language]] = ("vi", "en")
 _FINDING: Final = ("here", "canonical", "got", "rule", "expected")
@@ -81,7 +82,14 @@ class Answer:
     @property
     def queued(self) -> bool:
         """The provider does not answer now; the gateway has queued the message and keeps trying."""
-        return self.status == 202
+        return self.status == 202 and not self.accepted
+
+    @property
+    def accepted(self) -> bool:
+        """No system gets the message: its agency has none and handles it on its page. `Client.handlings` tells how."""
+        if self.status != 202:
+            return False
+        return self.xml().tag == ACCEPTED if self.body[:1] == b"<" else self.json().get("state") == "accepted"
 
     @property
     def transfer(self) -> str | None:

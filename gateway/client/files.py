@@ -194,13 +194,15 @@ class Files(ABC):
         part, sha256, size, left = file.with_name(f"{file.name}.part"), hashlib.sha256(), 0, _TRIES
         path = f"/transfers/{quote(transfer, safe='')}/bodies/{named.body}"
         with part.open("wb") as out:
-            while size < named.size:
+            asked = False  # also for a file of no bytes: only the gateway knows whether there is one
+            while size < named.size or not asked:
                 before = size
                 try:
                     async for data in self._fetched(path, size, named):
                         sha256.update(data)
                         size += out.write(data)
-                except NotProven:
+                    asked = True
+                except (NotProven, Refused):
                     part.unlink(missing_ok=True)
                     raise
                 except NoConnection:

@@ -17,7 +17,7 @@ from contracts.base.errors import Failure
 from contracts.base.words import Words
 from contracts.wire import soap
 from contracts.wire.headers import RESPOND_ASYNC
-from gateway.client.answers import Answer, Problem, Receipt, element_bytes, unbase64
+from gateway.client.answers import ACCEPTED, Answer, Problem, Receipt, element_bytes, unbase64
 from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, NotProven, refused, wrongly_used
 from gateway.client.rest import not_proven, why
 from gateway.client.transport import RawAnswer
@@ -153,8 +153,8 @@ def judge(
     content = children[0]
     is_fault = content.tag == f"{{{version.namespace}}}Fault"
     # The Body is signed and the status is not: the two must agree.
-    queued = content.tag == f"{{{soap.LGSP}}}Queued"
-    if is_fault != (raw.status >= 400) or queued != (raw.status == 202):
+    taken_in = content.tag in (f"{{{soap.LGSP}}}Queued", ACCEPTED)
+    if is_fault != (raw.status >= 400) or taken_in != (raw.status == 202):
         raise _not_proven(prepared, raw, f"the status is {raw.status}, the Body holds {etree.QName(content).localname}")
     try:
         receipt = None if verified.receipt is None else Receipt.from_element(verified.receipt)

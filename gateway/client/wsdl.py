@@ -31,10 +31,12 @@ _BINDINGS: Final = {"1.1": Soap11Binding, "1.2": Soap12Binding}
 
 
 class Queued(ClientError):
-    """The provider does not answer now; the gateway queued the message. `answer.transfer` names the transfer."""
+    """No provider answers now: the gateway queued the message, or an agency without a system handles it
+    (`answer.accepted`). `answer.transfer` names the transfer.
+    """
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(f"queued as {answer.transfer}")
+        super().__init__(f"{'accepted' if answer.accepted else 'queued'} as {answer.transfer}")
         self.answer: Final = answer
 
 
@@ -77,7 +79,7 @@ class _SignedTransport(Transport):
         named = _ACTION.search(headers.get("Content-Type", ""))
         action = named[1] if named else headers.get("SOAPAction", "").strip('"')
         answer = self._client.soap(self._contract, content, action=action or None, version=version.number)
-        if answer.queued:
+        if answer.status == 202:
             raise Queued(answer)
         return _Response(
             200, soap.plain_envelope(answer.body, version), {"Content-Type": f"{version.media_type}; charset=utf-8"}

@@ -36,6 +36,7 @@ SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/keys", "/ca/")
 _READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: for proven systems
 T = TypeVar("T")
+Record = Callable[[Answered | Refused, Reply, CompiledContract | None], None]
 
 
 class _Target(NamedTuple):
@@ -66,6 +67,7 @@ class ExchangeApp:
     clock: Callable[[], float]
     readings: Readings | None = None  # None: costly bodies are read on the event loop
     spooling: Spooling | None = None  # None: no body may be over the limit
+    record: Record | None = None  # a sandbox keeps how a vendor's call ended, by the contract that its address names
     trials: Trials | None = None  # of a sandbox
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
@@ -91,7 +93,13 @@ class ExchangeApp:
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)
-        return self._door(face).render(await self.exchange.refusals.refuse(call.received(face), failure))
+        ended = await self.exchange.refusals.refuse(call.received(face), failure)
+        return self._recorded(ended, self._door(face).render(ended), _target(call))
+
+    def _recorded(self, ended: Answered | Refused, reply: Reply, target: _Target | None) -> Reply:
+        if self.record is not None:
+            self.record(ended, reply, None if target is None else target.contract)
+        return reply
 
     def unlogged(self, scope: Scope, failure: Failure) -> Reply:
         if _face(scope["path"]) is Face.SOAP:
@@ -118,8 +126,9 @@ class ExchangeApp:
         )
         if self.trials is not None:
             carry = partial(self.exchange.carry, addressed, door, reading)
-            return (await self.trials.answer(addressed, door, carry))[1]
-        return door.render(await self.exchange.carry(addressed, door, reading))
+            return self._recorded(*await self.trials.answer(addressed, door, carry), target)
+        ended = await self.exchange.carry(addressed, door, reading)
+        return self._recorded(ended, door.render(ended), target)
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest

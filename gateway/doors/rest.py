@@ -243,10 +243,10 @@ class RestDoor:
         if ended.failure is not None:
             return self._failure(ended.failure, received, ended.receipt, requested.authenticated)
         receiver = _receiver(requested.authenticated)
-        if ended.queued:
+        if ended.queued or ended.kept:
             state = {
                 "transfer": ended.receipt.transfer,
-                "state": "queued",
+                "state": "queued" if ended.queued else "accepted",
                 "status": f"/transfers/{ended.receipt.transfer}",
             }
             reply = Reply(202, {"content-type": JSON, "location": state["status"]}, json.dumps(state).encode())

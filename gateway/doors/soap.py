@@ -202,9 +202,9 @@ class SoapDoor:
         if ended.failure is not None:
             return self._fault(ended.failure, ended.receipt, requested.authenticated)
         action = requested.codec.soap_action(requested.operation.name)
-        if ended.queued:
-            body = faults.queued(ended.receipt.transfer)
-            reply = self._signed(202, body, f"{action}:queued", ended.receipt, requested.authenticated)
+        if ended.queued or ended.kept:
+            body, told = faults.taken_in(ended.receipt.transfer, ended.kept), "accepted" if ended.kept else "queued"
+            reply = self._signed(202, body, f"{action}:{told}", ended.receipt, requested.authenticated)
             reply.headers["location"] = f"/transfers/{ended.receipt.transfer}"
             if requested.respond_async and requested.later:
                 reply.headers["preference-applied"] = RESPOND_ASYNC

@@ -29,7 +29,8 @@ from contracts.wire.jsontext import read_json
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import PRIORITIES
 from gateway.errors import GATEWAY_FAULT
-from gateway.exchange import large_contents, sources
+from gateway.exchange import addressee, large_contents, sources
+from gateway.exchange.addressee import NO_SYSTEM, Here, provider_of, route_of
 from gateway.exchange.admission import Judges, admitted
 from gateway.exchange.business_keys import TRIES, BusinessKeys, KeysChanged
 from gateway.exchange.doors import Door, Reading
@@ -39,11 +40,9 @@ from gateway.exchange.errors import (
     MESSAGE_OTHER_BODY,
     MESSAGE_REPLAYED,
     OPERATION_NEWER,
-    ROUTE_NONE,
-    ROUTE_SUSPENDED,
     TRANSFER_OUTCOME_UNWRITTEN,
 )
-from gateway.exchange.feed_answer import Here, route_of, unit, value_or_failure
+from gateway.exchange.feed_answer import unit, value_or_failure
 from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
 from gateway.exchange.outcomes import Outcomes
 from gateway.exchange.placing import placed
@@ -57,7 +56,6 @@ from gateway.journal.errors import JOURNAL_BUSY, JOURNAL_FENCED
 from gateway.journal.write import FeedRow, LogRow, VaultRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.receiving import receive
-from gateway.registry.records import System
 from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import parts_of
@@ -164,9 +162,12 @@ class Exchange:
         requested = decoded.requested
         if requested.operation.pattern is Pattern.SUBMIT:
             return await self._submit(decoded)
-        if route_of(decoded) == FEED:
+        route = route_of(decoded)
+        if route == FEED:
             return await self._from_feed(decoded)
-        provider = self._provider(decoded)
+        if route == NO_SYSTEM:
+            return await self._keep(decoded)
+        provider = provider_of(decoded, route)
         dispatch = requested.operation.pattern is Pattern.DISPATCH
         put_aside = requested.later or dispatch and self.forwarder.is_open(provider.id)
         if put_aside:
@@ -216,17 +217,6 @@ class Exchange:
             if failure.code != TRANSFER_OUTCOME_UNWRITTEN.code:
                 raise
             return Answered(requested, Receipt(row.id, intent=intent.leaf), failure=failure)
-
-    def _provider(self, decoded: Decoded) -> System:
-        requested = decoded.requested
-        snapshot = requested.snapshot
-        name = route_of(decoded)
-        if name is None:
-            raise ROUTE_NONE(contract=requested.contract.contract.name, operation=requested.operation.name)
-        provider = snapshot.systems[name]
-        if not provider.active:
-            raise ROUTE_SUSPENDED(system=provider.id)
-        return provider
 
     async def _submit(self, decoded: Decoded) -> Answered | Refused:
         """Compares the business keys with the feed, and writes. Another door may change them meanwhile: then again."""
@@ -288,8 +278,7 @@ class Exchange:
         return done if done is not None else Answered(requested, receipt, answer=answer)
 
     async def _from_feed(self, decoded: Decoded) -> Answered | Refused:
-        requested = decoded.requested
-        here = Here(self.vault, self.process, keep_of(requested), self.hash_id, self.clock(), self.vendors)
+        requested, here = decoded.requested, self._here(decoded)
         value = await asyncio.to_thread(value_or_failure, decoded, self.engine, here)
         write, receipt = unit(decoded, value, here)
         done = await self._write_new(decoded, write)
@@ -298,6 +287,17 @@ class Exchange:
         if isinstance(value, Failure):
             return Answered(requested, receipt, failure=value)
         return Answered(requested, receipt, answer=masked(decoded.authorised, value.answer), as_of=value.at)
+
+    async def _keep(self, decoded: Decoded) -> Answered | Refused:
+        """Keeps a message for the agency of its route, which has no system."""
+        heavy = decoded.requested.received.heavy
+        write, receipt = await off_loop(heavy, addressee.kept, decoded, self._here(decoded))
+        done = await self._write_new(decoded, write)
+        return done if done is not None else Answered(decoded.requested, receipt, kept=True)
+
+    def _here(self, decoded: Decoded) -> Here:
+        keep = keep_of(decoded.requested)
+        return Here(self.vault, self.process, keep, self.hash_id, self.clock(), self.vendors)
 
     async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
         """Commits a new transfer. None if it was new, else the answer to the repeat."""

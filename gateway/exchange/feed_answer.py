@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import Engine
 
 from contracts.base.errors import Failure, Theirs
 from contracts.base.randomness import random_bytes
-from gateway.exchange.quotas import NO_LIMITS, VendorLimits, uses_of
+from gateway.exchange.addressee import Here
+from gateway.exchange.quotas import uses_of
 from gateway.feeds.state import FeedValue, value_of
 from gateway.journal.database import snapshot
 from gateway.journal.write import Write
 from gateway.registry.receiving import Receiving
 from gateway.registry.routing import FEED, FROM_FEED
 from gateway.transfer import entries, outcome
-from gateway.transfer.entries import HashId
 from gateway.transfer.evidence_parts import request_parts
 from gateway.transfer.stages import Decoded, Ending, OpenTransfer, Receipt
 from gateway.transfer.states import Event
 from gateway.transfer.transfer_records import canonical_answer, row_of
 from gateway.vault import binding
-from gateway.vault.classes import Keeping
-from gateway.vault.vault import Vault
 from security.transparency.entry import SALT
-
-
-class Here(NamedTuple):
-    """Who writes, and when."""
-
-    vault: Vault
-    process: str
-    keep: Keeping
-    hash_id: HashId
-    now: float
-    vendors: VendorLimits = NO_LIMITS
-
-
-def route_of(decoded: Decoded) -> str | None:
-    """The system that the routes name for this message, or FEED. A tenant of a sandbox has its own provider first."""
-    requested = decoded.requested
-    snapshot, contract = requested.snapshot, requested.contract.contract.name
-    own = snapshot.own_provider(requested.caller.agency, contract)
-    return own or snapshot.route(contract, requested.operation.name, decoded.message)
 
 
 def value_or_failure(decoded: Decoded, engine: Engine, here: Here) -> FeedValue | Failure:

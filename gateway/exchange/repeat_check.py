@@ -7,7 +7,7 @@ Invariant: one check reads one snapshot of the database, so a transfer that ends
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -16,14 +16,12 @@ from gateway.exchange.errors import TRANSFER_IN_DOUBT
 from gateway.journal.logged import Logged, entry_of
 from gateway.journal.schema import tables
 from gateway.transfer.states import FINAL, State
-from gateway.transfer.transfer_records import receipt_of
+from gateway.transfer.transfer_records import has_answer, receipt_of
 from gateway.vault.classes import SALT_PART
 from gateway.vault.errors import VAULT_EXPIRED, VAULT_NOT_FOUND
 from gateway.vault.integrity import intent_of, matches, request_of, tampered
 from gateway.vault.salting import unpack
 from gateway.vault.vault import GONE, Vault
-
-ANSWERED: Final = frozenset({State.ACCEPTED, State.ANSWERED})
 
 
 class RecordedEnd(NamedTuple):
@@ -58,7 +56,8 @@ def recorded_end(connection: Connection, vault: Vault, transfer: str, message: s
     outcome = entry_of(connection, transfer, "outcome")
     _check_end(row, state, intent, outcome)
     salt = _salt(connection, vault, row, intent)
-    answer = _answer(connection, vault, transfer, outcome, salt) if state in ANSWERED and outcome is not None else None
+    answered = outcome is not None and has_answer(state, row.pattern)
+    answer = _answer(connection, vault, transfer, outcome, salt) if answered and outcome is not None else None
     return RecordedEnd(
         state=state,
         payload_digest=bytes(row.payload_digest),
@@ -87,9 +86,7 @@ def _check_end(row: Row[Any], state: State, intent: Logged, outcome: Logged | No
     for column in ("status", "failure"):
         if outcome.value.get(column) != getattr(row, column):
             raise tampered(row.id, f"transfer.{column}")
-    if (row.answer_ref == f"{row.id}/answer") != (state in ANSWERED) or (
-        row.answer_ref is not None and state not in ANSWERED
-    ):
+    if row.answer_ref != (f"{row.id}/answer" if has_answer(state, row.pattern) else None):
         raise tampered(row.id, "transfer.answer_ref")
     try:
         receipt = receipt_of(row.id, row.receipt)

@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from contracts.base.errors import Ours
+from contracts.canonical.model import Pattern
 from contracts.wire.jsontext import read_json
 from gateway.exchange.errors import MESSAGE_ANSWER_GONE, MESSAGE_REPLAYED
 from gateway.exchange.quotas import Quotas, grant_query, refused
 from gateway.exchange.refusal_log import RefusalLog
-from gateway.exchange.repeat_check import ANSWERED, RecordedEnd, message_id, recorded_end, repeat_answer
+from gateway.exchange.repeat_check import RecordedEnd, message_id, recorded_end, repeat_answer
 from gateway.exchange.terms import masked
 from gateway.journal.database import snapshot
 from gateway.journal.write import ReplayKey, Verdict
 from gateway.transfer import entries, outcome
 from gateway.transfer.stages import Answered, Receipt, Requested
 from gateway.transfer.states import State
-from gateway.transfer.transfer_records import receipt_of
+from gateway.transfer.transfer_records import has_answer, receipt_of
 from gateway.vault.errors import TRANSFER_TAMPERED
 from gateway.vault.vault import Vault
 
@@ -66,7 +67,9 @@ class Repeats:
         if later:  # its row has no receipt yet
             return Answered(requested, Receipt(first, intent=end.intent), queued=True)
         receipt = receipt_of(first, end.receipt)
-        if end.state in ANSWERED:
+        if end.state is State.ACCEPTED and requested.operation.pattern is Pattern.DISPATCH:
+            return Answered(requested, receipt, kept=True)
+        if has_answer(end.state, requested.operation.pattern):
             if end.answer is None:  # past its retention, or never kept
                 raise MESSAGE_ANSWER_GONE(transfer=first)
             return Answered(requested, receipt, answer=masked(authorised, read_json(end.answer)))

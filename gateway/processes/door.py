@@ -28,7 +28,7 @@ from gateway.audit.witnessing.config import public_checkpoint
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.feed_readings import close_sessions
 from gateway.doors.api.services import Services
-from gateway.doors.exchange_app import ExchangeApp, Trials
+from gateway.doors.exchange_app import ExchangeApp, Record, Trials
 from gateway.doors.health import Health, Vitals
 from gateway.doors.http import refusals
 from gateway.doors.http.acceptor import allow_descriptors
@@ -117,6 +117,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         spooling=Spooling(
             Room(settings.run / "bodies", settings.large_bodies), settings.large_body_limit, readings.threads
         ),
+        record=_recorder(settings, exchange, runtime.journal, clock),
         trials=_trials(settings, exchange, clock),
     )
     shell = Shell(
@@ -130,6 +131,15 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         budgets=Budgets(settings.agency_processor),
     )
     return DoorParts(runtime, shell, exchange, services, readings)
+
+
+def _recorder(settings: Settings, exchange: Exchange, journal: Journal, clock: Callable[[], float]) -> Record | None:
+    """What keeps the calls of a sandbox's vendors. A production instance does not even load it."""
+    if settings.kind != "sandbox":
+        return None
+    from gateway.sandbox.calls.recorder import Recorder
+
+    return Recorder(journal, exchange.vault, clock)
 
 
 def _trials(settings: Settings, exchange: Exchange, clock: Callable[[], float]) -> Trials | None:

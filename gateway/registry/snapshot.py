@@ -212,9 +212,9 @@ class Snapshot:
         return tenants.own_provider(self._tenants, agency, contract)
 
     def route(self, contract: str, operation: str, message: Mapping[str, Any]) -> str | None:
-        """The id of the system that gets this message; None for an operation that calls none."""
+        """The id of the system that gets this message; empty if its route names agencies alone, None without one."""
         table = self._routes.get((contract, operation))
-        return None if table is None else table.find(message) or None
+        return None if table is None else table.find(message)
 
     def competence(self, contract: str, operation: str) -> CompetenceTable | None:
         """Who handles the messages of an operation; None if its contract has no workflow for it."""

@@ -132,7 +132,7 @@ def _try(transfer: OpenTransfer, failure: Failure, contract: CompiledContract | 
 
 
 def in_doubt(transfer: OpenTransfer, why: Doubt) -> LogRow:
-    frozen = form.freeze(form.InDoubt(transfer.id, why.at, why.process, why.reason))
+    frozen = form.freeze(form.InDoubt(transfer.id, why.at, why.process, why.reason, _clock(why.at, transfer.ahead)))
     return LogRow(frozen.transfer, why.phase, frozen.entry, frozen.leaf)
 
 

@@ -55,9 +55,7 @@ def end(transfer: OpenTransfer, how: Ending, vault: Vault) -> Ended:
     )
     feed: tuple[FeedRow, ...] = ()
     if transfer.fed is not None and how.failure != TRANSFER_TAMPERED.code:  # nothing sure can be told of that one
-        subject = end_subject(transfer.fed, how.answer)
-        told = EndFacts(subject, {**NOT_READ, **transfer.fed.facts}, failed_rules(how.failure, how.call))
-        ended = end_event(transfer.id, transfer.fed, change.state, how.failure, how.at, told)
+        ended = event_of(transfer, change.state, how)
         feed = (ended,)
         parts.append((binding.EVENT_PART, ended.event.encode()))
         bound[binding.EVENT_PART] = binding.of_event(ended.contract, ended.event)
@@ -79,6 +77,14 @@ def end_new(row: TransferRow, transfer: OpenTransfer, how: Ending) -> EndedNew:
         receipt=receipt_text(receipt),
     )
     return EndedNew(ended, entry, receipt)
+
+
+def event_of(transfer: OpenTransfer, state: str, how: Ending) -> FeedRow:
+    """The event of the end of a transfer that has one."""
+    assert transfer.fed is not None
+    subject = end_subject(transfer.fed, how.answer)
+    told = EndFacts(subject, {**NOT_READ, **transfer.fed.facts}, failed_rules(how.failure, how.call))
+    return end_event(transfer.id, transfer.fed, state, how.failure, how.at, told)
 
 
 def ended_already(transfer: OpenTransfer, how: Ending) -> Write:

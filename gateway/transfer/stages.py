@@ -304,12 +304,16 @@ class Receipt(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued` and `failure` is set."""
+    """The outcome is on disk. Exactly one of `answer` (canonical, masked), `queued`, `kept` and `failure` is set.
+
+    `kept`: no system gets the message; the agency of its route handles it on its page.
+    """
 
     requested: Requested
     receipt: Receipt
     answer: Message | None = None
     queued: bool = False
+    kept: bool = False
     failure: Failure | None = None
     as_of: str | None = None  # of an answer from the feed: when its event was accepted
 

@@ -33,7 +33,12 @@ _OF_EXPIRED: Final = frozenset(
     "specversion source datacontenttype lgspagency lgspformat lgspbundle lgspcompleteness lgspage lgspfailedrules"
     " lgspexpires subject".split()
 )
-ENDS: Final = {State.ANSWERED.value: "handled", State.FAILED.value: "refused", State.DEAD.value: "undelivered"}
+ENDS: Final = {
+    State.ANSWERED.value: "handled",
+    State.FAILED.value: "refused",
+    State.DEAD.value: "undelivered",
+    State.ACCEPTED.value: "accepted",  # no system gets it: its agency handles it on its page
+}
 
 
 def row_of(decoded: Decoded, provider: System | None, now: float, process: str, event: Event) -> TransferRow:
@@ -58,6 +63,11 @@ def row_of(decoded: Decoded, provider: System | None, now: float, process: str, 
         received=requested.received.at,
         committed=now,
     )
+
+
+def has_answer(state: str, pattern: str) -> bool:
+    """Whether a transfer in this state has an answer. A dispatched message that no system gets has none."""
+    return state == State.ANSWERED or state == State.ACCEPTED and pattern == Pattern.SUBMIT
 
 
 def canonical(requested: Requested, message: Message) -> bytes:

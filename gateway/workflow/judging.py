@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from contracts.workflow.model import Party, State, Workflow
+from contracts.workflow.model import Party, State, Step, Workflow
 from gateway.journal.write import HandlingRow
 from gateway.workflow.errors import (
     HANDLING_BAD_REASON,
@@ -65,9 +66,22 @@ def judge(workflow: Workflow, row: HandlingRow, wanted: Wanted, actor: Actor) ->
     for name, needed, given in ((FORWARD, "to", wanted.to), (MERGE, "into", wanted.into)):
         if (wanted.step == name) != (given is not None):
             raise HANDLING_NO_TARGET(step=wanted.step, field=needed)
-    if row.version >= MOST_STEPS and party is not Party.GATEWAY and not _leads_on(workflow, row, state.name):
+    if not _is_within_bound(workflow, row, state.name, party):
         raise HANDLING_TOO_MANY_STEPS(handling=row.id, most=MOST_STEPS, step=wanted.step)
     return Judged(state, party)
+
+
+def possible(workflow: Workflow, row: HandlingRow, who: Sequence[Party]) -> tuple[Step, ...]:
+    """The steps that one of these parties can take now."""
+    taken = ((step, next((each for each in who if each in step.by), None)) for step in workflow.possible(row.state))
+    return tuple(
+        step for step, party in taken if party is not None and _is_within_bound(workflow, row, step.target, party)
+    )
+
+
+def _is_within_bound(workflow: Workflow, row: HandlingRow, target: str, party: Party) -> bool:
+    """Whether a handling has few enough steps for one more to this state."""
+    return row.version < MOST_STEPS or party is Party.GATEWAY or _leads_on(workflow, row, target)
 
 
 def _leads_on(workflow: Workflow, row: HandlingRow, target: str) -> bool:

@@ -20,7 +20,7 @@ from gateway.journal.schema import tables
 from gateway.journal.write import HandlingRow, HandlingStep
 from gateway.transfer.handling_events import event_id
 from gateway.vault.vault import Opened
-from gateway.workflow import steps
+from gateway.workflow import judging, steps
 from gateway.workflow.errors import HANDLING_BAD_CURSOR
 from gateway.workflow.judging import parties
 from gateway.workflow.records import Actor, Office, read_row, steps_of
@@ -75,8 +75,7 @@ class Seen:
 
     def possible(self, actor: Actor) -> tuple[Step, ...]:
         """The steps that somebody can take now."""
-        who = parties(self.row, actor)
-        return tuple(each for each in self.workflow.possible(self.row.state) if set(who) & set(each.by))
+        return judging.possible(self.workflow, self.row, parties(self.row, actor)) if self.sound else ()
 
 
 class Count(NamedTuple):

@@ -162,6 +162,7 @@ class InDoubt(NamedTuple):
     at: float
     process: str
     reason: str
+    clock: float | None = None
 
 
 class Actor(str):
@@ -224,7 +225,7 @@ def freeze(entry: Entry) -> FrozenEntry:
             phase = entry.what
             value |= {"actor": str(entry.actor), "facts": dict(entry.facts)}
             value["proof"] = entry.actor.proof if isinstance(entry.actor, Actor) else None
-    if not isinstance(entry, InDoubt) and entry.clock is not None:
+    if entry.clock is not None:
         value["clock"] = rfc3339(entry.clock)
     value["kind"] = "note" if isinstance(entry, Note) else phase
     if isinstance(entry, Note):

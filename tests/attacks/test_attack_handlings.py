@@ -128,10 +128,16 @@ def test_the_steps_of_a_handling_are_bounded_and_it_can_still_end(town: Town, mo
             town.act(id, "forward", CENTRE, "x", to=("H14.2", "H14.3")[number % 2])
             taken += 1
     assert refused.value.code == "handling.too-many-steps" and taken == town.seen(id).row.version == 7
+
+    def offered(*actors: Actor) -> set[str]:
+        """The steps that nobody of these is refused."""
+        return {each.name for actor in actors for each in town.seen(id).possible(actor)}
+
+    assert offered(BUILDERS, CENTRE) == {"accept", "cancel", "merge"}
     assert code_of(town, id, "forward", CENTRE, to="H14.2") == "handling.too-many-steps"
     for step in ("accept", "finish"):  # nearer to the end
         town.act(id, step, BUILDERS, "x")
-    assert town.seen(id).row.ended
+    assert town.seen(id).row.ended and offered(BUILDERS, CENTRE, SENDER) == set()
     assert code_of(town, id, "reopen", SENDER) == "handling.too-many-steps"
     town.sequence()
     assert town.wrong() == ()

@@ -90,7 +90,8 @@ def test_a_document_waits_for_officers_who_read_and_sign(instance: Instance, tmp
         "theo quyền G-0012",
         "phone [basic]",
         "at https://localhost:1",
-        '"system": "do-thi"}] -> [',
+        '"system": "do-thi"}, {"when": ',
+        '"agencies": ["H14.21"]}] -> [',
     ):
         assert words in read, (words, read)
 

@@ -73,21 +73,25 @@ async def test_every_route_is_listed_with_condition_system_and_address(people: D
 
 @pytest.mark.parametrize("area", ["01392", "01273", ""])
 @pytest.mark.parametrize(
-    "of", [("field-report/v1", "createRequest", "area"), ("indicator/v1", "getValue", "indicator")]
+    "of", [("field-report/v1", "createRequest", "area service_code"), ("indicator/v1", "getValue", "indicator")]
 )
 async def test_where_a_message_would_go_is_where_it_goes(people: Desk, area: str, of: tuple[str, str, str]) -> None:
+    """The reports of one kind in 01273 go to an agency without a system."""
     people.add("tu", Role.STEWARD)
     desk, snapshot = people.desk(), people.services.registry.snapshot
-    contract, operation, path = of
-    value = "KT-02" if path == "indicator" and area == "01392" else area
+    contract, operation, paths = of
+    values = dict(zip(paths.split(), (area, "an-ninh"), strict=False))
+    if "indicator" in values and area == "01392":
+        values["indicator"] = "KT-02"
     viewer = _viewer(people, "tu")
-    assert routes.conditions(desk, contract, operation) == (path,)
+    assert routes.conditions(desk, contract, operation) == tuple(paths.split())
     for agency in snapshot.agencies:
-        found = routes.where(desk, viewer, (agency, contract, operation), {path: value})
-        wanted = snapshot.route(contract, operation, {path: value})
+        found = routes.where(desk, viewer, (agency, contract, operation), values)
+        wanted = snapshot.route(contract, operation, values)
         assert found.row is not None and found.row.name == wanted
         assert found.asks.allowed == snapshot.decide(agency, contract, operation, people.now()).allowed
-        if wanted == FEED:
+        assert (wanted == "") == (area == "01273" and "area" in values)
+        if wanted in (FEED, ""):
             assert found.arrives == found.asks.allowed and found.receives is None
 
 

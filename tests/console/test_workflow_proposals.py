@@ -9,8 +9,10 @@ from gateway.console.roles import Role
 from gateway.registry.changes.publish import Accepted, publish, record
 from gateway.registry.seals.sealing import Seal, changing
 from tests.console.officers import PROPOSALS, by_key
-from tests.console.people import Desk
+from tests.console.people import Desk, Reader
+from tests.console.test_contract_drafts import DRAFTS, checked, digest
 from tests.console.test_operations_of_pages import REASON, Script
+from tests.console.zipping import upload, zipped
 from tests.registry.workflows import ALERTS, OTHER, OWNER, live, version
 
 PATH = f"workflow/{ALERTS}"
@@ -61,4 +63,29 @@ async def test_a_waiting_workflow_is_refused_by_the_api_and_on_its_page(people: 
     assert (await person.post(f"/console/access/refuse/{PATH}", reason="short")).status == 400
     assert (await person.post(f"/console/access/refuse/{PATH}", reason=REASON)).status == 303
     assert live(people.world.engine) == 15
+    people.world.sequence()
+
+
+async def test_the_version_in_force_proposes_its_refused_workflow_again(people: Desk) -> None:
+    """By a draft that one hands in, here by a program, and another confirms. While it waits there is nothing to
+    publish."""
+    bundle = version("1.3.0", 20)
+    published(people, "1.3.0", 20)
+    tu, an = Script(people, "tu", Role.STEWARD), Script(people, "an", Role.OFFICER)
+    steward = await people.sign_in("tu")
+
+    async def nothing() -> bool:
+        answer = await upload(steward, f"{DRAFTS}/new", "archive", zipped(bundle.files, ALERTS))
+        return "draft.nothing" in answer.body.decode()
+
+    assert await nothing(), "it waits"
+    await an.get("refuseProposal", {"subject": PATH, "reason": REASON})
+    at = await checked(steward, bundle, ALERTS)
+    await tu.get("handInDraft", {"reason": REASON}, draft=at.rpartition("/")[2])
+    lan = await people.signed_in("lan", Role.OFFICER)
+    page = Reader((await lan.get(at)).body).text
+    assert "Its workflow is not: it was refused, or it lapsed" in page and "It comes into force at once" not in page
+    assert (await lan.post(f"{at}/confirm", digest=await digest(lan, at))).status == 303
+    (row,) = (await an.get("listProposals"))["proposals"]
+    assert (row["subject"], row["lacks"], live(people.world.engine)) == (PATH, 2, 15) and await nothing()
     people.world.sequence()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from examples.story.world import World
+from gateway.client import Client, Identity
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.obligations.calls import ALERT, accepted, entries, handling_of
 from tests.obligations.persons import visitor
+from tests.registry.making import contracts
+
+REPORTS = "field-report/v1"
 
 pytestmark = pytest.mark.server
 
@@ -45,3 +51,41 @@ def test_an_agency_without_a_system_takes_its_steps_on_a_page(world: World, inst
     other = visitor(world, instance, "agency", "H14.21")
     assert handling["handling"] not in other.page("/console/handlings?list=ended")
     assert other.session.get(f"{instance.desk}{here}", timeout=60).status_code == 404
+
+
+@pytest.mark.obligation("12.2")
+@pytest.mark.parametrize("door", ["rest", "soap"])
+def test_a_report_to_an_agency_without_a_system_waits_on_its_page(world: World, instance: Settings, door: str) -> None:
+    """Article 12.2: no system gets the report. Its sender is told so, an officer of the agency reads and finishes it on
+    the page, and the sender sees each state."""
+    sender = world.rest("phan-anh")
+    report = {**messages.field_report(area="01273"), "service_code": "an-ninh"}
+    with Client(Identity.load(world.identities / "phan-anh"), seconds=60.0) as client:
+        if door == "rest":
+            answer = client.rest("POST", "/field-report/v1/requests", report)
+        else:
+            body = contracts()[REPORTS].codec("canonical").write_xml("ServiceRequest", report, wrapper="createRequest")
+            answer = client.soap(REPORTS, body)
+    assert answer.accepted and not answer.queued and answer.receipt is not None
+    assert answer.receipt.leaves.keys() == {"intent", "outcome"}
+    transfer = answer.receipt.transfer
+
+    def asked(path: str) -> dict[str, Any]:
+        answer = sender.call("GET", path)
+        assert answer.ok and answer.verified, answer.body
+        return dict(answer.json())
+
+    assert asked(f"/transfers/{transfer}")["state"] == asked(f"/transfers/{transfer}/answer")["state"] == "accepted"
+    handling = handling_of(world, transfer)
+    assert handling["agency"] == "H14.21" and "system" not in handling
+    here = f"/console/handlings/{handling['handling']}"
+    officer = visitor(world, instance, "agency", "H14.21")
+    assert report["description"] in officer.send(here, f"{here}/message")
+    officer.send(here, f"{here}/steps", step="accept")
+    officer.send(here, f"{here}/steps", step="finish", reason="Đã nhắc nhở hai bên")
+    handling_of(world, transfer, 3)
+    (own,) = asked(f"/handlings?list=all&transfer={transfer}")["handlings"]
+    seen = asked(f"/handlings/{own['handling']}")
+    assert (seen["state"], seen["shown"], seen["agency"]) == ("done", "closed", "H14.21")
+    assert [each.get("reason") for each in seen["steps"]] == [None, None, "Đã nhắc nhở hai bên"]
+    assert entries(world, transfer)["outcome"]["status"] == 202

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import Engine, delete, update
 
 from contracts.base.errors import Failure
+from contracts.compiled.contract import compile_bundle
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.registry import store
-from gateway.registry.changes import proposals
+from gateway.registry.changes import proposals, workflows
 from gateway.registry.changes.publish import Accepted, roll_back
 from gateway.registry.changes.unapproved import unapproved
 from gateway.registry.records import Change
@@ -115,10 +116,13 @@ def test_what_waits_for_a_month_lapses(database: Engine) -> None:
             sign(connection, OTHER, late)
         assert code(error) == "proposal.outdated"
         assert proposals.settle(connection, late) == []
+        compiled = compile_bundle(bundle)
+        assert [workflows.proposes(connection, compiled, at) for at in (late - 1, late)] == [False, True]
     assert put(database, bundle, late).workflow.facts()["workflow"]["how"] == ["withdrawn", "proposed"]
     with writing(database) as connection:
         assert sign(connection, OTHER, late) == []
         assert len(sign(connection, OWNER, late)) == 1
+        assert not workflows.proposes(connection, compiled, late), "it is live"
     assert live(database) == 20
 
 

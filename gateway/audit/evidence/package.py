@@ -246,7 +246,7 @@ def _place(part: str) -> str:
         return "messages/answer.json"
     if part in ("request", "forwarded", "provider-answer"):
         return f"messages/{part}.http"
-    return f"unproven/{part}" + (".json" if part == "canonical" else ".http")
+    return f"unproven/{part}" + (".json" if part in ("canonical", "call") else ".http")
 
 
 def _certificates(connection: Connection, keyring: Keyring, entries: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:

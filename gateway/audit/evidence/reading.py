@@ -114,4 +114,5 @@ PARTS: Final = (
     "salt",
     EVENT_PART,
     *(f"in-doubt-{each}" for each in _SENT),
+    *("call", "call-request", "call-answer"),  # of a sandbox: how a vendor's call went, and its bodies
 )

@@ -158,9 +158,11 @@ def _judge_transfer(row: Row[Any], wrong: Findings, hash_id: HashId | None, term
 def _judge_state(
     name: str, row: Row[Any], intent: transfer_checks.Entry, outcome: transfer_checks.Entry | None, wrong: Findings
 ) -> None:
-    """Compares the state with the entries: a submission has no provider and ends at once."""
+    """Compares the state with the entries: a submission has no provider and ends at once, as what is dispatched to an
+    agency without a system does.
+    """
     hands_in = intent.get("provider") is None
-    if hands_in != (row.pattern == "submit"):
+    if row.pattern == ("query" if hands_in else "submit"):
         named = "no" if hands_in else "a"
         wrong.add(f"{name}: its row says that it is a {row.pattern}, its intent in the log names {named} provider")
     if hands_in and outcome is None:

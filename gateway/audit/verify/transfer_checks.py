@@ -28,13 +28,12 @@ from contracts.compiled.contract import terms_of
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
 from gateway.transfer.states import State
-from gateway.transfer.transfer_records import ENDS, EndFacts, end_event, event_type, fed_of
+from gateway.transfer.transfer_records import ENDS, EndFacts, end_event, event_type, fed_of, has_answer
 from gateway.vault import attachments, binding
 from gateway.vault.classes import BEFORE, OPEN, SALT_PART, SHORT, Keeping, KeyName, keeping
 from gateway.vault.errors import TRANSFER_TAMPERED
 from security.seal import plain_size
 
-ANSWERED: Final = frozenset({"accepted", "answered"})
 ENDED: Final = frozenset({"accepted", "answered", "failed", "dead"})
 _DAY: Final = 86_400.0
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -204,7 +203,7 @@ def _row(id: str, stored: tuple[Any, ...], intent: Entry, outcome: Entry | None,
         yield (
             f"its outcome in the log names the provider {outcome.get('provider')}, its intent {intent.get('provider')}"
         )
-    answer = f"{id}/answer" if state in ANSWERED else None
+    answer = f"{id}/answer" if has_answer(state, pattern) else None
     if answer_ref != answer:
         yield f"its row refers to {answer_ref} for its answer, which is {answer}"
     if term is None:

@@ -197,6 +197,7 @@ def _answered(answer: Answer, as_json: bool) -> None:
         "ok": True,
         "status": answer.status,
         "queued": answer.queued,
+        "accepted": answer.accepted,
         "transfer": answer.transfer,
         "message_id": answer.message_id,
         "receipt": leaves,

@@ -7,7 +7,8 @@ Theory of operation
 3. A second person sees findings and differences again. What he confirms is a digest over the bundle, the version in
    force, the accepted fields and the reason. If any of them has changed since, nothing is published.
 4. The publication is that of `gateway.registry.changes.publish`, which the command line uses. Its entry names both.
-A roll-back is a draft too, without a bundle of its own.
+A roll-back is a draft too, without a bundle of its own. So is the version in force, if its workflow was refused or has
+lapsed: publishing it proposes that again.
 Invariant: whoever made a draft does not confirm it, whatever the roles. A maker who may not publish any more counts as
   nobody. Invariant: the bytes that come into force have the digest that the log has of the draft.
 """
@@ -51,6 +52,7 @@ from gateway.console.work.draft_rows import CHECKED, PUBLISH, ROLL_BACK, WAITING
 from gateway.journal.append import append
 from gateway.registry import versions
 from gateway.registry.changes import publish as publishing
+from gateway.registry.changes import workflows
 from gateway.registry.changes.publish import Accepted, Publication
 from gateway.registry.errors import CONTRACT_DISCLOSES
 from gateway.registry.seals.sealing import Act, Seal, changing
@@ -202,7 +204,7 @@ def _published(act: Act, draft: Draft, report: Report | None, now: float) -> Pub
         assert report.bundle is not None and report.compiled is not None
         done = publishing.publish(act.connection, report.bundle, report.compiled, accepted)
     before = done.before.digest if done.before is not None else None
-    if not done.moved or done.now.digest != draft.bundle or before != draft.before:
+    if not (done.moved or done.workflow.changes) or done.now.digest != draft.bundle or before != draft.before:
         raise DRAFT_OTHER(draft=draft.id)
     return done
 
@@ -236,7 +238,7 @@ def _planned(connection: Connection, report: Report, draft: Draft | None, now: f
     done, disclosed = _accepting(
         lambda accepted: publishing.planned(connection, bundle, compiled, accepted), draft, now
     )
-    if not done.moved:
+    if not done.moved and not workflows.proposes(connection, compiled, now):
         raise DRAFT_NOTHING(contract=done.now.contract, version=done.now.version)
     return done, disclosed
 

@@ -66,7 +66,7 @@ def open_parts(desk: Desk, viewer: Viewer, transfer: str, parts: Sequence[str], 
     wanted = tuple(each for each in SHOWN if each in parts)
     if not wanted or len(wanted) < len(set(parts)):
         raise CONSOLE_FORM(field="parts", why=", ".join(SHOWN))
-    vault = _vault(desk)
+    vault = vault_of(desk)
     for part in wanted:
         reading = Reading(transfer=transfer, part=part, reason=reason, actor=viewer.actor, now=now, stop=MOST)
         with view_body(desk.services.engine, vault, reading):
@@ -80,7 +80,7 @@ def read_part(desk: Desk, viewer: Viewer, transfer: str, part: str, reason: str)
     if part not in SHOWN:
         raise CONSOLE_FORM(field="part", why=", ".join(SHOWN))
     reading = Reading(transfer=transfer, part=part, reason=reason, actor=viewer.actor, now=desk.now(), stop=MOST)
-    with view_body(desk.services.engine, _vault(desk), reading) as view:
+    with view_body(desk.services.engine, vault_of(desk), reading) as view:
         return _body(part, b"".join(view.pieces), view.size)
 
 
@@ -95,7 +95,7 @@ def check(desk: Desk, viewer: Viewer, transfer: str, given: Mapping[str, str], n
 
 
 def bodies(desk: Desk, opening: Opening) -> list[Body]:
-    vault, found = _vault(desk), list[Body]()
+    vault, found = vault_of(desk), list[Body]()
     with desk.services.engine.connect() as connection:
         for part in opening.parts:
             try:
@@ -125,7 +125,7 @@ def _unsalted(data: bytes) -> bytes:
         return data
 
 
-def _vault(desk: Desk) -> Vault:
+def vault_of(desk: Desk) -> Vault:
     settings = desk.services.settings
     return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest)
 

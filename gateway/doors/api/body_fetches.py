@@ -19,6 +19,7 @@ from typing import Final
 from sqlalchemy import Engine, select
 
 from contracts.base.errors import Failure, Ours
+from contracts.canonical.model import Pattern
 from gateway.doors.api.encrypted_bodies import reader_key
 from gateway.doors.api.encrypted_bodies import sealer as make_sealer
 from gateway.doors.api.errors import BODY_RANGE, BODY_UNKNOWN
@@ -108,7 +109,7 @@ def _party_sees(services_engine: Engine, vault: Vault, request: ApiRequest, desc
             return False
         intent = intent_of(connection, row)
         opened = vault.open_bound(connection, f"{transfer}/canonical")
-        if row.provider is not None:  # of what was handed in, the event is bound
+        if row.pattern != Pattern.SUBMIT:  # of what was handed in, the event is bound
             check_bound(opened, row, intent)
     return _names(opened.plain, request, described)
 

@@ -6,7 +6,8 @@ Theory of operation (article 13.3 of the regulation)
 2. A publication or roll-back whose workflow is not the live one proposes it, in its transaction. The contract's version
    does not wait: until officers have signed, the former workflow is live (`gateway.registry.workflows`).
 3. A workflow without a former one starts with the first message of its feed, so that none is lost by waiting.
-4. A proposal lapses (`Proposal.lapsed`), and may be refused. Publishing the same bundle again proposes it again.
+4. A proposal lapses (`Proposal.lapsed`), and may be refused. Publishing the same bundle again proposes it again, by the
+   command line or by a draft of the console.
 5. The first document of an instance founds the workflows too. What an older release left stays live, and is named as
    not approved until officers have signed it.
 Invariant: a workflow that differs in anything from the live one is another content, with signatures of its own.
@@ -57,16 +58,23 @@ def propose(
     changes: list[Change] = []
     if before is not None:
         changes += _left(connection, before, now)
-    content = of_contract(connection, compiled)
-    held = proposing.proposals(connection, "waiting").get(subject)
-    standing = proposing.proposals(connection, "in-force").get(subject)
-    if content is None or standing is not None and standing.content[WORKFLOW] == content[WORKFLOW]:
+    content, held, live = _standing(connection, compiled, subject)
+    if content is None or live:
         return Proposed((*changes, *_withdrawn(connection, held, now)))
-    if held is not None and _same(held, content) and not held.lapsed(now):
+    if _waits(held, content, now):
         return Proposed(tuple(changes))
     changes += _withdrawn(connection, held, now)
     proposal = proposing.add(connection, subject, content, by if by in officers(connection) else None, now)
     return Proposed((*changes, Change(WORKFLOW, subject.id, "proposed", (proposal.digest,))), proposal)
+
+
+def proposes(connection: Connection, compiled: CompiledContract, now: float) -> bool:
+    """Whether publishing the version in force again would propose its workflow: it was refused, or it lapsed."""
+    subject = Subject(WORKFLOW, compiled.contract.name)
+    if proposing.founds(connection) or not _is_known(connection, subject):
+        return False
+    content, held, live = _standing(connection, compiled, subject)
+    return content is not None and not live and not _waits(held, content, now)
 
 
 def renew(connection: Connection, now: float) -> list[Change]:
@@ -88,16 +96,32 @@ def renew(connection: Connection, now: float) -> list[Change]:
 def _left(connection: Connection, compiled: CompiledContract, now: float) -> list[Change]:
     """Record the workflow in force of a contract that never had a proposal; officers have yet to sign it."""
     subject = Subject(WORKFLOW, compiled.contract.name)
-    known = select(exists().where(tables.registry_proposal.c.subject == str(subject)))
-    content = None if connection.scalar(known) else of_contract(connection, compiled)
+    content = None if _is_known(connection, subject) else of_contract(connection, compiled)
     if content is None:
         return []
     proposing.add(connection, subject, content, None, now, state="in-force")
     return [Change(WORKFLOW, subject.id, "added")]
 
 
-def _same(held: Proposal, content: Mapping[str, Any]) -> bool:
-    return all(held.content[name] == content[name] for name in ("owner", WORKFLOW))
+def _is_known(connection: Connection, subject: Subject) -> bool:
+    """Whether it has a proposal, past or present."""
+    return bool(connection.scalar(select(exists().where(tables.registry_proposal.c.subject == str(subject)))))
+
+
+def _standing(
+    connection: Connection, compiled: CompiledContract, subject: Subject
+) -> tuple[Mapping[str, Any] | None, Proposal | None, bool]:
+    """The content of a version's workflow, what waits for officers, and whether the content is live."""
+    content = of_contract(connection, compiled)
+    standing = proposing.proposals(connection, "in-force").get(subject)
+    live = content is not None and standing is not None and bool(standing.content[WORKFLOW] == content[WORKFLOW])
+    return content, proposing.proposals(connection, "waiting").get(subject), live
+
+
+def _waits(held: Proposal | None, content: Mapping[str, Any], now: float) -> bool:
+    """Whether this content can be signed already."""
+    same = held is not None and all(held.content[name] == content[name] for name in ("owner", WORKFLOW))
+    return held is not None and same and not held.lapsed(now)
 
 
 def _withdrawn(connection: Connection, held: Proposal | None, now: float) -> list[Change]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from contracts.canonical.model import Pattern
 from contracts.workflow.model import Workflow
 from gateway.registry.parts.chosen import Choice
 from gateway.registry.parts.parties import Parties
@@ -27,9 +26,10 @@ class Routes(Parties):
         item = self._mapping(path, raw, {"contract", "operation", "when", "system", "agency", "hours", "outside"})
         choice = self._choice(path, item)
         competence = self._competence(path, item, choice)
-        calls = choice.known is None or choice.known.pattern is not Pattern.SUBMIT
-        if "system" not in item and competence.agencies and not calls:
-            return replace(competence, system="")
+        if "system" not in item and competence.agencies and choice.known is not None:
+            if not choice.known.fed:
+                self._wrong(f"{path}.system", "required", "a system: the operation's answer comes from one", "none")
+            return competence
         system = self._text(f"{path}.system", item.get("system"))
         if system == FEED:
             if choice.known is not None and choice.known.feed is None:

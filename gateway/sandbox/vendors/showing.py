@@ -50,11 +50,17 @@ def own(desk: Desk, viewer: Viewer, id: str) -> System:
     return system
 
 
+def tenant(desk: Desk, viewer: Viewer) -> str:
+    """The code of the viewer's tenant. Raises `console.no-page` for whoever has none, or sees other agencies too."""
+    agency, known = viewer.account.agency, desk.services.registry.snapshot.agencies
+    if viewer.account.scope != agency or not is_tenant(agency) or agency not in known:
+        raise CONSOLE_NO_PAGE(path=agency[:60])
+    return agency
+
+
 def mine(desk: Desk, viewer: Viewer) -> Mine:
     """The viewer's tenant. Raises `console.no-page` for whoever has none."""
-    agency, snapshot = viewer.account.agency, desk.services.registry.snapshot
-    if not is_tenant(agency) or agency not in snapshot.agencies:
-        raise CONSOLE_NO_PAGE(path=agency[:60])
+    agency, snapshot = tenant(desk, viewer), desk.services.registry.snapshot
     systems = tuple(sorted((each for each in snapshot.systems.values() if each.agency == agency), key=_id))
     return Mine(agency, systems, snapshot.grants(agency), _used(desk, agency, len(systems)))
 

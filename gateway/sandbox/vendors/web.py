@@ -8,8 +8,8 @@
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
 
-What else a sandbox serves to programs stands beside: `fault_programs`, `clock.pages`. Programs bring the access token
-of the join (`programs`), and look at nothing but their own tenant.
+What else a sandbox serves to programs stands beside: `fault_programs`, `calls.web`, `clock.pages`. Programs bring the
+access token of the join (`programs`), and look at nothing but their own tenant.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from gateway.exchange.floods import block_of
 from gateway.journal.jobs import RUNNING, Job
 from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
+from gateway.sandbox.calls import pages as calls_pages
+from gateway.sandbox.calls import web as calls_web
 from gateway.sandbox.clock import pages as clock
 from gateway.sandbox.vendors import certificates, fault_programs, first_calls, showing
 from gateway.sandbox.vendors.application import FIELDS
@@ -71,11 +73,12 @@ def routes(desk: Desk) -> list[Route]:
         Route(JOIN, partial(_join, vendors), methods=["POST"]),
         *programs,
         *fault_programs.routes(desk),
+        *calls_web.routes(desk),
         *clock.routes(desk),
     ]
 
 
-BESIDE: Final = Beside(ROOT, (*PAGES, *clock.PAGES), routes)
+BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES, *clock.PAGES), routes)
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------

@@ -116,6 +116,15 @@ def test_each_fault_of_the_table_is_found_at_its_place(edit: tuple[str, str], wh
     assert all(finding.here.startswith(f"{FILE}:") for finding in refused.value.findings if finding.canonical == where)
 
 
+def test_a_dispatch_that_stands_in_no_feed_has_no_workflow() -> None:
+    """Handlings are opened from the feed."""
+    changed = files()
+    changed["contract.yaml"] = changed["contract.yaml"].replace(b"    feed: true\n", b"")
+    with pytest.raises(Failure) as refused:
+        compile_bundle(Bundle.of(changed))
+    assert "operation" in [each.canonical for each in refused.value.findings if each.here.startswith(f"{FILE}:")]
+
+
 def test_a_state_that_leads_nowhere_is_found() -> None:
     edits = (("from: [waiting-for-reporter]\n", "from: [sent]\n"), (", waiting-for-reporter]\n    to: done", "]\n    to: done"),
              ("in-progress, waiting-for-reporter, refused]", "in-progress, refused]"))  # fmt: skip

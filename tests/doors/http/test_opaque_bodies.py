@@ -16,9 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.base.ids import new_id
+from contracts.wire.body_references import BodyReference
 from gateway.cli.tree import app
 from gateway.client import Client, Identity
-from gateway.client.errors import NoConnection, Refused
+from gateway.client.errors import NoConnection, NotProven, Refused
 from gateway.sandbox.standins import messages
 from tests.attacks import raw
 from tests.doors.http.town import MIB, PATH, Town, forget_peak, memory, noise, town
@@ -224,3 +225,20 @@ def test_the_commands_send_and_fetch(bodies: Town, tmp_path: Path) -> None:
     fetched = runner.invoke(app, ["client", "file-fetch", transfer, reference, str(to), *who])
     assert fetched.exit_code == 0 and to.read_bytes() == file.read_bytes(), fetched.output
     assert runner.invoke(app, ["client", "file-fetch", transfer, "urn:x", str(to), *who]).exit_code != 0
+
+
+def test_a_file_of_no_bytes_is_none(bodies: Town, tmp_path: Path) -> None:
+    """The door takes none in, and the kit asks it also for a reference to none."""
+    empty, to = tmp_path / "empty", tmp_path / "fetched"
+    empty.touch()
+    with kit(bodies) as sender:
+        with pytest.raises(Refused) as no:
+            sender.send_file(empty, CONTRACT, OPERATION)
+        assert no.value.code == "body.no-length"
+        sent = sender.send_file(written(tmp_path, 10), CONTRACT, OPERATION)
+        transfer = sender.rest("POST", PATH, bodies.document | {"content": sent.reference}).headers["lgsp-transfer"]
+        body = sent.reference.split(":")[3]
+        for named, error in ((new_id(), Refused), (body, NotProven)):  # there is none; it has other bytes
+            with pytest.raises(error):
+                sender.fetch_file(transfer, str(BodyReference(named, 0, digest(empty))), to)
+        assert not to.exists() and not (tmp_path / "fetched.part").exists()
