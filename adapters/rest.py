@@ -33,6 +33,7 @@ from security import jose
 from security.encryption_keys import EncryptKey, newest
 from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey
+from security.large_jose import seal_large
 
 JSON: Final = "application/json"
 
@@ -66,7 +67,11 @@ class RestAdapter:
         else:
             body = await beside(outgoing.heavy, lambda: outgoing.codec.write_json(operation.request, outgoing.message))
             if outgoing.encrypted:
-                body, opened = jose.seal(body, JSON, self.key, _receiver(endpoint, self.clock() + endpoint.ahead))
+                receiver, spool, plain = _receiver(endpoint, self.clock() + endpoint.ahead), outgoing.spool, body
+                if spool is not None and spool.size(plain) != len(plain):
+                    body, opened = await beside(True, lambda: seal_large(plain, JSON, self.key, receiver, spool))
+                else:
+                    body, opened = jose.seal(plain, JSON, self.key, receiver)
             headers["content-type"] = media
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
         large = await large_of(outgoing.spool, body)

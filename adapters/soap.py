@@ -78,7 +78,11 @@ class SoapAdapter:
                 content, self.key, now, addressed, blocks=blocks, version=version, digest_body=digest
             ),
         )
-        body, opened = (signed, b"") if receiver is None else (encrypt_envelope(signed, receiver, version), signed)
+        body, opened = signed, b""
+        if receiver is not None:
+            spool = outgoing.spool
+            marks = spool.marks if spool is not None and spool.size(signed) != len(signed) else None
+            body, opened = encrypt_envelope(signed, receiver, version, marks), signed
         if version is soap.V11:
             headers = {"content-type": soap.MEDIA_TYPE, "soapaction": f'"{action}"'}
         else:
@@ -86,7 +90,7 @@ class SoapAdapter:
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
         if outgoing.fault:
             headers[FAULT_HEADER] = outgoing.fault
-        if outgoing.spool is not None and endpoint.options.get("attachments") == "mtom":
+        if outgoing.spool is not None and receiver is None and endpoint.options.get("attachments") == "mtom":
             headers["content-type"], body = package_of(body, outgoing.spool, version)
             if version is not soap.V11:
                 headers["content-type"] += f'; action="{action}"'

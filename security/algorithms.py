@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeGuard
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from security.errors import KEY_UNACCEPTABLE
 
@@ -55,6 +55,8 @@ class Algorithm:
     new_keys: Mapping[KeyType, Callable[[], PrivateKey]]
     # The digest of certificates and requests that it signs.
     certificate_digest: Callable[[], hashes.SHA256 | hashes.SHA384 | hashes.SHA512] | None
+    # The scheme of `jose` for a text that is given as its SHA-256; None: this algorithm needs the whole text.
+    jose_digest: Scheme | None = None
     approves: bool = False  # whether officers may sign approvals by it
 
     @property
@@ -65,7 +67,7 @@ class Algorithm:
 # --- schemes ----------------------------------------------------------------------------------------------------------
 
 
-def _ecdsa(order: int, digest: hashes.HashAlgorithm) -> Scheme:
+def _ecdsa(order: int, digest: hashes.HashAlgorithm | Prehashed) -> Scheme:
     """ECDSA on a curve whose group has this order; r and s are in 1..order-1."""
     size, scheme = (order.bit_length() + 7) // 8, ec.ECDSA(digest)
 
@@ -92,7 +94,7 @@ def _ecdsa(order: int, digest: hashes.HashAlgorithm) -> Scheme:
     return Scheme(signer, checker)
 
 
-def _rsa(pad: padding.AsymmetricPadding, digest: hashes.HashAlgorithm) -> Scheme:
+def _rsa(pad: padding.AsymmetricPadding, digest: hashes.HashAlgorithm | Prehashed) -> Scheme:
     return Scheme(
         lambda private: lambda data: private.sign(data, pad, digest),
         lambda public: lambda signature, data: public.verify(signature, data, pad, digest),
@@ -115,11 +117,14 @@ def _new_rsa(bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
-_P256_SHA256: Final = _ecdsa(0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551, hashes.SHA256())
+_P256: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_P256_SHA256: Final = _ecdsa(_P256, hashes.SHA256())
+_P256_DIGEST: Final = _ecdsa(_P256, Prehashed(hashes.SHA256()))
 _ED25519: Final = Scheme(lambda private: private.sign, lambda public: public.verify)
 _RSA_SHA256: Final = _rsa(padding.PKCS1v15(), hashes.SHA256())
 _RSA_XML: Final = ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", _RSA_SHA256)
 _RSA_JOSE: Final = ("PS256", _pss(hashes.SHA256()))
+_RSA_DIGEST: Final = _rsa(padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32), Prehashed(hashes.SHA256()))
 _RSA_KEYS: Final[Mapping[KeyType, Callable[[], PrivateKey]]] = {
     "RSA-3072": partial(_new_rsa, 3072),
     "RSA-2048": partial(_new_rsa, 2048),
@@ -142,6 +147,7 @@ _DECLARED: Final = (
         key_words="EC P-256",
         new_keys={"P-256": partial(ec.generate_private_key, ec.SECP256R1())},
         certificate_digest=hashes.SHA256,
+        jose_digest=_P256_DIGEST,
         approves=True,
     ),
     Algorithm(
@@ -164,6 +170,7 @@ _DECLARED: Final = (
         key_words="RSA",
         new_keys=_RSA_KEYS,
         certificate_digest=hashes.SHA256,
+        jose_digest=_RSA_DIGEST,
     ),
     Algorithm(
         name=RSA_PSS,
@@ -174,6 +181,7 @@ _DECLARED: Final = (
         key_words="RSA",
         new_keys=_RSA_KEYS,
         certificate_digest=hashes.SHA256,
+        jose_digest=_RSA_DIGEST,
     ),
 )
 

@@ -22,6 +22,7 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, RSAKey
 
 from contracts.base.errors import Theirs
+from contracts.base.randomness import random_bytes
 from security import jws
 from security.encryption_keys import DecryptKey, EncryptKey
 from security.errors import BODY_DECRYPTION, BODY_ENCRYPTION_PROFILE, SIGNATURE_ALGORITHM, SIGNATURE_UNKNOWN_KEY
@@ -32,7 +33,8 @@ ENC: Final = "A256GCM"
 FOR_EC: Final = "ECDH-ES+A256KW"
 FOR_RSA: Final = "RSA-OAEP-256"
 MAX_HEADER: Final = 2048  # characters of a header
-LIMIT: Final = 64_000_000  # the library's limit; the server bounds the body before
+GROWN, GROWN_OF = 16, 9  # so many bytes of a body for so many of its payload: base64url twice
+LIMIT: Final = 180_000_000  # the library's limit, for whoever holds a large body; servers bound bodies before
 
 _JWE_NAMES: Final = frozenset({"alg", "enc", "kid", "cty", "typ", "epk"})
 _JWS_NAMES: Final = frozenset({"alg", "kid", "cty", "typ"})
@@ -48,7 +50,35 @@ class _Registry(jwe.JWERegistry):
     max_ciphertext_length = LIMIT
 
 
+class _KeyAsContent:
+    """In place of A256GCM: the content key itself is what is written and read. So the library handles keys alone."""
+
+    name, iv_size, cek_size = ENC, 96, 256
+
+    def generate_cek(self) -> bytes:
+        return random_bytes(self.cek_size // 8)
+
+    def generate_iv(self) -> bytes:
+        return random_bytes(self.iv_size // 8)
+
+    def check_iv(self, iv: bytes) -> bytes:
+        return iv
+
+    def encrypt(self, _plain: bytes, cek: bytes, _iv: bytes, _aad: bytes) -> tuple[bytes, bytes]:
+        return cek, b"-"
+
+    def decrypt(self, _text: bytes, _tag: bytes, cek: bytes, _iv: bytes, _aad: bytes) -> bytes:
+        return cek
+
+
+class _KeyRegistry(_Registry):
+    def get_enc(self, name: str) -> Any:
+        return _KeyAsContent()
+
+
 _REGISTRY: Final = _Registry(algorithms=[FOR_EC, FOR_RSA, ENC])
+_KEYS: Final = _KeyRegistry(algorithms=[FOR_EC, FOR_RSA, ENC])
+_NO_CONTENT: Final = b".LQ.LQ.LQ"  # IV, ciphertext and tag that are not looked at
 
 
 class Opened(NamedTuple):
@@ -66,9 +96,19 @@ class Opened(NamedTuple):
 def seal(payload: bytes, media_type: str, signer: SigningKey, receiver: EncryptKey) -> tuple[bytes, bytes]:
     """Signs, then encrypts for one receiver: the body, and the JWS in it."""
     signed = sign(payload, media_type, signer)
+    return _encrypted(signed, receiver, _REGISTRY), signed
+
+
+def new_content_key(receiver: EncryptKey) -> tuple[list[bytes], bytes]:
+    """A new content key for one receiver: header, encrypted key and IV of a JWE in base64url, and the key itself."""
+    *parts, key, _ = _encrypted(b"-", receiver, _KEYS).split(b".")
+    return parts, jws.decoded(key)
+
+
+def _encrypted(text: bytes, receiver: EncryptKey, registry: _Registry) -> bytes:
     key, algorithm = _public(receiver)
     header = {"alg": algorithm, "enc": ENC, "kid": receiver.key_id, "cty": "JWS"}
-    return jwe.encrypt_compact(header, signed, key, registry=_REGISTRY).encode("ascii"), signed
+    return jwe.encrypt_compact(header, text, key, registry=registry).encode("ascii")
 
 
 def sign(payload: bytes, media_type: str, signer: SigningKey) -> bytes:
@@ -91,7 +131,15 @@ class Opener:
 
     def decrypt(self, body: bytes) -> bytes:
         """The JWS in a body."""
-        header = _header(_parts(body, 5, "JWE")[0], _JWE_NAMES, "JWE")
+        return _decrypted(body, self._selected(_parts(body, 5, "JWE")[0]), _REGISTRY)
+
+    def content_key(self, head: bytes, wrapped: bytes) -> bytes:
+        """The key that the content of a JWE with this header is encrypted with. Both parts are in base64url."""
+        return _decrypted(head + b"." + wrapped + _NO_CONTENT, self._selected(head), _KEYS)
+
+    def _selected(self, head: bytes) -> ECKey | RSAKey:
+        """The key that a header names. The header is as the profile says."""
+        header = _header(head, _JWE_NAMES, "JWE")
         entry = self._keys.get(str(header.get("kid")))
         if entry is None:  # encrypted for another receiver, or for a retired key
             raise BODY_DECRYPTION()
@@ -100,30 +148,40 @@ class Opener:
         _expect(header, "enc", ENC, "JWE")
         _expect(header, "cty", "JWS", "JWE")
         _check_ephemeral(header, algorithm)
-        try:
-            opened = jwe.decrypt_compact(body, key, registry=_REGISTRY).plaintext
-        except Exception:  # all causes must look the same
-            raise BODY_DECRYPTION() from None
-        if opened is None:
-            raise BODY_DECRYPTION()
-        return opened
+        return key
 
 
 def verify(text: bytes, find_key: FindKey, now: float) -> Opened:
     """The payload of a JWS signed by a registered key."""
     parts = _parts(text, 3, "JWS")
-    header = _header(parts[0], _JWS_NAMES, "JWS")
+    key, media_type = signer_of(parts[0], find_key, now)
+    jws.verify(parts, key)
+    return Opened(jws.decoded(parts[1]), media_type, key, text)
+
+
+def signer_of(head: bytes, find_key: FindKey, now: float) -> tuple[VerifyKey, str]:
+    """The registered key that a header of a JWS names, in force, and the media type of the payload."""
+    header = _header(head, _JWS_NAMES, "JWS")
     key_id, media_type = header.get("kid"), header.get("cty")
     if not isinstance(key_id, str) or not isinstance(media_type, str):
-        raise _wrong("JWS", '"kid":"…", "cty":"…"')
+        raise wrong("JWS", '"kid":"…", "cty":"…"')
     key = find_key(key_id)
     if key is None:
         raise SIGNATURE_UNKNOWN_KEY(key=key_id[:80])
     if header.get("alg") != key.jose:
         raise SIGNATURE_ALGORITHM(where="JWS, alg", algorithm=str(header.get("alg"))[:40], expected=key.jose)
     key.check_time(now)
-    jws.verify(parts, key)
-    return Opened(jws.decoded(parts[1]), media_type, key, text)
+    return key, media_type
+
+
+def _decrypted(body: bytes, key: ECKey | RSAKey, registry: _Registry) -> bytes:
+    try:
+        opened = jwe.decrypt_compact(body, key, registry=registry).plaintext
+    except Exception:  # all causes must look the same
+        raise BODY_DECRYPTION() from None
+    if opened is None:
+        raise BODY_DECRYPTION()
+    return opened
 
 
 def _parts(text: bytes, count: int, where: str) -> list[bytes]:
@@ -132,22 +190,22 @@ def _parts(text: bytes, count: int, where: str) -> list[bytes]:
     except ValueError:
         parts = [b""]
     if not all(parts):
-        raise _wrong(where, f"compact, {count} × base64url")
+        raise wrong(where, f"compact, {count} × base64url")
     return parts
 
 
 def _header(encoded: bytes, known: frozenset[str], where: str) -> dict[str, Any]:
     if len(encoded) > MAX_HEADER:
-        raise _wrong(where, f"header <= {MAX_HEADER}")
+        raise wrong(where, f"header <= {MAX_HEADER}")
     try:
         header = jws.read_header(encoded, strict=True)
     except (ValueError, RecursionError):
-        raise _wrong(where, "header: JSON {…}, a name once") from None
+        raise wrong(where, "header: JSON {…}, a name once") from None
     for name in header:
         if name not in known:
-            raise _wrong(where, f"{', '.join(sorted(known))}; ≠ {name[:40]}")
+            raise wrong(where, f"{', '.join(sorted(known))}; ≠ {name[:40]}")
     if header.get("typ", "JOSE") != "JOSE":
-        raise _wrong(where, '"typ":"JOSE"')
+        raise wrong(where, '"typ":"JOSE"')
     return header
 
 
@@ -159,24 +217,25 @@ def _check_ephemeral(header: Mapping[str, Any], algorithm: str) -> None:
     epk = header.get("epk")
     if algorithm != FOR_EC:
         if epk is not None:
-            raise _wrong("JWE", f"{algorithm}: ≠ epk")
+            raise wrong("JWE", f"{algorithm}: ≠ epk")
         return
     if (
         not isinstance(epk, dict)
         or epk.keys() != _EPK_NAMES
         or not all(isinstance(value, str) for value in epk.values())
     ):
-        raise _wrong("JWE", "epk: kty, crv, x, y")
+        raise wrong("JWE", "epk: kty, crv, x, y")
     if (epk["kty"], epk["crv"]) != ("EC", "P-256"):
-        raise _wrong("JWE", 'epk: "kty":"EC", "crv":"P-256"')
+        raise wrong("JWE", 'epk: "kty":"EC", "crv":"P-256"')
 
 
 def _expect(header: Mapping[str, Any], name: str, value: str, where: str) -> None:
     if header.get(name) != value:
-        raise _wrong(where, f'"{name}":"{value}"')
+        raise wrong(where, f'"{name}":"{value}"')
 
 
-def _wrong(where: str, rule: str) -> Theirs:
+def wrong(where: str, rule: str) -> Theirs:
+    """`body.encryption-profile`."""
     return BODY_ENCRYPTION_PROFILE(where=where, rule=rule)
 
 

@@ -21,9 +21,13 @@ _ENDS: Final = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
 
 def sign(payload: bytes, key: SigningKey, **members: str) -> bytes:
     """The JWS; `members` follow `alg` and `kid` in its header."""
-    header = json.dumps({"alg": key.jose, "kid": key.key_id, **members}, separators=(",", ":"))
-    signed = encoded(header.encode("ascii")) + b"." + encoded(payload)
+    signed = header(key, **members) + b"." + encoded(payload)
     return signed + b"." + encoded(key.sign_jose(signed))
+
+
+def header(key: SigningKey, **members: str) -> bytes:
+    """The encoded header of a JWS by this key."""
+    return encoded(json.dumps({"alg": key.jose, "kid": key.key_id, **members}, separators=(",", ":")).encode("ascii"))
 
 
 def split(text: bytes, count: int = 3) -> list[bytes]:
@@ -50,6 +54,26 @@ def verify(parts: Sequence[bytes], key: VerifyKey) -> None:
     """SIGNATURE_WRONG unless this key signed the parts."""
     head, payload, signature = parts
     key.verify_jose(head + b"." + payload, decoded(signature))
+
+
+class Decoder:
+    """The octets of one part that comes in pieces. ValueError for what `split` refuses."""
+
+    def __init__(self) -> None:
+        self._left = b""
+
+    def add(self, text: bytes) -> bytes:
+        if text.translate(None, _ALPHABET):
+            raise ValueError("base64url is expected")
+        text = self._left + text
+        whole = len(text) & ~3
+        self._left = text[whole:]
+        return base64.urlsafe_b64decode(text[:whole])
+
+    def end(self) -> bytes:
+        if self._left and self._left[-1] not in _ENDS.get(len(self._left), b""):
+            raise ValueError("base64url is expected")
+        return decoded(self._left)
 
 
 def encoded(raw: bytes) -> bytes:

@@ -138,6 +138,17 @@ class VerifyKey:
         """As `verify`, for JWS."""
         self._verify(self._check_jose, data, signature)
 
+    def verify_jose_digest(self, digest: bytes, signature: bytes) -> None:
+        """As `verify_jose`, of a text whose SHA-256 is `digest`. Only for a key that `signs_digests`."""
+        scheme = ALGORITHMS[self.algorithm].jose_digest
+        assert scheme is not None
+        self._verify(scheme.checker(self.public), digest, signature)
+
+    @property
+    def signs_digests(self) -> bool:
+        """Whether its JWS can be checked without the whole text in memory."""
+        return ALGORITHMS[self.algorithm].jose_digest is not None
+
     def _verify(self, check: Check, data: bytes, signature: bytes) -> None:
         try:
             check(signature, data)
@@ -256,3 +267,14 @@ class SigningKey:
     def sign_jose(self, data: bytes) -> bytes:
         """As `sign`, for JWS."""
         return self._sign_jose(data)
+
+    @property
+    def signs_digests(self) -> bool:
+        """Whether it can make a JWS without the whole text in memory."""
+        return ALGORITHMS[self.algorithm].jose_digest is not None
+
+    def sign_jose_digest(self, digest: bytes) -> bytes:
+        """As `sign_jose`, for a text whose SHA-256 is `digest`. Only for a key that `signs_digests`."""
+        scheme = ALGORITHMS[self.algorithm].jose_digest
+        assert scheme is not None
+        return scheme.signer(self.private)(digest)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from contracts.base.randomness import random_bytes
+from contracts.wire import layers
 from contracts.wire.base64_lines import Lines, as_parsed, extra, laid_out
 
 CHUNK: Final = 262_144
@@ -51,6 +52,14 @@ class Attachment(NamedTuple):
     lines: Lines = ()
 
 
+class _Put(NamedTuple):
+    """A stand-in: raw, or for base64, with its lines or without."""
+
+    attachment: Attachment
+    raw: bool
+    lined: bool
+
+
 class Spool:
     """The attachments of one message, in an empty file opened for reading and writing."""
 
@@ -64,7 +73,9 @@ class Spool:
         coded, raw, lined = (re.escape(head) for head in heads)
         self._stand_in: Final = re.compile(coded + rb"([A-Za-z0-9+/]{4})")
         self._lined: Final = re.compile(lined + rb"([A-Za-z0-9+/]{4})")
-        self._stand_ins: Final = re.compile(rb"(?:(%b)|(%b)|%b)([A-Za-z0-9+/]{4})" % (raw, lined, coded))
+        self.marks: Final = layers.Marks(self.nonce)
+        stand_ins = rb"(?:(?P<raw>%b)|(?P<lined>%b)|%b)(?P<number>[A-Za-z0-9+/]{4})" % (raw, lined, coded)
+        self._tokens: Final = re.compile(stand_ins + b"|" + self.marks.pattern)
 
     def stand_in(self, number: int) -> bytes:
         return binascii.b2a_base64(_MARK + self.nonce + number.to_bytes(3, "big"), newline=False)
@@ -108,14 +119,33 @@ class Spool:
 
     def size(self, message: bytes) -> int:
         """The length of `restore(message)` in bytes."""
-        size = len(message)
-        for match in self._stand_ins.finditer(message):
-            attachment = self._numbered(match.group(3))
-            if attachment is not None:
-                size -= match.end() - match.start()
-                size += attachment.size if match.group(1) else -(-attachment.size // 3) * 4
-                size += extra(attachment.lines) if match.group(2) else 0
-        return size
+
+        def sizes() -> Iterator[int | layers.Layer | None]:
+            for part in self._parts(message):
+                if isinstance(part, _Put):
+                    lined = extra(part.attachment.lines) if part.lined else 0
+                    yield part.attachment.size if part.raw else -(-part.attachment.size // 3) * 4 + lined
+                else:
+                    yield len(part) if isinstance(part, bytes) else part
+
+        return layers.total(sizes())
+
+    def _parts(self, message: bytes) -> Iterator[bytes | _Put | layers.Layer | None]:
+        """The texts, stand-ins and layers of a message, in order. None: a layer ends."""
+        at = 0
+        for match in self._tokens.finditer(message):
+            raw, lined, number = match.group("raw", "lined", "number")
+            if number is None:
+                yield message[at : match.start()]
+                yield layers.begun(match)
+            else:
+                attachment = self._numbered(number)
+                if attachment is None:
+                    continue
+                yield message[at : match.start()]
+                yield _Put(attachment, raw is not None, lined is not None)
+            at = match.end()
+        yield message[at:]
 
     def contents(self, attachment: Attachment) -> Iterator[bytes]:
         at, end = attachment.start, attachment.start + attachment.size
@@ -141,25 +171,26 @@ class Spool:
         return Writer(self._file)
 
     def restore(self, message: bytes, *, parsed: bool = False) -> Iterator[bytes]:
-        """The message to send: each stand-in replaced by its contents, in base64 unless it is a raw one. `parsed`: with
-        the ends of lines that an XML parser gives.
+        """The message to send: each stand-in replaced by its contents, in base64 unless it is a raw one, and each
+        layer written. `parsed`: with the ends of lines that an XML parser gives.
         """
-        at = 0
-        for match in self._stand_ins.finditer(message):
-            attachment = self._numbered(match.group(3))
-            if attachment is None:
-                continue
-            yield message[at : match.start()]
-            contents = self.contents(attachment)  # a multiple of three bytes, except the last
-            coded = (binascii.b2a_base64(part, newline=False) for part in contents)
-            if match.group(1):
-                yield from contents
-            elif match.group(2):
-                yield from laid_out(coded, as_parsed(attachment.lines) if parsed else attachment.lines)
-            else:
-                yield from coded
-            at = match.end()
-        yield message[at:]
+
+        def pieces() -> Iterator[bytes | layers.Layer | None]:
+            for part in self._parts(message):
+                if isinstance(part, _Put):
+                    yield from self._put(part, parsed)
+                else:
+                    yield part
+
+        return layers.written(pieces())
+
+    def _put(self, put: _Put, parsed: bool) -> Iterator[bytes]:
+        contents = self.contents(put.attachment)  # a multiple of three bytes, except the last
+        if put.raw:
+            return contents
+        coded = (binascii.b2a_base64(part, newline=False) for part in contents)
+        lines = put.attachment.lines
+        return laid_out(coded, as_parsed(lines) if parsed else lines) if put.lined else coded
 
 
 class Writer:

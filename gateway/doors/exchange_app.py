@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
@@ -31,6 +31,7 @@ from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Addressed, Answered, Face, Refused
+from security.jose import GROWN, GROWN_OF
 
 SOAP_PREFIX: Final = "/soap/"
 _ALWAYS: Final = ("/keys", "/ca/")
@@ -114,7 +115,7 @@ class ExchangeApp:
         if target is None or target.operation is None and (face is Face.REST or call.method != "POST"):
             raise self._misaddressed(call)
         call.channel()
-        await call.read(self.body_limit, self.spooling if _takes_files(target) else None)
+        await call.read(self.body_limit, self._spooling(target))
         if call.snapshot is not snapshot:
             target = _target(call)
             if target is None:
@@ -129,6 +130,14 @@ class ExchangeApp:
             return self._recorded(*await self.trials.answer(addressed, door, carry), target)
         ended = await self.exchange.carry(addressed, door, reading)
         return self._recorded(ended, door.render(ended), target)
+
+    def _spooling(self, target: _Target) -> Spooling | None:
+        """For bodies over the usual limit; None where none may be."""
+        if self.spooling is None or not _takes_files(target):
+            return None
+        if target.contract.contract.protection == "signed":
+            return self.spooling
+        return replace(self.spooling, limit=self.spooling.limit * GROWN // GROWN_OF)
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
@@ -180,10 +189,10 @@ def _soap_document(contract: CompiledContract, query: bytes, address: str) -> Re
 
 
 def _takes_files(target: _Target) -> bool:
-    """Whether bodies may hold large files: signed, sent on to a provider, and shown in no feed."""
+    """Whether bodies may hold large files: sent on to a provider, and shown in no feed. SOAP: signed ones only."""
     contract = target.contract.contract
     operations = contract.operations.values() if target.operation is None else (target.operation,)
-    return contract.protection == "signed" and any(
+    return (contract.protection == "signed" or target.operation is not None) and any(
         each.pattern is Pattern.DISPATCH and not each.in_feed and carries_files(target.contract, each.request)
         for each in operations
     )

@@ -52,6 +52,7 @@ from security.encryption_keys import EncryptKey
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED, TOKEN_UNKNOWN_KEY
 from security.freshness import SKEW
 from security.keys import SigningKey, VerifyKey
+from security.large_jose import LargeOpened, open_large
 from security.signature_hints import http_hints
 
 JSON: Final = "application/json"
@@ -157,7 +158,7 @@ class RestDoor:
     def request(self, authenticated: Authenticated) -> Requested:
         received, operation = authenticated.received, authenticated.addressed.operation
         assert operation is not None  # a REST address names its operation
-        if received.large is not None:
+        if received.large is not None and authenticated.addressed.contract.contract.protection == "signed":
             authenticated = self._lifted(authenticated, received.large)
         if operation.method == "GET" and received.body:
             raise BODY_UNEXPECTED(method=received.method, path=received.path)
@@ -171,14 +172,14 @@ class RestDoor:
 
     def _lifted(self, authenticated: Authenticated, large: LargeBody) -> Authenticated:
         """With the large contents beside the body. The signature is verified: nobody else's body is taken apart."""
-        addressed = authenticated.addressed
-        self._check_media(addressed.received)
+        self._check_media(authenticated.received)
+        return authenticated.with_body(self._rest_of(large))
+
+    def _rest_of(self, large: LargeBody) -> bytes:
         try:
-            body = large.lift(lift_json, self.body_limit)
+            return large.lift(lift_json, self.body_limit)
         except NotLifted:
             raise BODY_TOO_LARGE(limit=self.body_limit) from None
-        received = addressed.received._replace(body=body)
-        return authenticated._replace(addressed=addressed._replace(received=received))
 
     def _opened(self, authenticated: Authenticated) -> tuple[Authenticated, bytes]:
         """The decrypted body. It must be encrypted exactly if the contract says so, and signed by the caller."""
@@ -195,13 +196,26 @@ class RestDoor:
         if media != jose.MEDIA_TYPE:
             raise BODY_NOT_ENCRYPTED(contract=contract.name, expected=jose.MEDIA_TYPE, got=media or "—")
         demand_key(contract, snapshot, authenticated.caller, received.theirs)
+        if received.large is not None:
+            return self._opened_large(authenticated, received.large)
         opened = self.opener.open(received.body, snapshot.key, received.theirs)
-        if opened.key.system != authenticated.caller.id:
-            raise CHANNEL_MISMATCH(channel=authenticated.caller.id, other=opened.key.system, other_kind="JWS")
-        if opened.media_type != JSON:
-            raise BODY_MEDIA_TYPE(got=opened.media_type[:80], expected=f"{jose.MEDIA_TYPE}, cty: {JSON}")
+        _check_opened(authenticated, opened)
         payload = _payload_digest(received, hashlib.sha256(opened.payload).digest())
         return authenticated._replace(payload_digest=payload, opened=opened.jws), opened.payload
+
+    def _opened_large(self, authenticated: Authenticated, large: LargeBody) -> tuple[Authenticated, bytes]:
+        """The same of a large body: its contents stay beside it, and the layers of JWE and JWS around what is left."""
+        received, find_key, limit = authenticated.received, authenticated.snapshot.key, self.body_limit
+        opened = large.decrypt(
+            lambda source, write: open_large(source, self.opener, write, find_key, received.theirs, limit=limit)
+        )
+        _check_opened(authenticated, opened)
+        content = self._rest_of(large)
+        if large.spool is None or not large.spool.attachments:
+            raise BODY_TOO_LARGE(limit=limit)
+        body, signed = opened.envelope.around(content, large.spool)
+        payload = _payload_digest(received, opened.sha256)
+        return authenticated.with_body(body)._replace(payload_digest=payload, opened=signed), content
 
     def job(self, authorised: Authorised) -> Job | None:
         """The work of `decode` for the reader process; None for a query, or if the contract is no longer loaded."""
@@ -318,6 +332,13 @@ def _receiver(authenticated: Authenticated) -> EncryptKey | None:
         authenticated.caller,
         authenticated.received.theirs,
     )
+
+
+def _check_opened(authenticated: Authenticated, opened: jose.Opened | LargeOpened) -> None:
+    if opened.key.system != authenticated.caller.id:
+        raise CHANNEL_MISMATCH(channel=authenticated.caller.id, other=opened.key.system, other_kind="JWS")
+    if opened.media_type != JSON:
+        raise BODY_MEDIA_TYPE(got=opened.media_type[:80], expected=f"{jose.MEDIA_TYPE}, cty: {JSON}")
 
 
 def _payload_digest(received: Received, content: bytes) -> bytes:

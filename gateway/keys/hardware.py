@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 
 from contracts.base.errors import Ours
 from gateway.keys.errors import KEYS_TOKEN
@@ -77,7 +77,7 @@ class Token:
                 return signature
 
         if isinstance(public, ec.EllipticCurvePublicKey):
-            return TokenEcKey(public, lambda data: sign(hashlib.sha256(data).digest(), Mechanism.ECDSA))
+            return TokenEcKey(public, lambda digest: sign(digest, Mechanism.ECDSA))
         if isinstance(public, rsa.RSAPublicKey):
             return TokenRsaKey(public, sign)
         raise KEYS_TOKEN(token=self.name, reason=f"{label}: {type(public).__name__}")
@@ -131,6 +131,11 @@ def _never(*_: Any, **__: Any) -> NoReturn:
     raise TypeError("the key lies in a token and does not leave it")
 
 
+def _is_digest(algorithm: object, data: Any) -> bool:
+    """Whether the data are a SHA-256."""
+    return isinstance(algorithm, Prehashed) and len(data) == algorithm.digest_size == hashes.SHA256.digest_size
+
+
 class TokenEcKey(ec.EllipticCurvePrivateKey):
     """A key on P-256 that signs in the token."""
 
@@ -138,11 +143,13 @@ class TokenEcKey(ec.EllipticCurvePrivateKey):
         self._public, self._sign = public, sign
 
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-        if not isinstance(signature_algorithm, ec.ECDSA) or not isinstance(
-            signature_algorithm.algorithm, hashes.SHA256
-        ):
+        digested = signature_algorithm.algorithm if isinstance(signature_algorithm, ec.ECDSA) else None
+        if isinstance(digested, hashes.SHA256):
+            raw = self._sign(hashlib.sha256(data).digest())
+        elif _is_digest(digested, data):
+            raw = self._sign(bytes(data))
+        else:
             _never()
-        raw = self._sign(bytes(data))
         half = len(raw) // 2
         return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
 
@@ -181,6 +188,8 @@ class TokenRsaKey(rsa.RSAPrivateKey):
             return self._sign(bytes(data), Mechanism.SHA256_RSA_PKCS_PSS, (Mechanism.SHA256, MGF.SHA256, 32))
         if isinstance(padding_of, padding.PSS) and isinstance(algorithm, hashes.SHA512):
             return self._sign(bytes(data), Mechanism.SHA512_RSA_PKCS_PSS, (Mechanism.SHA512, MGF.SHA512, 64))
+        if isinstance(padding_of, padding.PSS) and _is_digest(algorithm, data):
+            return self._sign(bytes(data), Mechanism.RSA_PKCS_PSS, (Mechanism.SHA256, MGF.SHA256, 32))
         _never()
 
     def public_key(self) -> rsa.RSAPublicKey:

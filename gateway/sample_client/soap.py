@@ -133,7 +133,7 @@ class SoapClient:
                 scope=Scope(how.get("lifetime", 60.0), how.get("leave_out", ())),
             )
         if encrypt_it:
-            root = encrypt(parse(serialise(root)), encryption_of(self.identity).gateway)
+            root = encrypt(parse(serialise(root), large=True), encryption_of(self.identity).gateway)
         sent = {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{action}"', "accept": "text/xml"}
         if self._soap == SOAP12:
             sent = {

@@ -1,7 +1,9 @@
 """A request body that is too large to be held: sealed in a scratch file, its digests computed while it came.
 
-`lift` moves its large base64 contents beside it and returns the small rest, with stand-ins (`contracts.wire`).
-Invariant: the rest with its contents put back is the body, octet by octet: its digest is compared.
+`lift` moves its large base64 contents beside it and returns the small rest, with stand-ins (`contracts.wire`). An
+encrypted body is decrypted into another such file before (`decrypt`).
+Invariant: the rest with its contents put back, and the layers of an encrypted body around it, is the body, octet by
+octet: its digest is compared.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from contracts.base.errors import Theirs
 from contracts.errors import XML_TOO_LARGE
 from contracts.wire.attachments import File, Spool
 from gateway.vault.scratch import Room, Scratch
+from security.large_jose import LargeOpened
 
 _HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530
 
@@ -43,7 +46,8 @@ class LargeBody:
     hashes: Mapping[str, Any]
     size: int = 0
     spool: Spool | None = None
-    _contents: Scratch | None = field(default=None)
+    _opened: LargeOpened | None = None
+    _more: list[Scratch] = field(default_factory=list)
 
     @classmethod
     def begin(cls, room: Room, owner: str, expected: int, content_digest: str) -> LargeBody:
@@ -63,18 +67,30 @@ class LargeBody:
         """The digests of the whole body, by their names in Content-Digest."""
         return {name: each.digest() for name, each in self.hashes.items()}
 
+    def decrypt(self, decrypt: Callable[[File, Callable[[bytes], object]], LargeOpened]) -> LargeOpened:
+        """Puts what `decrypt` gives in the place of the body. The digests stay those of what travelled."""
+        plain = self._scratch()
+        self._opened = decrypt(self.source, plain.write)
+        self.source.close()
+        self.source = plain
+        return self._opened
+
+    def _scratch(self) -> Scratch:
+        self._more.append(self.room.open(self.owner))
+        return self._more[-1]
+
     def lift(self, lift: Callable[[File, Spool, int], bytes], limit: int) -> bytes:
         """The body with stand-ins, at most `limit` bytes, as `lift` of `contracts.wire` makes it. Raises NotLifted."""
-        self._contents = contents = self.room.open(self.owner)
-        spool = Spool(contents)
+        spool = Spool(self._scratch())
         try:
             rest = lift(self.source, spool, limit)
         except Theirs as failure:
             if failure.code != XML_TOO_LARGE.code:
                 raise
             raise NotLifted from None
+        body = rest if self._opened is None else self._opened.envelope.around(rest, spool)[0]
         whole = hashlib.sha256()
-        for part in spool.restore(rest):
+        for part in spool.restore(body):
             whole.update(part)
         if whole.digest() != self.digests["sha-256"]:
             raise NotLifted
@@ -83,6 +99,5 @@ class LargeBody:
         return rest
 
     def close(self) -> None:
-        self.source.close()
-        if self._contents is not None:
-            self._contents.close()
+        for each in (self.source, *self._more):
+            each.close()

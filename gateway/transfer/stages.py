@@ -128,6 +128,11 @@ class Authenticated(NamedTuple):
     def caller(self) -> System:
         return self.addressed.channel.system
 
+    def with_body(self, body: bytes) -> Authenticated:
+        """The same, of a large body whose contents are beside it."""
+        addressed = self.addressed
+        return self._replace(addressed=addressed._replace(received=addressed.received._replace(body=body)))
+
 
 class Requested(NamedTuple):
     """The request of the verified content: one operation under one message id."""

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.base.randomness import random_bytes
+from contracts.wire.layers import Marks
 from contracts.wire.soap import V11, Version
 from security.encryption_keys import EncryptKey
 from security.errors import KEY_UNACCEPTABLE
@@ -83,8 +84,11 @@ def blinded(content: bytes) -> bytes:
     return bits.translate(_WHITE).encode("ascii") + content
 
 
-def encrypt_envelope(signed: bytes, key: EncryptKey, version: Version = V11) -> bytes:
-    """The envelope with its Body's content encrypted for `key`; `signed` comes from `sign_envelope`."""
+def encrypt_envelope(signed: bytes, key: EncryptKey, version: Version = V11, marks: Marks | None = None) -> bytes:
+    """The envelope with its Body's content encrypted for `key`; `signed` comes from `sign_envelope`.
+
+    `marks`: of the spool for which the Body has stand-ins. The content is then encrypted when the spool writes it.
+    """
     if not isinstance(key.public, rsa.RSAPublicKey):
         raise KEY_UNACCEPTABLE(rule="XML Encryption: RSA")
     security = signed.index(SECURITY_OPEN) + len(SECURITY_OPEN)
@@ -92,7 +96,11 @@ def encrypt_envelope(signed: bytes, key: EncryptKey, version: Version = V11) -> 
     body = signed.index(opened, security) + len(opened)
     end = signed.rindex(BODY_CLOSE)
     content_key, iv = AESGCM.generate_key(KEY_BYTES * 8), random_bytes(IV_BYTES)
-    sealed = AESGCM(content_key).encrypt(iv, signed[body:end], None)
+    content = signed[body:end]
+    if marks is not None:
+        value = marks.for_xml(content, content_key, iv)
+    else:
+        value = base64.b64encode(iv + AESGCM(content_key).encrypt(iv, content, None))
     parts = (
         signed[:security],
         _key_open(key.certificate_der),
@@ -100,7 +108,7 @@ def encrypt_envelope(signed: bytes, key: EncryptKey, version: Version = V11) -> 
         _KEY_CLOSE,
         signed[security:body],
         _DATA_OPEN,
-        base64.b64encode(iv + sealed),
+        value,
         _DATA_CLOSE,
         signed[end:],
     )

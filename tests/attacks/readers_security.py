@@ -161,6 +161,7 @@ def token_texts() -> Iterable[Try]:
 
 @reader(
     "security.jose:verify",
+    "security.jose:signer_of",
     "security.jose:Opener.decrypt",
     "security.jose:Opener.open",
     "security.jws:split",

@@ -122,6 +122,14 @@ def test_a_repeat_gets_the_first_answer_and_keeps_nothing(large: Town) -> None:
     nothing_stays(large)
 
 
+def answered(town: Town, transfer: str) -> None:
+    """Waits until a transfer that was put aside has its answer."""
+    until = time.monotonic() + 60
+    while not rows(town, "select 1 from transfer where id = ? and state = 'answered'", transfer):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_what_waits_is_sent_as_it_came(large: Town) -> None:
     client = large.client()
     document = large.with_files([noise(size) for size in FILES]) | {"subject": "away"}
@@ -129,15 +137,9 @@ def test_what_waits_is_sent_as_it_came(large: Town) -> None:
     answer = client.send(client.prepare("POST", PATH, body))
     assert answer.status == 202, answer.body
     with serving(large.away):
-        until = time.monotonic() + 60
-        while not large.away.documents:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        assert large.away.documents == [document]
         transfer = answer.headers["lgsp-transfer"]
-        while not rows(large, "select 1 from transfer where id = ? and state = 'answered'", transfer):
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        answered(large, transfer)
+        assert large.away.documents == [document]
     forwarded = kept(large, transfer, "forwarded")
     assert hashlib.sha256(forwarded.partition(b"\r\n\r\n")[2]).digest() == large.away.came[-1]
     salt, request = unpack(kept(large, transfer, "request"))

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from lxml import etree
 
 from bench.demo import demo_settings, running
@@ -27,8 +29,9 @@ from bench.ports import free_ports
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.cli import run
-from gateway.sample_client import wssec
-from gateway.sample_client.identity import Identity
+from gateway.registry.own_feed import WITH_CATALOGUE
+from gateway.sample_client import wscrypt, wssec
+from gateway.sample_client.identity import Identity, encryption_of
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox import instance
@@ -39,6 +42,7 @@ from gateway.settings import Settings
 from tests.registry.making import OF_DOCUMENTS
 
 PATH = "/official-document/v1/documents"
+SEALED = "/sealed-document/v1/documents"  # the same contract with encrypted bodies
 SENDER = "phan-anh"
 MIB = 1 << 20
 _LARGE = 9_000_000  # bytes
@@ -61,27 +65,25 @@ _SYSTEMS = """
     title: {{vi: "Văn thư phường, MTOM", en: "Records office of the ward, MTOM"}}
     endpoint: {{kind: soap, url: "https://localhost:{mtom}", attachments: mtom}}
 """
-_ROUTES = """
-  - contract: official-document/v1
+_ROUTE = """
+  - contract: {contract}
     operation: sendDocument
-    when: {subject: [soap]}
-    system: van-thu-xml
-  - contract: official-document/v1
-    operation: sendDocument
-    when: {subject: [mtom]}
-    system: van-thu-mtom
-  - contract: official-document/v1
-    operation: sendDocument
-    when: {subject: [away]}
-    system: van-thu-away
-  - contract: official-document/v1
-    operation: sendDocument
-    system: van-thu
+    {when}system: {system}
 """
+_ROUTES = "".join(
+    _ROUTE.format(contract=f"{name}/v1", when=f"when: {{subject: [{subject}]}}\n    " if subject else "", system=system)
+    for name in ("official-document", "sealed-document")
+    for subject, system in (
+        ("soap", "van-thu-xml"),
+        ("mtom", "van-thu-mtom"),
+        ("away", "van-thu-away"),
+        ("", "van-thu"),
+    )
+)
 _GRANT = """
   - id: {id}
     agency: {agency}
-    contract: official-document/v1
+    contract: {contract}
     operations: [sendDocument]
     receives: {receives}
     {fields}purpose: Gửi, nhận văn bản điện tử
@@ -96,8 +98,25 @@ def province(ports: dict[str, int]) -> str:
     text = OF_DOCUMENTS.sub("", text)
     text = text.replace("\nroutes:\n", _SYSTEMS.format(**ports) + "\nroutes:\n", 1)
     text = text.replace("\ngrants:\n", _ROUTES + "\ngrants:\n", 1)
-    text += _GRANT.format(id="G-0101", agency="H14.5", receives="false", fields="")
-    return text + _GRANT.format(id="G-0102", agency="H14.21", receives="true", fields='fields: ["*"]\n    ')
+    for number, contract in enumerate(("official-document/v1", "sealed-document/v1")):
+        of = {"contract": contract}
+        text += _GRANT.format(id=f"G-01{number}1", agency="H14.5", receives="false", fields="", **of)
+        text += _GRANT.format(id=f"G-01{number}2", agency="H14.21", receives="true", fields='fields: ["*"]\n    ', **of)
+    return text
+
+
+def sealed_contract(folder: Path) -> Path:
+    """The contract of documents with encrypted bodies, in a folder of its own."""
+    (source,) = (each for each in catalogue_folders() if "official-document" in str(each))
+    made = Path(shutil.copytree(source, folder / "sealed-document" / "v1"))
+    text = (made / "contract.yaml").read_text("utf-8")
+    text = text.replace("id: official-document", "id: sealed-document").replace(
+        "protection: signed", "protection: encrypted"
+    )
+    (made / "contract.yaml").write_text(text, "utf-8")
+    schema = made / "schema.json"
+    schema.write_text(schema.read_text("utf-8").replace("official-document", "sealed-document"), "utf-8")
+    return made
 
 
 @dataclass(slots=True)
@@ -107,6 +126,9 @@ class Records(RestStandIn):
     came: list[bytes] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
+
+    def encrypts(self, call: Any) -> bool:
+        return bool(call.headers["content-type"] == "application/jose")  # for both contracts
 
     def answer(self, call: Any, spoil: Any) -> Any:
         self.came.append(hashlib.sha256(call.body).digest())
@@ -148,8 +170,12 @@ class SoapRecords(StandIn):
     status: bytes = b""
 
     def answer(self, call: Any, spoil: Any) -> Reply:
-        now = self.clock()
-        verified = wssec.verify(opened(call), self.identity.keys.by_thumbprint, now)
+        now, root, keys = self.clock(), opened(call), encryption_of(self.identity)
+        hidden = wscrypt.is_encrypted(root)
+        if hidden:
+            assert isinstance(keys.key, RSAPrivateKey)
+            root = wscrypt.decrypt(root, keys.key, keys.certificate)
+        verified = wssec.verify(root, self.identity.keys.by_thumbprint, now)
         assert verified.body is not None
         self.came.append(hashlib.sha256(call.body).digest())
         self.kinds.append(call.headers["content-type"].partition(";")[0])
@@ -161,8 +187,12 @@ class SoapRecords(StandIn):
             ("MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"),
             ("RelatesTo", "relates-to", message),
         ]
-        root = wssec.sign(wssec.new_envelope(wssec.parse(self.status)), self.identity.signer, headers=headers, now=now)
-        return Reply(200, {"content-type": "text/xml; charset=utf-8"}, wssec.serialise(root))
+        content = wssec.parse(self.status.replace(b"official-document", b"sealed-document") if hidden else self.status)
+        root = wssec.sign(wssec.new_envelope(content), self.identity.signer, headers=headers, now=now)
+        raw = wssec.serialise(root)
+        if hidden:
+            raw = wssec.serialise(wscrypt.encrypt(wssec.parse(raw), keys.gateway))
+        return Reply(200, {"content-type": "text/xml; charset=utf-8"}, raw)
 
 
 def catalogue_samples() -> tuple[CompiledContract, dict[str, Any], dict[str, Any]]:
@@ -255,8 +285,10 @@ def town(folder: Path, **settings: Any) -> Iterator[Town]:
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(instance, "PROVINCE", str(file))
+        patch.setattr(instance, "WITH_CATALOGUE", (*WITH_CATALOGUE, sealed_contract(folder)))
         patch.setattr(base, "MAX_BODY", 200_000_000)
-        patch.setattr(wssec, "parse", _parsing(wssec.parse))
+        for module in (wssec, wscrypt):
+            patch.setattr(module, "parse", _parsing(module.parse))
         run.ensure_instance(made, say_progress=False)
         ready = stack.enter_context(running(made, _STANDINS))
         records, away = (
