@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -75,6 +75,7 @@ class SoapStandIn(StandIn):
                 root = self._decrypted(root)
             verified = verify(root, self.identity.keys.by_thumbprint, now)
             element, message, action = self._addressed(call, verified, now)
+            call = replace(call, headers={**call.headers, "lgsp-caller": verified.text(LGSP, "Caller") or ""})
             if fault.kind == "strict" and now - verified.created > STRICT:
                 raise BadEnvelope(f"signed {now - verified.created:.0f} s ago, and this system takes {STRICT:.0f}")
         except BadEnvelope as wrong:
