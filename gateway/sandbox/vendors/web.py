@@ -7,8 +7,8 @@
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
 
-What else a sandbox serves to programs stands beside: `fault_programs`, `operating`, `calls.web`, `clock.pages`. Programs
-bring the access token of the join (`programs`), and look at nothing but their own tenant.
+What else a sandbox serves to programs stands beside: `fault_programs`, `operating`, `calls.web`, `clock.pages`.
+Programs bring the access token of the join (`programs`), and look at nothing but their own tenant.
 """
 
 from __future__ import annotations
