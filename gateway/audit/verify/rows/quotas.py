@@ -47,7 +47,7 @@ def check_quotas(connection: Connection, now: float, wrong: Findings) -> None:
         return
     since = {id: max(float(window.begins), _approved(connection, grants[id])) for id, window in windows.items()}
     least, most = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for at, agency, bearing, again in uses(connection, min(window.begins for window in windows.values())):
+    for at, agency, bearing, again in uses(connection, min(window.begins for window in windows.values()), own=True):
         for id in bearing & windows.keys():
             if windows[id].begins <= at < windows[id].ends:
                 most[id, agency] += 1
@@ -80,8 +80,10 @@ def _approved(connection: Connection, grant: Grant) -> float:
     return float(connection.scalar(query) or 0.0)
 
 
-def uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, set[str], bool]]:
-    """(time, agency, grants, whether it is a repeat) of the intents, readings and repeats since `begins`."""
+def uses(connection: Connection, begins: float, *, own: bool = False) -> Iterator[tuple[float, str, set[str], bool]]:
+    """(time, agency, grants, whether it is a repeat) of the intents, readings and repeats since `begins`. `own`: by the
+    clock of a tenant that moved it.
+    """
     every = set(connection.scalars(select(tables.access_grant.c.id)))
     for table, key in ((tables.log_pending, "id"), (tables.log_entry, "idx"), (tables.past_entry, "idx")):
         conditions: list[ColumnElement[bool]] = [table.c.phase.in_(_USES)]
@@ -93,7 +95,7 @@ def uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, se
         )
         for (entry,) in rows:
             value = parse(bytes(entry))
-            at = moment(value.get("clock") or value.get("at"))
+            at = moment(own and value.get("clock") or value.get("at"))
             if at < begins:
                 continue
             if value.get("kind") == "note":
