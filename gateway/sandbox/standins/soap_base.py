@@ -112,7 +112,8 @@ class SoapStandIn(StandIn):
         if hidden:
             signed = encrypt(parse(serialise(signed), large=True), encryption_of(self.identity).gateway)
         raw = serialise(signed)
-        return Reply(status, {"content-type": _MEDIA[soap]}, cut(raw) if fault.kind == "malformed" else raw)
+        body = cut(raw) if fault.kind == "malformed" else raw
+        return Reply(status, {"content-type": _MEDIA[soap]}, body, call.headers["lgsp-caller"])
 
     def _addressed(self, call: Call, verified: Verified, now: float) -> tuple[Element, str, str]:
         """The element of the Body, message id and action of an envelope that is for this system."""
