@@ -83,8 +83,9 @@ def grant(connection: Connection, wanted: Grant, now: float) -> list[Change]:
 
 
 def count(connection: Connection) -> int:
-    """The tenants of the instance, suspended ones too."""
-    return sum(map(is_tenant, connection.scalars(select(tables.agency.c.code))))
+    """The tenants of the instance that are in force: one who was expelled leaves her place."""
+    agency = tables.agency.c
+    return sum(map(is_tenant, connection.scalars(select(agency.code).where(agency.state == ACTIVE))))
 
 
 def systems_of(connection: Connection, agency: str) -> list[str]:
