@@ -122,8 +122,10 @@ def _content(node: Node, space: str, prefix: str) -> tuple[str, str, list[Take]]
         raise _Unsupported
     patterns, groups, takes = [], [], []
     for child in node.children:
+        if child.kind == "ignore":
+            continue  # a document that has it is read element by element
         head, _, local = child.name.rpartition("}")
-        if head != space or child.kind == "ignore" or child.absent is not None or child.key_name is not None:
+        if head != space or child.absent is not None or child.key_name is not None:
             raise _Unsupported
         tag = re.escape(prefix + local)
         inside, take = _child(child, space, prefix, tag)

@@ -156,7 +156,7 @@ class _Writer:
         if self.interface.media in ("csv", "xlsx"):
             return part.step  # the title of a column
         step = part.step + ("[]" if part.many and not part.keyed else "")
-        joint = "/" if self.interface.media == "xml" else "."
+        joint = "/" if self.interface.media == "xml" else "" if step.startswith("[") else "."
         return joint.join(each for each in (here, step) if each)
 
     def _part(self, part: Part, canonical: str, here: str) -> dict[str, Any] | None:

@@ -17,7 +17,6 @@ from security.grants.windows import civil
 
 commands = typer.Typer(no_args_is_help=True, help="A sandbox: vendors who enrol themselves, invitations and faults.")
 commands.add_typer(sandbox_faults.commands, name="fault")
-_DAY = 86_400.0
 
 
 @commands.command("invite")
@@ -29,10 +28,8 @@ def sandbox_invite(
     as_json: AsJson = False,
 ) -> None:
     """Make an invitation code, and print it this once."""
-    from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
     from gateway.sandbox.vendors import invitations
-    from gateway.transfer import entries
 
     settings, now = load_instance(data, as_json), time.time()
     if settings.kind != "sandbox":
@@ -56,9 +53,7 @@ def sandbox_invite(
         engine = open_engine(settings.database_url)
         try:
             with writing(engine) as connection:
-                code, made = invitations.make(connection, label, uses, now + days * _DAY)
-                facts: dict[str, Any] = {"mark": made.mark, "label": label, "uses": uses, "until": rfc3339(made.until)}
-                append(connection, [entries.note(invitations.KIND, facts, now, actor=actor())])
+                code, made = invitations.invite(connection, label, uses, days, (actor(), now))
         finally:
             engine.dispose()
     address = f"{settings.desk_named}/sandbox/join"
@@ -120,25 +115,18 @@ def sandbox_withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Withdraw an invitation. Vendors who used it stay."""
-    from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
     from gateway.sandbox.vendors import invitations
-    from gateway.transfer import entries
 
     settings, now = load_instance(data, as_json), time.time()
     with failures_as_exits(as_json):
         engine = open_engine(settings.database_url)
         try:
             with writing(engine) as connection:
-                meant = [
-                    each for each in invitations.listed(connection) if len(mark) >= 12 and each.mark.startswith(mark)
-                ]
-                if len(meant) == 1 and invitations.withdraw(connection, meant[0].mark):
-                    facts: dict[str, Any] = {"mark": meant[0].mark, "label": meant[0].label, "withdrawn": True}
-                    append(connection, [entries.note(invitations.KIND, facts, now, actor=actor())])
+                withdrawn = invitations.take_back(connection, mark, (actor(), now))
         finally:
             engine.dispose()
-    if len(meant) != 1:
+    if withdrawn is None:
         fail(
             Exit.NO,
             "unknown-invitation",
@@ -146,4 +134,35 @@ def sandbox_withdraw(
             "`lgsp sandbox list` shows their marks. / `lgsp sandbox list` liệt kê.",
             as_json,
         )
-    emit({"ok": True, "mark": meant[0].mark}, as_json, f"{meant[0].mark[:12]}: withdrawn / đã thu hồi")
+    emit({"ok": True, "mark": withdrawn.mark}, as_json, f"{withdrawn.mark[:12]}: withdrawn / đã thu hồi")
+
+
+@commands.command("expel")
+def sandbox_expel(
+    vendor: Annotated[str, typer.Argument(help="The vendor's code, as `lgsp sandbox list` shows it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; the log keeps it, and she reads it when she calls.")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Expel a vendor: certificates revoked, grants ended, systems and accounts closed. The log keeps everything."""
+    from gateway.journal.database import open_engine
+    from gateway.registry.changes.suspending import listed
+    from gateway.sandbox.vendors.expelling import expel
+
+    settings = load_instance(data, as_json)
+    if not 10 <= len(reason.strip()) <= 500:
+        fail(
+            Exit.USAGE,
+            "reason",
+            "a reason has 10 to 500 characters / lý do gồm 10 đến 500 ký tự",
+            "Say why. / Hãy ghi lý do.",
+            as_json,
+        )
+    with failures_as_exits(as_json):
+        engine = open_engine(settings.database_url)
+        try:
+            changes = expel(engine, settings, vendor, (actor(), reason.strip()), time.time())
+        finally:
+            engine.dispose()
+    result = {"ok": True, "vendor": vendor, "changes": listed(changes)}
+    emit(result, as_json, f"{vendor}: expelled / đã loại ({len(changes)})")

@@ -10,6 +10,7 @@ Invariant: a dropped connection is retried once at once, with a fresh signature,
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, Protocol
@@ -25,13 +26,20 @@ from contracts.canonical.model import Operation
 from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import STANDARD as STANDARD_BREAKER
 from gateway.delivery.breaker import Breakers, Position, Rules
-from gateway.delivery.errors import PROVIDER_NO_ENDPOINT, PROVIDER_NO_FORMAT, PROVIDER_NO_OPERATION, PROVIDER_RESTING
+from gateway.delivery.errors import (
+    PROVIDER_NO_ENDPOINT,
+    PROVIDER_NO_FORMAT,
+    PROVIDER_NO_OPERATION,
+    PROVIDER_RESTING,
+    SANDBOX_BUSY,
+)
 from gateway.delivery.faults import FaultOrders, Scope
 from gateway.delivery.policy import STANDARD, RetryPolicy
 from gateway.journal.write import QueueRow
 from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
+from gateway.registry.tenants import is_tenant
 from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
@@ -39,6 +47,7 @@ from security.keys import SigningKey
 
 _MAKES: Final = {name: kind.load() for name, kind in KINDS.items() if kind.load is not None}
 SOONEST: Final = 0.5  # seconds: the least wait before the second try
+A_TENANT: Final = 6  # calls of one vendor at once: those that hang leave connections for everybody else
 
 
 class Forwardable(Protocol):
@@ -80,6 +89,7 @@ class Forwarder:
     ) -> None:
         self._adapters = adapters
         self._faults = faults  # only a sandbox passes on what somebody wants to go wrong
+        self._tenants: Final = Counter[str]()  # running calls of each tenant of a sandbox
         self._clock = clock
         self._rng = rng or Random()
         self.breakers: Final = breakers or Breakers()
@@ -91,6 +101,18 @@ class Forwarder:
 
         A fault that the caller wants, or that was ordered, is passed on in a sandbox, and dropped everywhere else.
         """
+        agency, _, _ = what.caller.partition("/")
+        if not is_tenant(agency):
+            return await self._forward(what, seconds)
+        if self._tenants[agency] >= A_TENANT:
+            raise SANDBOX_BUSY(acted=Acted.NO, retry_after=1, agency=agency, most=A_TENANT)
+        self._tenants[agency] += 1
+        try:
+            return await self._forward(what, seconds)
+        finally:
+            self._tenants[agency] -= 1
+
+    async def _forward(self, what: Forwardable, seconds: float) -> Incoming:
         provider, contract, operation = what.provider, what.contract, what.operation
         endpoint = provider.endpoint
         if endpoint is None or not endpoint.keys_by_id or endpoint.kind not in self._adapters:

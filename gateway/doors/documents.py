@@ -29,6 +29,7 @@ from contracts.faces.xsd import xsd
 from contracts.wire import problems
 from gateway.doors.document_addresses import ROOT, foreign_faces
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
+from gateway.doors.programs import program, programs
 from gateway.doors.reply import Reply
 from gateway.registry import owners
 from gateway.registry.snapshot import Snapshot
@@ -125,6 +126,8 @@ def _rdf_body(entries: tuple[dcat.Entry, ...], publisher: dcat.Publisher | None,
 def _of_contract(snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, form: str) -> Reply | None:
     base, links = bases
     name, _, leaf = path.partition("/")
+    if name == "files" and (found := program(leaf)) is not None:
+        return Reply(200, {"content-type": found[1], **_SAFE}, found[0])
     version, _, leaf = leaf.partition("/")
     contract = snapshot.contract(f"{name}/{version}")
     if contract is None:
@@ -174,7 +177,7 @@ def _wsdl(contract: CompiledContract, address: str, format_name: str = "canonica
 
 @lru_cache(maxsize=1024)
 def _contract_page(contract: CompiledContract, language: Language, base: str, site: bool) -> str:
-    return page(contract, language, base, site)
+    return page(contract, language, base, programs(), site)
 
 
 @lru_cache(maxsize=512)

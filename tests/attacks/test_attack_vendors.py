@@ -310,7 +310,7 @@ async def test_no_page_of_a_vendor_shows_another(vendors: VendorDesk) -> None:
     assert len(addresses) > 6
 
 
-@pytest.mark.parametrize("target", [JOIN, API, "/sandbox/tenant", "/sandbox/files/lgsp.sh", f"{API}/x/certificates"])
+@pytest.mark.parametrize("target", [JOIN, API, "/sandbox/tenant", f"{API}/x/certificates"])
 async def test_a_production_instance_has_none_of_it(vendors: VendorDesk, target: str) -> None:
     vendor = await vendors.join()
     vendors.set(kind="production")

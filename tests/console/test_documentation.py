@@ -16,6 +16,7 @@ from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.console.app import build_desk
 from gateway.console.documentation import library, searching, served
 from gateway.console.documentation.markdown import guide
+from gateway.doors.programs import program, programs
 from gateway.errors import every
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -99,6 +100,10 @@ async def test_each_link_leads_somewhere_and_everything_published_is_reached_and
     assert {link for link in links if link[0] in ours and link[2] and link[2] not in named.get(link[1], ())} == set()
     assert {(mark, each) for each in ours for mark in secrets if mark in pages[each]} == set()
     assert "/sandbox/join" in seen
+    assert {f"/contracts/files/{each}" for each in ("lgsp.sh", "lgsp.mjs", "Lgsp.java", "Lgsp.cs")} <= seen.keys()
+    for each in programs():  # those that the texts to paste fetch
+        assert (await at.get(f"/contracts/files/{each}")).body == (program(each) or (b"",))[0]
+    assert (await at.get("/contracts/files/..%2flgsp.sh")).status == 404
 
     commands = re.findall(r"(?m)^#+ `?(lgsp[ a-z0-9-]*)", generated()["commands.md"])
     assert len(commands) > 50

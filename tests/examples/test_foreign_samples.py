@@ -5,12 +5,14 @@ one for .NET never runs here (docs/client.md says so)."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from examples.story import World
 from gateway.sandbox.standins import messages
@@ -19,6 +21,10 @@ from tests.sample_client.small_door import Door
 FOREIGN = Path(__file__).resolve().parents[2] / "examples" / "foreign"
 QUESTION = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
 TOOLS = {"curl": ("bash", "curl", "openssl"), "java": ("java", "javac"), "node": ("node",)}
+WIRE = re.compile(
+    r"lgsp-[a-z]+|@[a-z]+(?:-[a-z]+)*|\b(?:content-digest|idempotency-key|signature-input|client_assertion(?:_type)?"
+    r"|urn:ietf:[a-z0-9:-]+|sha-256|es256|keyid|nonce|created|expires|tag|jti|kid|sub|iss|aud)\b"
+)
 COMMANDS = {
     "curl": ["bash", str(FOREIGN / "curl" / "lgsp.sh")],
     "java": ["java", str(FOREIGN / "java" / "Lgsp.java")],
@@ -67,6 +73,16 @@ def test_each_says_how_it_is_called() -> None:
             )
     if shutil.which("shellcheck"):
         subprocess.run(["shellcheck", "-s", "bash", COMMANDS["curl"][1]], check=True)
+
+
+def test_the_sample_for_dotnet_says_on_the_wire_what_those_that_run_say() -> None:
+    """Headers, claims, components and parameters: the same words in all four, and a project file for .NET 8."""
+    files = ("curl/lgsp.sh", "node/lgsp.mjs", "java/Lgsp.java", "dotnet/Lgsp.cs")
+    said = {each: set(WIRE.findall((FOREIGN / each).read_text("utf-8").lower())) for each in files}
+    assert len(said["dotnet/Lgsp.cs"]) > 25
+    assert all(each == said["dotnet/Lgsp.cs"] for each in said.values()), said
+    project = etree.parse(FOREIGN / "dotnet" / "Lgsp.csproj").getroot()
+    assert project.get("Sdk") == "Microsoft.NET.Sdk" and project.findtext(".//TargetFramework") == "net8.0"
 
 
 def call(sample: list[str], identity: Path, *words: str) -> subprocess.CompletedProcess[bytes]:

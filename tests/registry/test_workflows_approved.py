@@ -44,7 +44,7 @@ def test_the_former_workflow_is_live_until_two_officers_have_signed(database: En
     with database.connect() as connection:
         snapshot = load_snapshot(connection)
         assert snapshot.contracts[ALERTS].contract.version == "1.3.0", "the version does not wait"
-        assert snapshot.handled[ALERTS].contract.version == "1.2.0"
+        assert snapshot.handled[ALERTS].contract.version == "1.2.1"
     with writing(database) as connection:
         assert sign(connection, OTHER) == []
     assert live(database) == 15
@@ -61,7 +61,7 @@ def test_a_version_with_the_same_workflow_proposes_nothing(database: Engine) -> 
     assert put(database, other).workflow.changes == ()
     with database.connect() as connection:
         assert waiting(connection) is None
-        assert load_snapshot(connection).handled[ALERTS].contract.version == "1.2.0"
+        assert load_snapshot(connection).handled[ALERTS].contract.version == "1.2.1"
     assert live(database) == 15
 
 

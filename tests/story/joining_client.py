@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver,
 from lxml import etree
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
-WSA = "http://www.w3.org/2005/08/addressing"
+WSA, LGSP = "http://www.w3.org/2005/08/addressing", "urn:lgsp:wire:1"
 _OASIS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
 WSSE, WSU = f"{_OASIS}-wssecurity-secext-1.0.xsd", f"{_OASIS}-wssecurity-utility-1.0.xsd"
 BASE64, X509 = f"{_OASIS}-soap-message-security-1.0#Base64Binary", f"{_OASIS}-x509-token-profile-1.0#X509v3"
@@ -146,12 +146,27 @@ class Client:
         headers = {"content-type": "text/xml; charset=utf-8", "soapaction": f'"{action}"'}
         return self.session().post(f"{self.about['gateway']}/soap/{contract}", data=content, headers=headers)
 
-    def _envelope(self, action: str, element: Any) -> bytes:
+    def answer_by_soap(self, raw: bytes, answer: dict[str, Any]) -> tuple[str, bytes]:
+        """Who called, and the signed envelope that answers: the operation's wrapper with the fields of `answer`."""
+        asked: Any = etree.fromstring(raw, etree.XMLParser(resolve_entities=False))
+        (body,) = asked.find(f"{{{SOAP}}}Body")
+        name = etree.QName(body)
+        names: Any = {None: name.namespace}
+        element = etree.Element(f"{{{name.namespace}}}{name.localname}Response", nsmap=names)
+        for field_name, value in answer.items():
+            etree.SubElement(element, f"{{{name.namespace}}}{field_name}").text = value
+        action, message = (asked.findtext(f".//{{{WSA}}}{each}") for each in ("Action", "MessageID"))
+        return str(asked.findtext(f".//{{{LGSP}}}Caller")), self._envelope(f"{action}Response", element, message)
+
+    def _envelope(self, action: str, element: Any, answers: str | None = None) -> bytes:
+        """`answers`: the id of the message that it answers."""
         names = {"soap": SOAP, "wsa": WSA, "wsse": WSSE, "wsu": WSU, "ds": DS}
         envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap=names)
         header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
         signed = [_child(header, WSA, "Action", "action", action)]
         signed.append(_child(header, WSA, "MessageID", "message-id", f"urn:uuid:{uuid.uuid4()}"))
+        if answers is not None:
+            signed.append(_child(header, WSA, "RelatesTo", "relates-to", answers))
         security = etree.SubElement(header, f"{{{WSSE}}}Security")
         security.set(f"{{{SOAP}}}mustUnderstand", "1")
         stamp, now = _child(security, WSU, "Timestamp", "timestamp", ""), datetime.now(UTC)
@@ -214,6 +229,9 @@ def _canonical(element: Any) -> bytes:
     return bytes(etree.tostring(element, method="c14n", exclusive=True, with_comments=False))
 
 
+Answered = Callable[[BaseHTTPRequestHandler, bytes], tuple[str, dict[str, str], bytes]]  # caller, headers, content
+
+
 @dataclass
 class Seen:
     """The calls that a provider got: what `Lgsp-Caller` said."""
@@ -223,27 +241,50 @@ class Seen:
 
 @contextmanager
 def provider(client: Client, port: int, answer: bytes) -> Iterator[Seen]:
-    """A REST provider on the loopback: mutual TLS by the issued certificate, and signed answers."""
+    """A REST provider on the loopback, with signed answers (RFC 9421)."""
+
+    def answered(handler: BaseHTTPRequestHandler, _: bytes) -> tuple[str, dict[str, str], bytes]:
+        headers = {"content-type": "application/json", "content-digest": digest(answer)}
+        asked = SimpleNamespace(
+            method="POST", url=f"https://localhost:{port}{handler.path}", headers=dict(handler.headers.items())
+        )
+        told = SimpleNamespace(status_code=200, headers=headers, request=asked, url=asked.url)
+        covered = ("@status", "content-type", "content-digest", '"signature";req;key="sig1"')
+        client.sign(told, covered, "lgsp-answer")
+        return handler.headers["lgsp-caller"], told.headers, answer
+
+    with _served(client, port, answered) as seen:
+        yield seen
+
+
+@contextmanager
+def soap_provider(client: Client, port: int, answer: dict[str, Any]) -> Iterator[Seen]:
+    """A SOAP provider on the loopback, with signed answers (WS-Security 1.1)."""
+
+    def answered(_: BaseHTTPRequestHandler, body: bytes) -> tuple[str, dict[str, str], bytes]:
+        caller, envelope = client.answer_by_soap(body, answer)
+        return caller, {"content-type": "text/xml; charset=utf-8"}, envelope
+
+    with _served(client, port, answered) as seen:
+        yield seen
+
+
+@contextmanager
+def _served(client: Client, port: int, answered: Answered) -> Iterator[Seen]:
+    """Serves on the loopback by mutual TLS with the issued certificate."""
     seen = Seen()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", "0")))
-            seen.callers.append(self.headers["lgsp-caller"])
-            headers = {"content-type": "application/json", "content-digest": digest(answer)}
-            asked = SimpleNamespace(
-                method="POST", url=f"https://localhost:{port}{self.path}", headers=dict(self.headers.items())
-            )
-            told = SimpleNamespace(status_code=200, headers=headers, request=asked, url=asked.url)
-            covered = ("@status", "content-type", "content-digest", '"signature";req;key="sig1"')
-            client.sign(told, covered, "lgsp-answer")
+            caller, headers, content = answered(self, self.rfile.read(int(self.headers.get("content-length", "0"))))
+            seen.callers.append(caller)
             self.send_response(200)
-            for name, value in {**told.headers, "content-length": str(len(answer))}.items():
+            for name, value in {**headers, "content-length": str(len(content))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(content)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing."""

@@ -3,7 +3,9 @@ another vendor nowhere."""
 
 from __future__ import annotations
 
+import html
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +18,7 @@ from bench.demo import demo_settings, running
 from bench.ports import free_ports
 from gateway.settings import Settings
 from tests.commandline import lgsp
-from tests.story.joining_client import Client, provider, shell
+from tests.story.joining_client import Client, provider, shell, soap_provider
 
 pytestmark = pytest.mark.server
 
@@ -26,6 +28,8 @@ REPORT = (SAMPLES / "ServiceRequest.den-duong-tat.json").read_bytes()
 TAKEN = (SAMPLES / "ServiceRequestReceived.da-tiep-nhan.json").read_bytes()
 QUESTION = "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3"
 MINUTE = 30  # calls
+TOOLS = {"curl": ("openssl",), "Python": ("python3",), "Node": ("node",), "Java": ("java", "javac")}
+TOLD = ({"REST"}, {"REST", "SOAP"})
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +107,37 @@ def test_her_own_software_speaks_soap(first: Vendor) -> None:
     assert answer.status_code == 200 and "getValueResponse" in answer.text, answer.text
 
 
-def test_the_calls_of_the_page_run_as_they_stand(first: Vendor) -> None:
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_calls_of_the_page_run_as_they_stand(first: Vendor, tool: str, tmp_path: Path) -> None:
+    """Each text in a folder that has the credentials and nothing else. .NET is not to be had here (docs/client.md)."""
+    missing = [each for each in TOOLS[tool] if shutil.which(each) is None]
+    if missing:
+        pytest.skip(f"the first calls in {tool} need {', '.join(missing)}")
     tenant = first.curl("GET", "/sandbox/api/systems", None)
     calls = [each for each in tenant["systems"][0]["calls"] if each["operation"] in ("getValue", "createRequest")]
-    assert {each["protocol"] for each in calls} == {"REST", "SOAP"}
-    for call in calls:
-        for tool in ("curl", "Python"):
-            if tool in call["commands"]:
-                done = shell(call["commands"][tool], first.folder)
-                assert done.returncode == 0, f"{call['operation']} {tool}\n{done.stdout}{done.stderr}"
+    assert {each["protocol"] for each in calls if tool in each["commands"]} == {"REST", "SOAP"} & TOLD[tool == "Python"]
+    for number, call in enumerate(calls):
+        if tool in call["commands"]:
+            fresh = tmp_path / str(number)
+            fresh.mkdir()
+            for file in first.folder.iterdir():
+                if file.name == "system.json" or file.suffix in (".crt", ".key"):
+                    shutil.copy(file, fresh)
+            done = shell(call["commands"][tool], fresh)
+            assert done.returncode == 0, f"{call['operation']} {tool}\n{done.stdout}{done.stderr}"
+
+
+def test_what_the_page_of_a_contract_shows_is_what_the_tenant_is_told(sandbox: Settings, first: Vendor) -> None:
+    shown = subprocess.run(
+        ["curl", "--silent", "--header", "accept: text/html", f"{sandbox.desk}/contracts/field-report/v1?lang=en"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tenant = first.curl("GET", "/sandbox/api/systems", None)
+    texts = [text for each in tenant["systems"][0]["calls"] if each["contract"] == "field-report/v1"
+             for text in each["commands"].values()]  # fmt: skip
+    assert texts and all(text in html.unescape(shown.stdout) for text in texts)
 
 
 def test_her_provider_is_called_for_her_calls_alone(sandbox: Settings, first: Vendor, second: Vendor) -> None:
@@ -130,6 +156,23 @@ def test_her_provider_is_called_for_her_calls_alone(sandbox: Settings, first: Ve
         assert len(seen.callers) == 1
     mine = first.client.rest("GET", "/transfers").json()
     assert mine["transfers"] and first.told["system"] not in json.dumps(second.client.rest("GET", "/transfers").json())
+
+
+def test_her_provider_by_soap_is_called_too(second: Vendor) -> None:
+    """Registered with SOAP, it gets an envelope of the gateway, and its signed answer comes back as JSON to a caller by
+    REST."""
+    (port,) = free_ports(1)
+    wanted = {
+        "role": "both",
+        "contracts": ["field-report/v1"],
+        "protocol": "soap",
+        "address": f"https://localhost:{port}/nhan",
+    }
+    second.certify(second.curl("PUT", f"/sandbox/api/systems/{second.told['system']}", wanted))
+    with soap_provider(second.client, port, json.loads(TAKEN)) as seen:
+        answer = second.client.rest("POST", "/field-report/v1/requests", REPORT, "bao-qua-soap")
+        assert answer.status_code == 200 and answer.json() == json.loads(TAKEN), answer.text
+    assert seen.callers == [f"{second.told['tenant']}/{second.told['system']}"]
 
 
 def test_another_vendor_sees_and_disturbs_nothing(first: Vendor, second: Vendor) -> None:
@@ -176,6 +219,10 @@ def test_the_kit_joins_by_one_command_and_goes_on_where_it_was(sandbox: Settings
     assert again["system"] == told["system"]  # nobody is admitted twice
     plain = lgsp("client", "join", "http://sandbox.example", *asked, "--contract", "indicator/v1", "--out", str(out))
     assert plain.code == 2 and "https" in plain.out
+    mine = json.loads(lgsp("client", "my-calls", "--identity", str(out), "--outcome", "ok", "--json").out)
+    assert {each["contract"] for each in mine["calls"]} == {"indicator/v1"}
+    shown = lgsp("client", "my-calls", mine["calls"][0]["id"], "--identity", str(out))
+    assert shown.code == 0 and "passed       signature" in shown.out, shown.out + shown.err
 
 
 def test_the_log_says_who_approved(sandbox: Settings, first: Vendor) -> None:

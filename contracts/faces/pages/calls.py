@@ -1,63 +1,37 @@
-"""Example calls for the documentation page: signed with curl, and with zeep."""
+"""Example calls for the documentation page: the first calls in each language, and a program for zeep."""
 
 from __future__ import annotations
 
 import base64
 import json
-import shlex
+from collections.abc import Collection
 from decimal import Decimal
 from html import escape
 from keyword import iskeyword
 from typing import Any
-from urllib.parse import quote
 
 from contracts.base.words import Language
-from contracts.canonical.model import Array, Choice, Operation, Pattern, RecursiveRef, Struct, Type
-from contracts.codecs.query import query_text
+from contracts.canonical.model import Array, Choice, Operation, RecursiveRef, Struct, Type
 from contracts.compiled.contract import CompiledContract
-from contracts.faces.examples import Unsatisfiable, valid
+from contracts.faces.examples import valid
+from contracts.faces.pages.first_calls import first_calls
 from contracts.faces.pages.words import say
-from contracts.wire.jsontext import pretty, read_json
 
 
-def calls(compiled: CompiledContract, language: Language, root: str) -> list[str]:
+def calls(compiled: CompiledContract, language: Language, root: str, programs: Collection[str]) -> list[str]:
     """HTML with the calls of every operation. `root` is the public base address without a slash at its end."""
-    parts = [f"<h2>{say('calls', language)}</h2>", f"<p>{say('folder', language)}</p>"]
-    for op in compiled.contract.operations.values():
-        try:
-            smallest = valid(compiled, op.request)["smallest"]
-        except Unsatisfiable:
-            continue
-        own = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), smallest)
-        tool = "curl" if compiled.contract.protection == "signed" else "REST"
-        parts.append(
-            f"<h3><code>{escape(op.name)}</code>: {tool}</h3><pre><code>{escape(curl(compiled, op, own))}</code></pre>"
-        )
-        parts.append(
-            f"<h3><code>{escape(op.name)}</code>: zeep</h3>"
-            f"<pre><code>{escape(zeep(compiled, op, smallest, root))}</code></pre>"
-        )
+    parts = [f'<h2 id="calls">{say("calls", language)}</h2>', f"<p>{say('folder', language)}</p>"]
+    for each in first_calls(compiled, list(compiled.contract.operations), root, programs):
+        op = compiled.contract.operations[each.operation]
+        texts = list(each.commands)
+        if each.protocol == "SOAP":
+            texts.append(("Python, zeep", zeep(compiled, op, valid(compiled, op.request)["smallest"], root)))
+        parts.append(f"<h3><code>{escape(op.name)}</code>: {each.protocol}</h3>")
+        parts += [
+            f"<details><summary>{escape(tool)}</summary><pre><code>{escape(text)}</code></pre></details>"
+            for tool, text in texts
+        ]
     return parts
-
-
-def curl(compiled: CompiledContract, op: Operation, value: dict[str, Any]) -> str:
-    """The example client signs and curl sends within the 60 seconds of the signature.
-
-    For encrypted contracts the example client sends, because curl cannot decrypt the answer.
-    """
-    path, client = f"/{compiled.contract.name}{op.path}", "python -m gateway.sample_client.curl --identity DIR"
-    if compiled.contract.protection == "encrypted":
-        identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
-        call = (
-            f"python -m gateway.sample_client.rest --identity DIR --encrypt {identity}--body request.json POST {path}"
-        )
-        return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\n{call}"
-    if op.method == "GET":
-        query = "&".join(f"{name}={quote(query_text(item), safe='')}" for name, item in value.items())
-        return f'eval "$({client} GET {shlex.quote(f"{path}?{query}" if query else path)})"'
-    identity = "" if op.pattern is Pattern.QUERY else "--id thu-01 "
-    call = f"{client} {identity}--body request.json POST {path}"
-    return f"cat > request.json <<'EOF'\n{pretty(value)}\nEOF\neval \"$({call})\""
 
 
 def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root: str) -> str:
@@ -73,7 +47,7 @@ def zeep(compiled: CompiledContract, op: Operation, value: dict[str, Any], root:
         "from gateway.sample_client.identity import Identity",
         "from gateway.sample_client.soap import ZeepSigner, zeep_transport",
         "",
-        'identity = Identity.load("DIR")',
+        'identity = Identity.load(".")',
         f"wsdl = {json.dumps(f'{root}/soap/{compiled.contract.name}?wsdl')}",
         f"client = zeep.Client(wsdl, wsse=ZeepSigner(identity{encrypted}), transport=zeep_transport(identity))",
     ]

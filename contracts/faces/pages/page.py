@@ -7,6 +7,7 @@ Invariant: every text is escaped, because a contract may come from another agenc
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from html import escape
 from typing import Final
 
@@ -39,8 +40,11 @@ def to_site(language: Language) -> str:
     return f"<nav><p>{' · '.join(shown)}</p></nav>"
 
 
-def page(compiled: CompiledContract, language: Language, base: str, site: bool = False) -> str:
-    """The page as HTML. `base` is the public base address. `site`: the listener serves the documentation site too.
+def page(
+    compiled: CompiledContract, language: Language, base: str, programs: Collection[str] = (), site: bool = False
+) -> str:
+    """The page as HTML. `base` is the public base address. `programs`: those that are served to make a call with.
+    `site`: the listener serves the documentation site too.
 
     The documents are linked by path alone: each listener that serves the page serves them too.
     """
@@ -77,7 +81,7 @@ def page(compiled: CompiledContract, language: Language, base: str, site: bool =
         *_operations(compiled, language, root),
         *_identities(compiled, language),
         *handling(compiled, language),
-        *calls(compiled, language, root),
+        *calls(compiled, language, root, programs),
     ]
     seen: set[str] = set()
     for name in compiled.exchanged:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -109,8 +109,10 @@ class Reader:
                 return
             inner = self._items(items, name)
             if inner.many:
-                self._note("array-of-arrays", at, name)
-                return
+                if inner.keyed or not self._spend(at, 2):
+                    self._note("array-of-maps", at, name)
+                    return
+                inner = Part(name, name, listed(inner))
             least, most = at.node.get("minItems"), at.node.get("maxItems")
             part.content, part.least, part.most = (
                 inner.content,
@@ -306,6 +308,11 @@ class Reader:
                 bounds.pop(inclusive, None)
                 bounds[exclusive if strict is True else inclusive] = value
         return bounds
+
+
+def listed(part: Part) -> Group:
+    """A list that stands where an object is wanted: the items are its only part, in brackets of their own."""
+    return Group(part.name, [replace(part, name="items", step="", title="", nil=False)])
 
 
 def _either(one: Value, other: Value) -> Value:

@@ -12,8 +12,8 @@ from typing import Final
 
 from contracts.importers.documents import Documents, Place
 from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
-from contracts.importers.formats.jsonschema import Reader
-from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interface, Message, Note, Part, Value, nothing
+from contracts.importers.formats.jsonschema import Reader, listed
+from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interface, Message, Note, Value, nothing
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -166,7 +166,9 @@ class _OpenApi:
             self.notes.append(Note("media", at.shown(), ", ".join(content)))
             return None
         part = self.reader.content(schema, name)
-        if not isinstance(part, Part) or not isinstance(part.content, Group) or part.many:
+        if part.many and part.content is not None and not part.keyed:
+            return Message(name, None, listed(part))
+        if part.many or not isinstance(part.content, Group):
             self.notes.append(Note("root", schema.shown(), name))
             return None
         return Message(name, None, part.content)

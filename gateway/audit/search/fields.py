@@ -56,6 +56,7 @@ KINDS: Final = frozenset(
         *("restore-confirmed", "token", "transfer.tampered"),
         *("bulk-retry", "callback", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
         *("resumed", "retention", "retention-clock", "retention-held", "sandbox-fault", "sandbox-invitation"),
+        *("sandbox-reset",),
         *("settings", "stamp", "suspended", "taken-up"),
         *("registry-rows", "try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }

@@ -19,11 +19,13 @@ from markupsafe import Markup
 
 from contracts.base.errors import AnyErrorType, Branch
 from contracts.base.words import Language
+from contracts.faces.pages.first_calls import FILES
 from contracts.faces.pages.operations import operations
 from gateway.console.documentation.markdown import Guide, guide
 from gateway.console.documentation.searching import Section, section
 from gateway.console.site.render import render
 from gateway.doors.api.apis import DOCUMENTS, EXCHANGE, PEOPLE, merge
+from gateway.doors.programs import programs
 from gateway.errors import every
 
 ROOT: Final = "/docs"
@@ -161,6 +163,8 @@ def _where(written_in: Language, target: str) -> tuple[str, str] | None:
     at = f"#{anchor}" if anchor else ""
     if below.startswith("pictures/"):
         return f"{ROOT}/{below}", ""
+    if leaf in programs():
+        return f"{FILES}/{leaf}", ""
     if folder in ("", "vi") and leaf.endswith(".md"):
         language: Language = "vi" if folder == "vi" else "en"
         if leaf == "README.md":

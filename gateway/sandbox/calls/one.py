@@ -48,6 +48,7 @@ class Refusal:
     next: Words | None
     faults: tuple[Fault, ...]
     more: int = 0
+    part: str = ""  # whose digest is another
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def _refusal(code: str, trace: Trace | None, kept: Mapping[str, Any]) -> Refusal
     if told is not None and told.code == code:
         if told.findings:
             faults, more = refusals.faults_of({"findings": [_found(each) for each in told.findings]}), 0
-        return Refusal(code, told.title, told.what, told.next, faults, more)
+        return Refusal(code, told.title, told.what, told.next, faults, more, told.part)
     known = every().get(code)
     if known is None:
         return Refusal(code, None, None, None, faults, more)

@@ -27,7 +27,6 @@ class Result:
     request: bytes = b""
     answer: bytes = b""
     repeat: str = ""
-    advised: bool = False  # it passed, and might do better
 
     def to_json(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -37,8 +36,6 @@ class Result:
             "verdict": self.verdict,
             "seconds": round(self.seconds, 3),
         }
-        if self.advised:
-            shown["advised"] = True
         if self.wrong is not None:
             shown |= {
                 "wrong": {"vi": self.wrong.vi, "en": self.wrong.en},
@@ -131,9 +128,7 @@ def _testcase(result: Result, contract: str) -> str:
     inner = ""
     if result.wrong is not None:
         what = quoteattr(visible(result.wrong.en))
-        if result.verdict == "passed":
-            inner = f"<system-out>{escape(visible(result.wrong.en))}</system-out>"
-        elif result.verdict == "failed":
+        if result.verdict == "failed":
             rule = result.case.rule
             told = f"{rule.source}\n{rule.mend.en}\n\n{as_text(result.request)}\n\n{as_text(result.answer)}\n"
             inner = f'<failure type="{rule.id}" message={what}>{escape(visible(told))}</failure>'

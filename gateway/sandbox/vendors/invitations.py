@@ -14,9 +14,13 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select
 
+from contracts.base.times import rfc3339
+from gateway.journal.append import append
 from gateway.journal.schema import tables
 from gateway.registry.seals.revisions import remember
 from gateway.sandbox.vendors.errors import SANDBOX_INVITATION
+from gateway.transfer import entries
+from security.transparency.entry import Json
 
 KIND: Final = "sandbox-invitation"  # the note
 PREFIX: Final = "sandbox.invitation."
@@ -27,6 +31,8 @@ MOST_LABEL: Final = 100
 LONGEST: Final = 64  # characters of a code
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH: Final = 20  # 100 random bits
+_DAY: Final = 86_400.0
+LEAST_MARK: Final = 12  # characters that name an invitation
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,28 @@ def make(connection: Connection, label: str, uses: int, until: float) -> tuple[s
     made = Invitation(_mark(code), label, uses, 0, until)
     _store(connection, made)
     return code, made
+
+
+def invite(connection: Connection, label: str, uses: int, days: int, by: tuple[str, float]) -> tuple[str, Invitation]:
+    """A new code with its entry. `by`: who, and when (Unix time). ValueError for what is out of bounds."""
+    actor, now = by
+    if not 1 <= days <= MOST_DAYS:
+        raise ValueError(f"1 – {MOST_DAYS} days")
+    code, made = make(connection, label, uses, now + days * _DAY)
+    facts: dict[str, Json] = {"mark": made.mark, "label": label, "uses": uses, "until": rfc3339(made.until)}
+    append(connection, [entries.note(KIND, facts, now, actor=actor)])
+    return code, made
+
+
+def take_back(connection: Connection, mark: str, by: tuple[str, float], reason: str = "") -> Invitation | None:
+    """Withdraws the one invitation whose mark begins so, with its entry; None if there is not one. `by` as above."""
+    actor, now = by
+    meant = [each for each in listed(connection) if len(mark) >= LEAST_MARK and each.mark.startswith(mark)]
+    if len(meant) != 1 or not withdraw(connection, meant[0].mark):
+        return None
+    facts: dict[str, Json] = {"mark": meant[0].mark, "label": meant[0].label, "withdrawn": True}
+    append(connection, [entries.note(KIND, facts | ({"reason": reason} if reason else {}), now, actor=actor)])
+    return meant[0]
 
 
 def listed(connection: Connection) -> list[Invitation]:

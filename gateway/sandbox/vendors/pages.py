@@ -9,7 +9,7 @@ from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
 from gateway.registry.own_feed import OWN
-from gateway.sandbox.vendors import bundles, certificates, fault_pages, first_calls, showing
+from gateway.sandbox.vendors import bundles, certificates, fault_pages, first_calls, operating, showing
 from gateway.sandbox.vendors.joining import Vendors
 
 HERE: Final = "/sandbox/tenant"
@@ -44,7 +44,7 @@ def _system(ask: Ask, failure: Failure | None) -> Shown:
         "issued": issued,
         "order": order,
         "trouble": None if order is None else order.facts.get("trouble"),
-        "calls": showing.calls(ask.desk, it, f"{ask.origin}/sandbox/files") if issued else [],
+        "calls": showing.calls(ask.desk, it) if issued else [],
         "uses": USES,
         "given": {use: ask.form.get(use, "")[:16_384] for use in USES},
         "origin": ask.origin,
@@ -103,5 +103,7 @@ PAGES: Final = (
     Page("/tenant/systems/{system}/events", events, May.TENANT, root="/sandbox"),
     Page("/tenant/systems/{system}/identity", identity, May.TENANT, root="/sandbox"),
     Page("/tenant/bundle", bundle, May.TENANT, root="/sandbox"),
+    *operating.LIST,
     *fault_pages.PAGES,
+    *operating.ONE,
 )

@@ -9,17 +9,19 @@ from typing import Any
 from sqlalchemy import select
 
 from contracts.base.times import rfc3339
+from contracts.faces.pages.first_calls import FirstCall
+from contracts.faces.pages.first_calls import first_calls as first_calls_of
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.site.desk import Desk
 from gateway.console.work import board
+from gateway.doors.programs import programs
 from gateway.exchange.quotas import VendorLimits
 from gateway.journal.schema import tables
 from gateway.registry.changes import enrolment, self_service
 from gateway.registry.records import System
 from gateway.registry.tenants import is_tenant
 from gateway.sandbox.vendors import certificates, first_calls
-from gateway.sandbox.vendors.first_calls import FirstCall
 from security.grants.grants import Grant
 
 
@@ -72,23 +74,23 @@ def hosts(desk: Desk, system: str) -> tuple[str, ...]:
     return enrolment.hosts_of(url)
 
 
-def calls(desk: Desk, system: System, files: str) -> list[FirstCall]:
+def calls(desk: Desk, system: System) -> list[FirstCall]:
     """The first calls of the tenant's grants to ask."""
-    snapshot, found = desk.services.registry.snapshot, list[FirstCall]()
+    snapshot, base, found = desk.services.registry.snapshot, desk.services.settings.base, list[FirstCall]()
     for grant in snapshot.grants(system.agency):
         contract = snapshot.contracts.get(grant.contract)
         if not grant.receives and contract is not None:
             operations = [each for each in grant.operations if each in contract.contract.operations]
-            found += first_calls.first_calls(contract, operations, files)
+            found += first_calls_of(contract, operations, base, programs())
     return found
 
 
-def for_programs(desk: Desk, viewer: Viewer, files: str) -> dict[str, Any]:
+def for_programs(desk: Desk, viewer: Viewer) -> dict[str, Any]:
     """The tenant as JSON."""
     tenant = mine(desk, viewer)
     return {
         "tenant": tenant.agency,
-        "systems": [_system(desk, each, files) for each in tenant.systems],
+        "systems": [_system(desk, each) for each in tenant.systems],
         "grants": [
             {
                 "id": each.id,
@@ -104,7 +106,7 @@ def for_programs(desk: Desk, viewer: Viewer, files: str) -> dict[str, Any]:
     }
 
 
-def _system(desk: Desk, system: System, files: str) -> dict[str, Any]:
+def _system(desk: Desk, system: System) -> dict[str, Any]:
     issued: Mapping[str, Mapping[str, Any]] = certificates.issued(desk, system.id)
     names = hosts(desk, system.id)
     return {
@@ -116,7 +118,7 @@ def _system(desk: Desk, system: System, files: str) -> dict[str, Any]:
         "keys": {use: each["key"] for use, each in sorted(issued.items())},
         "hosts": list(names),
         "openssl": first_calls.openssl(system.id, names),
-        "calls": first_calls.as_json(calls(desk, system, files)) if issued else [],
+        "calls": first_calls.as_json(calls(desk, system)) if issued else [],
     }
 
 

@@ -2,14 +2,13 @@
 
     GET  /sandbox/join                                the page that asks what a vendor wants
     POST /sandbox/join                                a form, or JSON: a tenant, its first system, and an access token
-    GET  /sandbox/files/{name}                        programs that make a call
     GET  /sandbox/api/systems                         the tenant's systems
     POST /sandbox/api/systems                         another system
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
 
-What else a sandbox serves to programs stands beside: `fault_programs`, `calls.web`. Programs bring the access token of
-the join (`programs`), and look at nothing but their own tenant.
+What else a sandbox serves to programs stands beside: `fault_programs`, `operating`, `calls.web`, `conformance.web`.
+Programs bring the access token of the join (`programs`), and look at nothing but their own tenant.
 """
 
 from __future__ import annotations
@@ -37,7 +36,9 @@ from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
 from gateway.sandbox.calls import pages as calls_pages
 from gateway.sandbox.calls import web as calls_web
-from gateway.sandbox.vendors import certificates, fault_programs, first_calls, showing
+from gateway.sandbox.conformance import pages as conformance_pages
+from gateway.sandbox.conformance import web as conformance_programs
+from gateway.sandbox.vendors import certificates, fault_programs, first_calls, operating, showing
 from gateway.sandbox.vendors.application import FIELDS
 from gateway.sandbox.vendors.errors import SANDBOX_FORM, SANDBOX_NOT_ISSUED
 from gateway.sandbox.vendors.joining import Vendors, session, token
@@ -58,7 +59,6 @@ def routes(desk: Desk) -> list[Route]:
     """The addresses that need no session of a browser."""
     vendors = Vendors(desk)
     each: list[tuple[str, Handler, str]] = [
-        (f"{ROOT}/files/{{name}}", _file, "GET"),
         (API, _systems, "GET"),
         (API, _add, "POST"),
         (f"{API}/{{id}}", _change, "PUT"),
@@ -72,11 +72,13 @@ def routes(desk: Desk) -> list[Route]:
         Route(JOIN, partial(_join, vendors), methods=["POST"]),
         *programs,
         *fault_programs.routes(desk),
+        *operating.routes(desk),
         *calls_web.routes(desk),
+        *conformance_programs.routes(desk),
     ]
 
 
-BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES), routes)
+BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES, *conformance_pages.PAGES), routes)
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------
@@ -139,18 +141,9 @@ async def _join_program(vendors: Vendors, request: Request) -> Response:
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
-async def _file(vendors: Vendors, request: Request) -> Response:
-    found = await asyncio.to_thread(first_calls.program, request.path_params["name"])
-    if found is None:
-        raise SANDBOX_FORM(field="name", why=" | ".join(first_calls.programs()))
-    content, media = found
-    return Response(content, media_type=media, headers=HEADERS)
-
-
 async def _systems(vendors: Vendors, request: Request) -> Response:
     viewer = await tenant_of(vendors.desk, request)
-    files = f"{guard.origin_of(request, vendors.desk.services.settings.desk_base)}{ROOT}/files"
-    return answered(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer, files))
+    return answered(200, await asyncio.to_thread(showing.for_programs, vendors.desk, viewer))
 
 
 async def _add(vendors: Vendors, request: Request) -> Response:

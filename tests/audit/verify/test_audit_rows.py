@@ -3,22 +3,27 @@ both ways."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
+from gateway.audit.log.changes import note_changes
 from gateway.audit.search import facts
 from gateway.audit.search.index import Indexer, keys_of, parties_of
 from gateway.audit.verify.findings import MOST, Findings
 from gateway.audit.verify.rows.index import Quick, check_index
 from gateway.audit.verify.rows.quotas import check_quotas
+from gateway.audit.verify.rows.vendors import check_vendors
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.registry.tenants import POLICY
+from gateway.settings import Settings
 from security.grants.windows import Quota
-from security.transparency.entry import Caller, Json, Note, Repeat, freeze
+from security.transparency.entry import Caller, Digest, Intent, Json, Note, Repeat, freeze
 from tests.audit import making
 from tests.registry.making import NOW, PROVINCE, province
 from tests.registry.making import filled as filled_registry
@@ -124,6 +129,53 @@ def test_readings_of_feeds_and_calls_are_counted_as_they_were_made(counting: Eng
     assert _quotas(counting) == [
         f"the quota of the grant {GRANT} for H14.0: 4 uses are counted, and the log has at most 3 in this window"
     ]
+
+
+def test_the_calls_of_vendors_are_those_of_the_log(counting: Engine) -> None:
+    """Whoever edits the counts gets more calls than a vendor has, or takes calls from her."""
+    hers, anothers = "NCC.AAAAAAA1", "NCC.BBBBBBB2"
+    counts = tables.quota_use
+    with writing(counting) as connection:
+        for code in (hers, anothers):
+            connection.execute(
+                insert(tables.agency).values(
+                    code=code, name_vi="x", name_en="x", level="outside", roles="[]", contact="[]", state="active"
+                )
+            )
+        note_changes(connection, Settings(Path("x")), AT - 86_400)
+        for number, (code, at) in enumerate([(hers, AT), (hers, AT + 1), (hers, AT - 300), (anothers, AT + 2)]):
+            digest = Digest(bytes(32), 2)
+            caller = Caller(code, "he-thong")
+            it = Intent(f"i{number}", at, "rest", caller, "x/v1", "x", "b", "m", "g", None, digest)
+            append(connection, [LogRow(*freeze(it))])
+        repeat = freeze(Repeat("r2", AT + 3, "rest", Caller(hers, "he-thong"), "i0", 200))
+        append(connection, [LogRow(*repeat)])
+        for code, per, used in ((hers, "minute", 2), (hers, "day", 3), (anothers, "minute", 1), (anothers, "day", 1)):
+            begins = Quota(1, per).window(AT + 4).begins
+            connection.execute(insert(counts).values(grant_id=POLICY, agency=code, per=per, begins=begins, used=used))
+    assert _vendors(counting) == []
+    of_day = (counts.c.agency == hers, counts.c.per == "day")
+    for used in (2, 4):
+        with writing(counting) as connection:
+            connection.execute(update(counts).where(*of_day).values(used=used))
+        assert _vendors(counting) == [f"the calls of {hers} in this day: {used} are counted, and the log has 3"]
+    with writing(counting) as connection:
+        connection.execute(delete(counts).where(counts.c.agency == anothers))
+        connection.execute(update(counts).where(*of_day).values(used=3))
+    assert [each.partition(":")[0] for each in _vendors(counting)] == [
+        f"the calls of {anothers} in this day",
+        f"the calls of {anothers} in this minute",
+    ]
+    with writing(counting) as connection:
+        note_changes(connection, Settings(Path("x"), sandbox_vendor_day=0, sandbox_vendor_minute=0), AT + 3)
+    assert _vendors(counting) == [], "limits that were set later count from then on"
+
+
+def _vendors(engine: Engine) -> list[str]:
+    wrong = Findings()
+    with engine.connect() as connection:
+        check_vendors(connection, AT + 4, wrong)
+    return wrong.wrong
 
 
 def _quotas(engine: Engine) -> list[str]:

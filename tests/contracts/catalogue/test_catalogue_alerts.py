@@ -62,6 +62,28 @@ def test_both_versions_pass_both_ways_and_into_each_other(
             assert value["info"][0]["description"] == "LOCATION: <br /> Trà Lĩnh...\n* dòng hai"
 
 
+SIGNATURE = (
+    '<s:Signature xmlns:s="http://www.w3.org/2000/09/xmldsig#"><s:SignedInfo><s:Reference URI=""/></s:SignedInfo>'
+    "<s:SignatureValue>AAAA</s:SignatureValue></s:Signature>"
+)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_signed_alert_is_taken_as_the_same_without_its_signature(
+    version: str, catalogue: dict[str, CompiledContract]
+) -> None:
+    codec, space = catalogue["incident-alert/v1"].codec(f"cap1{version}"), f"{CAP}{version}"
+    place = f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="{space} cap.xsd"'
+    alert = f'<alert xmlns="{space}">{HEAD}<scope>Public</scope>{INFO}</alert>'
+    signed = alert.replace(f'"{space}"', f'"{space}" {place}').replace("</alert>", f"{SIGNATURE}{SIGNATURE}</alert>")
+    value = codec.read_xml("Alert", parse_xml(signed.encode()))
+    assert value == codec.read_xml("Alert", parse_xml(alert.encode()))
+    other = signed.replace("s:Signature", "s:Manifest")
+    with pytest.raises(Theirs) as caught:
+        codec.read_xml("Alert", parse_xml(other.encode()))
+    assert [each.rule for each in caught.value.findings] == ["unknown", "unknown"]
+
+
 def prefixed(text: str) -> str:
     """The same document with a prefix on every element."""
     head, tag, rest = text.partition("<alert xmlns")

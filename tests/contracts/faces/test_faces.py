@@ -21,10 +21,14 @@ from contracts.faces.examples import valid
 from contracts.faces.foreign import xsd as foreignxsd
 from contracts.faces.foreign.differences import DIFFERENCES
 from contracts.faces.pages import calls, page
+from contracts.faces.pages.first_calls import first_calls
 from contracts.faces.schema import schema_json
 from contracts.folder.bundle import Bundle, catalogue_folders
+from contracts.wire.jsontext import read_json
 from contracts.wire.soap import V11, V12, parse_xml
+from gateway.doors.programs import programs
 
+SHORT = {"curl", "Node", "Java", ".NET"}
 CONTRACTS = [f"{folder.parent.name}/{folder.name}" for folder in catalogue_folders()]
 
 
@@ -206,11 +210,17 @@ def test_the_calls_on_the_page_can_be_copied(name: str, catalogue: Any, tmp_path
         )
         element = client.create_message(client.service, op.name, **body["made"])
         assert codec.read_xml(op.request, parse_xml(etree.tostring(element.find(V11.body)[0]))) == smallest
-        command = calls.curl(compiled, op, smallest)
-        encrypted = compiled.contract.protection == "encrypted"  # an encrypted answer is nothing that curl could read
-        words = shlex.split(command.rpartition("\n" if encrypted else 'eval "$(')[2].removesuffix(')"'))
-        assert words[:3] == ["python", "-m", f"gateway.sample_client.{'rest' if encrypted else 'curl'}"]
-        if op.method == "POST":
-            assert codec.read_json(op.request, command.partition("\n")[2].partition("\nEOF\n")[0].encode()) == smallest
-        else:
-            assert codec.read_query(op.request, words[-1].partition("?")[2]) == smallest
+        own = next((read_json(each.canonical) for each in compiled.samples if each.message == op.request), smallest)
+        rest, soap = first_calls(compiled, [op.name], "https://cong.example", programs())
+        encrypted = compiled.contract.protection == "encrypted"  # the short programs do not encrypt
+        assert {tool for tool, _ in rest.commands} == {"Python"} | (set() if encrypted else SHORT)
+        for _, text in rest.commands:
+            words = shlex.split(text.rpartition("\n")[2])
+            if op.method == "POST":
+                assert codec.read_json(op.request, text.partition("\n")[2].partition("\nEND\n")[0].encode()) == own
+            else:
+                (asked,) = (each for each in words if each.startswith(f"/{name}"))
+                assert codec.read_query(op.request, asked.partition("?")[2]) == own
+        for _, text in soap.commands:
+            written = text.partition("\n")[2].partition("\nEND\n")[0].encode()
+            assert codec.read_xml(op.request, parse_xml(written)) == own

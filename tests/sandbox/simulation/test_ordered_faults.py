@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from contracts.compiled.contract import catalogue
 from gateway.delivery import faults
 from gateway.delivery.breaker import Breakers, Position, Rules
 from gateway.delivery.faults import FaultOrders, Order, Scope
-from gateway.delivery.forwarder import Forwarder
+from gateway.delivery.forwarder import A_TENANT, Forwarder
 from gateway.delivery.worker import Delivery
 from gateway.journal.database import snapshot, writing
 from gateway.registry.receiving import Receiving
@@ -57,7 +58,14 @@ class Sandbox:
             faults.put(connection, wanted)
         return wanted
 
-    def code(self, caller: str = HERS, *, provider: System | None = None, forwarder: Forwarder | None = None) -> str:
+    async def coming(
+        self,
+        caller: str = HERS,
+        *,
+        provider: System | None = None,
+        forwarder: Forwarder | None = None,
+        seconds: float = 30.0,
+    ) -> str:
         """What comes of a call of this agency: the code of a failure; empty if it is answered."""
         message = examples(REPORTS, REPORTS.contract.operations[OPERATION].request)[0]
         what = Delivery(
@@ -70,12 +78,17 @@ class Sandbox:
             message=message,
             caller=f"{caller}/he-thong",
         )
-        call = (forwarder or self.forwarder).forward(what, 1.0)
         try:
-            asyncio.run_coroutine_threadsafe(call, self.simulated.loop).result(60)
+            await (forwarder or self.forwarder).forward(what, seconds)
         except ProviderFailure as failure:
             return failure.code
         return ""
+
+    def code(self, caller: str = HERS, **how: Any) -> str:
+        return str(self.soon(self.coming(caller, **how)).result(60))
+
+    def soon(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(work, self.simulated.loop)
 
 
 @pytest.fixture
@@ -93,7 +106,7 @@ def test_each_kind_acts_once_on_her_call_and_on_nobody_elses(sandbox: Sandbox, k
     assert sandbox.code() == "", "for `duplicate`: the answer before"
     sandbox.order(kind)
     assert sandbox.code(ANOTHERS) == sandbox.code("H14.5") == ""
-    assert sandbox.code() == KINDS[kind].code
+    assert sandbox.code(seconds=1.0 if kind in ("silent", "late") else 30.0) == KINDS[kind].code
     assert sandbox.code() == "", "the next one is well again"
 
 
@@ -110,6 +123,29 @@ def test_one_vendors_faults_keep_nobody_else_from_the_system(sandbox: Sandbox) -
     assert {sandbox.code() for _ in range(6)} == {"provider.dropped"}
     assert sandbox.forwarder.positions()[SYSTEM] is Position.CLOSED
     assert sandbox.code(ANOTHERS) == ""
+
+
+def test_calls_that_hang_are_bounded_for_each_vendor(sandbox: Sandbox) -> None:
+    """A flood of calls to what never answers takes six connections of a process, and no more."""
+    sandbox.order("silent", calls=0)
+
+    async def together() -> list[str]:
+        return await asyncio.gather(*(sandbox.coming(seconds=1.0) for _ in range(18)))
+
+    flood = sandbox.soon(together())
+    assert sandbox.code(ANOTHERS) == sandbox.code("H14.5") == ""
+    codes = Counter(flood.result(60))
+    assert codes["provider.timeout"] == A_TENANT and codes["sandbox.busy"] == 18 - A_TENANT
+    assert sandbox.code(seconds=1.0) == "provider.timeout", "places are free again"
+
+
+def test_no_answer_of_another_vendor_is_sent_once_more(sandbox: Sandbox) -> None:
+    """`duplicate` sends the answer before: hers. The bytes would be in the evidence of her call."""
+    newcomer = "NCC.CCCC0003"
+    assert sandbox.code(ANOTHERS) == ""
+    sandbox.order("duplicate", SCOPE._replace(agency=newcomer), calls=2)
+    assert sandbox.code(newcomer) == "", "there is no answer before"
+    assert sandbox.code(newcomer) == "provider.bad-signature"
 
 
 def test_her_own_provider_is_never_hit(sandbox: Sandbox) -> None:

@@ -26,6 +26,7 @@ from gateway.audit.verify.rows.policies import check_policies
 from gateway.audit.verify.rows.quotas import check_quotas
 from gateway.audit.verify.rows.reviews import check_reviews
 from gateway.audit.verify.rows.signed import check_signed
+from gateway.audit.verify.rows.vendors import check_vendors
 from security.transparency.checkpoint import NoteKey
 
 
@@ -58,5 +59,6 @@ def check_tables(
     check_pieces(connection, wrong, files)
     check_lists(connection, issuers, wrong)
     check_quotas(connection, moment, wrong)
+    check_vendors(connection, moment, wrong)
     check_index(connection, wrong, on_progress)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))

@@ -45,7 +45,7 @@ def check_quotas(connection: Connection, now: float, wrong: Findings) -> None:
         return
     since = {id: max(float(window.begins), _approved(connection, grants[id])) for id, window in windows.items()}
     least, most = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for at, agency, bearing, again in _uses(connection, min(window.begins for window in windows.values())):
+    for at, agency, bearing, again in uses(connection, min(window.begins for window in windows.values())):
         for id in bearing & windows.keys():
             if windows[id].begins <= at < windows[id].ends:
                 most[id, agency] += 1
@@ -77,7 +77,7 @@ def _approved(connection: Connection, grant: Grant) -> float:
     return float(connection.scalar(query) or 0.0)
 
 
-def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, set[str], bool]]:
+def uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, set[str], bool]]:
     """(time, agency, grants, whether it is a repeat) of the intents, readings and repeats since `begins`."""
     every = set(connection.scalars(select(tables.access_grant.c.id)))
     for table, key in ((tables.log_pending, "id"), (tables.log_entry, "idx"), (tables.past_entry, "idx")):
@@ -90,7 +90,7 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
         )
         for (entry,) in rows:
             value = parse(bytes(entry))
-            at = _moment(value.get("at"))
+            at = moment(value.get("at"))
             if at < begins:
                 continue
             if value.get("kind") == "note":
@@ -113,7 +113,7 @@ def _uses(connection: Connection, begins: float) -> Iterator[tuple[float, str, s
                 )
 
 
-def _moment(text: object) -> float:
+def moment(text: object) -> float:
     try:
         return datetime.fromisoformat(str(text)).timestamp()
     except ValueError:

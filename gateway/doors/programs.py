@@ -1,0 +1,50 @@
+"""The programs that make a signed call, as they are served: those of `examples/foreign/`, and the sample client.
+
+Invariant: a name is one of a fixed list. It never becomes a path.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from contracts.faces.pages.first_calls import PYTHON
+
+_TOP: Final = Path(__file__).resolve().parents[2]
+_FOREIGN: Final = _TOP / "examples" / "foreign"
+_PROGRAMS: Final = {
+    "lgsp.sh": ("curl/lgsp.sh", "text/x-shellscript"),
+    "lgsp.mjs": ("node/lgsp.mjs", "text/javascript"),
+    "Lgsp.java": ("java/Lgsp.java", "text/x-java"),
+    "Lgsp.cs": ("dotnet/Lgsp.cs", "text/plain"),
+    "Lgsp.csproj": ("dotnet/Lgsp.csproj", "text/xml"),
+}
+
+
+@cache
+def program(name: str) -> tuple[bytes, str] | None:
+    """A file to download, and its media type; None for any other name, or where the file was not installed."""
+    if name == PYTHON:
+        return _python(), "application/zip"
+    known = _PROGRAMS.get(name)
+    if known is None or not (_FOREIGN / known[0]).is_file():
+        return None
+    return (_FOREIGN / known[0]).read_bytes(), known[1]
+
+
+@cache
+def programs() -> frozenset[str]:
+    return frozenset(name for name in (*_PROGRAMS, PYTHON) if program(name) is not None)
+
+
+def _python() -> bytes:
+    """The sample client: it uses nothing else of the gateway."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr(zipfile.ZipInfo("gateway/__init__.py"), b"")
+        for file in sorted((_TOP / "gateway" / "sample_client").glob("*.py")):
+            package.writestr(zipfile.ZipInfo(f"gateway/sample_client/{file.name}"), file.read_bytes())
+    return written.getvalue()
