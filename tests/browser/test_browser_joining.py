@@ -79,3 +79,8 @@ def test_another_system_is_added_by_its_page(console: Console, world: World) -> 
     page.wait_for_url("**/sandbox/tenant/systems/*-2")
     page.goto("/sandbox/tenant")
     assert page.evaluate(OVER) == [] and "indicator/v1" in page.locator("main").inner_text()
+    page.locator("main a[href='/sandbox/clock']").click()
+    page.fill("#days", "30")
+    page.locator("form:has(#days) button").click()
+    page.wait_for_function("document.querySelector('main dl').innerText.includes('30 ngày')")
+    assert page.evaluate(OVER) == [] and page.locator("button[disabled]").count() == 0
