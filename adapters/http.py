@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from adapters.errors import (
@@ -103,10 +104,10 @@ def client_context(authority: Path, certificate: Path, key: Path, password: byte
     return context
 
 
-def open_session(tls: ssl.SSLContext) -> aiohttp.ClientSession:
-    """The session of a process; made inside its event loop."""
+def open_session(tls: ssl.SSLContext, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
+    """The session of a process; made inside its event loop. `resolver`: of names, instead of the usual one."""
     connector = aiohttp.TCPConnector(
-        ssl=tls, limit=256, limit_per_host=64, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30
+        ssl=tls, limit=256, limit_per_host=64, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30, resolver=resolver
     )
     return aiohttp.ClientSession(
         connector=connector,
@@ -118,18 +119,35 @@ def open_session(tls: ssl.SSLContext) -> aiohttp.ClientSession:
     )
 
 
+async def connected(
+    address: URL, tls: ssl.SSLContext | None, resolver: AbstractResolver | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the host of an address, as a call opens it. Raises OSError."""
+    host, port = address.host or "", address.port or 443
+    if resolver is None:
+        return await asyncio.open_connection(host, port, ssl=tls)
+    trouble = OSError(host)
+    for each in await resolver.resolve(host, port):
+        try:
+            return await asyncio.open_connection(each["host"], port, ssl=tls, server_hostname=host if tls else None)
+        except OSError as failed:
+            trouble = failed
+    raise trouble
+
+
 class ConnectionProbe:
     """Says whether an address takes connections: TCP and TLS as in a call, but nothing is sent."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, resolver: AbstractResolver | None = None) -> None:
         self._tls: Final = tls
+        self._resolver: Final = resolver
 
     async def __call__(self, url: str) -> bool:
         try:
             address = URL(url, encoded=True)
             tls = self._tls if address.scheme == "https" else None
             async with asyncio.timeout(PROBE_SECONDS):
-                _, writer = await asyncio.open_connection(address.host, address.port, ssl=tls)
+                _, writer = await connected(address, tls, self._resolver)
         except (OSError, ValueError):  # also a TLS refusal, and a timeout
             return False
         writer.transport.abort()  # nothing was sent, so nothing has to be ended in order

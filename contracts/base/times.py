@@ -32,4 +32,4 @@ def moment(text: Any) -> float | None:
 
 @lru_cache(maxsize=16)  # most times that are written lie in the current second
 def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]  # `strftime` writes the year 1 with one digit

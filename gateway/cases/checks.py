@@ -26,6 +26,7 @@ from security.grants.windows import civil
 
 MOST_RECEIVERS: Final = 500
 MOST_DAYS: Final = 120
+_FURTHEST: Final = 3653 * 86_400.0  # seconds; a time near the year 1 or 9999 is none in Vietnam
 _LONGEST: Final = 200  # characters of a reference
 
 
@@ -128,6 +129,9 @@ def _check_times(snapshot: Snapshot, kind: Kind, wanted: Wanted, now: float) -> 
         raise CASE_TEXT(field="begins", why="missing")
     if wanted.ends is not None and wanted.ends <= wanted.begins:
         raise CASE_TEXT(field="ends", why="not after begins")
+    for field, at in (("begins", wanted.begins), ("ends", wanted.ends)):
+        if at is not None and abs(at - now) > _FURTHEST:
+            raise CASE_TEXT(field=field, why="more than ten years from now")
     earliest = within(of_province(snapshot), now, kind.notice).due
     assert earliest is not None  # nothing pauses it
     if wanted.begins < earliest * 60 and not wanted.urgent:

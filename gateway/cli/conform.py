@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contracts.compiled.contract import CompiledContract
     from gateway.sandbox.conformance.exchange import Target
     from gateway.sandbox.conformance.results import Result, Run
-    from gateway.sandbox.conformance.suite import Wanted
+    from gateway.sandbox.conformance.suite import Known, Wanted
     from gateway.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="Conformance: suites made from a contract, and runs of them.")
@@ -63,6 +63,9 @@ class Tried:
     """What is tried."""
 
     case: Annotated[str, typer.Option("--case", help="One case alone, or those whose id begins so.")] = ""
+    known: Annotated[
+        Path | None, typer.Option("--known", help="A JSON list of questions, each with the answer that is right.")
+    ] = None
     parallel: Annotated[int, typer.Option("--parallel", min=1, max=64, help="Calls at a time.")] = 8
     seconds: Annotated[float, typer.Option("--seconds", min=0.5, max=60, help="For each answer.")] = 10.0
 
@@ -112,7 +115,7 @@ def provider(
     settings = load_instance(data, as_json)
     _check_named(told, as_json, whole=not tried.case)
     compiled = _contract(settings, contract, as_json)
-    made = provider_suite(compiled, _wanted(part, compiled, as_json))
+    made = provider_suite(compiled, _wanted(part, compiled, as_json), _known(tried.known, compiled, as_json))
     chosen = list(made.chosen(tried.case))
     if not chosen:
         what = "no case has this id / không có trường hợp nào mang mã này"
@@ -256,6 +259,20 @@ def _wanted(part: Part, compiled: CompiledContract, as_json: bool) -> Wanted:
     return Wanted(kinds, (part.format_name,), () if part.operation is None else (part.operation,))
 
 
+def _known(file: Path | None, compiled: CompiledContract, as_json: bool) -> tuple[Known, ...]:
+    from contracts.base.errors import Failure
+    from gateway.sandbox.conformance.suite import read_known
+
+    if file is None:
+        return ()
+    try:
+        return read_known(compiled, file.read_bytes())
+    except (OSError, KeyError, TypeError, ValueError, Failure) as wrong:
+        what = f"{file} has no valid questions and answers / không có câu hỏi và câu trả lời hợp lệ ({wrong})"
+        then = 'A list of {"operation", "ask", "answer"}. / Một danh sách {"operation", "ask", "answer"}.'
+        fail(Exit.USAGE, "no-known", what, then, as_json)
+
+
 def _target(place: Place, as_json: bool) -> Target:
     from contracts.base.errors import Failure
     from gateway.sandbox.conformance.exchange import target_of
@@ -275,7 +292,7 @@ def _text(run: Run) -> str:
             continue
         rule = each.case.rule
         lines += [
-            f"{'!' if each.advised else '✗'} {each.case.id} ({each.verdict})",
+            f"✗ {each.case.id} ({each.verdict})",
             f"    {each.case.title.vi} / {each.case.title.en}",
             f"    {each.wrong.vi}",
             f"    {each.wrong.en}",

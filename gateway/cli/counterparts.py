@@ -59,10 +59,10 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         client file-send, client file-fetch, client transfers, client reconcile
         client handling list, client handling show, client case list, client case show, client case open
         client case answer, client case acknowledge, client case close, client case withdraw, client case remind
-        client prove, client checkpoints, client accept-log, client keygen, client install, client join
+        client prove, client checkpoints, client accept-log, client keygen, client install, client join, client my-calls
     """,
     AtHost.SANDBOX: """
-        sandbox invite, sandbox list, sandbox withdraw, sandbox expel,
+        sandbox clock, sandbox invite, sandbox list, sandbox withdraw, sandbox expel,
         sandbox fault order, sandbox fault list, sandbox fault reset
     """,
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",

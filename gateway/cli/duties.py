@@ -43,7 +43,7 @@ _OF: Final[Mapping[Duty, str]] = {
         client handling list, client handling show, client case list, client case show, client case open
         client case answer, client case acknowledge, client case close, client case withdraw, client case remind
         client reconcile, client prove, client checkpoints
-        client transfers, client accept-log, client keygen, client install, client join
+        client transfers, client accept-log, client keygen, client install, client join, client my-calls
         contract import-wsdl, contract import-openapi, contract import-csv, contract import-xlsx
         contract new, contract try, contract check
         contract deadline
@@ -80,7 +80,7 @@ _OF: Final[Mapping[Duty, str]] = {
         keys rotate, keys protect, restore confirm --by
         indicator define
         conform provider --certify, conform caller --certify
-        sandbox invite, sandbox withdraw, sandbox expel, sandbox fault order, sandbox fault reset
+        sandbox clock, sandbox invite, sandbox withdraw, sandbox expel, sandbox fault order, sandbox fault reset
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume

@@ -38,7 +38,7 @@ _SILENT_SECONDS: Final = 15.0
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 METRICS: Final = "/metrics"
 _TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
-_ALARMS: Final = ("down", "queue", "certificate", "due", "late")
+_ALARMS: Final = ("down", "queue", "certificate", "due", "late", "conform")
 _QUEUE: Final = ("waiting", "leased", "held", "done", "dead")
 
 

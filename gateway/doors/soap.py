@@ -73,7 +73,7 @@ class SoapDoor:
         opened = self._opened(addressed.contract.contract, root)
         whole = None if spool is None else partial(spool.restore, parsed=True)
         try:
-            envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at, whole)
+            envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.theirs, whole)
         except Theirs as failure:
             if not self.explains:
                 raise
@@ -82,6 +82,8 @@ class SoapDoor:
             ) from None
         if envelope.key.system != system.id:
             raise CHANNEL_MISMATCH(channel=system.id, other=envelope.key.system, other_kind="signature")
+        if received.ahead:
+            envelope.key.check_time(received.at)  # no key begins earlier
         if spool is not None:
             for element in envelope.body.iter("{*}*"):
                 element.text = spool.unlined(element.text) if element.text else element.text
@@ -138,7 +140,7 @@ class SoapDoor:
         received, addressed = authenticated.received, authenticated.addressed
         envelope: verify.VerifiedEnvelope = authenticated.proof
         contract = addressed.contract.contract
-        demand_key(contract, addressed.snapshot, authenticated.caller, received.at, soap=True)
+        demand_key(contract, addressed.snapshot, authenticated.caller, received.theirs, soap=True)
         _check_understood(envelope)
         _check_reply(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
@@ -186,7 +188,7 @@ class SoapDoor:
 
     def decode(self, authorised: Authorised) -> Message:
         requested = authorised.requested
-        message, content, at = requested.request, requested.content, requested.received.at
+        message, content, at = requested.request, requested.content, requested.received.theirs
         return other_format.read(requested, lambda codec: codec.read_xml(message, content, at))
 
     # --- out ----------------------------------------------------------------------------------------------------------
@@ -234,12 +236,16 @@ class SoapDoor:
         version: wire.Version = authenticated.proof.version
         addressed = authenticated.addressed
         receiver = answers_for(
-            addressed.contract.contract, addressed.snapshot, authenticated.caller, authenticated.received.at, soap=True
+            addressed.contract.contract,
+            addressed.snapshot,
+            authenticated.caller,
+            authenticated.received.theirs,
+            soap=True,
         )
         envelope = verify.sign_envelope(
             body if receiver is None else blinded(body),
             self.signing_key,
-            self.clock(),
+            self.clock() + authenticated.received.ahead,
             EnvelopeHeaders(action=action, message_id=f"urn:uuid:{new_id()}", relates_to=authenticated.reply_to),
             blocks=(verify.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
             version=version,

@@ -18,8 +18,11 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from aiohttp.abc import AbstractResolver
 from cryptography import x509
 from yarl import URL
+
+from adapters.http import connected
 
 SECONDS: Final = 5.0  # for one step
 CLOCKS: Final = 30.0  # seconds by which the clocks may differ; signatures allow little more
@@ -36,6 +39,7 @@ class ConnectionTest:
     tls: ssl.SSLContext
     clock: Callable[[], float]
     tell: Told
+    resolver: AbstractResolver | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
 
     async def run(self, url: str | None, verified: float | None) -> list[dict[str, Any]]:
@@ -55,15 +59,15 @@ class ConnectionTest:
         began, host, port = time.monotonic(), address.host or "", address.port or 443
         try:
             async with asyncio.timeout(SECONDS):
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                found = await self._addresses(host, port)
         except (OSError, UnicodeError) as trouble:
             await self._add("dns", "bad", began, why=_why(trouble))
             return False
-        await self._add("dns", "ok", began, addresses=sorted({str(each[4][0]) for each in found})[:4])
+        await self._add("dns", "ok", began, addresses=sorted(found)[:4])
         began = time.monotonic()
         try:
             async with asyncio.timeout(SECONDS):
-                _reader, writer = await asyncio.open_connection(host, port)
+                _reader, writer = await connected(address, None, self.resolver)
         except OSError as trouble:
             await self._add("tcp", "bad", began, why=_why(trouble))
             return False
@@ -71,12 +75,18 @@ class ConnectionTest:
         await self._add("tcp", "ok", began)
         return True
 
+    async def _addresses(self, host: str, port: int) -> set[str]:
+        if self.resolver is not None:
+            return {each["host"] for each in await self.resolver.resolve(host, port)}
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return {str(each[4][0]) for each in found}
+
     async def _speak(self, address: URL) -> None:
-        began, host, port = time.monotonic(), address.host or "", address.port or 443
+        began = time.monotonic()
         tls = self.tls if address.scheme == "https" else None
         try:
             async with asyncio.timeout(SECONDS):
-                reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+                reader, writer = await connected(address, tls, self.resolver)
         except (OSError, ssl.SSLError) as trouble:
             await self._add("tls", "bad", began, why=_why(trouble))
             return

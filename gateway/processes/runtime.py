@@ -22,6 +22,7 @@ from gateway.exchange.quotas import VendorLimits
 from gateway.journal.database import lock_of
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
+from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
@@ -55,7 +56,7 @@ class Runtime:
             keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
         )
         registry.follow(Anchors(tls, keyring.trust_anchors).take)
-        session = open_session(tls)
+        session = open_session(tls, resolver_of_systems(settings, registry))
         forwarder = forwarder_over(
             session,
             keyring.signing_key(),

@@ -1,7 +1,7 @@
 """The main functions of a sandbox's stand-in systems and of its traffic, which run under the supervisor.
 
 The programs of `gateway/sandbox/standins/` share no code with the gateway. The simulation reads its contracts from the
-registry. They stop on SIGTERM.
+registry; beside it run the vendors' runs of conformance. They stop on SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -43,9 +44,11 @@ def run_standin(settings: Settings, inherited: Inherited) -> None:
         _end_with(inherited.lifeline)
         threading.Thread(target=_report, args=(ready_file, inherited.ready), daemon=True).start()
         if name not in _MAINS:  # `mot-cua` too, in a sandbox of an older release
+            from gateway.sandbox.conformance.service import serving
             from gateway.sandbox.simulation.provider import run
 
-            raise SystemExit(run(settings, name, int(port), ready_file))
+            with serving(settings) if name == live.SIMULATION else nullcontext():
+                raise SystemExit(run(settings, name, int(port), ready_file))
         arguments = [*proof, "--port", port, "--ready-file", str(ready_file), "--records", str(records)]
         raise SystemExit(_MAINS[name](arguments))
 

@@ -1,7 +1,8 @@
 """Judges where a webhook may go: the URL when somebody subscribes, and each address that its host leads to.
 
 Without such checks a subscriber could make the gateway call systems that only the gateway reaches (OWASP: server-side
-request forgery). Public addresses are allowed, others only within the networks that the instance allows.
+request forgery). Public addresses are allowed, others only within the networks that the instance allows. The same holds
+for the systems of a sandbox's tenants, whose addresses no officer approved: calls, probes and connection tests.
 Invariant: a host is judged by the very addresses that are connected to. They are resolved once for each connection, so
   a name that is resolved to another address later (DNS rebinding) gains nothing.
 """
@@ -13,12 +14,17 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.push.errors import SUBSCRIPTION_URL
+from gateway.registry.tenants import hosts
+
+if TYPE_CHECKING:
+    from gateway.registry.registry import Registry
+    from gateway.settings import Settings
 
 LONGEST: Final = 2000  # characters of a URL
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -90,19 +96,24 @@ Lookup = Callable[[str, int], Awaitable[list[tuple[Any, ...]]]]
 
 
 class CheckedResolver(AbstractResolver):
-    """Resolves a host for one connection. All of its addresses must be allowed: OSError otherwise."""
+    """Resolves a host for one connection. All of its addresses must be allowed: OSError otherwise. `checked` says of
+    which hosts that is asked; by default of all.
+    """
 
-    def __init__(self, networks: Networks, lookup: Lookup | None = None) -> None:
+    def __init__(
+        self, networks: Networks, lookup: Lookup | None = None, checked: Callable[[str], bool] = lambda host: True
+    ) -> None:
         self._networks: Final = networks
         self._lookup: Final = lookup or _lookup
+        self._checked: Final = checked
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._lookup(host, port)
+        found, checked = await self._lookup(host, port), self._checked(host)
         results: list[ResolveResult] = []
         for kind, _type, protocol, _name, address in found:
-            if not self._networks.allow(str(address[0])):
+            if checked and not self._networks.allow(str(address[0])):
                 raise Forbidden("its name leads to an address that is not public")
             results.append(
                 ResolveResult(
@@ -115,6 +126,17 @@ class CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def resolver_of_systems(settings: Settings, registry: Registry, lookup: Lookup | None = None) -> CheckedResolver | None:
+    """Of the hosts of component systems; None where no officer's approval is left out."""
+    if settings.kind != "sandbox":
+        return None
+
+    def of_tenant(host: str) -> bool:
+        return host.lower() in hosts(registry.snapshot.systems.values())
+
+    return CheckedResolver(Networks(settings.push_networks), lookup, of_tenant)
 
 
 _NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, select
 
@@ -32,11 +33,12 @@ def is_tenant(agency: str | None) -> bool:
 
 
 def approved_by_policy(connection: Connection) -> int:
-    """How much is in force by the policy: grants, and contents of agencies and systems."""
-    grant, proposal = tables.access_grant.c, tables.registry_proposal.c
+    """How much is in force by the policy: grants, contents of agencies and systems, and clocks of tenants."""
+    grant, proposal, agency = tables.access_grant.c, tables.registry_proposal.c, tables.agency.c
     granted = select(func.count()).where(grant.source == POLICY, grant.state != "revoked")
     contents = select(func.count()).where(proposal.basis == POLICY, proposal.state == "in-force")
-    return int(connection.scalar(granted) or 0) + int(connection.scalar(contents) or 0)
+    clocks = select(func.count()).where(agency.clock.is_not(None))
+    return sum(int(connection.scalar(each) or 0) for each in (granted, contents, clocks))
 
 
 def refuse_policy(connection: Connection) -> None:
@@ -53,6 +55,12 @@ def providers(systems: Iterable[System]) -> dict[tuple[str, str], str]:
             for contract in system.formats:
                 found.setdefault((system.agency, contract), system.id)
     return found
+
+
+def hosts(systems: Iterable[System]) -> frozenset[str]:
+    """The hosts, in lower case, at which systems of tenants are called."""
+    urls = (each.endpoint.url for each in systems if is_tenant(each.agency) and each.endpoint is not None)
+    return frozenset(filter(None, (urlsplit(url).hostname for url in urls)))
 
 
 def own_provider(known: Mapping[tuple[str, str], str], agency: str, contract: str) -> str | None:

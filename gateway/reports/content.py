@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from contracts.base.words import Language, Words, WordsFile
+from contracts.wire.xmltext import ILLEGAL
 from gateway.audit.search.steps import kind_words
 from gateway.cases.kinds import kinds
 from gateway.errors import every
 from gateway.reports.charts import Line, drawn
-from gateway.reports.figures import NUMERIC, Chart, Column, Section, Table, Value
+from gateway.reports.figures import NUMERIC, Chart, Column, Figures, Names, Section, Table, Value
 from gateway.reports.periods import Period, shown_day, shown_month
 from gateway.reports.store import Report
 from security.grants.windows import VIETNAM
@@ -79,7 +80,7 @@ class Content:
 
     def __init__(self, report: Report, language: Language) -> None:
         self.report: Final = report
-        self.figures: Final = report.figures
+        self.figures: Final = _written(report.figures)
         self.language: Final[Language] = language
         self._numbers: Final = {"table": 0, "chart": 0}
         self._uses: Final[dict[str, list[str]]] = {}
@@ -337,6 +338,18 @@ def parts(
             "qr": qr,
         },
     }
+
+
+def _written(figures: Figures) -> Figures:
+    """With names that XML can carry, as drawings and documents are XML: else one name would break every form."""
+    names = Names(*({code: _legal(each) for code, each in known.items()} for known in figures.names))
+    letter = figures.letter
+    texts = {name: ILLEGAL.sub("\ufffd", getattr(letter, name)) for name in ("superior", "place", "symbol", "signer")}
+    return replace(figures, names=names, letter=replace(letter, issuer=_legal(letter.issuer), **texts))
+
+
+def _legal(words: Words) -> Words:
+    return Words(*(ILLEGAL.sub("\ufffd", each) for each in (words.vi, words.en)))
 
 
 def _unbroken(text: str, last: int = 3) -> str:

@@ -22,6 +22,7 @@ _TEMPLATE: Final = Path(__file__).with_name("report.docx")
 _TWIPS: Final = 9240  # the width of the text on the page: 163 mm
 _FIRST: Final = 454  # of the column of numbers: 8 mm
 _MARGIN: Final = 60  # of a cell, left and right
+_PROPERTY: Final = 255  # characters of a property, by python-docx
 _FRAME: Final = (
     f'<w:tblPr><w:tblW w:w="{_TWIPS}" w:type="dxa"/><w:tblBorders>'
     + "".join(
@@ -40,7 +41,8 @@ def write(content: Content) -> bytes:
     template.render(_values(content, template), autoescape=True)
     at = datetime.fromtimestamp(int(content.report.made), UTC)
     about = template.docx.core_properties
-    about.title, about.author, about.last_modified_by = content.subject, content.issuer, content.issuer
+    issuer = content.issuer[:_PROPERTY]
+    about.title, about.author, about.last_modified_by = content.subject[:_PROPERTY], issuer, issuer
     about.created = about.modified = at.replace(tzinfo=None)
     about.language, about.revision = content.language, 1
     written = io.BytesIO()

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     CERTIFICATE = "certificate"  # a certificate of it ends soon
     DUE = "due"  # data of it are due soon: a reminder
     LATE = "late"  # data of it are late
+    CONFORM = "conform"  # its calls or answers no longer keep contract and wire profile
 
 
 class Condition(NamedTuple):

@@ -28,7 +28,7 @@ MAIL: Final = "alarms"
 COLLECT: Final = 30.0
 PAUSE: Final = 900.0
 LINES: Final = 50  # of one mail
-_BY_DAY: Final = frozenset({Kind.CERTIFICATE, Kind.DUE, Kind.LATE})
+_BY_DAY: Final = frozenset({Kind.CERTIFICATE, Kind.DUE, Kind.LATE, Kind.CONFORM})
 _DAY: Final = range(7, 19)  # hours in Vietnam
 
 

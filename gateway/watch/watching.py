@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
@@ -16,6 +16,7 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from gateway.watch import alarms, conditions, telling
 from gateway.watch.alarms import Kind, Look, settle
+from gateway.watch.conforming import Conforming
 from gateway.watch.late import LateData
 
 
@@ -30,6 +31,7 @@ class Watching:
     queue_seconds: float
     mails: bool
     late: LateData
+    conforming: Conforming = field(default_factory=Conforming)
 
     async def run_once(self, lease: Lease) -> int:
         await asyncio.to_thread(self._look, lease)
@@ -42,6 +44,7 @@ class Watching:
             away |= out_of_service(connection, snapshot, now)
             queues = conditions.queues(connection, self.queue_seconds, now, away)
             owing = self.late.look(connection, snapshot)
+            broken = self.conforming.look(connection, snapshot, now)
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
             look = Look(snapshot, now)
@@ -49,6 +52,7 @@ class Watching:
             settle(connection, Kind.CERTIFICATE, conditions.certificates(snapshot, now), look)
             settle(connection, Kind.DUE, owing.due, look)
             settle(connection, Kind.LATE, owing.late, look)
+            settle(connection, Kind.CONFORM, broken, look)
             alarms.forget(connection, now)
             if self.mails:
                 telling.tell(connection, snapshot, now)

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
+from contracts.base.times import moment, rfc3339
 from gateway.cases import texts
 from gateway.cases.acting import MOST_STEPS, PAUSE
 from gateway.cases.reading import Asked, listed, one
-from tests.cases.making import BUILD, CENTRE, FINANCE, HEALTH, TEXT, Office, mails, office
+from tests.cases.making import BUILD, CENTRE, DAY, FINANCE, HEALTH, TEXT, Office, mails, office
 
 
 @pytest.fixture
@@ -54,6 +55,17 @@ def test_days_out_of_range_are_refused(here: Office, days: int) -> None:
     with pytest.raises(Failure) as refused:
         here.open(CENTRE, "information", HEALTH, days=days)
     assert refused.value.code == "case.text"
+
+
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00Z", "1969-12-31T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_outage_of_a_time_that_pages_cannot_show_is_refused(here: Office, year: str) -> None:
+    at, soon = moment(year), here.now + 60 * DAY
+    assert at is not None and rfc3339(at)[:20] == year.replace("Z", ".")
+    for times in ({"begins": at}, {"begins": soon, "ends": at}, {"begins": at, "ends": soon}):
+        with pytest.raises(Failure) as refused:
+            here.open(HEALTH, "outage", reference="system:y-te", urgent=True, **times)
+        assert refused.value.code == "case.text"
+    assert here.open(HEALTH, "outage", reference="system:y-te", begins=soon, ends=soon + 10 * DAY).state == "open"
 
 
 def test_an_agency_without_a_part_learns_nothing_of_a_case(here: Office) -> None:

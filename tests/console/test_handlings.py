@@ -59,6 +59,8 @@ async def test_an_agency_works_by_the_pages_alone(people: Desk) -> None:
     assert "<svg" in one and "Which minutes count, and why" in one
     taken = await lan.post(f"/console/handlings/{id}/steps", step="accept")
     assert taken.status == 303
+    after = Reader((await lan.get(taken.headers["location"])).body).text
+    assert "The step was taken. Sender, agency and centre see it." in after
     await lan.post(f"/console/handlings/{id}/steps", step="finish", reason="the lamp burns again")
     page = Reader((await lan.get(f"/console/handlings/{id}")).body).text
     assert "the lamp burns again" in page and "H14.3/lan" in page and "What can be done now" not in page

@@ -85,7 +85,10 @@ async def test_the_version_in_force_proposes_its_refused_workflow_again(people: 
     lan = await people.signed_in("lan", Role.OFFICER)
     page = Reader((await lan.get(at)).body).text
     assert "Its workflow is not: it was refused, or it lapsed" in page and "It comes into force at once" not in page
-    assert (await lan.post(f"{at}/confirm", digest=await digest(lan, at))).status == 303
+    answer = await lan.post(f"{at}/confirm", digest=await digest(lan, at))
+    assert answer.status == 303 and answer.headers["location"].startswith(f"{PROPOSALS}/{PATH}")
+    page = Reader((await lan.get(answer.headers["location"])).body).text
+    assert "Its workflow holds once officers have signed it here." in page
     (row,) = (await an.get("listProposals"))["proposals"]
     assert (row["subject"], row["lacks"], live(people.world.engine)) == (PATH, 2, 15) and await nothing()
     people.world.sequence()

@@ -89,3 +89,5 @@ def test_a_report_to_an_agency_without_a_system_waits_on_its_page(world: World, 
     assert (seen["state"], seen["shown"], seen["agency"]) == ("done", "closed", "H14.21")
     assert [each.get("reason") for each in seen["steps"]] == [None, None, "Đã nhắc nhở hai bên"]
     assert entries(world, transfer)["outcome"]["status"] == 202
+    journey = visitor(world, instance, "operator", "H14.0").page(f"/console/transfers/{transfer}")
+    assert "It was kept for an agency without a system" in journey and "the gateway made the answer" not in journey

@@ -26,7 +26,8 @@ ONE, TWO = OFFICERS
 AGENCY_OF = {
     "canh-bao": "H14.2", "do-thi": "H14.3", "kinh-te": "H14.4", "phan-anh": "H14.5", "mot-cua": "H14.5",
     "van-ban-xd": "H14.3", "van-ban-tc": "H14.4", "van-ban-khcn": "H14.5", "dan-cu": "H14.6", "doanh-nghiep": "H14.4",
-    "dieu-hanh": "H14.0", "y-te": "H14.7", "thuc-phan": "H14.21", "truong-ha": "H14.22", "mot-cua-xa": "H14.22",
+    "mo-phong": "H14.5", "dieu-hanh": "H14.0", "y-te": "H14.7", "thuc-phan": "H14.21", "truong-ha": "H14.22",
+    "mot-cua-xa": "H14.22",
 }  # fmt: skip
 # The fields with a telephone number, by what brings them: the answer, the feed, or the request that a route carries.
 PHONES = {
@@ -35,6 +36,7 @@ PHONES = {
     (REPORT, "createRequest", "request", "phone"),
 }
 CALLED = {
+    ALERT: ["mo-phong"],
     PAPERS: ["van-ban-khcn", "van-ban-tc", "van-ban-xd"],
     REGISTERS: ["dan-cu", "doanh-nghiep"],
 }
@@ -181,6 +183,8 @@ class Story:
             "G-0043": founded("H14.6", REGISTERS, "queryCitizen", receives=True),
             "G-0044": founded("H14.4", REGISTERS, "queryEnterprise", receives=True),
             "G-0045": founded("H14.3", "camera-event/v1", "submitEvent"),
+            "G-0046": founded("H14.2", ALERT, "dispatchAlert"),
+            "G-0047": founded("H14.5", ALERT, "dispatchAlert", receives=True),
         }
 
     def at(self, day: int, hour: int) -> float:

@@ -34,9 +34,11 @@ def sentence(step: Step) -> Words:
     known |= {name: value for name, value in facts.named().items() if value is not None}
     name = {
         "intent": "step.intent.to" if facts.provider else "step.intent",
-        "outcome": "step.outcome.unseen"
-        if facts.outcome == "ok" and facts.provider and "out" not in step.entry
-        else f"step.outcome.{facts.outcome}",
+        "outcome": f"step.outcome.{facts.outcome}"
+        if facts.outcome != "ok" or "out" in step.entry
+        else "step.outcome.unseen"
+        if facts.provider
+        else "step.outcome.kept",
         "refusal": "step.refusal.sum" if facts.times > 1 else "step.refusal",
     }.get(kind, f"step.{kind}")
     if isinstance(noted, dict) and kind in _HOW and "tampered" not in noted:

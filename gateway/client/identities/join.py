@@ -26,7 +26,7 @@ from gateway.client.identities.identity import Identity, words, write_private
 from gateway.client.transport import HttpTransport
 
 ABOUT: Final = "tenant.json"
-_SECONDS: Final = 60.0
+SECONDS: Final = 60.0
 _OURS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _FILES: Final = frozenset(
     {
@@ -77,33 +77,37 @@ async def join(
 
     Raises `Refused`, `NoConnection`, `NotProven`, `BadIdentity`, `BadUsage`.
     """
-    base = _checked(url)
+    base = checked(url)
+    transport = HttpTransport(tls_of(anchors), seconds=SECONDS, connections=1)
     try:
-        tls = ssl.create_default_context(cafile=None if anchors is None else str(anchors))
-    except OSError as wrong:
-        raise CLIENT_USAGE(what=f"{anchors}: {wrong.strerror or wrong}") from None
-    transport = HttpTransport(tls, seconds=_SECONDS, connections=1)
-    try:
-        about = _kept(folder) or await _admitted(transport, base, wanted, folder)
+        about = kept(folder) or await _admitted(transport, base, wanted, folder)
         system, token = str(about["system"]), str(about["token"])
         if not (folder / "tls.key").exists():
             hosts = [str(each) for each in about["hosts"]]
             enrol.keygen(system, folder, hosts=hosts, passphrase=passphrase)
         own = {"authorization": f"Bearer {token}"}
         requests = {use: (folder / f"{use}.csr").read_text("ascii") for use in enrol.USES}
-        answer = await _ask(transport, f"{base}/sandbox/api/systems/{system}/certificates", own, requests)
+        answer = await ask(transport, f"{base}/sandbox/api/systems/{system}/certificates", own, requests)
         for name, text in answer["files"].items():
             if name in _FILES:  # no other name comes into the folder
                 _write(folder / name, str(text))
         Identity.load(folder, passphrase=passphrase)
-        tenant = await _ask(transport, f"{base}/sandbox/api/systems", own, None)
+        tenant = await ask(transport, f"{base}/sandbox/api/systems", own, None)
     finally:
         await transport.close()
     calls: list[Any] = next((each["calls"] for each in tenant["systems"] if each["system"] == system), [])
     return Joined(str(about["tenant"]), system, str(about["page"]), tuple(calls))
 
 
-def _checked(url: str) -> str:
+def tls_of(anchors: Path | None) -> ssl.SSLContext:
+    """`anchors`: authorities (PEM) of the pages' TLS certificate. Raises `BadUsage`."""
+    try:
+        return ssl.create_default_context(cafile=None if anchors is None else str(anchors))
+    except OSError as wrong:
+        raise CLIENT_USAGE(what=f"{anchors}: {wrong.strerror or wrong}") from None
+
+
+def checked(url: str) -> str:
     parts = urlsplit(url)
     plain = parts.scheme == "http" and parts.hostname in _OURS
     if not (parts.scheme == "https" or plain) or not parts.hostname or parts.query or "@" in parts.netloc:
@@ -112,7 +116,7 @@ def _checked(url: str) -> str:
 
 
 async def _admitted(transport: HttpTransport, base: str, wanted: Wanted, folder: Path) -> dict[str, Any]:
-    content = await _ask(transport, f"{base}/sandbox/join", {}, wanted.content())
+    content = await ask(transport, f"{base}/sandbox/join", {}, wanted.content())
     system = str(content.get("system"))
     if enrol.SYSTEM.fullmatch(system) is None or not {"tenant", "token", "hosts", "page"} <= set(content):
         raise rest.not_proven("POST", base, 201, "not the answer of a sandbox")
@@ -121,7 +125,7 @@ async def _admitted(transport: HttpTransport, base: str, wanted: Wanted, folder:
     return content
 
 
-def _kept(folder: Path) -> dict[str, Any] | None:
+def kept(folder: Path) -> dict[str, Any] | None:
     """What an earlier run in this folder was told."""
     try:
         content = read_json((folder / ABOUT).read_bytes())
@@ -132,13 +136,13 @@ def _kept(folder: Path) -> dict[str, Any] | None:
     return dict(content)
 
 
-async def _ask(transport: HttpTransport, url: str, more: Mapping[str, str], content: Any) -> dict[str, Any]:
-    """A POST of JSON, or a GET without content. Raises `Refused`."""
-    method = "GET" if content is None else "POST"
+async def ask(transport: HttpTransport, url: str, more: Mapping[str, str], content: Any) -> dict[str, Any]:
+    """A POST of JSON or of bytes, or a GET without content. Raises `Refused`."""
+    method, plain = "GET" if content is None else "POST", isinstance(content, bytes)
     headers = {"accept": "application/json", "accept-language": "vi", **more}
     if content is not None:
-        headers["content-type"] = "application/json"
-    body = None if content is None else json.dumps(content, ensure_ascii=False).encode()
+        headers["content-type"] = "application/octet-stream" if plain else "application/json"
+    body = content if content is None or plain else json.dumps(content, ensure_ascii=False).encode()
     raw = await transport.send(method, url, headers, body)
     if raw.status >= 300:
         answer = Answer(raw.status, raw.headers, raw.body, raw.body, False)

@@ -50,6 +50,9 @@ def hand_in(ask: Ask) -> Moved:
 
 def confirm(ask: Ask) -> Moved:
     done = drafts.confirm(ask.desk, ask.viewer, ask.path["draft"], ask.field("digest", 64))
+    if done.workflow.proposal is not None:
+        there = f"/console/access/proposals/{done.workflow.proposal.subject.path}"
+        return Moved(there, "workflow-proposed")
     return Moved(f"/console/contracts/{done.now.contract}", "published")
 
 

@@ -72,7 +72,7 @@ def take(ask: Ask) -> Moved:
         into=ask.form.get("into", "").strip() or None,
     )
     row = handlings.take(ask.desk, ask.viewer, id, wanted)
-    return Moved(f"{HERE}/{row.id}", N_("The step was taken. Sender, agency and centre see it."))
+    return Moved(f"{HERE}/{row.id}", "step-taken")
 
 
 def message(ask: Ask) -> Moved:

@@ -24,7 +24,7 @@ alarm = Table(
     "alarm",
     metadata,
     Column("id", Text, primary_key=True),  # UUIDv7
-    Column("kind", Text, nullable=False),  # down | queue | certificate | due | late
+    Column("kind", Text, nullable=False),  # down | queue | certificate | due | late | conform
     Column("system", Text, nullable=False),  # whose owner has to act
     Column("about", Text, nullable=False),  # what of the system; empty: the system itself
     Column("facts", Text, nullable=False),  # JSON: what its text is filled with

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiohttp.abc import AbstractResolver
 from sqlalchemy import Engine
 
 from gateway.audit.search.search import Query, reading, search
@@ -16,7 +17,8 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.jobs import DONE, Job
 from gateway.keeper.connection_test import ConnectionTest
-from gateway.keeper.periodic import PeriodicTask
+from gateway.keeper.periodic import KeeperServices, PeriodicTask
+from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -33,6 +35,7 @@ class ConnectionTests:
     registry: Registry
     tls: ssl.SSLContext
     clock: Callable[[], float]
+    resolver: AbstractResolver | None = None
 
     async def run_once(self, lease: Lease) -> int:
         asked = await asyncio.to_thread(self._asked)
@@ -52,7 +55,7 @@ class ConnectionTests:
         steps: list[dict[str, Any]] = []
         if job.created > self.clock() - OLD:
             verified = await asyncio.to_thread(self._verified, job.subject)
-            test = ConnectionTest(self.tls, self.clock, tell)
+            test = ConnectionTest(self.tls, self.clock, tell, self.resolver)
             steps = await test.run(endpoint.url if endpoint is not None else None, verified)
         await asyncio.to_thread(self._write, job, lease, steps, True)
 
@@ -68,8 +71,15 @@ class ConnectionTests:
         return hits[0].sequenced if hits else None
 
 
-TASK = PeriodicTask(
-    "connection tests are not run",
-    lambda services: ConnectionTests(services.engine, services.lock, services.registry, services.tls, services.clock),
-    SECONDS,
-)
+def _tests(services: KeeperServices) -> ConnectionTests:
+    return ConnectionTests(
+        services.engine,
+        services.lock,
+        services.registry,
+        services.tls,
+        services.clock,
+        resolver_of_systems(services.settings, services.registry),
+    )
+
+
+TASK = PeriodicTask("connection tests are not run", _tests, SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters.http import ConnectionProbe
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
+from gateway.push.addresses import resolver_of_systems
 from gateway.watch.probing import Probing
 
 
@@ -12,7 +13,7 @@ def _probing(services: KeeperServices) -> Probing:
         engine=services.engine,
         lock=services.lock,
         registry=services.registry,
-        probe=ConnectionProbe(services.tls),
+        probe=ConnectionProbe(services.tls, resolver_of_systems(services.settings, services.registry)),
         clock=services.clock,
         hold=services.settings.alarm_seconds,
     )

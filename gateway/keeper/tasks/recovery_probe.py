@@ -22,6 +22,7 @@ from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import bring_forward, providers_away
 from gateway.journal.filelock import FileLock
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
+from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.transfer.lease import Lease
 
@@ -88,7 +89,7 @@ def _probe(services: KeeperServices) -> RecoveryProbe:
         services.lock,
         services.registry,
         services.forwarder,
-        ConnectionProbe(services.tls),
+        ConnectionProbe(services.tls, resolver_of_systems(services.settings, services.registry)),
         services.clock,
     )
 

@@ -11,6 +11,10 @@ import binascii
 from dataclasses import dataclass
 from typing import Final
 
+from lxml import etree
+
+from contracts.base.errors import Failure
+from contracts.wire.soap import parse_xml
 from gateway.sandbox.calls.traces import MOST_BASE
 
 MOST: Final = MOST_BASE
@@ -89,6 +93,27 @@ def decoded(header: str) -> bytes | None:
         return base64.b64decode(header.strip().strip(":"), validate=True) or None
     except (binascii.Error, ValueError):
         return None
+
+
+def digest_of(sha256: str) -> str:
+    """Content-Digest (RFC 9530) of the body that came, by its digest in hexadecimal."""
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode('ascii')}:"
+
+
+def canonical_part(envelope: bytes, part: str) -> bytes | None:
+    """A part of an envelope (`soap:Body`) in exclusive canonical form: what its digest is of. None if it is not there.
+
+    For envelopes that the door took apart before: nothing in them is too wide for the canonical form.
+    """
+    try:
+        root = parse_xml(envelope)
+    except Failure:
+        return None
+    local = part.partition(":")[2]
+    found = next((each for each in root.iter(f"{{*}}{local}")), None)
+    if found is None:
+        return None
+    return bytes(etree.tostring(found, method="c14n", exclusive=True, with_comments=False, with_tail=False))
 
 
 def readable(data: bytes) -> str:

@@ -7,16 +7,18 @@ from typing import Any, Final
 from contracts.base.errors import Failure
 from gateway.audit.search.fields import OUTCOMES
 from gateway.console.roles import May
-from gateway.console.site.page import N_, Ask, Live, Menu, Page, Shown
+from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Shown
 from gateway.console.site.render import failure_values
 from gateway.registry.own_feed import OWN
-from gateway.sandbox.calls import bases, listing, one, repeating
+from gateway.sandbox.calls import bases, listing, one, repeating, resetting
 from gateway.sandbox.calls.listing import Listed
 from gateway.sandbox.calls.one import One
+from gateway.sandbox.calls.traces import ANSWER
 from gateway.sandbox.vendors import showing
 
 HERE: Final = "/sandbox/calls"
 _MOST_BASE: Final = 4 * bases.MOST  # of a form: base64 and the coding of the form are longer
+_DIGEST: Final = "signature.digest-mismatch"
 _FORM: Final = frozenset({"console.form"})
 FACTS: Final = {
     "certificate": N_("Certificate"),
@@ -77,21 +79,33 @@ def open_body(ask: Ask) -> Shown:
     found = one.find(ask.desk, ask.viewer, ask.path["id"])
     part = ask.field("part")
     body = one.opened(ask.desk, ask.viewer, found, part, ask.reason())
-    return _shown(ask, found, body=(part, body.decode("utf-8", "replace")))
+    shown, told = _shown(ask, found, body=(part, body.decode("utf-8", "replace"))), found.refusal
+    if told is not None and told.code == _DIGEST and told.part and part != ANSWER:
+        canonical = bases.canonical_part(body, told.part)
+        return Shown(shown.template, {**shown.values, "canonical": bases.readable((canonical or b"")[: bases.MOST])})
+    return shown
+
+
+def reset(ask: Ask) -> Moved:
+    resetting.reset(ask.desk, ask.viewer)
+    return Moved(HERE, "sandbox-reset")
 
 
 def _shown(ask: Ask, found: One, *, hers: bytes = b"", body: tuple[str, str] | None = None) -> Shown:
     trace = found.trace
     if trace is not None and not hers:
         hers = bases.decoded(trace.hers) or b""
+    base = ask.desk.services.settings.base
     ours = b"" if trace is None else trace.base.encode()
     values: dict[str, Any] = {
         "it": found,
         "facts": FACTS,
         "ours": bases.readable(ours) if ours else "",
         "compared": bases.compared(ours, hers) if ours and hers else None,
-        "repeat": None if trace is None else repeating.repeat(found.id, trace, found.parts, ask.origin),
+        "repeat": None if trace is None else repeating.repeat(found.id, trace, found.parts, ask.origin, base),
         "body": body,
+        "canonical": "",
+        "digest": bases.digest_of(trace.sha256) if trace is not None and found.code == _DIGEST else "",
     }
     return Shown("sandbox-call.html", values)
 
@@ -100,6 +114,7 @@ _ONLY: Final = "The same is served to programs below /sandbox/api, which a sandb
 PAGES: Final = (
     Page("/calls", calls, May.TENANT, N_("My calls"), Menu.SANDBOX, root="/sandbox"),
     Page("/calls/events", events, May.TENANT, root="/sandbox"),
+    Page("/calls/reset", reset, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
     Page("/calls/{id}", call, May.TENANT, N_("A call of mine"), root="/sandbox"),
     Page(
         "/calls/{id}/base", compare, May.TENANT, N_("A call of mine"), method="POST", page_only=_ONLY, root="/sandbox",

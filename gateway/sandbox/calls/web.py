@@ -4,6 +4,7 @@
     GET  /sandbox/api/calls/{id}             one call
     POST /sandbox/api/calls/{id}/base        the caller's own signature base as the body: where it differs from ours
     POST /sandbox/api/calls/{id}/bodies      JSON with `part` and `reason`: the body itself, after a note in the log
+    POST /sandbox/api/reset                  forgets what simulated systems were told, and ends ordered faults
 
 A call of another tenant is answered like one that does not exist.
 """
@@ -20,12 +21,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.console.accounts.records import Viewer
+from gateway.console.roles import May
 from gateway.console.site.desk import Desk
 from gateway.console.site.page import checked_reason
 from gateway.console.site.render import HEADERS
-from gateway.sandbox.calls import bases, listing, one
+from gateway.sandbox.calls import bases, listing, one, resetting
 from gateway.sandbox.vendors.errors import SANDBOX_FORM
-from gateway.sandbox.vendors.programs import answered, object_of, problems, tenant_of
+from gateway.sandbox.vendors.programs import answered, object_of, problems, served, tenant_of
 
 T = TypeVar("T")
 API: Final = "/sandbox/api/calls"
@@ -39,7 +41,10 @@ def routes(desk: Desk) -> list[Route]:
         (f"{API}/{{id}}/base", _base, "POST"),
         (f"{API}/{{id}}/bodies", _body, "POST"),
     ]
-    return [Route(path, partial(problems, partial(handler, desk)), methods=[method]) for path, handler, method in each]
+    return [
+        *served(desk, (May.TENANT,), "reset", POST=lambda given: resetting.reset(given.desk, given.viewer)),
+        *(Route(path, partial(problems, partial(handler, desk)), methods=[method]) for path, handler, method in each),
+    ]
 
 
 async def _calls(desk: Desk, request: Request) -> Response:

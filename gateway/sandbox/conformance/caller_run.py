@@ -78,6 +78,14 @@ def next_step(place: Path, suite: Suite, run: CallerRun, now: float) -> CallerRu
     return _at(place, suite, run, run.number + 1, now)
 
 
+def calls_of(place: Path, run: CallerRun, step: str) -> list[Came]:
+    return of_step(read_calls(place, run.id), step)
+
+
+def count(suite: Suite) -> int:
+    return len(steps_of(suite))
+
+
 def over(suite: Suite, run: CallerRun) -> bool:
     return run.number >= len(steps_of(suite))
 

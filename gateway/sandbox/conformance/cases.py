@@ -35,6 +35,7 @@ class Case:
     other: bytes = b""
     broken: str = ""
     quoted: tuple[str, ...] = ()  # texts of the message that have to come back whole, if at all
+    stated: bytes = b""  # the canonical answer that the owner of the system stated, JSON
 
     @property
     def expected(self) -> Expected:
@@ -58,6 +59,8 @@ class Case:
             "rule": self.rule.id,
             "source": self.rule.source,
         }
+        if self.stated:
+            shown["answer"] = _readable(self.stated)
         return shown | ({"breaks": self.broken} if self.broken else {})
 
 

@@ -6,7 +6,7 @@ Answers are read by the gateway's own adapters, so what passes here the gateway 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from adapters.rest import JSON, RestAdapter
 from adapters.soap import SoapAdapter
 from contracts.base.words import Words, WordsFile
 from contracts.canonical.model import Struct
+from contracts.wire.jsontext import read_json
 from gateway.sandbox.conformance.cases import Case
 from gateway.sandbox.conformance.exchange import Prepared, Target
 from gateway.sandbox.conformance.quoting import strings, texts_of, wrong_quotes
@@ -110,6 +111,20 @@ def badly_quoted(case: Case, answer: HttpAnswer, incoming: Incoming, struct: Str
     raw = strings(b"" if incoming.opened_in else answer.body)
     wrong = wrong_quotes(case.quoted, raw, texts_of(struct, incoming.answer))
     return None if wrong is None else _QUOTED[wrong]()
+
+
+def not_stated(case: Case, answer: Any) -> Words | None:
+    """Where the canonical answer differs from the stated one."""
+    fields = list(_differing(read_json(case.stated), answer))[:5]
+    return _words("not-stated", fields=", ".join(fields)) if fields else None
+
+
+def _differing(stated: Any, answer: Any, path: str = "") -> Iterator[str]:
+    if isinstance(stated, dict) and isinstance(answer, dict) and "absent" not in (*stated, *answer):
+        for name in {**stated, **answer}:
+            yield from _differing(stated.get(name), answer.get(name), f"{path}.{name}" if path else name)
+    elif stated != answer:
+        yield path or "/"
 
 
 def not_held_off(answer: HttpAnswer, kind: Kind) -> Words | None:

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -58,13 +58,14 @@ class Sent:
 
 @dataclass(slots=True)
 class ProviderRun:
-    """One run against one system. Its sessions are opened by `run`."""
+    """One run against one system. Its sessions are opened by `run`. `traffic`: keep what travelled of each case."""
 
     compiled: CompiledContract
     target: Target
     keys: GatewayKeys
     bounds: Bounds = Bounds()
     clock: Callable[[], float] = time.time
+    traffic: bool = False
     _session: aiohttp.ClientSession = field(init=False)
     _bare: aiohttp.ClientSession = field(init=False)
     _adapters: dict[Kind, RestAdapter | SoapAdapter] = field(init=False, default_factory=dict)
@@ -102,23 +103,25 @@ class ProviderRun:
         except TimeoutError:
             wrong = judging.too_slow(3 * self.bounds.seconds)
         seconds, judged = time.perf_counter() - started, judged and sent.reached
-        if wrong is None:
+        if wrong is None and not self.traffic:
             return Result(case, "passed", seconds)
-        advised = judged and case.kind in case.rule.advised
-        verdict: Verdict = "passed" if advised else "failed" if judged else "not-judged"
+        if wrong is None:
+            return Result(case, "passed", seconds, None, sent.request, sent.answer)
+        verdict: Verdict = "failed" if judged else "not-judged"
         repeat = "" if sent.prepared is None else as_curl(sent.prepared.request, self.keys)
-        return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat, advised)
+        return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat)
 
     async def _tried(self, case: Case, sent: Sent) -> tuple[Words | None, bool]:
         """What is wrong, if anything, and whether the case could be judged."""
         transfer, expected = new_transfer(), case.expected
-        if expected == "answered":
+        if expected in ("answered", "stated"):
             return await self._answered(case, transfer, sent)
         if expected in ("same", "conflict"):
             return await self._again(case, transfer, sent)
         prepared = self._prepare(case, transfer)
-        if prepared.twice:
-            wrong, _ = await self._good(case, prepared, sent)
+        if prepared.twice or expected == "closed":  # that nothing listens is no refusal of a connection
+            first = prepared if prepared.twice else replace(self._prepare(case, new_transfer()), certificate=True)
+            wrong, _ = await self._good(case, first, sent)
             if wrong is not None:
                 return judging.first_failed(wrong), False
         try:
@@ -144,6 +147,8 @@ class ProviderRun:
         if incoming is not None and case.quoted and sent.http is not None:
             struct = self.compiled.messages[self.compiled.contract.operations[case.operation].answer]
             wrong = judging.badly_quoted(case, sent.http, incoming, struct)
+        if incoming is not None and case.stated:
+            wrong = judging.not_stated(case, incoming.answer)
         return wrong, True
 
     async def _again(self, case: Case, transfer: str, sent: Sent) -> tuple[Words | None, bool]:

@@ -14,11 +14,11 @@ from contracts.base.words import Words
 Kind = Literal["rest", "soap"]
 Role = Literal["provider", "caller"]
 Expected = (
-    Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed"]  # of providers
+    Literal["answered", "handled", "refused", "unproven", "same", "conflict", "closed", "stated"]  # of providers
     | Literal["accepted", "never", "same-id", "waits", "again", "stops"]  # of callers
 )
 GROUPS: Final = ("valid", "broken", "security", "channel", "repeats", "encryption", "reactions", "answers")
-NEEDS: Final = frozenset({"body", "encrypted", "signed", "acts", "two"})
+NEEDS: Final = frozenset({"body", "encrypted", "signed", "acts", "two", "stated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,6 @@ class Rule:
     source: str
     title: Words
     mend: Words
-    advised: tuple[Kind, ...] = ()  # the protocols by which it is advice: no failure
     step: str = ""  # of a caller's run: when it is judged; empty: by all of her calls
     codes: tuple[str, ...] = ()  # of a caller's run: the refusals that break it; `access.` stands for all that begin so
 
@@ -61,7 +60,6 @@ def _rule(name: str, of: Mapping[str, Any]) -> Rule:
         source=of["source"],
         title=Words(of["title"]["vi"], of["title"]["en"]),
         mend=Words(of["mend"]["vi"], of["mend"]["en"]),
-        advised=tuple(of.get("advised", ())),
         step=of.get("step", ""),
         codes=tuple(of.get("codes", ())),
     )

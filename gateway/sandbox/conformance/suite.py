@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -42,19 +43,45 @@ class Wanted:
         )
 
 
-def provider_suite(compiled: CompiledContract, wanted: Wanted = Wanted()) -> Suite:
-    """The suite of a system that the gateway calls."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A question and the answer to it, both canonical, as the owner of a system stated them."""
+
+    operation: str
+    ask: Any
+    answer: Any
+
+
+def read_known(compiled: CompiledContract, content: bytes) -> tuple[Known, ...]:
+    """From a JSON list of objects with `operation`, `ask` and `answer`. ValueError if one is not valid."""
+    found = []
+    for number, each in enumerate(read_json(content), 1):
+        operation = compiled.contract.operations.get(each["operation"])
+        if operation is None:
+            raise ValueError(f"{number}: operation")
+        for message, value in ((operation.request, each["ask"]), (operation.answer, each["answer"])):
+            if wrong := compiled.validate(message, value):
+                raise ValueError(f"{number}: {wrong[0].canonical or message}: {wrong[0].rule}")
+        found.append(Known(operation.name, each["ask"], each["answer"]))
+    return tuple(found)
+
+
+def provider_suite(compiled: CompiledContract, wanted: Wanted = Wanted(), known: tuple[Known, ...] = ()) -> Suite:
+    """The suite of a system that the gateway calls. What its answers should say is tried where it is `known`."""
     cases: list[Case] = []
     for operation in compiled.contract.operations.values():
         for codec in compiled.formats.values():
             for kind, media in _KINDS:
                 if media in codec.speaks and wanted.takes(kind, codec, operation.name):
-                    cases += _cases(compiled, codec, operation, kind)
+                    stated = [each for each in known if each.operation == operation.name]
+                    cases += _cases(compiled, codec, operation, kind, stated)
     contract = compiled.contract
     return Suite(contract.name, str(contract.version), compiled.digest, "provider", tuple(cases))
 
 
-def _cases(compiled: CompiledContract, codec: Codec, operation: Operation, kind: Kind) -> Iterator[Case]:
+def _cases(
+    compiled: CompiledContract, codec: Codec, operation: Operation, kind: Kind, stated: list[Known]
+) -> Iterator[Case]:
     good = messages(compiled, codec, operation, kind)
     if not good:
         return
@@ -68,6 +95,7 @@ def _cases(compiled: CompiledContract, codec: Codec, operation: Operation, kind:
         "signed": not encrypted,
         "acts": operation.pattern is not Pattern.QUERY,
         "two": bool(other),
+        "stated": bool(stated),
     }
     start = f"{kind}.{codec.name}.{operation.name}"
 
@@ -85,6 +113,12 @@ def _cases(compiled: CompiledContract, codec: Codec, operation: Operation, kind:
         if rule.id == "valid":
             for name, content in good.items():
                 yield case(rule, name, content)
+        elif rule.id == "known":
+            for number, each in enumerate(stated, 1):
+                asked = expressed(codec, operation, kind, each.ask)
+                if asked is not None:
+                    answer = json.dumps(each.answer, ensure_ascii=False, default=str).encode()
+                    yield replace(case(rule, str(number), asked), stated=answer)
         elif rule.id == "quoted":
             for value in values_of(compiled, operation).values():
                 changed, texts = marked(compiled, operation.request, value)

@@ -57,12 +57,12 @@ class Answers:
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
 
-    def answer(self, place: Place, asked: Message, number: int, media: str) -> Message:
-        """Carries out one message; `number` counts them. Raises NoAnswer."""
+    def answer(self, place: Place, asked: Message, number: int, media: str, whose: str = "") -> Message:
+        """Carries out one message; `number` counts them, `whose` is a tenant. Raises NoAnswer."""
         compiled, operation = place.compiled, place.operation
         known = None
         if operation.pattern is Pattern.QUERY:
-            known = self.memory.find(compiled, operation, asked)
+            known = self.memory.find(compiled, operation, asked, whose)
         best: tuple[tuple[bool, int, int], Message] | None = None
         own = len(samples(compiled, operation.answer))
         for place_of, example in enumerate(examples(compiled, operation.answer)):
@@ -76,7 +76,7 @@ class Answers:
         if best is None:
             raise NoAnswer(f"{place.contract} {operation.name} in {place.codec.name}")
         if operation.pattern is not Pattern.QUERY:
-            self.memory.keep(compiled, operation, asked)
+            self.memory.keep(compiled, operation, asked, whose)
         return best[1]
 
     def _laid(

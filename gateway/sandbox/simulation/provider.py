@@ -12,15 +12,17 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.journal.database import open_engine
 from gateway.sample_client.errors import BadIdentity
 from gateway.sample_client.identity import Identity
+from gateway.sandbox.simulation import resets
 from gateway.sandbox.simulation.answers import Answers
 from gateway.sandbox.simulation.faults import HEADER, NONE, Fault
-from gateway.sandbox.simulation.memory import Memory
+from gateway.sandbox.simulation.memory import Memory, Since
 from gateway.sandbox.simulation.published import Contracts, Published
 from gateway.sandbox.simulation.speaking import SpeakingRest, SpeakingSoap
 from gateway.sandbox.standins.base import Call, Records, Reply, StandIn, serve
@@ -52,6 +54,7 @@ class Simulation(StandIn):
     identities: Path = Path()
     kept: Path | None = None
     published: Callable[[], Contracts] = dict
+    since: Since = lambda _whose: 0.0
     faults: dict[str, Fault] = field(default_factory=dict)  # by system; those of the empty name for all
     _played: dict[str, Played] = field(init=False, default_factory=dict)
 
@@ -103,7 +106,7 @@ class Simulation(StandIn):
         place = None if self.kept is None else self.kept / identity.system
         if place is not None:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        memory = Memory(None if place is None else place / "memory.sqlite")
+        memory = Memory(None if place is None else place / "memory.sqlite", self.since)
         records = Records(None if place is None else place / "records.sqlite")
         rest = SpeakingRest(identity, published=self.published, answers=Answers(memory))
         soap = SpeakingSoap(identity, published=self.published, answers=Answers(memory))
@@ -133,6 +136,7 @@ def run(settings: Settings, system: str, port: int, ready: Path) -> int:
         identities=settings.identities,
         kept=settings.run / "simulation",
         published=Published(engine),
+        since=partial(resets.since, engine),
     )
     try:
         asyncio.run(serve(simulation, ready))

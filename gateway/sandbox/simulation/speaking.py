@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from contracts.base.errors import Failure
 from contracts.wire.soap import parse_xml
+from gateway.registry.tenants import is_tenant
 from gateway.sample_client.wssec import Element, canonical
 from gateway.sandbox.simulation.answers import Answers, NoAnswer
 from gateway.sandbox.simulation.memory import Memory
@@ -37,7 +38,7 @@ class SpeakingRest(RestStandIn):
     def perform(self, call: Call, asked: bytes, number: int) -> bytes:
         place, message = self._read(call, asked)
         try:
-            answer = self.answers.answer(place, message, number, "json")
+            answer = self.answers.answer(place, message, number, "json", whose(call))
         except NoAnswer as none:
             raise Refused(501, self.error("NO_ANSWER", str(none))) from none
         return place.codec.write_json(place.operation.answer, answer)
@@ -82,7 +83,7 @@ class SpeakingSoap(SoapStandIn):
     def take_in(self, call: Call, content: Element, action: str, number: int) -> bytes:
         place, message = self._read(call, content, action)
         try:
-            answer = self.answers.answer(place, message, number, "xml")
+            answer = self.answers.answer(place, message, number, "xml", whose(call))
         except NoAnswer as none:
             raise NotTaken(str(none)) from none
         operation = place.operation
@@ -119,6 +120,12 @@ def _answering(address: Address, body: bytes) -> Iterator[Place]:
             if "xml" in codec.speaks and address.format_name in (None, name) and tag in codec.soap_answer_roots:
                 operation, _ = codec.soap_answer_roots[tag]
                 yield Place(compiled, codec, compiled.contract.operations[operation])
+
+
+def whose(call: Call) -> str:
+    """The tenant whose call it is, as the gateway signed it; empty for a caller of the province."""
+    agency = call.headers.get("lgsp-caller", "").partition("/")[0]
+    return agency if is_tenant(agency) else ""
 
 
 def told(failure: Failure) -> str:

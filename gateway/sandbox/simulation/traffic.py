@@ -24,6 +24,7 @@ from gateway.settings import Settings
 # system, contract, operation, format, protocol
 CALLS: Final[tuple[tuple[str, str, str, str, Way], ...]] = (
     ("camera", "camera-event/v1", "submitEvent", "vms-json", "rest"),
+    ("canh-bao", "incident-alert/v1", "dispatchAlert", "cap12", "soap"),
     ("quan-trac", "observation/v1", "submitObservation", "canonical", "rest"),
     ("van-ban-khcn", "official-document/v1", "sendDocument", "edxml", "soap"),
     ("mot-cua", "reference-query/v1", "queryEnterprise", "tra-cuu-json", "rest"),

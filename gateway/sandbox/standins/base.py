@@ -37,6 +37,7 @@ from gateway.sandbox.simulation.faults import HEADER, KINDS, Fault
 
 MAX_BODY: Final = 5 * 1024 * 1024
 _SLOW: Final = 2.0  # seconds, unless the fault says how many
+_CALLERS: Final = 1000  # whose last answers are kept
 _GIVEN_UP: Final = 60.0  # seconds after which nobody waits for an answer any more
 # the longest time that a signature is fresh (SOAP: five minutes, plus clock differences)
 _REMEMBER: Final = 330.0
@@ -44,11 +45,12 @@ _REMEMBER: Final = 330.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A finished HTTP answer."""
+    """A finished HTTP answer. `caller`: agency/system of the call, once it is proved."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class StandIn(ABC):
     records: Records = field(init=False)
     replays: Replays = field(init=False, default_factory=Replays)
     _runner: web.AppRunner | None = field(init=False, default=None)
-    _last: Reply | None = field(init=False, default=None)
+    _last: dict[str, Reply] = field(init=False, default_factory=dict)  # by caller: nobody gets another's answer
     _answered: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -237,9 +239,11 @@ class StandIn(ABC):
         if fault.kind in ("silent", "down"):
             return _dropped(request)
         reply = self.answer(call, fault)
-        if fault.kind == "duplicate" and self._last is not None:
-            reply = self._last
-        self._last = reply
+        if fault.kind == "duplicate":
+            reply = self._last.get(reply.caller, reply)
+        if len(self._last) >= _CALLERS:
+            self._last.clear()
+        self._last[reply.caller] = reply
         if fault.kind == "slow":
             await asyncio.sleep(fault.seconds or _SLOW)
         elif fault.kind == "late":

@@ -109,7 +109,9 @@ class RestStandIn(StandIn):
         created = int(now) - (_HOUR if fault.kind == "clock-off" else 0)
         signer = signer_for(fault.kind, self.identity.signer)
         headers |= sign_answer(Message(headers, status=status, request=request), signer, created=created)
-        return Reply(status, headers, body[:-1] + b" " + body[-1:] if fault.kind == "bad-signature" else body)
+        if fault.kind == "bad-signature":
+            body = body[:-1] + b" " + body[-1:]
+        return Reply(status, headers, body, call.headers["lgsp-caller"])
 
     def _spoilt(self, call: Call, body: bytes, fault: Fault) -> bytes:
         if fault.kind == "malformed":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -75,6 +75,7 @@ class SoapStandIn(StandIn):
                 root = self._decrypted(root)
             verified = verify(root, self.identity.keys.by_thumbprint, now)
             element, message, action = self._addressed(call, verified, now)
+            call = replace(call, headers={**call.headers, "lgsp-caller": verified.text(LGSP, "Caller") or ""})
             if fault.kind == "strict" and now - verified.created > STRICT:
                 raise BadEnvelope(f"signed {now - verified.created:.0f} s ago, and this system takes {STRICT:.0f}")
         except BadEnvelope as wrong:
@@ -111,7 +112,8 @@ class SoapStandIn(StandIn):
         if hidden:
             signed = encrypt(parse(serialise(signed), large=True), encryption_of(self.identity).gateway)
         raw = serialise(signed)
-        return Reply(status, {"content-type": _MEDIA[soap]}, cut(raw) if fault.kind == "malformed" else raw)
+        body = cut(raw) if fault.kind == "malformed" else raw
+        return Reply(status, {"content-type": _MEDIA[soap]}, body, call.headers["lgsp-caller"])
 
     def _addressed(self, call: Call, verified: Verified, now: float) -> tuple[Element, str, str]:
         """The element of the Body, message id and action of an envelope that is for this system."""

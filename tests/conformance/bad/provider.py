@@ -191,7 +191,9 @@ class Provider:
             if signed or self.fault != "unsigned-taken":
                 digests, old = self.fault != "digest-ignored", self.fault == "old-signature-taken"
                 now = soap_wire.utc_now()
-                self._once(soap_wire.unseal(self.keys, envelope, now=now, digests=digests, old=old))
+                signature = soap_wire.unseal(self.keys, envelope, now=now, digests=digests, old=old)
+                self._is_for_us(envelope, asked)
+                self._once(signature)
         except Unproven as wrong:
             return self._envelope(envelope, soap_wire.fault("Client", f"Chữ ký: {wrong}"), 500)
         rule = content.broken_xml(request)
@@ -206,6 +208,13 @@ class Provider:
             return self._envelope(envelope, soap_wire.fault("Client", "Mã thông điệp đã dùng"), 500)
         answer = self._report(*act, request.findtext(f"{{{content.DT}}}NoiDung", ""))
         return self._envelope(envelope, content.to_xml(answer, self.fault), 200)
+
+    def _is_for_us(self, envelope: etree._Element, asked: Asked) -> None:
+        """The signed address is ours, and the action of the HTTP head is the signed one."""
+        if soap_wire.header(envelope, soap_wire.WSA, "To") != self.endpoint:
+            raise Unproven("wsa:To is another address")
+        if asked.fields.get("soapaction", "").strip('"') != soap_wire.header(envelope, soap_wire.WSA, "Action"):
+            raise Unproven("SOAPAction is not wsa:Action")
 
     def _envelope(self, request: etree._Element | None, inner: etree._Element, status: int) -> Given:
         headers = {"MessageID": soap_wire.new_id(), "Action": f"{content.DT}:KetQua"}

@@ -123,7 +123,7 @@ def unseal(keys: Keys, envelope: etree._Element, *, now: datetime, digests: bool
             raise Unproven("a wrong digest of " + str(etree.QName(element).localname))
         covered.add(element)
     must = [envelope.find(f"{{{SOAP}}}Body"), security.find(f"{{{WSU}}}Timestamp")]
-    must += envelope.findall(f"{{{SOAP}}}Header/{{{WSA}}}*")
+    must += envelope.findall(f"{{{SOAP}}}Header/{{{WSA}}}*") + envelope.findall(f"{{{SOAP}}}Header/{{{LGSP}}}Caller")
     if any(element not in covered for element in must):
         raise Unproven("the signature does not cover Body, Timestamp and all headers of WS-Addressing")
     listed = info.find(f"{{{DS}}}CanonicalizationMethod/{{{C14N}}}InclusiveNamespaces")
@@ -135,6 +135,8 @@ def unseal(keys: Keys, envelope: etree._Element, *, now: datetime, digests: bool
         datetime.fromisoformat(security.findtext(f"{{{WSU}}}Timestamp/{{{WSU}}}{name}", "").replace("Z", "+00:00"))
         for name in ("Created", "Expires")
     )
+    if expires - created > timedelta(minutes=5):
+        raise Unproven("a Timestamp of more than five minutes")
     if not old and not created - timedelta(seconds=5) <= now <= expires:
         raise Unproven("old, or from the future")
     return value

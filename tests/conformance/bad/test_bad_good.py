@@ -13,15 +13,22 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from bench.demo import running
 from bench.ports import free_ports
-from contracts.compiled.contract import catalogue
+from contracts.compiled.contract import CompiledContract, catalogue
+from gateway.cli.tree import app
+from gateway.journal.database import open_engine, snapshot
+from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox import live
 from gateway.sandbox.conformance import caller_run, trial
 from gateway.sandbox.conformance.caller_suite import caller_suite, steps_of
+from gateway.sandbox.conformance.cases import Suite
 from gateway.sandbox.conformance.results import Run, Software
 from gateway.sandbox.conformance.suite import Wanted
+from gateway.sandbox.instance import OFFICERS
+from gateway.sandbox.simulation.published import Published
 from gateway.settings import Settings
 from tests.conformance.bad.caller import Answered, Caller, channel
 from tests.conformance.bad.provider import Provider, serve
@@ -127,10 +134,11 @@ def test_the_gateway_names_a_bad_answer(sandbox: Sandbox, fault: str, code: str)
 
 
 # --- the kit judges callers -------------------------------------------------------------------------------------------
-SUITE = caller_suite(
-    next(each for each in catalogue() if each.contract.name == "field-report/v1"),
-    Wanted(("rest",), ("canonical",), ("createRequest",)),
-)
+def suite_of(compiled: CompiledContract, operation: str) -> Suite:
+    return caller_suite(compiled, Wanted(("rest",), ("canonical",), (operation,)))
+
+
+SUITE = suite_of(next(each for each in catalogue() if each.contract.name == NAME), "createRequest")
 STEPS = [step.name for step, _ in steps_of(SUITE)]
 # The rule that each seeded fault breaks, and the steps in which it shows.
 BREAKS = {
@@ -153,19 +161,20 @@ BREAKS = {
 NAMED = {"sends-unknown-field": "urgency", "sends-wrong-code": "service_code", "sends-number-as-text": "lat"}
 
 
-def judged(sandbox: Sandbox, fault: str | None, steps: list[str]) -> Run:
+def judged(sandbox: Sandbox, fault: str | None, steps: list[str], suite: Suite = SUITE, water: bool = False) -> Run:
     """A run in which a caller sends in some of the steps."""
+    path, sample = (WATER_PATH, READING) if water else (PATH, REPORT | {"area": "01392"})
     place = sandbox.settings.run / trial.FOLDER / "phan-anh"
-    caller, run = sandbox.caller(fault), caller_run.begin(place, SUITE, str(uuid.uuid4()), time.time())
-    while (step := caller_run.asked(SUITE, run)) is not None:
-        message = REPORT | {"area": "01392", "description": f"{REPORT['description']} {step[0]} {run.id}"}
+    caller, run = sandbox.caller(fault), caller_run.begin(place, suite, str(uuid.uuid4()), time.time())
+    while (step := caller_run.asked(suite, run)) is not None:
+        message = sample | {"remark" if water else "description": f"{step[0]} {run.id}"}
         if step[0] == "repeat" and "repeat" in steps:
-            caller.run(PATH, message)
+            caller.run(path, message)
         elif step[0] in steps:
             body = json.dumps(caller._spoilt(message), ensure_ascii=False).encode()
-            caller._deliver(PATH, body, str(uuid.uuid4()))
-        run = caller_run.next_step(place, SUITE, run, time.time())
-    return caller_run.report(place, SUITE, run, Software("bad", "1", "phan-anh", "H14.9"))
+            caller._deliver(path, body, str(uuid.uuid4()))
+        run = caller_run.next_step(place, suite, run, time.time())
+    return caller_run.report(place, suite, run, Software("bad", "1", "phan-anh", "H14.9"))
 
 
 def test_no_fault_is_invented_on_the_good_caller(sandbox: Sandbox) -> None:
@@ -178,7 +187,7 @@ def test_no_fault_is_invented_on_the_good_caller(sandbox: Sandbox) -> None:
 
 def test_every_seeded_fault_of_a_caller_is_listed_here() -> None:
     seeded = yaml.safe_load(FAULTS.read_text("utf-8"))["faults"]
-    assert set(BREAKS) == {each["id"] for each in seeded if (each["side"], each["contract"]) == ("caller", NAME)}
+    assert set(BREAKS) | set(OF_WATER) == {each["id"] for each in seeded if each["side"] == "caller"}
 
 
 @pytest.mark.parametrize("fault", sorted(BREAKS))
@@ -188,3 +197,52 @@ def test_a_seeded_fault_of_a_caller_is_named(sandbox: Sandbox, fault: str) -> No
     assert {each.case.rule.id for each in failed} == {rule}, [(each.case.rule.id, each.wrong) for each in failed]
     assert all(each.request and each.repeat.startswith("curl ") for each in failed)
     assert failed[0].wrong is not None and NAMED.get(fault, "") in failed[0].wrong.en
+
+
+WATER = Path(__file__).parent / "contract" / "water-reading" / "v1"
+WATER_PATH = "/water-reading/v1/readings"
+READING: dict[str, Any] = json.loads((WATER / "samples" / "canonical" / "Reading.bang-giang.json").read_text("utf-8"))
+OF_WATER = {
+    "water-station-code": "station: code",
+    "water-level-as-text": "level: type",
+    "water-time-without-zone": "measured: ",
+    "water-trend-missing": "trend: required",
+}
+GRANT = """
+grants:
+  - id: G-9001
+    agency: {agency}
+    contract: water-reading/v1
+    operations: [submitReading]
+    purpose: Thử sự phù hợp
+    legal_basis: Thông tư 13/2017/TT-BTTTT
+    valid_from: 2026-01-01
+    valid_until: 2030-12-31
+"""
+
+
+@pytest.fixture(scope="module")
+def water(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> CompiledContract:
+    """The contract of the river's level, published and granted while the gateway runs."""
+    engine, data = open_engine(sandbox.settings.database_url), str(sandbox.settings.data)
+    with snapshot(engine) as connection:
+        agency = load_snapshot(connection).systems["phan-anh"].agency
+    grant = tmp_path_factory.mktemp("grant") / "grant.yaml"
+    grant.write_text(GRANT.format(agency=agency), "utf-8")
+    keys = {name: str(sandbox.identities / name / "officer.key") for name in OFFICERS}
+    approvals = [["access", "approve", "G-9001", "--officer", name, "--key", key] for name, key in keys.items()]
+    for words in (["contract", "publish", str(WATER)], ["access", "propose", str(grant)], *approvals):
+        done = CliRunner().invoke(app, [*words, "--data", data])
+        assert done.exit_code == 0, (done.output, done.exception)
+    until = time.monotonic() + 60
+    while not sandbox.caller().run(WATER_PATH, READING)[0].accepted and time.monotonic() < until:
+        time.sleep(0.2)  # the doors take the change up within two seconds
+    return Published(engine)()["water-reading/v1"]
+
+
+@pytest.mark.parametrize("fault", [None, *OF_WATER])
+def test_on_a_contract_that_is_published_now(sandbox: Sandbox, water: CompiledContract, fault: str | None) -> None:
+    run = judged(sandbox, fault, ["valid", "repeat"], suite_of(water, "submitReading"), water=True)
+    failed = [each for each in run.results if each.verdict == "failed" and each.wrong]
+    assert [each.case.rule.id for each in failed] == (["content"] if fault else []), [each.wrong for each in failed]
+    assert all(each.wrong is not None and OF_WATER[fault or ""] in each.wrong.en for each in failed)

@@ -158,6 +158,7 @@ class Soap:
         etree.SubElement(root, f"{{{content.DT}}}NoiDung").text = LONG
         etree.SubElement(etree.SubElement(root, f"{{{content.DT}}}ViTri"), f"{{{content.DT}}}MaXa").text = "01273"
         headers = {"Action": f"{content.DT}:TiepNhanPhanAnh", "MessageID": message_id or soap_wire.new_id()}
+        headers["To"] = self.provider.endpoint
         return soap_wire.seal(self.keys, root, headers, now=soap_wire.utc_now() - timedelta(seconds=age))
 
     def send(self, envelope: bytes) -> Got:

@@ -16,6 +16,8 @@ from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.search.index import Indexer
+from gateway.console.accounts.records import Account, Viewer
+from gateway.console.roles import Role
 from gateway.console.site import guard
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.http.shell import Shell
@@ -153,6 +155,9 @@ class Doors:
         sign = SigningKey.make(key_id, keys["sign"], files["sign.crt"].encode(), system=vendor.system)
         pem = files["tls.crt"].partition("-----END CERTIFICATE-----")
         return Caller(self, vendor, sign, ssl.PEM_cert_to_DER_cert(pem[0] + pem[1] + "\n"))
+
+    def viewer(self, caller: Caller) -> Viewer:
+        return Viewer(Account(caller.vendor.account, caller.vendor.agency, "x", (Role.VENDOR,), True), "totp", "x")
 
     def person(self, caller: Caller) -> Person:
         """The vendor's person at the pages, signed in as she was by the join."""

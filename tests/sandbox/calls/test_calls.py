@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway.audit.search import journey
+from gateway.console.site.page import Ask
+from gateway.console.work import openings
+from gateway.journal.write import Write
+from gateway.sandbox.calls import one, pages
+from gateway.sandbox.simulation import resets
 from security import algorithms
 from tests.console.people import Reader
 from tests.doors.api.client import ask
@@ -17,6 +23,10 @@ from tests.registry.making import contracts
 from tests.sandbox.calls.doors import API, CONTRACT, Caller, Doors, alert
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+NOTHING: Any = None
+ASK = Ask(NOTHING, NOTHING, {}, {}, {}, "en", "", 0.0)
 
 
 async def told(caller: Caller, transfer: str) -> dict[str, Any]:
@@ -112,6 +122,16 @@ async def test_another_key_of_hers_is_a_call_of_hers(doors: Doors) -> None:
     ]
 
 
+async def test_a_called_system_sees_what_it_was_sent_and_what_it_answered(doors: Doors) -> None:
+    caller = await doors.caller()
+    id = (await caller.call()).headers["lgsp-transfer"]
+    desk = doors.vendors.desk.desk()
+    rows = [openings.vault_of(desk).seal(id, part, b"x", time.time()) for part in ("forwarded", "provider-answer")]
+    await doors.vendors.post.journal.commit(Write(vault=tuple(rows)))
+    assert one._parts(desk, id, one.CALLED) == ("forwarded", "provider-answer")
+    assert set((await told(caller, id))["bodies"]) == {"request", "call-answer"}  # she was not called
+
+
 async def test_soap_calls_are_shown_the_same_way(doors: Doors) -> None:
     caller = await doors.caller()
     sample = json.loads(alert())
@@ -125,6 +145,9 @@ async def test_soap_calls_are_shown_the_same_way(doors: Doors) -> None:
     calls = (await caller.vendor.get(API)).json["calls"]
     assert [each["code"] for each in calls] == ["signature.digest-mismatch", None, None]
     assert {each["door"] for each in calls} == {"soap"}
+    body_of = {"part": "call-request", "reason": "to see what was signed"}
+    page = (await doors.person(caller).post(f"/sandbox/calls/{calls[0]['id']}/body", **body_of)).body.decode()
+    assert "wsa:MessageID" in page.partition("Canonical XML")[2] and "urn:uuid:4" in page
     found = states(await told(caller, calls[0]["id"]))
     assert found["key"] == "passed" and found["digest"] == "failed" and found["signature"] == "not-reached"
 
@@ -152,6 +175,27 @@ async def test_the_list_is_filtered_and_paged(doors: Doors) -> None:
         assert len((await caller.vendor.get(f"{API}?{query}")).json["calls"]) == count, query
     for query in ("outcome=x", "role=reader", "from=x", "from=2026-01-02&to=2026-01-01", "id=" + "x" * 201):
         assert (await caller.vendor.get(f"{API}?{query}")).status == 400, query
+
+
+async def test_the_list_is_followed_and_data_are_reset(doors: Doors) -> None:
+    """A reset is an entry: what simulated systems were told is gone for her alone, and so are her faults."""
+    caller, other = await doors.caller(), await doors.vendors.join(name="Công ty Khác")
+    person = doors.person(caller)
+    assert 'data-live="/sandbox/calls/events"' in (await person.get("/sandbox/calls")).body.decode()
+    live = pages.events(replace(ASK, desk=doors.vendors.desk.desk(), viewer=doors.viewer(caller)))
+    before = live.probe()
+    await caller.call()
+    assert live.probe() != before and live.key == ("sandbox-calls", caller.vendor.agency)
+    for each in (caller.vendor, other):
+        assert (await each.send("/sandbox/api/faults", {"kind": "down"})).status == 201
+    answer = await caller.vendor.send("/sandbox/api/reset", {})
+    assert answer.status == 201 and len(answer.json["faults"]) == 1
+    assert (await other.get("/sandbox/api/faults")).json["faults"]
+    assert (await person.post("/sandbox/calls/reset")).status == 303
+    engine = doors.vendors.post.engine
+    assert resets.since(engine, caller.vendor.agency) > 0 == resets.since(engine, other.agency)
+    assert [each["facts"]["agency"] for each in doors.vendors.entries("sandbox-reset")] == [caller.vendor.agency] * 2
+    assert len((await caller.vendor.get(API)).json["calls"]) == 1
 
 
 async def test_bodies_are_opened_for_a_reason_that_the_log_keeps(doors: Doors) -> None:

@@ -54,5 +54,8 @@ def test_wrong_words_are_usage(simulated: Simulated, tmp_path: Path) -> None:
     assert lgsp(simulated, "suite", "field-report/v9")[0] == 2
     assert lgsp(simulated, "suite", NAME, "--format", "nope")[0] == 2
     assert provider(simulated, "--case", "nope")[0] == 2
+    known = tmp_path / "known.json"
+    known.write_text('[{"operation": "createRequest", "ask": {}, "answer": {}}]')
+    assert provider(simulated, "--known", str(known))[0] == 2
     gone = ("--url", "https://localhost:1", "--identity", str(tmp_path))
     assert lgsp(simulated, "provider", NAME, *gone)[0] == 2

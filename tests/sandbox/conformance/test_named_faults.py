@@ -85,7 +85,7 @@ def test_the_suite_is_data_and_the_same_each_time() -> None:
 
 def test_every_rule_is_tried_by_some_contract() -> None:
     used = {case.rule.id for each in CATALOGUE.values() for case in provider_suite(each).cases}
-    assert used == set(rules())
+    assert used == set(rules()) - {"known"}, "that one needs answers that somebody stated"
 
 
 def test_the_reports(simulated: Simulated) -> None:

@@ -59,7 +59,12 @@ class Sandbox:
         return wanted
 
     async def coming(
-        self, caller: str = HERS, *, provider: System | None = None, forwarder: Forwarder | None = None
+        self,
+        caller: str = HERS,
+        *,
+        provider: System | None = None,
+        forwarder: Forwarder | None = None,
+        seconds: float = 30.0,
     ) -> str:
         """What comes of a call of this agency: the code of a failure; empty if it is answered."""
         message = examples(REPORTS, REPORTS.contract.operations[OPERATION].request)[0]
@@ -74,7 +79,7 @@ class Sandbox:
             caller=f"{caller}/he-thong",
         )
         try:
-            await (forwarder or self.forwarder).forward(what, 1.0)
+            await (forwarder or self.forwarder).forward(what, seconds)
         except ProviderFailure as failure:
             return failure.code
         return ""
@@ -101,7 +106,7 @@ def test_each_kind_acts_once_on_her_call_and_on_nobody_elses(sandbox: Sandbox, k
     assert sandbox.code() == "", "for `duplicate`: the answer before"
     sandbox.order(kind)
     assert sandbox.code(ANOTHERS) == sandbox.code("H14.5") == ""
-    assert sandbox.code() == KINDS[kind].code
+    assert sandbox.code(seconds=1.0 if kind in ("silent", "late") else 30.0) == KINDS[kind].code
     assert sandbox.code() == "", "the next one is well again"
 
 
@@ -125,13 +130,22 @@ def test_calls_that_hang_are_bounded_for_each_vendor(sandbox: Sandbox) -> None:
     sandbox.order("silent", calls=0)
 
     async def together() -> list[str]:
-        return await asyncio.gather(*(sandbox.coming() for _ in range(18)))
+        return await asyncio.gather(*(sandbox.coming(seconds=1.0) for _ in range(18)))
 
     flood = sandbox.soon(together())
     assert sandbox.code(ANOTHERS) == sandbox.code("H14.5") == ""
     codes = Counter(flood.result(60))
     assert codes["provider.timeout"] == A_TENANT and codes["sandbox.busy"] == 18 - A_TENANT
-    assert sandbox.code() == "provider.timeout", "places are free again"
+    assert sandbox.code(seconds=1.0) == "provider.timeout", "places are free again"
+
+
+def test_no_answer_of_another_vendor_is_sent_once_more(sandbox: Sandbox) -> None:
+    """`duplicate` sends the answer before: hers. The bytes would be in the evidence of her call."""
+    newcomer = "NCC.CCCC0003"
+    assert sandbox.code(ANOTHERS) == ""
+    sandbox.order("duplicate", SCOPE._replace(agency=newcomer), calls=2)
+    assert sandbox.code(newcomer) == "", "there is no answer before"
+    assert sandbox.code(newcomer) == "provider.bad-signature"
 
 
 def test_her_own_provider_is_never_hit(sandbox: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -129,6 +130,15 @@ def test_nobody_sees_what_another_system_was_told(simulated: Simulated) -> None:
     query = compiled.contract.operations["getValue"]
     assert mine.memory.find(compiled, query, asked) is not None
     assert other.memory.find(compiled, query, asked) is None
+    # what a tenant tells is its own, until it resets its data
+    told, whose = values["values"][0] | {"value": "7"}, "NCC.0000000A"
+    mine.memory.keep(compiled, compiled.contract.operations["submitValues"], values | {"values": [told]}, whose)
+    found = [mine.memory.find(compiled, query, asked, each) for each in (whose, "NCC.0000000B", "")]
+    assert [each[1]["value"] == told["value"] for each in found if each] == [True, False, False]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mine.memory, "_since", lambda each: time.time() + 1 if each == whose else 0.0)
+        after = mine.memory.find(compiled, query, asked, whose)
+        assert after is not None and after[1]["value"] != told["value"]
     for name in ("khong-co", "..", "../..", "Y-TE", "y-te/../mot-cua"):
         assert simulated.simulation.played(name) is None
 
