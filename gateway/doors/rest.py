@@ -207,13 +207,13 @@ class RestDoor:
         """The same of a large body: its contents stay beside it, and the layers of JWE and JWS around what is left."""
         received, find_key, limit = authenticated.received, authenticated.snapshot.key, self.body_limit
         opened = large.decrypt(
-            lambda source, write: open_large(source, self.opener, write, find_key, received.theirs, limit=limit)
+            lambda source, write: open_large(source, self.opener, write, find_key, received.theirs, limit=limit),
+            lambda opened: opened.envelope.around,
         )
         _check_opened(authenticated, opened)
-        content = self._rest_of(large)
-        if large.spool is None or not large.spool.attachments:
-            raise BODY_TOO_LARGE(limit=limit)
-        body, signed = opened.envelope.around(content, large.spool)
+        content, spool = self._rest_of(large), large.spool
+        assert spool is not None
+        body, signed = opened.envelope.around(content, spool), opened.envelope.signed(content, spool)
         payload = _payload_digest(received, opened.sha256)
         return authenticated.with_body(body)._replace(payload_digest=payload, opened=signed), content
 

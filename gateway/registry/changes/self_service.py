@@ -93,8 +93,9 @@ def set_clock(connection: Connection, agency: str, clock: TenantClock) -> list[C
 
 
 def count(connection: Connection) -> int:
-    """The tenants of the instance, suspended ones too."""
-    return sum(map(is_tenant, connection.scalars(select(tables.agency.c.code))))
+    """The tenants of the instance that are in force: one who was expelled leaves her place."""
+    agency = tables.agency.c
+    return sum(map(is_tenant, connection.scalars(select(agency.code).where(agency.state == ACTIVE))))
 
 
 def systems_of(connection: Connection, agency: str) -> list[str]:
