@@ -29,7 +29,8 @@ FAULT_HEADER: Final = "lgsp-sandbox-fault"
 class Endpoint:
     """How a system is reached. Its keys are that system's own and no other's; `encrypt_keys` are newest first.
 
-    `options` holds those declared options of its kind that differ from their defaults.
+    `options` holds those declared options of its kind that differ from their defaults. `ahead`: seconds by which the
+    system's clock is ahead, in a sandbox that was told so. What is signed for it, and by it, bears its time.
     """
 
     system: str
@@ -39,6 +40,7 @@ class Endpoint:
     keys_by_thumbprint: Mapping[str, VerifyKey] = field(default_factory=dict)
     encrypt_keys: tuple[EncryptKey, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

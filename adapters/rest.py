@@ -67,7 +67,7 @@ class RestAdapter:
         else:
             body = await beside(outgoing.heavy, lambda: outgoing.codec.write_json(operation.request, outgoing.message))
             if outgoing.encrypted:
-                receiver, spool, plain = _receiver(endpoint, self.clock()), outgoing.spool, body
+                receiver, spool, plain = _receiver(endpoint, self.clock() + endpoint.ahead), outgoing.spool, body
                 if spool is not None and spool.size(plain) != len(plain):
                     body, opened = await beside(True, lambda: seal_large(plain, JSON, self.key, receiver, spool))
                 else:
@@ -80,7 +80,7 @@ class RestAdapter:
         if outgoing.fault:
             headers[FAULT_HEADER] = outgoing.fault
         request = HttpRequest(at.method, url, headers, body)
-        headers.update(sign_request(request, self.key, self.clock()))
+        headers.update(sign_request(request, self.key, self.clock() + endpoint.ahead))
         call = Call(request, outgoing.timeout, self.answer_limit, large)
         try:
             answer = await send(self.session, endpoint.system, call)
@@ -116,7 +116,7 @@ class RestAdapter:
     def _decrypted(self, endpoint: Endpoint, answer: HttpAnswer) -> tuple[HttpAnswer, bytes]:
         """Decrypts the body, and verifies the JWS in it."""
         try:
-            opened = self.opener.open(answer.body, endpoint.keys_by_id.get, self.clock())
+            opened = self.opener.open(answer.body, endpoint.keys_by_id.get, self.clock() + endpoint.ahead)
         except Failure as trouble:
             raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=trouble.code) from trouble
         if opened.media_type != JSON:
@@ -130,7 +130,7 @@ class RestAdapter:
         signature_input = answer.headers.get("signature-input")
         if not signature_input:
             return None, "not signed"
-        now = self.clock()
+        now = self.clock() + endpoint.ahead
         for key_id, key in endpoint.keys_by_id.items():
             if f'keyid="{key_id}"' in signature_input:
                 try:

@@ -66,7 +66,7 @@ class SoapAdapter:
             outgoing.heavy, lambda: codec.write_xml(operation.request, outgoing.message, operation.name)
         )
         agency, _, system = outgoing.caller.partition("/")
-        now, version = self.clock(), _version(endpoint)
+        now, version = self.clock() + endpoint.ahead, _version(endpoint)
         receiver = _receiver(endpoint, now) if outgoing.encrypted else None
         addressed = EnvelopeHeaders(action=action, message_id=message_id, to=endpoint.url)
         blocks = [caller_block(agency, system)]
@@ -132,7 +132,7 @@ class SoapAdapter:
             or "content-encoding" in answer.headers
         ):
             return None
-        envelope = verify_fast(answer.body, version, endpoint.keys_by_thumbprint.get, self.clock())
+        envelope = verify_fast(answer.body, version, endpoint.keys_by_thumbprint.get, self.clock() + endpoint.ahead)
         return envelope if envelope is not None and envelope.relates_to == message_id else None
 
     def _verified(
@@ -151,7 +151,7 @@ class SoapAdapter:
             if encrypted:
                 raw, root = self._decrypted(root)
                 answer = answer._replace(opened_in=raw)
-            envelope = verify_envelope(root, endpoint.keys_by_thumbprint.get, self.clock())
+            envelope = verify_envelope(root, endpoint.keys_by_thumbprint.get, self.clock() + endpoint.ahead)
             if envelope.relates_to != message_id:
                 raise answer.failed(PROVIDER_BAD_SIGNATURE, endpoint.system, reason="wsa:RelatesTo")
         except Failure as trouble:

@@ -33,7 +33,7 @@ ENC: Final = "A256GCM"
 FOR_EC: Final = "ECDH-ES+A256KW"
 FOR_RSA: Final = "RSA-OAEP-256"
 MAX_HEADER: Final = 2048  # characters of a header
-GROWN, GROWN_OF = 16, 9  # so many bytes of a body for so many of its payload: base64url twice
+GROWN: Final = (16, 9)  # so many bytes of a body for so many of its payload: base64url twice
 LIMIT: Final = 180_000_000  # the library's limit, for whoever holds a large body; servers bound bodies before
 
 _JWE_NAMES: Final = frozenset({"alg", "enc", "kid", "cty", "typ", "epk"})

@@ -47,12 +47,14 @@ class Envelope(NamedTuple):
     signed_head: bytes
     signature: bytes
 
-    def around(self, payload: bytes, spool: Spool) -> tuple[bytes, bytes]:
-        """The body and the JWS in it, with the layers around a payload that has stand-ins of `spool`."""
-        marks = spool.marks
-        signed = b".".join((self.signed_head, marks.in_base64url(payload), self.signature))
-        text = marks.for_jwe(signed, self.key, jws.decoded(self.iv), self.head)
-        return b".".join((self.head, self.wrapped, self.iv, text)), signed
+    def signed(self, payload: bytes, spool: Spool) -> bytes:
+        """The JWS, with the layer around a payload that has stand-ins of `spool`."""
+        return b".".join((self.signed_head, spool.marks.in_base64url(payload), self.signature))
+
+    def around(self, payload: bytes, spool: Spool) -> bytes:
+        """The body, with the layers around such a payload."""
+        text = spool.marks.for_jwe(self.signed(payload, spool), self.key, jws.decoded(self.iv), self.head)
+        return b".".join((self.head, self.wrapped, self.iv, text))
 
 
 class LargeOpened(NamedTuple):
@@ -77,7 +79,8 @@ def seal_large(
         digest.update(piece)
     (outer, wrapped, iv), key = new_content_key(receiver)
     signature = jws.encoded(signer.sign_jose_digest(digest.digest()))
-    return Envelope(outer, wrapped, iv, key, head, signature).around(payload, spool)
+    made = Envelope(outer, wrapped, iv, key, head, signature)
+    return made.around(payload, spool), made.signed(payload, spool)
 
 
 def open_large(

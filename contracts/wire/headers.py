@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 RESPOND_ASYNC: Final = "respond-async"  # RFC 7240 §4.1
+TENANT_TIME: Final = "lgsp-time"  # of a sandbox's answer: the time by the caller's clock, if she moved it
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

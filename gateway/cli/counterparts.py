@@ -62,7 +62,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         client prove, client checkpoints, client accept-log, client keygen, client install, client join, client my-calls
     """,
     AtHost.SANDBOX: """
-        sandbox invite, sandbox list, sandbox withdraw, sandbox expel,
+        sandbox clock, sandbox invite, sandbox list, sandbox withdraw, sandbox expel,
         sandbox fault order, sandbox fault list, sandbox fault reset
     """,
     AtHost.WITNESS: "witness key, witness add-log, witness status, witness run",

@@ -80,7 +80,7 @@ _OF: Final[Mapping[Duty, str]] = {
         keys rotate, keys protect, restore confirm --by
         indicator define
         conform provider --certify, conform caller --certify
-        sandbox invite, sandbox withdraw, sandbox expel, sandbox fault order, sandbox fault reset
+        sandbox clock, sandbox invite, sandbox withdraw, sandbox expel, sandbox fault order, sandbox fault reset
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume

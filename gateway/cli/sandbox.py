@@ -1,4 +1,4 @@
-"""`lgsp sandbox`: who may enrol in a sandbox as a vendor, and who has."""
+"""`lgsp sandbox`: who may enrol in a sandbox as a vendor, who has, and the clocks of vendors."""
 
 from __future__ import annotations
 
@@ -106,6 +106,36 @@ def sandbox_list(data: Data = None, as_json: AsJson = False) -> None:
         for each in codes
     ]
     emit({"ok": True, "vendors": vendors, "invitations": codes}, as_json, "\n".join(lines) or "none / chưa có")
+
+
+@commands.command("clock")
+def sandbox_clock(
+    tenant: Annotated[str, typer.Argument(help="The code of the vendor, as `lgsp sandbox list` shows it.")],
+    days: Annotated[int | None, typer.Option("--days", min=0, help="Forward by so many days.")] = None,
+    hours: Annotated[int | None, typer.Option("--hours", min=0, help="Forward by so many hours.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Forward to this moment (RFC 3339).")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Back to real time.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the clock of a vendor, or move it."""
+    from gateway.journal.database import open_engine
+    from gateway.sandbox.clock import moving
+
+    settings, now = load_instance(data, as_json), time.time()
+    given = {"days": days, "hours": hours, "to": to, "reset": reset or None}
+    with failures_as_exits(as_json):
+        engine = open_engine(settings.database_url)
+        try:
+            if any(each is not None for each in given.values()):
+                told = moving.move(settings, engine, tenant, moving.read(given), actor(), now).told()
+            else:
+                with engine.connect() as connection:
+                    told = moving.stands(connection, tenant, now).told()
+        finally:
+            engine.dispose()
+    line = f"{told['now']}  +{told['ahead']} s  (giờ thật / real time {told['real']})"
+    emit({"ok": True, **told}, as_json, line)
 
 
 @commands.command("withdraw")

@@ -51,6 +51,7 @@ from gateway.registry.receiving import Receiving, receive
 from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
+from gateway.registry.tenant_clock import REAL, TenantClock
 from gateway.transfer import entries, outcome
 from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.lease import Lease
@@ -164,7 +165,7 @@ class Deliverer:
             self._out[job.provider] -= 1
 
     async def _carry(self, job: Job) -> None:
-        transfer, contract = job.open, None
+        transfer, contract = job.open._replace(ahead=self._clock(job).ahead), None
         try:
             contents = await asyncio.to_thread(read_contents, self.engine, self.vault, job)
             transfer = transfer._replace(salt=contents.salt, intent=contents.intent_leaf, spool=contents.spool)
@@ -196,7 +197,8 @@ class Deliverer:
         message = contract.codec("canonical").read_json(operation.request, body)
         transfer = _with_terms(transfer, contract.contract, operation, job)
         if transfer.fed is not None:
-            facts = facts_of(contract, operation, message, job.row.committed)
+            committed = job.row.committed
+            facts = facts_of(contract, operation, message, committed + self._clock(job).ahead_at(committed))
             transfer = transfer._replace(fed=transfer.fed._replace(facts=facts))
         return Delivery(
             open=transfer,
@@ -252,7 +254,8 @@ class Deliverer:
         if code == PROVIDER_RESTING.code:  # its breaker opened meanwhile: this message was not tried
             return outcome.put_aside(transfer, job.queued(WAITING, now + SOONEST, job.tries, code))
         lost = code.startswith("vault.")  # a retry cannot open it either
-        again = self._policy(job).next_try(tries, job.first_at, now, self.rng, retry_after=failure.retry_after)
+        first_at = job.first_at - self._clock(job).since(job.first_at)
+        again = self._policy(job).next_try(tries, first_at, now, self.rng, retry_after=failure.retry_after)
         if again is not None and not lost:
             return outcome.put_aside(transfer, job.queued(WAITING, again, tries, code))
         say = _logger.critical if lost else _logger.warning
@@ -264,6 +267,11 @@ class Deliverer:
             event=Event.GIVEN_UP, at=now, status=502, failure=code if named else DELIVERY_GIVEN_UP.code, call=failure
         )
         return await off_loop(transfer.heavy, self._ended, job, transfer, how, code)
+
+    def _clock(self, job: Job) -> TenantClock:
+        """That of its sender: of a tenant of a sandbox, else real time."""
+        agency = self.registry.snapshot.agency(str(job.row.caller_agency))
+        return REAL if agency is None else agency.clock
 
     def _policy(self, job: Job) -> RetryPolicy:
         policy = self.forwarder.policy

@@ -14,6 +14,7 @@ from gateway.doctor.access import access
 from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Finding, finding
+from gateway.doctor.holidays import holidays
 from gateway.doctor.modes import modes, owners
 from gateway.doctor.rows import rows
 from gateway.doctor.vault import key_copies, vault
@@ -114,6 +115,8 @@ def _examine(
             yield from permitted(store.registry(settings, connection))
             yield from permitted(push.subscriptions(settings, connection, now))
         yield from permitted(store.accounts(settings, engine))
+        with snapshot(engine) as connection:
+            yield from permitted(holidays(connection, now))
     except SQLAlchemyError as trouble:
         damaged = isinstance(trouble, DatabaseError) and not isinstance(
             trouble, OperationalError

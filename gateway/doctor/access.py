@@ -26,7 +26,8 @@ from gateway.registry.parts.grants import received
 from gateway.registry.receiving import receive
 from gateway.registry.snapshot import all_grants, load_snapshot
 from gateway.settings import Settings
-from security.grants.grants import OFFICERS, Grant, Request, decide
+from security.grants.grants import OFFICERS, Grant, Request
+from security.grants.held import decide
 from security.grants.windows import civil
 
 _NAMED: Final = 5

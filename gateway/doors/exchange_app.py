@@ -31,9 +31,10 @@ from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.stages import Addressed, Answered, Face, Refused
-from security.jose import GROWN, GROWN_OF
+from security.jose import GROWN
 
 SOAP_PREFIX: Final = "/soap/"
+_GROWN: Final = {Face.REST: GROWN, Face.SOAP: (4, 3)}  # bytes of an encrypted body for so many of its content
 _ALWAYS: Final = ("/keys", "/ca/")
 _READINGS: Final = ("/audit/tile/entries/", "/audit/proof/")  # of the log: for proven systems
 T = TypeVar("T")
@@ -137,7 +138,8 @@ class ExchangeApp:
             return None
         if target.contract.contract.protection == "signed":
             return self.spooling
-        return replace(self.spooling, limit=self.spooling.limit * GROWN // GROWN_OF)
+        times, of = _GROWN[Face.SOAP if target.operation is None else Face.REST]
+        return replace(self.spooling, limit=self.spooling.limit * times // of)
 
     def _door(self, face: Face) -> RestDoor | SoapDoor:
         return self.soap if face is Face.SOAP else self.rest
@@ -189,10 +191,10 @@ def _soap_document(contract: CompiledContract, query: bytes, address: str) -> Re
 
 
 def _takes_files(target: _Target) -> bool:
-    """Whether bodies may hold large files: sent on to a provider, and shown in no feed. SOAP: signed ones only."""
+    """Whether bodies may hold large files: sent on to a provider, and shown in no feed."""
     contract = target.contract.contract
     operations = contract.operations.values() if target.operation is None else (target.operation,)
-    return (contract.protection == "signed" or target.operation is not None) and any(
+    return any(
         each.pattern is Pattern.DISPATCH and not each.in_feed and carries_files(target.contract, each.request)
         for each in operations
     )

@@ -50,6 +50,7 @@ from gateway.transfer.stages import (
 from security import http_signatures, jose, tokens
 from security.encryption_keys import EncryptKey
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED, TOKEN_UNKNOWN_KEY
+from security.freshness import SKEW
 from security.keys import SigningKey, VerifyKey
 from security.large_jose import LargeOpened, open_large
 from security.signature_hints import http_hints
@@ -72,7 +73,7 @@ class TokenKeeper:
     def verify(self, text: str, now: float) -> tokens.Token:
         digest = hashlib.sha256(text.encode("latin-1", "replace")).digest()
         token = self.kept.get(digest)
-        if token is None or token.expires <= now:
+        if token is None or not token.issued - SKEW <= now < token.expires:  # a clock may have been set back
             token = self._verified(text, now)
             if len(self.kept) >= _KEPT_TOKENS:
                 self.kept = {kept: value for kept, value in self.kept.items() if value.expires > now}
@@ -122,7 +123,7 @@ class RestDoor:
             received.method, received.target_uri, received.headers, received.body, digests
         )
         try:
-            signature = http_signatures.verify_request(request, received.snapshot.key, received.at)
+            signature = http_signatures.verify_request(request, received.snapshot.key, received.theirs)
         except Theirs as failure:
             if not self.explains:
                 raise
@@ -131,13 +132,15 @@ class RestDoor:
             ) from None
         if signature.key.system != channel.system.id:
             raise CHANNEL_MISMATCH(channel=channel.system.id, other=signature.key.system, other_kind="signature")
+        if received.ahead:
+            signature.key.check_time(received.at)  # no key begins earlier
         return signature
 
     def _token(self, received: Received, channel: Channel) -> tokens.Token:
         scheme, _, text = received.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text:
             raise REQUEST_NO_TOKEN(endpoint=self.token_endpoint)
-        token = self.keeper.verify(text.strip(), received.at)
+        token = self.keeper.verify(text.strip(), received.theirs)
         token.check_certificate(channel.thumbprint or "")
         return token
 
@@ -192,10 +195,10 @@ class RestDoor:
             return authenticated, received.body
         if media != jose.MEDIA_TYPE:
             raise BODY_NOT_ENCRYPTED(contract=contract.name, expected=jose.MEDIA_TYPE, got=media or "—")
-        demand_key(contract, snapshot, authenticated.caller, received.at)
+        demand_key(contract, snapshot, authenticated.caller, received.theirs)
         if received.large is not None:
             return self._opened_large(authenticated, received.large)
-        opened = self.opener.open(received.body, snapshot.key, received.at)
+        opened = self.opener.open(received.body, snapshot.key, received.theirs)
         _check_opened(authenticated, opened)
         payload = _payload_digest(received, hashlib.sha256(opened.payload).digest())
         return authenticated._replace(payload_digest=payload, opened=opened.jws), opened.payload
@@ -204,13 +207,13 @@ class RestDoor:
         """The same of a large body: its contents stay beside it, and the layers of JWE and JWS around what is left."""
         received, find_key, limit = authenticated.received, authenticated.snapshot.key, self.body_limit
         opened = large.decrypt(
-            lambda source, write: open_large(source, self.opener, write, find_key, received.at, limit=limit)
+            lambda source, write: open_large(source, self.opener, write, find_key, received.theirs, limit=limit),
+            lambda opened: opened.envelope.around,
         )
         _check_opened(authenticated, opened)
-        content = self._rest_of(large)
-        if large.spool is None or not large.spool.attachments:
-            raise BODY_TOO_LARGE(limit=limit)
-        body, signed = opened.envelope.around(content, large.spool)
+        content, spool = self._rest_of(large), large.spool
+        assert spool is not None
+        body, signed = opened.envelope.around(content, spool), opened.envelope.signed(content, spool)
         payload = _payload_digest(received, opened.sha256)
         return authenticated.with_body(body)._replace(payload_digest=payload, opened=signed), content
 
@@ -227,14 +230,14 @@ class RestDoor:
             )
             if codec.contract is not contract.contract:
                 return None
-        return Job(requested.content, contract.digest, codec.name, requested.request, requested.received.at)
+        return Job(requested.content, contract.digest, codec.name, requested.request, requested.received.theirs)
 
     def decode(self, authorised: Authorised) -> Message:
         requested = authorised.requested
         if requested.operation.method == "GET":
-            return requested.codec.read_query(requested.request, requested.received.query, requested.received.at)
+            return requested.codec.read_query(requested.request, requested.received.query, requested.received.theirs)
         self._check_media(requested.received, opened=bool(requested.authenticated.opened))
-        message, content, at = requested.request, requested.content, requested.received.at
+        message, content, at = requested.request, requested.content, requested.received.theirs
         return other_format.read(requested, lambda codec: codec.read_json(message, content, at))
 
     def here(self, requested: Requested, paths: Sequence[str]) -> str:
@@ -316,7 +319,7 @@ class RestDoor:
                 body if reply.parts is None else None,
                 proof or received.headers,
                 self.signing_key,
-                self.clock(),
+                self.clock() + received.ahead,
             )
         )
         return reply if body is reply.body else Reply(reply.status, headers, body)
@@ -327,7 +330,7 @@ def _receiver(authenticated: Authenticated) -> EncryptKey | None:
         authenticated.addressed.contract.contract,
         authenticated.snapshot,
         authenticated.caller,
-        authenticated.received.at,
+        authenticated.received.theirs,
     )
 
 

@@ -19,7 +19,7 @@ from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
 from contracts.canonical.model import Contract, Pattern
 from contracts.codecs.codec import Codec
-from contracts.errors import SOAP_NOT_UNDERSTOOD
+from contracts.errors import SOAP_NOT_UNDERSTOOD, XML_TOO_LARGE
 from contracts.wire import faults, mtom
 from contracts.wire import soap as wire
 from contracts.wire.attachments import File, Spool
@@ -46,8 +46,9 @@ from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED
 from security.keys import SigningKey
 from security.signature_hints import soap_hints
 from security.wssec import verify
-from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted
+from security.wssec.decrypt import BodyKeys, Opened, decrypt_envelope, is_encrypted, parse_opened
 from security.wssec.encrypt import blinded, encrypt_envelope
+from security.wssec.large import LargeHidden, decrypt_large
 from security.wssec.sign import EnvelopeHeaders
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
@@ -68,12 +69,11 @@ class SoapDoor:
     # --- in -----------------------------------------------------------------------------------------------------------
 
     def authenticate(self, addressed: Addressed) -> Authenticated:
-        addressed, root, spool = self._parsed(addressed)
+        addressed, opened, spool = self._parsed(addressed)
         received, system = addressed.received, addressed.channel.system
-        opened = self._opened(addressed.contract.contract, root)
         whole = None if spool is None else partial(spool.restore, parsed=True)
         try:
-            envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.at, whole)
+            envelope = verify.verify_envelope(opened.root, received.snapshot.key_by_thumbprint, received.theirs, whole)
         except Theirs as failure:
             if not self.explains:
                 raise
@@ -82,6 +82,8 @@ class SoapDoor:
             ) from None
         if envelope.key.system != system.id:
             raise CHANNEL_MISMATCH(channel=system.id, other=envelope.key.system, other_kind="signature")
+        if received.ahead:
+            envelope.key.check_time(received.at)  # no key begins earlier
         if spool is not None:
             for element in envelope.body.iter("{*}*"):
                 element.text = spool.unlined(element.text) if element.text else element.text
@@ -95,10 +97,12 @@ class SoapDoor:
             opened=opened.raw,
         )
 
-    def _parsed(self, addressed: Addressed) -> tuple[Addressed, etree._Element, Spool | None]:
-        """The envelope. Large contents, and those of a package, are beside it; stand-ins are in their places."""
-        received = addressed.received
+    def _parsed(self, addressed: Addressed) -> tuple[Addressed, Opened, Spool | None]:
+        """The signed envelope. Large contents, and those of a package, are beside it, with stand-ins for them."""
+        received, contract = addressed.received, addressed.contract.contract
         media, large = media_type(received.headers), received.large
+        if large is not None and contract.protection == "encrypted":
+            return self._decrypted(addressed, large, _version(media))
         if media == mtom.PACKAGE and large is not None:
             content_type, package = received.headers["content-type"], list[mtom.Package]()
 
@@ -115,7 +119,34 @@ class SoapDoor:
             if large is not None:
                 received = received._replace(body=self._lifted(large, partial(lift_xml, exact=True)))
             root = wire.parse_envelope(received.body, version)
-        return addressed._replace(received=received), root, large.spool if large is not None else None
+        spool = large.spool if large is not None else None
+        return addressed._replace(received=received), self._opened(contract, root), spool
+
+    def _decrypted(
+        self, addressed: Addressed, large: LargeBody, version: wire.Version
+    ) -> tuple[Addressed, Opened, Spool | None]:
+        """The same of a large envelope that is encrypted: lifted, decrypted, and its content lifted."""
+
+        def decrypt(source: File, write: Callable[[bytes], object]) -> LargeHidden:
+            sealed = Spool(large.scratch())
+            try:
+                outer = lift_xml(source, sealed, self.body_limit, exact=True)
+            except Theirs as failure:
+                if failure.code != XML_TOO_LARGE.code:
+                    raise
+                raise BODY_TOO_LARGE(limit=self.body_limit) from None
+            root = wire.parse_envelope(outer, version)
+            self._check_hidden(addressed.contract.contract, root)
+            hidden = decrypt_large(outer, root, sealed, self.body_keys, write)
+            if hidden is None:
+                raise BODY_TOO_LARGE(limit=self.body_limit)
+            return hidden
+
+        large.decrypt(decrypt, lambda hidden: hidden.around)
+        signed, spool = self._lifted(large, partial(lift_xml, exact=True)), large.spool
+        assert spool is not None
+        received = addressed.received._replace(body=large.body(signed, spool) or b"")
+        return addressed._replace(received=received), Opened(signed, parse_opened(signed, version)), spool
 
     def _lifted(self, large: LargeBody, lift: Callable[[File, Spool, int], bytes]) -> bytes:
         try:
@@ -125,20 +156,21 @@ class SoapDoor:
 
     def _opened(self, contract: Contract, root: etree._Element) -> Opened:
         """The signed envelope. It must be encrypted exactly if the contract says so."""
+        self._check_hidden(contract, root)
+        return Opened(b"", root) if contract.protection == "signed" else decrypt_envelope(root, self.body_keys)
+
+    def _check_hidden(self, contract: Contract, root: etree._Element) -> None:
         hidden = is_encrypted(root)
-        if contract.protection == "signed":
-            if hidden:
-                raise BODY_ENCRYPTION_UNEXPECTED(contract=contract.name, got="xenc:EncryptedData")
-            return Opened(b"", root)
-        if not hidden:
+        if contract.protection == "signed" and hidden:
+            raise BODY_ENCRYPTION_UNEXPECTED(contract=contract.name, got="xenc:EncryptedData")
+        if contract.protection != "signed" and not hidden:
             raise BODY_NOT_ENCRYPTED(contract=contract.name, expected="xenc:EncryptedData", got="soap:Body")
-        return decrypt_envelope(root, self.body_keys)
 
     def request(self, authenticated: Authenticated) -> Requested:
         received, addressed = authenticated.received, authenticated.addressed
         envelope: verify.VerifiedEnvelope = authenticated.proof
         contract = addressed.contract.contract
-        demand_key(contract, addressed.snapshot, authenticated.caller, received.at, soap=True)
+        demand_key(contract, addressed.snapshot, authenticated.caller, received.theirs, soap=True)
         _check_understood(envelope)
         _check_reply(envelope)
         if envelope.to is not None and envelope.to != received.target_uri:
@@ -186,7 +218,7 @@ class SoapDoor:
 
     def decode(self, authorised: Authorised) -> Message:
         requested = authorised.requested
-        message, content, at = requested.request, requested.content, requested.received.at
+        message, content, at = requested.request, requested.content, requested.received.theirs
         return other_format.read(requested, lambda codec: codec.read_xml(message, content, at))
 
     # --- out ----------------------------------------------------------------------------------------------------------
@@ -234,12 +266,16 @@ class SoapDoor:
         version: wire.Version = authenticated.proof.version
         addressed = authenticated.addressed
         receiver = answers_for(
-            addressed.contract.contract, addressed.snapshot, authenticated.caller, authenticated.received.at, soap=True
+            addressed.contract.contract,
+            addressed.snapshot,
+            authenticated.caller,
+            authenticated.received.theirs,
+            soap=True,
         )
         envelope = verify.sign_envelope(
             body if receiver is None else blinded(body),
             self.signing_key,
-            self.clock(),
+            self.clock() + authenticated.received.ahead,
             EnvelopeHeaders(action=action, message_id=f"urn:uuid:{new_id()}", relates_to=authenticated.reply_to),
             blocks=(verify.receipt_block(receipt.transfer, _leaves(receipt), self.checkpoint()),),
             version=version,

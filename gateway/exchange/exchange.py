@@ -175,7 +175,7 @@ class Exchange:
         now = self.clock()
         receiving = receive(requested.snapshot, provider, requested.contract, requested.operation, now)
         salt = random_bytes(SALT)
-        heavy, spool = requested.received.heavy, requested.received.spool
+        heavy, spool, ahead = requested.received.heavy, requested.received.spool, requested.received.ahead
         intent = await off_loop(heavy, entries.intent, decoded, (provider, receiving), salt, now, self.hash_id)
         row = row_of(decoded, provider, now, self.process, Event.PUT_ASIDE if put_aside else Event.SENT_NOW)
         bound = dict.fromkeys(("request", "canonical", attachments.PART), binding.of_transfer(intent.leaf, row))
@@ -186,7 +186,7 @@ class Exchange:
             log=(intent,),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             queue=first_place(decoded, row, self.hash_id, now) if put_aside else None,
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, ahead),
             uses=decoded.uses,
         )
         done = await self._write_new(decoded, write)
@@ -197,7 +197,7 @@ class Exchange:
         keep = keep_of(requested)
         told = fed(requested.operation, row)
         if told is not None:
-            told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now))
+            told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now + ahead))
         transfer = OpenTransfer(
             row.id,
             self.process,
@@ -209,6 +209,7 @@ class Exchange:
             spool=spool,
             heavy=heavy,
             fault=requested.received.fault,
+            ahead=ahead,
         )
         try:
             return await self._forward(Committed(decoded, provider, receiving, transfer))
@@ -239,14 +240,15 @@ class Exchange:
         requested = decoded.requested
         transfer, now = requested.received.transfer, self.clock()
         admission = await admitted(self.judges, decoded, self.quotas)
-        answer: Message = {"transfer": transfer, "messageId": requested.message_id, "acceptedAt": rfc3339(now)}
+        ahead = requested.received.ahead
+        answer: Message = {"transfer": transfer, "messageId": requested.message_id, "acceptedAt": rfc3339(now + ahead)}
         if admission is not None:
             answer |= admission.told
         salt = random_bytes(SALT)
         heavy = requested.received.heavy
         intent = await off_loop(heavy, entries.intent, decoded, None, salt, now, self.hash_id)
         answer_json = canonical_answer(requested, answer)
-        new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf)
+        new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf, ahead=ahead)
         how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json, keys=settled.new)
         row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
         text = event(decoded, now, settled.kind, settled.replaces)
@@ -263,7 +265,7 @@ class Exchange:
             log=(intent, accepted),
             vault=await off_loop(heavy, self._sealed, requested, parts, now, bound),
             feed=(feed,),
-            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors),
+            quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, self.vendors, ahead),
             keys=settled.rows,
             uses=decoded.uses,
         )

@@ -68,7 +68,7 @@ def explain(stands: Moment, snapshot: Snapshot, agency: str, contract: CompiledC
     whole = snapshot.decide(agency, name, operation, now)
     nearest = (whole.nearest,) if whole.nearest is not None else ()
     limited = [(each, each.quota) for each in (*whole.limited, *nearest) if each.quota is not None]
-    found = [(each, quota, used(stands, each, agency)) for each, quota in limited]
+    found = [(each, quota, used(stands, each, agency, snapshot.ahead(agency))) for each, quota in limited]
     counted = tuple(Counted(each, quota, calls) for each, quota, calls in found if calls is not None)
     used_up = {each.grant.id for each in counted if each.calls >= each.quota.calls}
     allowed = whole.without(used_up) is not None
@@ -89,10 +89,10 @@ def explain(stands: Moment, snapshot: Snapshot, agency: str, contract: CompiledC
     )
 
 
-def used(stands: Moment, grant: Grant, agency: str) -> int | None:
+def used(stands: Moment, grant: Grant, agency: str, ahead: int = 0) -> int | None:
     """Calls counted in the window of `stands.at` so far; None if that is not known any more."""
     if not stands.past:
-        return quotas.used(stands.here, grant, agency, stands.at)
+        return quotas.used(stands.here, grant, agency, stands.at + ahead)
     assert grant.quota is not None
     return uses_before(stands.here, grant.id, agency, float(grant.quota.window(stands.at).begins), stands.at)
 

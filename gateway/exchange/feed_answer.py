@@ -50,12 +50,13 @@ def unit(decoded: Decoded, value: FeedValue | Failure, here: Here) -> tuple[Writ
     else:
         how = Ending(Event.NOTHING_HERE, now, value.status, failure=value.code)
     transfer = requested.received.transfer
-    new = OpenTransfer(transfer, here.process, FEED, salt=salt, intent=intent.leaf)
+    ahead = requested.received.ahead
+    new = OpenTransfer(transfer, here.process, FEED, salt=salt, intent=intent.leaf, ahead=ahead)
     row, ended, receipt = outcome.end_new(row_of(decoded, FROM_FEED, now, here.process, how.event), new, how)
     log, parts = [intent, ended], request_parts(requested, salt)
     if isinstance(value, FeedValue) and how.answer is not None:
         facts = {"event": value.transfer, "at": value.at, "owners": [value.owner] if value.owner else []}
-        log.append(entries.note("feed-answer", facts, now, about=transfer))
+        log.append(entries.note("feed-answer", facts, now, about=transfer, ahead=ahead))
         parts.append(("answer", how.answer))
     bound = {"request": binding.of_transfer(intent.leaf, row), "answer": ended.leaf}
     write = Write(
@@ -63,6 +64,6 @@ def unit(decoded: Decoded, value: FeedValue | Failure, here: Here) -> tuple[Writ
         transfer=row,
         log=tuple(log),
         vault=here.vault.seal_kept(here.keep, transfer, parts, now, bound),
-        quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, here.vendors),
+        quota=uses_of(decoded.authorised.decision, requested.caller.agency, now, here.vendors, ahead),
     )
     return write, receipt

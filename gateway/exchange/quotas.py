@@ -71,6 +71,11 @@ class GrantQuery(NamedTuple):
     operation: str
     at: float
 
+    @property
+    def ahead(self) -> int:
+        """Seconds by which the agency's own clock is ahead: the windows of its grants are those of that clock."""
+        return self.snapshot.ahead(self.agency)
+
 
 class Quotas:
     """The used-up quotas that one process knows."""
@@ -102,7 +107,7 @@ class Quotas:
         if not self._full:
             return decision
         return decision.without(
-            {use.grant_id for use in uses_of(decision, query.agency, query.at) if use in self._full}
+            {use.grant_id for use in uses_of(decision, query.agency, query.at, ahead=query.ahead) if use in self._full}
         )
 
     def without(self, query: GrantQuery, decision: Decision, full: UsedUp) -> Decision:
@@ -138,7 +143,7 @@ class Quotas:
         left = decision.without({grant.id for grant in decision.limited} - counted)
         if left is not None:
             return Authorised(requested, left), ()
-        return Authorised(requested, decision), uses_of(decision, query.agency, now)
+        return Authorised(requested, decision), uses_of(decision, query.agency, now, ahead=query.ahead)
 
     def exists(self, requested: Requested) -> bool:
         """Whether a transfer of this message exists."""
@@ -186,10 +191,11 @@ def decide(query: GrantQuery) -> Decision:
 def refused(query: GrantQuery) -> Policy:
     """The refusal when all quotas are used up. It names the grant whose window ends first."""
     limited = decide(query).limited
-    soonest = min(limited, key=lambda grant: grant.quota.window(query.at).ends if grant.quota is not None else query.at)
+    at = query.at + query.ahead
+    soonest = min(limited, key=lambda grant: grant.quota.window(at).ends if grant.quota is not None else at)
     snapshot = query.snapshot
     request = snapshot.request(query.agency, query.contract, query.operation)
-    return quota_refusal(soonest, request, snapshot.owner_of(query.contract, query.agency), query.at)
+    return quota_refusal(soonest, request, snapshot.owner_of(query.contract, query.agency), at)
 
 
 def vendor_refused(use: QuotaUse, now: float) -> Failure:
@@ -204,11 +210,15 @@ def vendor_refused(use: QuotaUse, now: float) -> Failure:
     )
 
 
-def uses_of(decision: Decision, agency: str, now: float, vendors: VendorLimits = NO_LIMITS) -> tuple[QuotaUse, ...]:
-    """One call of an agency, counted against each grant that has a quota, and against the limits of a tenant."""
+def uses_of(
+    decision: Decision, agency: str, now: float, vendors: VendorLimits = NO_LIMITS, ahead: int = 0
+) -> tuple[QuotaUse, ...]:
+    """One call of an agency, counted against each grant that has a quota, and against the limits of a tenant. Grants
+    count by the agency's own clock, which may be `ahead`; the limits of a tenant by real time.
+    """
     uses = vendors.uses(agency, now)
     if decision.limited:
-        uses += tuple(use for grant in decision.limited if (use := use_of(grant, agency, now)) is not None)
+        uses += tuple(use for grant in decision.limited if (use := use_of(grant, agency, now + ahead)) is not None)
     return tuple(sorted(uses))
 
 

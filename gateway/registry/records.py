@@ -15,6 +15,7 @@ from adapters.kinds import FILES, KINDS
 from adapters.model import AdapterKind, DropFolder, Endpoint
 from contracts.base.words import Words
 from gateway.registry.contacts import Contact, lasting
+from gateway.registry.tenant_clock import REAL, TenantClock
 from security.encryption_keys import EncryptKey
 from security.grants.windows import Hours
 from security.keys import VerifyKey
@@ -34,6 +35,7 @@ class Agency:
     roles: tuple[str, ...]
     contacts: tuple[Contact, ...]
     state: str = ACTIVE
+    clock: TenantClock = REAL  # of a tenant of a sandbox
 
     @property
     def reached(self) -> Words:
@@ -73,6 +75,7 @@ class System:
     contacts: tuple[Contact, ...] = ()  # if they differ from the agency's
     callback: str | None = None  # https address that is told when an asynchronous transfer has ended
     sources: tuple[Source, ...] = ()  # the data sets, or parts of them, that come from it alone
+    ahead: int = 0  # seconds by which the clock of its agency is ahead of real time
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.model import Endpoint
 from contracts.base.words import Words
-from gateway.registry import contacts
+from gateway.registry import contacts, tenant_clock
 from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, sources_in
 from gateway.registry.records import ACTIVE, Agency, System
 from gateway.registry.store import drop_of
@@ -27,6 +27,7 @@ def agency_of(row: Mapping[str, Any]) -> Agency:
         roles=tuple(json.loads(row["roles"])),
         contacts=contacts.read(row["contact"]),
         state=row["state"],
+        clock=tenant_clock.of(row["code"], row.get("clock")),
     )
 
 
@@ -37,6 +38,8 @@ def system_of(
     # Nobody signed the address of a proposed system: it is not called, and its folder is not opened.
     text = row["endpoint"] if row["state"] != PROPOSED else None
     endpoint, drop, at = None, drop_of(text), json.loads(text or "{}")
+    agency = agencies.get(row["agency"])
+    ahead = agency.clock.ahead if agency is not None else 0
     callback, declared = at.pop(CALLBACK, None), sources_in(at.pop(SOURCES, ()))
     if at and drop is None:
         by_id, by_thumbprint = {key.key_id: key for key in keys}, {key.thumbprint: key for key in keys}
@@ -49,8 +52,8 @@ def system_of(
             keys_by_thumbprint=by_thumbprint,
             encrypt_keys=encrypt,
             options=at,
+            ahead=ahead,
         )
-    agency = agencies.get(row["agency"])
     return System(
         id=row["id"],
         agency=row["agency"],
@@ -64,4 +67,5 @@ def system_of(
         contacts=contacts.read(row["contact"]),
         callback=callback,
         sources=declared,
+        ahead=ahead,
     )

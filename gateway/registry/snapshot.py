@@ -42,7 +42,8 @@ from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
 from security.errors import SIGNATURE_KEY_REVOKED
 from security.grants.approvals import Officer
-from security.grants.grants import AgencyGrants, Decision, Grant, Reason, Request
+from security.grants.grants import Decision, Grant, Reason, Request
+from security.grants.held import AgencyGrants
 from security.grants.refusals import refusal
 from security.keys import VerifyKey
 
@@ -121,6 +122,11 @@ class Snapshot:
         name = contract.contract.name
         return self._pinned.get((system.id, name)) or contract.codec(system.format(name))
 
+    def ahead(self, agency: str) -> int:
+        """Seconds by which the agency's clock is ahead of real time: of a tenant of a sandbox that moved it."""
+        known = self.agencies.get(agency)
+        return 0 if known is None else known.clock.ahead
+
     def grants(self, agency: str) -> tuple[Grant, ...]:
         """All grants of an agency and of its roles."""
         return self._grants.get(agency, _NOTHING).grants
@@ -147,9 +153,8 @@ class Snapshot:
         """The failure for a refusing decision."""
         suspended = decision.nearest if decision.reason is Reason.SUSPENDED else None
         notice = self._notice("grant", suspended.id) if suspended is not None else None
-        return refusal(
-            decision, self.request(agency, contract, operation), self.owner_of(contract, agency), now, notice
-        )
+        at = self._grants.get(agency, _NOTHING).refused_at(decision, now)
+        return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract, agency), at, notice)
 
     def suspension(self, system: System) -> Policy:
         """The failure for a suspended system or agency: reason, since when, whom to ask."""
@@ -360,7 +365,8 @@ def _grants(
             by_role.setdefault(grant.role, []).append(grant)
     return {
         code: AgencyGrants.of(
-            [*by_agency.get(code, []), *(grant for role in agency.roles for grant in by_role.get(role, []))]
+            [*by_agency.get(code, []), *(grant for role in agency.roles for grant in by_role.get(role, []))],
+            agency.clock.ahead,
         )
         for code, agency in agencies.items()
     }

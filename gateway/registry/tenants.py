@@ -33,11 +33,12 @@ def is_tenant(agency: str | None) -> bool:
 
 
 def approved_by_policy(connection: Connection) -> int:
-    """How much is in force by the policy: grants, and contents of agencies and systems."""
-    grant, proposal = tables.access_grant.c, tables.registry_proposal.c
+    """How much is in force by the policy: grants, contents of agencies and systems, and clocks of tenants."""
+    grant, proposal, agency = tables.access_grant.c, tables.registry_proposal.c, tables.agency.c
     granted = select(func.count()).where(grant.source == POLICY, grant.state != "revoked")
     contents = select(func.count()).where(proposal.basis == POLICY, proposal.state == "in-force")
-    return int(connection.scalar(granted) or 0) + int(connection.scalar(contents) or 0)
+    clocks = select(func.count()).where(agency.clock.is_not(None))
+    return sum(int(connection.scalar(each) or 0) for each in (granted, contents, clocks))
 
 
 def refuse_policy(connection: Connection) -> None:

@@ -57,7 +57,9 @@ def encrypt(root: Element, receiver: x509.Certificate) -> Element:
     for child in list(body):
         body.remove(child)
     body.text = None
-    body.append(etree.fromstring(DATA.format(value=sealed, **names)))
+    data = etree.fromstring(DATA.format(value="", **names))
+    _one(data, f"{X}CipherData/{X}CipherValue").text = sealed  # of any length
+    body.append(data)
     name = hashlib.sha1(receiver.public_bytes(Encoding.DER), usedforsecurity=False).digest()
     wrapped = base64.b64encode(public.encrypt(key, WRAP)).decode()
     security.insert(0, etree.fromstring(KEY.format(name=base64.b64encode(name).decode(), value=wrapped, **names)))

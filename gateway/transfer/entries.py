@@ -62,6 +62,7 @@ def intent(
             overdue=receiving.overdue if receiving is not None else (),
             registry=received.snapshot.revision,
             provider_agency=receiver.agency if receiver is not None else None,
+            clock=_clock(now, received.ahead),
         )
     )
 
@@ -85,13 +86,15 @@ def outcome(transfer: OpenTransfer, how: Ending) -> LogRow:
             came_back=digest(getattr(call, "evidence_in", None)),
             answered=digest(how.answer),
             keys=how.keys,
+            clock=_clock(how.at, transfer.ahead),
         )
     )
 
 
 def put_aside(transfer: OpenTransfer, failure: Failure, now: float, contract: CompiledContract) -> LogRow:
     """Not an outcome: the first try failed, and the transfer continues in the queue."""
-    return _row(form.Note(transfer.id, now, "queued", "gateway", _try(transfer, failure, contract)))
+    facts = _try(transfer, failure, contract)
+    return _row(form.Note(transfer.id, now, "queued", "gateway", facts, _clock(now, transfer.ahead)))
 
 
 def try_failed(
@@ -99,7 +102,7 @@ def try_failed(
 ) -> LogRow:
     """A try of the delivery failed. Not an outcome. The caller makes its phase free (`logged.free_phase`)."""
     facts = _try(transfer, failure, contract) | {"try": number}
-    return _row(form.Note(transfer.id, now, TRY_FAILED, "gateway", facts))
+    return _row(form.Note(transfer.id, now, TRY_FAILED, "gateway", facts, _clock(now, transfer.ahead)))
 
 
 def only_try(transfer: OpenTransfer, failure: Failure, now: float, contract: CompiledContract) -> tuple[LogRow, ...]:
@@ -129,16 +132,14 @@ def _try(transfer: OpenTransfer, failure: Failure, contract: CompiledContract | 
 
 
 def in_doubt(transfer: OpenTransfer, why: Doubt) -> LogRow:
-    frozen = form.freeze(form.InDoubt(transfer.id, why.at, why.process, why.reason))
+    frozen = form.freeze(form.InDoubt(transfer.id, why.at, why.process, why.reason, _clock(why.at, transfer.ahead)))
     return LogRow(frozen.transfer, why.phase, frozen.entry, frozen.leaf)
 
 
 def repeat(requested: Requested, first: str, status: int, now: float) -> LogRow:
-    return _row(
-        form.Repeat(
-            requested.received.transfer, now, requested.received.face, _caller(requested.authenticated), first, status
-        )
-    )
+    received, caller = requested.received, _caller(requested.authenticated)
+    clock = _clock(now, received.ahead)
+    return _row(form.Repeat(received.transfer, now, received.face, caller, first, status, clock))
 
 
 def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, count: int = 1) -> LogRow:
@@ -174,15 +175,27 @@ def refusal(reached: Reached, failure: Failure, now: float, hash_id: HashId, *, 
             registry=received.snapshot.revision,
             findings=kept.findings,
             more=kept.more,
+            clock=_clock(now, received.ahead),
         )
     )
 
 
 def note(
-    what: str, facts: Mapping[str, form.Json], now: float, *, actor: str = "gateway", about: str | None = None
+    what: str,
+    facts: Mapping[str, form.Json],
+    now: float,
+    *,
+    actor: str = "gateway",
+    about: str | None = None,
+    ahead: int = 0,
 ) -> LogRow:
-    """Any other event to log. It gets an id of its own unless `about` names a transfer."""
-    return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts))
+    """Any other event to log. It gets an id of its own unless `about` names a transfer. `ahead` as of `Received`."""
+    return _row(form.Note(about or new_id(int(now * 1000)), now, what, actor, facts, _clock(now, ahead)))
+
+
+def _clock(now: float, ahead: int) -> float | None:
+    """The time by a tenant's clock, where it was moved."""
+    return now + ahead if ahead else None
 
 
 def by_channel(received: Received) -> form.Caller | None:

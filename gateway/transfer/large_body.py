@@ -18,13 +18,13 @@ from contracts.base.errors import Theirs
 from contracts.errors import XML_TOO_LARGE
 from contracts.wire.attachments import File, Spool
 from gateway.vault.scratch import Room, Scratch
-from security.large_jose import LargeOpened
 
 _HASHES: Final = {"sha-256": "sha256", "sha-512": "sha512"}  # RFC 9530
 
 
 HEAVY: Final = 65_536  # bytes: what is done with longer messages could be felt by other calls
 T = TypeVar("T")
+Around = Callable[[bytes, Spool], bytes | None]
 
 
 async def off_loop(heavy: object, work: Callable[..., T], *of: object) -> T:
@@ -46,7 +46,7 @@ class LargeBody:
     hashes: Mapping[str, Any]
     size: int = 0
     spool: Spool | None = None
-    _opened: LargeOpened | None = None
+    _around: Around | None = None
     _more: list[Scratch] = field(default_factory=list)
 
     @classmethod
@@ -67,28 +67,35 @@ class LargeBody:
         """The digests of the whole body, by their names in Content-Digest."""
         return {name: each.digest() for name, each in self.hashes.items()}
 
-    def decrypt(self, decrypt: Callable[[File, Callable[[bytes], object]], LargeOpened]) -> LargeOpened:
-        """Puts what `decrypt` gives in the place of the body. The digests stay those of what travelled."""
-        plain = self._scratch()
-        self._opened = decrypt(self.source, plain.write)
+    def decrypt(self, decrypt: Callable[[File, Callable[[bytes], object]], T], around: Callable[[T], Around]) -> T:
+        """Puts what `decrypt` writes in the place of the body. The digests stay those of what travelled.
+
+        `around` gives what makes the body of the decrypted one, with stand-ins in both; None if it cannot.
+        """
+        plain = self.scratch()
+        opened = decrypt(self.source, plain.write)
+        self._around = around(opened)
         self.source.close()
         self.source = plain
-        return self._opened
+        return opened
 
-    def _scratch(self) -> Scratch:
+    def scratch(self) -> Scratch:
+        """An empty file, closed with the body."""
         self._more.append(self.room.open(self.owner))
         return self._more[-1]
 
     def lift(self, lift: Callable[[File, Spool, int], bytes], limit: int) -> bytes:
         """The body with stand-ins, at most `limit` bytes, as `lift` of `contracts.wire` makes it. Raises NotLifted."""
-        spool = Spool(self._scratch())
+        spool = Spool(self.scratch())
         try:
             rest = lift(self.source, spool, limit)
         except Theirs as failure:
             if failure.code != XML_TOO_LARGE.code:
                 raise
             raise NotLifted from None
-        body = rest if self._opened is None else self._opened.envelope.around(rest, spool)[0]
+        body = self.body(rest, spool)
+        if body is None:
+            raise NotLifted
         whole = hashlib.sha256()
         for part in spool.restore(body):
             whole.update(part)
@@ -97,6 +104,12 @@ class LargeBody:
         self.source.close()
         self.spool = spool
         return rest
+
+    def body(self, rest: bytes, spool: Spool) -> bytes | None:
+        """What travelled, with stand-ins. None of an encrypted one without large contents, which is over its limit."""
+        if self._around is None:
+            return rest
+        return self._around(rest, spool) if spool.attachments else None
 
     def close(self) -> None:
         for each in (self.source, *self._more):

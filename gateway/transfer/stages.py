@@ -57,6 +57,12 @@ class Received(NamedTuple):
     source: str
     snapshot: Snapshot
     large: LargeBody | None = None  # then `body` is empty, or what is left without large contents
+    ahead: int = 0  # seconds by which the clock of the caller's agency is ahead: of a tenant of a sandbox
+
+    @property
+    def theirs(self) -> float:
+        """When it came by the clock of the caller's agency, which judges what it signed, and what expires for it."""
+        return self.at + self.ahead
 
     @property
     def heavy(self) -> bool:
@@ -235,6 +241,7 @@ class OpenTransfer(NamedTuple):
     spool: Spool | None = None  # of its large contents, for which its bodies hold stand-ins
     heavy: bool = False  # work on its message is done off the event loop
     fault: str = ""  # what the caller wants a stand-in to do wrong; only a sandbox passes it on
+    ahead: int = 0  # as of `Received`
 
 
 class Committed(NamedTuple):

@@ -116,7 +116,7 @@ def event(decoded: Decoded, now: float, kind: Kind, replaces: Collection[str]) -
         "lgspagency": requested.caller.agency,
         "lgspformat": requested.format,
         "lgspbundle": requested.contract.digest,
-        **facts_of(requested.contract, requested.operation, decoded.message, now),
+        **facts_of(requested.contract, requested.operation, decoded.message, now + requested.received.ahead),
         "lgspfailedrules": NONE,  # a message that breaks a rule is not accepted
     }
     operation = requested.operation

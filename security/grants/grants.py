@@ -236,32 +236,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class AgencyGrants:
-    """The grants of an agency and its roles, for asking and for receiving."""
-
-    asking: GrantIndex
-    receiving: GrantIndex
-
-    @classmethod
-    def of(cls, grants: Iterable[Grant]) -> AgencyGrants:
-        every = tuple(grants)
-        return cls(
-            GrantIndex.of(grant for grant in every if not grant.receives),
-            GrantIndex.of(grant for grant in every if grant.receives),
-        )
-
-    @property
-    def grants(self) -> tuple[Grant, ...]:
-        return self.asking.grants + self.receiving.grants
-
-    def decide(self, contract: str, operation: str, now: float) -> Decision:
-        return self.asking.decide(contract, operation, now)
-
-    def decide_receiving(self, contract: str, operation: str, now: float) -> Decision:
-        return self.receiving.decide(contract, operation, now)
-
-
-@dataclass(frozen=True, slots=True)
 class GrantIndex:
     """Grants of one holder, indexed once, so that a decision's cost does not depend on their number.
 
@@ -324,17 +298,6 @@ class GrantIndex:
         if nearest is None and self._any is not None:
             return Decision(False, Reason.NO_CONTRACT, nearest=self._any)
         return Decision(False, reason, nearest=nearest)
-
-
-def decide(grants: Iterable[Grant], request: Request, now: float) -> Decision:
-    """Of several allowing grants, the agency's precedes a role's, then the newest, then the lowest id."""
-    own = [
-        grant
-        for grant in grants
-        if grant.agency == request.agency or grant.role is not None and grant.role in request.roles
-    ]
-    held = AgencyGrants.of(own)
-    return (held.receiving if request.receives else held.asking).decide(request.contract, request.operation, now)
 
 
 def judge(grant: Grant, now: float) -> Reason | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 
 from contracts.base.words import WordsFile
@@ -23,19 +23,23 @@ _DAY: Final = 86_400
 _WEEK: Final = 7 * _DAY
 _MONDAY: Final = 7 * 3600 + 3 * _DAY  # 1970-01-01 was a Thursday; at +07:00
 _LENGTHS: Final = {"minute": 60, "hour": 3600, "day": _DAY}
+_FIRST: Final = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+_LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=VIETNAM).timestamp()
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
 def civil(at: float | str, *, seconds: bool = False) -> str:
     """A moment for people, in Vietnam's time: `2026-11-25T07:00+07:00`. For programs: `contracts.base.times.rfc3339`.
 
-    A text of RFC 3339 is accepted too; other texts are returned unchanged.
+    A text of RFC 3339 is accepted too; other texts are returned unchanged. What lies before the year 1 or after 9999 in
+    Vietnam is shown as the first or the last moment.
     """
     if isinstance(at, str):
         try:
             at = datetime.fromisoformat(at).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             return str(at)
+    at = min(max(at, _FIRST), _LAST)
     return datetime.fromtimestamp(at, VIETNAM).isoformat(timespec="seconds" if seconds else "minutes")
 
 

@@ -1,5 +1,6 @@
 """Entries of the audit log: typed values, frozen as canonical JSON (RFC 8785) with their RFC 6962 leaf hash.
 
+`clock` is the time by the clock of the tenant of a sandbox, where the tenant moved it; all other entries have none.
 No personal data: message ids are keyed hashes, contents are salted digests whose salts stay with the evidence, causes
 are codes. Absent values are omitted. The sequencer assigns the index, which is not part of an entry.
 Invariant: equal values give equal bytes on every platform and version, since the tree holds the leaf for ever.
@@ -93,6 +94,7 @@ class Intent(NamedTuple):
     overdue: tuple[str, ...] = ()
     registry: int | None = None
     provider_agency: str | None = None
+    clock: float | None = None
 
 
 class Outcome(NamedTuple):
@@ -110,6 +112,7 @@ class Outcome(NamedTuple):
     came_back: Digest | None = None
     answered: Digest | None = None
     keys: int = 0
+    clock: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class Refusal:
     registry: int | None = None
     findings: Sequence[Mapping[str, str]] = ()
     more: int = 0
+    clock: float | None = None
 
 
 class Repeat(NamedTuple):
@@ -148,6 +152,7 @@ class Repeat(NamedTuple):
     caller: Caller
     of: str
     status: int
+    clock: float | None = None
 
 
 class InDoubt(NamedTuple):
@@ -157,6 +162,7 @@ class InDoubt(NamedTuple):
     at: float
     process: str
     reason: str
+    clock: float | None = None
 
 
 class Actor(str):
@@ -183,6 +189,7 @@ class Note:
     what: str
     actor: str
     facts: Mapping[str, Json] = field(default_factory=dict)
+    clock: float | None = None
 
 
 Entry = Intent | Outcome | Refusal | Repeat | InDoubt | Note
@@ -218,6 +225,8 @@ def freeze(entry: Entry) -> FrozenEntry:
             phase = entry.what
             value |= {"actor": str(entry.actor), "facts": dict(entry.facts)}
             value["proof"] = entry.actor.proof if isinstance(entry.actor, Actor) else None
+    if entry.clock is not None:
+        value["clock"] = rfc3339(entry.clock)
     value["kind"] = "note" if isinstance(entry, Note) else phase
     if isinstance(entry, Note):
         value["what"] = entry.what
@@ -245,7 +254,7 @@ def _intent(entry: Intent) -> str:
         provider += f'"provider_agency":{_text(entry.provider_agency)},'
     return (
         f'{{{also}"at":"{rfc3339(entry.at)}","bundle":{_text(entry.bundle)},'
-        f'"caller":{_caller_text(entry.caller)},"contract":{_text(entry.contract)},'
+        f'"caller":{_caller_text(entry.caller)},{_clock_text(entry.clock)}"contract":{_text(entry.contract)},'
         f'"door":{_text(entry.door)},"grant":{_text(entry.grant)},{_digest_text("in", entry.came_in)}"kind":"intent",'
         f'"message":{_text(entry.message)},"operation":{_text(entry.operation)},{overdue}{provider}'
         f'{receiving}{registry}"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
@@ -256,11 +265,16 @@ def _outcome(entry: Outcome) -> str:
     failure = "" if entry.failure is None else f'"failure":{_text(entry.failure)},'
     provider = "" if entry.provider is None else f'"provider":{_text(entry.provider)},'
     keys = f'"keys":{entry.keys},' if entry.keys else ""
+    back = _digest_text("back", entry.came_back)
     return (
-        f'{{"at":"{rfc3339(entry.at)}",{_digest_text("back", entry.came_back)}{failure}{keys}"kind":"outcome",'
+        f'{{"at":"{rfc3339(entry.at)}",{back}{_clock_text(entry.clock)}{failure}{keys}"kind":"outcome",'
         f"{_digest_text('out', entry.answered)}{provider}{_digest_text('sent', entry.sent)}"
         f'"status":{entry.status},"transfer":{_text(entry.transfer)},"v":{VERSION}}}'
     )
+
+
+def _clock_text(clock: float | None) -> str:
+    return "" if clock is None else f'"clock":"{rfc3339(clock)}",'
 
 
 def _digest_text(name: str, digest: Digest | None) -> str:

@@ -45,6 +45,7 @@ from security.wssec.names import (
 from security.wssec.signed_info import Element, base64_of, children_of, text_of
 
 TAG_BYTES: Final = 16
+CIPHER_VALUE: Final = "xenc:EncryptedData//xenc:CipherValue"
 _SECURITY, _STR = f"{{{WSSE}}}Security", f"{{{WSSE}}}SecurityTokenReference"
 _REFERENCE, _KEY_IDENTIFIER = f"{{{WSSE}}}Reference", f"{{{WSSE}}}KeyIdentifier"
 _KEY, _DATA, _METHOD = f"{{{XENC}}}EncryptedKey", f"{{{XENC}}}EncryptedData", f"{{{XENC}}}EncryptionMethod"
@@ -104,32 +105,64 @@ def is_encrypted(root: Element) -> bool:
 
 def decrypt_envelope(root: Element, keys: BodyKeys) -> Opened:
     """The envelope with its Body decrypted. `root` comes from the hardened parser and is consumed."""
+    hidden = take_apart(root, keys)
+    sealed = base64_of(hidden.value, CIPHER_VALUE, malformed)
+    content = _unseal(hidden.content_key(len(sealed)), sealed)
+    before, after = hidden.around()
+    raw = b"".join((before, content, after))
+    return Opened(raw, parse_opened(raw, hidden.version))
+
+
+def parse_opened(raw: bytes, version: Version) -> Element:
+    """The root of an envelope whose content was put back.
+
+    The content was inserted into the text, not the tree: so the parser applies all its rules, in the namespaces of the
+    place. A content that closes the Body early must open another, and the shape check rejects that.
+    """
+    opened = parse_envelope(raw, version)
+    if _COUNT(opened):
+        raise malformed("soap:Body", "xenc:EncryptedData × 1")
+    return opened
+
+
+class Hidden(NamedTuple):
+    """An encrypted envelope in its parts, of the form that the profile says. `value` is the content's CipherValue."""
+
+    version: Version
+    root: Element
+    security: Element
+    wrapped: Element
+    data: Element
+    private: rsa.RSAPrivateKey
+    wrapped_key: bytes
+    value: Element
+
+    def content_key(self, size: int) -> bytes:
+        """The key of a sealed content of so many bytes; a random one in place of a wrong one."""
+        if len(self.wrapped_key) != self.private.key_size // 8:
+            raise malformed("xenc:EncryptedKey//xenc:CipherValue", f"{self.private.key_size // 8} bytes")
+        if size < IV_BYTES + TAG_BYTES:
+            raise malformed(CIPHER_VALUE, f">= {IV_BYTES + TAG_BYTES} bytes")
+        return _unwrap(self.private, self.wrapped_key)
+
+    def around(self) -> tuple[bytes, bytes]:
+        """The envelope as it was signed, before and behind its content. The tree is consumed."""
+        self.security.remove(self.wrapped)
+        mark = etree.ProcessingInstruction(_MARK)
+        mark.tail = self.data.tail
+        self.root[-1].replace(self.data, mark)
+        before, _, after = etree.tostring(self.root).partition(_MARKED)
+        return before, after
+
+
+def take_apart(root: Element, keys: BodyKeys) -> Hidden:
     version, security, body = _places(root)
     data = _one_in_body(body)
     wrapped = _one_key(security)
     if cast("float", _COUNT(root)) != _ALL:
         raise malformed("soap:Envelope", "xenc:EncryptedKey × 1, xenc:EncryptedData × 1")
     private, wrapped_key = _read_key(wrapped, data, keys)
-    sealed = _read_data(data, wrapped)
-    if len(wrapped_key) != private.key_size // 8:
-        raise malformed("xenc:EncryptedKey//xenc:CipherValue", f"{private.key_size // 8} bytes")
-    if len(sealed) < IV_BYTES + TAG_BYTES:
-        raise malformed("xenc:EncryptedData//xenc:CipherValue", f">= {IV_BYTES + TAG_BYTES} bytes")
-    content = _unseal(_unwrap(private, wrapped_key), sealed)
-
-    security.remove(wrapped)
-    mark = etree.ProcessingInstruction(_MARK)
-    mark.tail = data.tail
-    body.replace(data, mark)
-    before, _, after = etree.tostring(root).partition(_MARKED)
-    # Inserted into the text, not the tree: so the parser applies all its rules, in the namespaces of the place. A
-    # content
-    # that closes the Body early must open another, and the shape check rejects that.
-    raw = b"".join((before, content, after))
-    opened = parse_envelope(raw, version)
-    if _COUNT(opened):
-        raise malformed("soap:Body", "xenc:EncryptedData × 1")
-    return Opened(raw, opened)
+    return Hidden(version, root, security, wrapped, data, private, wrapped_key, _read_data(data, wrapped))
 
 
 def malformed(where: str, rule: str) -> Theirs:
@@ -208,7 +241,7 @@ def _receiver(key_info: Element, keys: BodyKeys) -> rsa.RSAPrivateKey:
     raise malformed(where, "wsse:KeyIdentifier …#ThumbprintSHA1 | …#X509SubjectKeyIdentifier, ds:X509IssuerSerial")
 
 
-def _read_data(data: Element, wrapped: Element) -> bytes:
+def _read_data(data: Element, wrapped: Element) -> Element:
     method, *named, cipher = _parts(data, _METHOD, *([_KEY_INFO] if data.find(_KEY_INFO) is not None else []), _CIPHER)
     if data.get("Type") != CONTENT:
         raise malformed("xenc:EncryptedData", f'Type="{CONTENT}"')
@@ -219,7 +252,7 @@ def _read_data(data: Element, wrapped: Element) -> bytes:
         reference = _parts(_parts(each, _STR)[0], _REFERENCE)[0]
         if not wrapped.get("Id") or reference.get("URI") != f"#{wrapped.get('Id')}":
             raise malformed("xenc:EncryptedData/ds:KeyInfo", "→ wsse:Security/xenc:EncryptedKey")
-    return base64_of(_parts(cipher, _VALUE)[0], "xenc:EncryptedData//xenc:CipherValue", malformed)
+    return _parts(cipher, _VALUE)[0]
 
 
 def _unwrap(private: rsa.RSAPrivateKey, wrapped: bytes) -> bytes:

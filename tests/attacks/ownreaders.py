@@ -21,6 +21,8 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "gateway.sample_client.jose:seal",
         "gateway.sample_client.signing:sign_raw",
         "gateway.client.answers:base64_text",
+        "gateway.client.casework:Casework.open_case",
+        "gateway.client.sync:Client.open_case",
         "gateway.client.identities.enrol:keygen",
         "gateway.client.identities.identity:write_private",
         "security.pki.authority:private_pem",

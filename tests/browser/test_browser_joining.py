@@ -55,6 +55,16 @@ def test_from_nothing_to_the_first_call(console: Console, world: World, tmp_path
     while (told := pasted(text, tmp_path)).returncode != 0 and time.monotonic() < until:
         time.sleep(0.5)  # the doors take the certificates up within a second
     assert told.returncode == 0, told.stdout + told.stderr
+    page.goto("/sandbox/calls")  # it follows her calls; one of them is repeated by what its page says
+    rows = page.locator("#calls tbody tr").count()
+    assert pasted(text, tmp_path).returncode == 0 and page.evaluate(OVER) == []
+    page.wait_for_function("count => document.querySelectorAll('#calls tbody tr').length > count", arg=rows)
+    page.locator("#calls tbody a").first.click()
+    page.wait_for_url("**/sandbox/calls/*")
+    assert page.evaluate(OVER) == []
+    again = page.locator("section[aria-labelledby=repeat] pre", has_text="lgsp.sh").first.inner_text()
+    told = pasted(again, tmp_path)
+    assert told.returncode == 0, told.stdout + told.stderr
     page.goto("/sandbox/tenant")
     assert "sandbox-self-service" in page.locator("main").inner_text()
     page.get_by_role("link", name="Password and codes").click()
@@ -79,3 +89,8 @@ def test_another_system_is_added_by_its_page(console: Console, world: World) -> 
     page.wait_for_url("**/sandbox/tenant/systems/*-2")
     page.goto("/sandbox/tenant")
     assert page.evaluate(OVER) == [] and "indicator/v1" in page.locator("main").inner_text()
+    page.locator("main a[href='/sandbox/clock']").click()
+    page.fill("#days", "30")
+    page.locator("form:has(#days) button").click()
+    page.wait_for_function("document.querySelector('main dl').innerText.includes('30 ngày')")
+    assert page.evaluate(OVER) == [] and page.locator("button[disabled]").count() == 0

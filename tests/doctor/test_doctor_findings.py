@@ -263,7 +263,7 @@ APART |= {
 }  # test_doctor_vault.py
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
 APART |= {"stamp.overdue", "stamp.trouble"}  # the same
-APART |= {"contacts.duty-missing", "contacts.ending"}  # tests/registry/test_contacts.py
+APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
 APART |= {"push.altered", "push.paused"}  # tests/push/test_push_operating.py
 
 

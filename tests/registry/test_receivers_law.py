@@ -23,7 +23,8 @@ from gateway.registry.parts.grants import FEED
 from gateway.registry.records import Agency, Route, System
 from gateway.registry.routing import RouteTable
 from gateway.registry.snapshot import Snapshot
-from security.grants.grants import AgencyGrants, Grant
+from security.grants.grants import Grant
+from security.grants.held import AgencyGrants
 from security.grants.windows import Hours
 from tests.contracts import generating
 from tests.registry.making import NOW

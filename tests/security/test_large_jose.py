@@ -57,7 +57,7 @@ def test_in_pieces_as_in_memory(sizes: list[int], text: str) -> None:
     assert (came, found.media_type, found.key.system) == (payload, JSON, "mot-cua")
     spool = Spool(io.BytesIO())
     rest = lift_json(io.BytesIO(came), spool, LIMIT)
-    for small, whole in zip(found.envelope.around(rest, spool), (body, signed), strict=True):
+    for small, whole in ((found.envelope.around(rest, spool), body), (found.envelope.signed(rest, spool), signed)):
         assert b"".join(spool.restore(small)) == whole and spool.size(small) == len(whole)
         assert len(small) < len(rest) + 5000
 
@@ -190,4 +190,4 @@ def test_memory_does_not_grow_with_the_body() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.2
-    assert jose.GROWN / jose.GROWN_OF == pytest.approx(source.getbuffer().nbytes / len(payload), rel=0.001)
+    assert jose.GROWN[0] / jose.GROWN[1] == pytest.approx(source.getbuffer().nbytes / len(payload), rel=0.001)

@@ -65,6 +65,7 @@ class Client:
 
     folder: Path
     about: dict[str, str] = field(init=False)
+    ahead: int = 0  # seconds that she signs ahead of this host's clock
 
     def __post_init__(self) -> None:
         self.about = json.loads((self.folder / "system.json").read_text())
@@ -93,7 +94,11 @@ class Client:
         return str(answer.json()["access_token"])
 
     def _asked(self, session: requests.Session) -> requests.Response:
-        endpoint, now, system = f"{self.about['gateway']}/oauth/token", int(time.time()), self.about["system"]
+        endpoint, now, system = (
+            f"{self.about['gateway']}/oauth/token",
+            int(time.time()) + self.ahead,
+            self.about["system"],
+        )
         claims = {"iss": system, "sub": system, "aud": endpoint, "iat": now, "exp": now + 60, "jti": uuid.uuid4().hex}
         key = self.file("sign.key").read_text()
         assertion = jwt.encode(claims, key, algorithm="ES256", headers={"kid": self.about["sign_key_id"]})
@@ -108,21 +113,27 @@ class Client:
 
     def rest(self, method: str, path: str, body: bytes | None = None, message: str = "") -> requests.Response:
         """A signed call (RFC 9421)."""
-        session, url = self.session(), self.about["gateway"] + path
-        headers = {"authorization": f"Bearer {self.token(session)}"}
+        session = self.session()
+        url, headers = self.signed(method, path, body, message, token=self.token(session))
+        return session.request(method, url, data=body, headers=headers)
+
+    def signed(
+        self, method: str, path: str, body: bytes | None = None, message: str = "", *, token: str
+    ) -> tuple[str, dict[str, str]]:
+        url, headers = self.about["gateway"] + path, {"authorization": f"Bearer {token}"}
         if body is not None:
             headers |= {"content-type": "application/json", "content-digest": digest(body)}
         if message:
             headers["idempotency-key"] = f'"{message}"'
         asked = SimpleNamespace(method=method, url=url, headers=headers)
         self.sign(asked, ("@method", "@target-uri", *headers), "lgsp-request", expires=60)
-        return session.request(method, url, data=body, headers=asked.headers)
+        return url, asked.headers
 
     def sign(self, message: Any, covered: tuple[str, ...], tag: str, expires: int = 0) -> None:
         signer = HTTPMessageSigner(
             signature_algorithm=algorithms.ECDSA_P256_SHA256, key_resolver=_Key(self.file("sign.key").read_bytes())
         )
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self.ahead)
         until: dict[str, Any] = (
             {"expires": now + timedelta(seconds=expires), "nonce": uuid.uuid4().hex} if expires else {}
         )
@@ -169,7 +180,10 @@ class Client:
             signed.append(_child(header, WSA, "RelatesTo", "relates-to", answers))
         security = etree.SubElement(header, f"{{{WSSE}}}Security")
         security.set(f"{{{SOAP}}}mustUnderstand", "1")
-        stamp, now = _child(security, WSU, "Timestamp", "timestamp", ""), datetime.now(UTC)
+        stamp, now = (
+            _child(security, WSU, "Timestamp", "timestamp", ""),
+            datetime.now(UTC) + timedelta(seconds=self.ahead),
+        )
         for name, at in (("Created", now), ("Expires", now + timedelta(minutes=1))):
             etree.SubElement(stamp, f"{{{WSU}}}{name}").text = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         certificate = load_pem_x509_certificate(self.file("sign.crt").read_bytes())

@@ -68,7 +68,8 @@ def _sample(contract: CompiledContract, operation: Operation) -> dict[str, Any]:
     return value
 
 
-def _fetch(base: str, *names: str) -> str:
+def fetch(base: str, *names: str) -> str:
+    """The commands that get programs, in a folder with `ca.crt`."""
     return "".join(f"curl --silent --show-error --cacert ca.crt --remote-name {base}{FILES}/{name}\n" for name in names)
 
 
@@ -85,9 +86,9 @@ def _rest(
     target = f"{operation.method} {shlex.quote(path)}"
     sealed = contract.contract.protection == _SEALED
     options = f"{'--encrypt ' if sealed else ''}{f'--body {body} ' if body else ''}"
-    python = f"{_fetch(base, PYTHON)}{_PYTHON_PATH} -m gateway.sample_client.rest --identity . {options}{target}"
+    python = f"{fetch(base, PYTHON)}{_PYTHON_PATH} -m gateway.sample_client.rest --identity . {options}{target}"
     short = [
-        (tool, f"{write}{_fetch(base, *files)}{start} . {target}{f' {body}' if body else ''}")
+        (tool, f"{write}{fetch(base, *files)}{start} . {target}{f' {body}' if body else ''}")
         for tool, files, start in _SHORT
         if not sealed and all(each in programs for each in files)
     ]
@@ -99,7 +100,7 @@ def _soap(contract: CompiledContract, operation: Operation, value: dict[str, Any
     option = " --encrypt" if contract.contract.protection == _SEALED else ""
     named = f"--contract {contract.contract.name} --operation {operation.name}"
     text = (
-        f"{_written('request.xml', body)}{_fetch(base, PYTHON)}"
+        f"{_written('request.xml', body)}{fetch(base, PYTHON)}"
         f"{_PYTHON_PATH} -m gateway.sample_client.soap --identity . {named} --file request.xml{option}"
     )
     return [("Python", text)]

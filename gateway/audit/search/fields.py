@@ -57,14 +57,14 @@ KINDS: Final = frozenset(
         *("bulk-retry", "callback", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
         *("resumed", "retention", "retention-clock", "retention-held", "sandbox-fault", "sandbox-invitation"),
         *("sandbox-reset",),
-        *("settings", "stamp", "suspended", "taken-up"),
+        *("settings", "stamp", "suspended", "taken-up", "tenant-clock"),
         *("registry-rows", "try-failed", "unwitnessed", "vouching-unproved", "witness-objection", "witnessed"),
     }
 )
 # What may change the registry, or who may do what at the console: `--kind change` stands for all of them.
 CHANGES: Final = (
     "access", "certificate-status", "console-account", "contract", "receiving-adopted", "registry", "registry-accepted",
-    "registry-adopted", "registry-rows", "restore", "restore-confirmed", "resumed", "suspended",
+    "registry-adopted", "registry-rows", "restore", "restore-confirmed", "resumed", "suspended", "tenant-clock",
 )  # fmt: skip
 CHANGE: Final = "change"
 Role = Literal["caller", "owner", "provider", "reader"]  # of an agency in an entry

@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Final
 
 from contracts.base import jcs
+from contracts.base.times import moment
 from gateway.audit.log.origins import NEW_LOG
 from gateway.audit.log.sequencer import KEEP_SECONDS
 from gateway.audit.verify.sources import Record
+from gateway.registry.tenant_clock import MOST
+from gateway.registry.tenants import is_tenant
 
 KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
 _ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # others of one transfer may occur again
@@ -243,6 +246,38 @@ class Lives(Unique):
             yield f"{len(self._ends)} outcomes of intents in the log that this one goes on from"
 
 
+class Clocks(Check):
+    """A second time in an entry is that of a tenant's clock: as far ahead as an entry says that it was moved."""
+
+    def __init__(self) -> None:
+        self._moved: set[tuple[str, int]] = set()
+        self._borne: dict[tuple[str, int], int] = {}  # (tenant, or empty; seconds ahead) -> the first entry
+        self._continues = False
+
+    def entry(self, record: Record, value: Value) -> str | None:
+        what = value.get("what")
+        if what == "tenant-clock":
+            facts = value.get("facts", {})
+            self._moved |= {(each, facts.get("ahead")) for each in (facts.get("tenant"), "")}
+        elif record.idx == 0 and what == NEW_LOG:
+            self._continues = True
+        if "clock" not in value:
+            return None
+        clock, at = moment(value["clock"]), moment(value["at"])
+        if clock is None or at is None or not 0 < round(clock - at) <= MOST:
+            return "bears a second time that no clock of a tenant can show"
+        tenant = str(value.get("caller", {}).get("agency", ""))
+        if tenant and not is_tenant(tenant):
+            return f"bears the time of a tenant's clock, and its caller is {tenant}"
+        self._borne.setdefault((tenant, round(clock - at)), record.idx)
+        return None
+
+    def end(self) -> Iterator[tuple[int, str]]:
+        for (tenant, ahead), idx in self._borne.items():
+            if not self._continues and (tenant, ahead) not in self._moved:
+                yield idx, f"bears a time {ahead} s ahead, to which no entry moved the clock of {tenant or 'a tenant'}"
+
+
 class Minutes:
     """Finds deleted checkpoints: the database keeps the last one of each minute (`gateway.audit.log.sequencer`).
 
@@ -272,5 +307,5 @@ def some(listed: Sequence[str]) -> str:
     return ", ".join(listed[:5]) + (", …" if len(listed) > 5 else "")
 
 
-CHECKS: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Lives)
+CHECKS: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Lives, Clocks)
 OF_A_RANGE: Final[Sequence[Callable[[], Check]]] = (Columns, Times, Unique)  # earlier entries are not known

@@ -52,10 +52,21 @@ class Kit(IdentityOptions):
         typer.Option("--state", help="Folder for checkpoints (default: `checkpoints` in the identity folder)."),
     ] = None
 
+    clock: Annotated[
+        str, typer.Option("--clock", help="The time to sign by: `host`, or `gateway`: your own clock in a sandbox.")
+    ] = "host"
+
     def client(self, as_json: bool) -> Client:
         from gateway.client import Client
+        from gateway.client.errors import CLIENT_USAGE
+        from gateway.client.tenant_time import TenantTime
 
-        return Client(self.load(as_json), state=self.state)
+        if self.clock not in ("host", "gateway"):
+            raise CLIENT_USAGE(what="--clock: host | gateway")
+        identity = self.load(as_json)
+        if self.clock == "gateway":
+            return Client(identity, state=self.state, clock=TenantTime())
+        return Client(identity, state=self.state)
 
 
 def secret_in(file: Path | None) -> bytes | None:

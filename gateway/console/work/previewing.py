@@ -27,7 +27,8 @@ from gateway.registry.parts.grants import FEED
 from gateway.registry.receiving import received_by
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
-from security.grants.grants import ACTIVE, AgencyGrants, Decision, Grant
+from security.grants.grants import ACTIVE, Decision, Grant
+from security.grants.held import AgencyGrants
 
 WEEK: Final = 7 * 86_400.0
 AT_ONCE: Final = 500  # transfers of one page
@@ -157,7 +158,7 @@ class _Foreseen:
     def _with(self, agency: str) -> AgencyGrants:
         if agency not in self._held:
             others = (each for each in self._snapshot.grants(agency) if each.id != self._grant.id)
-            self._held[agency] = AgencyGrants.of([*others, self._grant])
+            self._held[agency] = AgencyGrants.of([*others, self._grant], self._snapshot.ahead(agency))
         return self._held[agency]
 
     def _shown(self, agency: str, operation: str, decision: Decision) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def opener(services: Services, request: ApiRequest) -> FileOpener:
     """Opens a file that the caller signed and encrypted for the gateway."""
 
     def head(raw: bytes) -> FileKey:
-        opened = services.rest.opener.open(raw, request.snapshot.key, request.received.at)
+        opened = services.rest.opener.open(raw, request.snapshot.key, request.received.theirs)
         mine = request.proven.system.id
         if opened.key.system != mine:
             raise CHANNEL_MISMATCH(channel=mine, other=opened.key.system, other_kind="JWS")
@@ -58,7 +58,7 @@ def reader_key(request: ApiRequest, described: Described) -> EncryptKey | None:
     if not described.encrypted and (contract is None or contract.contract.protection == "signed"):
         return None
     system = request.proven.system
-    key = newest(request.snapshot.encrypt_keys(system.id), request.received.at)
+    key = newest(request.snapshot.encrypt_keys(system.id), request.received.theirs)
     if key is None:
         raise ENCRYPTION_NO_KEY(contract=described.contract, system=system.id, kind="RSA, EC P-256")
     return key

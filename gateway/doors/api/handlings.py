@@ -33,7 +33,7 @@ HANDLERS = {"listOwnHandlings": list_handlings, "readOwnHandling": read_handling
 
 
 def _page(services: Services, request: ApiRequest) -> dict[str, Any]:
-    params, now, actor = request.params, request.received.at, _actor(request)
+    params, now, actor = request.params, request.received.theirs, _actor(request)
     sought = reading.Sought(
         concerning=None if actor.centre else actor.agency,
         contract=params["contract"],
@@ -55,7 +55,7 @@ def _one(services: Services, request: ApiRequest) -> dict[str, Any]:
     parts = {row.agency, row.sender_agency, *(each.step.agency for each in seen.steps)}
     if not seen.sound or not (actor.centre or actor.agency in parts):
         raise HANDLING_UNKNOWN(handling=id)
-    return shown(seen, seen.possible(actor), request.received.at)
+    return shown(seen, seen.possible(actor), request.received.theirs)
 
 
 def _actor(request: ApiRequest) -> Actor:

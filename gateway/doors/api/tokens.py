@@ -40,19 +40,20 @@ async def issue_token(services: Services, request: ApiRequest) -> Reply:
     def find_key(key_id: str) -> VerifyKey | None:
         return received.snapshot.key(key_id)
 
-    assertion = tokens.verify_assertion(form["client_assertion"], find_key, received.at, settings.token_endpoint)
+    assertion = tokens.verify_assertion(form["client_assertion"], find_key, received.theirs, settings.token_endpoint)
+    if received.ahead:
+        assertion.key.check_time(received.at)  # no key begins earlier
     if assertion.system != channel.system.id:
         raise TOKEN_OTHER_SYSTEM(channel=channel.system.id, other=assertion.system)
     used = hashlib.sha256(f"{assertion.key.key_id}\njti\n{assertion.jti}".encode()).digest()
-    entry = entries.note(
-        "token", {"system": channel.system.id, "key": assertion.key.key_id}, received.at, actor=channel.system.name
-    )
+    facts = {"system": channel.system.id, "key": assertion.key.key_id}
+    entry = entries.note("token", facts, received.at, actor=channel.system.name, ahead=received.ahead)
     write = Write(replay=ReplayKey(used, assertion.exp + tokens.SKEW), log=(entry,))
     await services.record(write, replayed=TOKEN_ASSERTION_USED)
     token = tokens.issue_token(
         tokens.Holder(system=channel.system.id, agency=channel.system.agency, thumbprint=channel.thumbprint or ""),
         services.token_key,
-        received.at,
+        received.theirs,
         settings.base,
         settings.token_seconds,
     )

@@ -20,6 +20,8 @@ from functools import partial
 from typing import Final, Protocol
 
 from contracts.base.errors import Failure
+from contracts.base.times import rfc3339
+from contracts.wire.headers import TENANT_TIME
 from gateway.doors.health import Health
 from gateway.doors.http.body import (
     LATE,
@@ -154,7 +156,13 @@ class Call:
             source=self.source,
             snapshot=self.snapshot,
             large=self.large,
+            ahead=self.ahead,
         )
+
+    @property
+    def ahead(self) -> int:
+        """Seconds by which the caller's clock is ahead; 0 before it is known who calls."""
+        return 0 if self._channel is None else self._channel.system.ahead
 
 
 @dataclass(slots=True)
@@ -224,6 +232,12 @@ class Shell:
             self.limits.leave(place)
 
     async def _answer(self, call: Call) -> Reply:
+        reply = await self._answered(call)
+        if call.ahead:
+            reply.headers[TENANT_TIME] = rfc3339(self.clock() + call.ahead)
+        return reply
+
+    async def _answered(self, call: Call) -> Reply:
         try:
             return await self._healthy(call.scope) or await self.app.answer(call)
         except Gone:

@@ -29,6 +29,7 @@ agency = Table(
     Column("roles", Text, nullable=False),  # JSON array of strings
     Column("contact", Text, nullable=False),  # JSON object
     Column("state", Text, nullable=False),  # active | suspended
+    Column("clock", Text),  # JSON: the moves of a tenant's clock; NULL while it was never moved
 )
 system = Table(
     "system",

@@ -30,7 +30,8 @@ from gateway.registry.history import grant_versions
 from gateway.registry.parts.grants import FEED
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.workflows import WORKFLOW
-from security.grants.grants import ACTIVE, OFFICERS, Decision, Grant, Request, decide, digest
+from security.grants.grants import ACTIVE, OFFICERS, Decision, Grant, Request, digest
+from security.grants.held import decide
 
 _SIGNED: Final = ("first", "second")  # two officers, whoever they will be
 

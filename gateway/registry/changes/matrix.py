@@ -21,7 +21,8 @@ from contracts.compiled.contract import CompiledContract
 from gateway.registry.parts.grants import FEED, received
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot, Views
-from security.grants.grants import AgencyGrants, Decision, Grant
+from security.grants.grants import Decision, Grant
+from security.grants.held import AgencyGrants
 
 Seen = tuple[tuple[str, tuple[Leaf, ...]], ...]  # the fields of each message
 MARKS: Final = ("basic", "sensitive")  # of personal fields
@@ -109,7 +110,7 @@ def matrix(snapshot: Snapshot, now: float) -> Iterator[Cell]:
     """Each agency × contract × operation that it may ask for; and each that reaches, or may reach, its systems."""
     review = Review(snapshot, now)
     for agency in sorted(snapshot.agencies):
-        grants = AgencyGrants.of(_at_any_hour(snapshot.grants(agency)))
+        grants = AgencyGrants.of(_at_any_hour(snapshot.grants(agency)), snapshot.ahead(agency))
         for name, contract in sorted(snapshot.contracts.items()):
             for operation in operations(contract):
                 yield review.asking(agency, contract, operation, grants.decide(name, operation, now))

@@ -8,7 +8,7 @@ Invariant: in a production instance nothing is (`gateway.registry.tenants.refuse
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from gateway.journal.schema import tables
 from gateway.registry import contacts
@@ -19,6 +19,7 @@ from gateway.registry.changes.unapproved import within_tenant
 from gateway.registry.errors import REGISTRY_POLICY_SCOPE
 from gateway.registry.own_feed import FEED, OWN
 from gateway.registry.records import ACTIVE, Agency, Change, System
+from gateway.registry.tenant_clock import TenantClock
 from gateway.registry.tenants import POLICY, is_tenant
 from security.grants.grants import ALL, Grant
 
@@ -82,9 +83,19 @@ def grant(connection: Connection, wanted: Grant, now: float) -> list[Change]:
     return granting.propose(connection, Proposal(wanted), now, POLICY)
 
 
+def set_clock(connection: Connection, agency: str, clock: TenantClock) -> list[Change]:
+    """The clock of a tenant. Raises `registry.policy-scope` for any other agency."""
+    if not is_tenant(agency):
+        raise REGISTRY_POLICY_SCOPE(policy=POLICY, what=f"agency/{agency}")
+    table = tables.agency
+    connection.execute(update(table).where(table.c.code == agency).values(clock=clock.text()))
+    return [Change("agency", agency, "changed")]
+
+
 def count(connection: Connection) -> int:
-    """The tenants of the instance, suspended ones too."""
-    return sum(map(is_tenant, connection.scalars(select(tables.agency.c.code))))
+    """The tenants of the instance that are in force: one who was expelled leaves her place."""
+    agency = tables.agency.c
+    return sum(map(is_tenant, connection.scalars(select(agency.code).where(agency.state == ACTIVE))))
 
 
 def systems_of(connection: Connection, agency: str) -> list[str]:

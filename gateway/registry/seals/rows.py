@@ -42,7 +42,7 @@ TABLES: Final[tuple[Table, ...]] = (
 HOLD: Final = "restored"  # of `instance`: whether a restored instance may open
 _LEFT_OUT: Final = {"bundle": ("content",)}
 # Columns of a later release, which are no part of a row as long as they are NULL: the digests of older rows stay.
-_LATER: Final = {"route": ("agencies", "hours", "outside")}
+_LATER: Final = {"agency": ("clock",), "route": ("agencies", "hours", "outside")}
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode

@@ -64,7 +64,7 @@ _Row = tuple[str, str]  # table and key
 # Notes that may have a seal; read by `lgsp audit verify`.
 PHASES: Final = (
     "registry", "access", "contract", "suspended", "resumed", "certificate-status",
-    "restore", "restore-confirmed", ADOPTED, ACCEPTED, RECEIVING_ADOPTED,
+    "restore", "restore-confirmed", "tenant-clock", ADOPTED, ACCEPTED, RECEIVING_ADOPTED,
 )  # fmt: skip
 
 

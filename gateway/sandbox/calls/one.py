@@ -9,7 +9,7 @@ Invariant: a body is in the result only after a note `body-view` of it is in the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,7 +35,9 @@ from gateway.vault.errors import VAULT_NOT_FOUND
 from gateway.vault.vault import GONE
 
 _KINDS: Final = tuple(BEGUN.split(","))
-SHOWN: Final = (REQUEST, ANSWER, "request")  # parts that may be opened
+SHOWN: Final = (REQUEST, ANSWER, "request")  # parts of the caller that may be opened
+# Those of the system that was called; the opened form stands for the encrypted one.
+CALLED: Final = ("forwarded-opened", "forwarded", "provider-answer-opened", "provider-answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def find(desk: Desk, viewer: Viewer, id: str) -> One:
         why=why,
         trace=trace,
         first=entry.facts.about if entry.facts.about != id else None,
-        parts=_parts(desk, id) if own else (),
+        parts=_parts(desk, id, (*(SHOWN if own else ()), *(CALLED if called else ()))),
     )
 
 
@@ -170,10 +172,10 @@ def _trace(desk: Desk, connection: Connection, id: str) -> Trace | None:
         raise
 
 
-def _parts(desk: Desk, id: str) -> tuple[str, ...]:
+def _parts(desk: Desk, id: str, shown: Sequence[str]) -> tuple[str, ...]:
     with desk.reading() as connection:
         vault = openings.vault_of(desk)
-        return tuple(part for part in SHOWN if _meta(vault, connection, f"{id}/{part}"))
+        return tuple(part for part in shown if _meta(vault, connection, f"{id}/{part}"))
 
 
 def _meta(vault: Any, connection: Connection, id: str) -> bool:
@@ -190,9 +192,9 @@ def opened(desk: Desk, viewer: Viewer, one: One, part: str, reason: str) -> byte
     """
     if part not in one.parts:
         raise CONSOLE_FORM(field="part", why=", ".join(one.parts) or "–")
-    if part == "request":
+    if part in openings.SHOWN:
         data = openings.read_part(desk, viewer, one.id, part, reason).data
-        return data.partition(b"\r\n\r\n")[2]
+        return data.partition(b"\r\n\r\n")[2] if part == "request" else data
     reading = Reading(transfer=one.id, part=part, reason=reason, actor=viewer.actor, now=desk.now(), stop=MOST_BODY)
     with view_body(desk.services.engine, openings.vault_of(desk), reading) as view:
         return b"".join(view.pieces)

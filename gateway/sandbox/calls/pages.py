@@ -95,13 +95,14 @@ def _shown(ask: Ask, found: One, *, hers: bytes = b"", body: tuple[str, str] | N
     trace = found.trace
     if trace is not None and not hers:
         hers = bases.decoded(trace.hers) or b""
+    base = ask.desk.services.settings.base
     ours = b"" if trace is None else trace.base.encode()
     values: dict[str, Any] = {
         "it": found,
         "facts": FACTS,
         "ours": bases.readable(ours) if ours else "",
         "compared": bases.compared(ours, hers) if ours and hers else None,
-        "repeat": None if trace is None else repeating.repeat(found.id, trace, found.parts, ask.origin),
+        "repeat": None if trace is None else repeating.repeat(found.id, trace, found.parts, ask.origin, base),
         "body": body,
         "canonical": "",
         "digest": bases.digest_of(trace.sha256) if trace is not None and found.code == _DIGEST else "",

@@ -9,8 +9,8 @@ import json
 import shlex
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from contracts.faces.pages.first_calls import fetch
 from gateway.sandbox.calls.traces import REQUEST, Trace
 
 _CURL: Final = "curl --silent --show-error"
@@ -31,16 +31,15 @@ class Repeat:
     same: str
 
 
-def repeat(id: str, trace: Trace, parts: tuple[str, ...], origin: str) -> Repeat:
-    """`origin`: of the listener for people."""
-    url = urlsplit(trace.target)
-    soap = url.path.startswith(_SOAP)
+def repeat(id: str, trace: Trace, parts: tuple[str, ...], origin: str, base: str) -> Repeat:
+    """`origin`: of the listener for people. `base`: the gateway's public address."""
+    path = trace.target.removeprefix(base)
+    soap = path.startswith(_SOAP)
     file = "" if trace.size == 0 else "request.xml" if soap else "request.json"
     part = next((each for each in (REQUEST, "request") if each in parts), None)
     fetch = "" if part is None or not file else _fetch(id, part, file, origin)
-    path = url.path + (f"?{url.query}" if url.query else "")
     sealed = trace.headers.get("content-type", "").startswith("application/jose")
-    signed = "" if soap or sealed else _signed(trace.method, path, file, origin)
+    signed = "" if soap or sealed else _signed(trace.method, path, file, base)
     return Repeat(fetch, signed, _same(trace, file))
 
 
@@ -52,9 +51,10 @@ def _fetch(id: str, part: str, file: str, origin: str) -> str:
     )
 
 
-def _signed(method: str, path: str, file: str, origin: str) -> str:
-    program = f"{_CURL} --remote-name {shlex.quote(f'{origin}/sandbox/files/lgsp.sh')}"
-    return f"{program}\nbash lgsp.sh . {shlex.quote(method)} {shlex.quote(path)}{f' {file}' if file else ''}"
+def _signed(method: str, path: str, file: str, base: str) -> str:
+    return (
+        f"{fetch(base, 'lgsp.sh')}bash lgsp.sh . {shlex.quote(method)} {shlex.quote(path)}{f' {file}' if file else ''}"
+    )
 
 
 def _same(trace: Trace, file: str) -> str:

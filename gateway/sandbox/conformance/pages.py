@@ -22,6 +22,7 @@ def every(ask: Ask) -> Shown:
         "runs": runs.listed(ask.desk, ask.viewer),
         "systems": {each.id: f"{each.title.of(ask.language)} ({each.id})" for each in mine.systems},
         "contracts": sorted({each.contract for each in mine.grants if each.contract not in OWN}),
+        "groups": runs.GROUPS,
         "here": HERE,
     }
     return Shown("sandbox-conformance.html", values)
@@ -41,6 +42,7 @@ def one(ask: Ask) -> Shown:
         "going": job.state == RUNNING,
         "report": report,
         "wrong": [each for each in results if "wrong" in each and each["verdict"] != "not-judged"],
+        "well": [each for each in results if each["verdict"] == "passed" and "request" in each],
         "open": [each for each in results if each["verdict"] == "not-judged"],
         "certified": files.certificate.is_file(),
         "picture": files.picture.is_file(),

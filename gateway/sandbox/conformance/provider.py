@@ -58,13 +58,14 @@ class Sent:
 
 @dataclass(slots=True)
 class ProviderRun:
-    """One run against one system. Its sessions are opened by `run`."""
+    """One run against one system. Its sessions are opened by `run`. `traffic`: keep what travelled of each case."""
 
     compiled: CompiledContract
     target: Target
     keys: GatewayKeys
     bounds: Bounds = Bounds()
     clock: Callable[[], float] = time.time
+    traffic: bool = False
     _session: aiohttp.ClientSession = field(init=False)
     _bare: aiohttp.ClientSession = field(init=False)
     _adapters: dict[Kind, RestAdapter | SoapAdapter] = field(init=False, default_factory=dict)
@@ -102,8 +103,10 @@ class ProviderRun:
         except TimeoutError:
             wrong = judging.too_slow(3 * self.bounds.seconds)
         seconds, judged = time.perf_counter() - started, judged and sent.reached
-        if wrong is None:
+        if wrong is None and not self.traffic:
             return Result(case, "passed", seconds)
+        if wrong is None:
+            return Result(case, "passed", seconds, None, sent.request, sent.answer)
         verdict: Verdict = "failed" if judged else "not-judged"
         repeat = "" if sent.prepared is None else as_curl(sent.prepared.request, self.keys)
         return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat)

@@ -28,7 +28,8 @@ class Result:
     answer: bytes = b""
     repeat: str = ""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, traffic: bool = False) -> dict[str, Any]:
+        """`traffic`: with what travelled also where nothing is wrong."""
         shown: dict[str, Any] = {
             "id": self.case.id,
             "group": self.case.rule.group,
@@ -36,16 +37,19 @@ class Result:
             "verdict": self.verdict,
             "seconds": round(self.seconds, 3),
         }
-        if self.wrong is not None:
+        if traffic or self.wrong is not None:
             shown |= {
-                "wrong": {"vi": self.wrong.vi, "en": self.wrong.en},
                 "expected": self.case.expected,
                 "rule": self.case.rule.id,
                 "source": self.case.rule.source,
-                "change": {"vi": self.case.rule.mend.vi, "en": self.case.rule.mend.en},
                 "request": as_text(self.request),
                 "answer": as_text(self.answer),
                 "repeat": self.repeat,
+            }
+        if self.wrong is not None:
+            shown |= {
+                "wrong": {"vi": self.wrong.vi, "en": self.wrong.en},
+                "change": {"vi": self.case.rule.mend.vi, "en": self.case.rule.mend.en},
             }
         return shown
 
@@ -89,7 +93,7 @@ class Run:
     def passed(self) -> bool:
         return bool(self.results) and self.whole and self.counts["passed"] == len(self.results)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, traffic: bool = False) -> dict[str, Any]:
         return {
             "contract": self.suite.contract,
             "contractVersion": self.suite.version,
@@ -104,7 +108,7 @@ class Run:
             "whole": self.whole,
             "counts": self.counts,
             "notSeen": [{"vi": each.vi, "en": each.en} for each in self.not_seen],
-            "results": [each.to_json() for each in self.results],
+            "results": [each.to_json(traffic=traffic) for each in self.results],
         }
 
     def to_junit(self) -> str:

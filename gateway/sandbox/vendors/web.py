@@ -7,8 +7,8 @@
     PUT  /sandbox/api/systems/{id}                    what a system does, and where it is called
     POST /sandbox/api/systems/{id}/certificates       requests; the answer holds certificates and credentials
 
-What else a sandbox serves to programs stands beside: `fault_programs`, `operating`, `calls.web`, `conformance.web`.
-Programs bring the access token of the join (`programs`), and look at nothing but their own tenant.
+What else a sandbox serves to programs stands beside: `fault_programs`, `operating`, `calls.web`, `clock.pages`,
+`conformance.web`. Programs bring the access token of the join (`programs`), and look at nothing but their own tenant.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from gateway.registry.own_feed import OWN
 from gateway.registry.registry import POLL_SECONDS
 from gateway.sandbox.calls import pages as calls_pages
 from gateway.sandbox.calls import web as calls_web
+from gateway.sandbox.clock import pages as clock
 from gateway.sandbox.conformance import pages as conformance_pages
 from gateway.sandbox.conformance import web as conformance_programs
 from gateway.sandbox.vendors import certificates, fault_programs, first_calls, operating, showing
@@ -74,11 +75,12 @@ def routes(desk: Desk) -> list[Route]:
         *fault_programs.routes(desk),
         *operating.routes(desk),
         *calls_web.routes(desk),
+        *clock.routes(desk),
         *conformance_programs.routes(desk),
     ]
 
 
-BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES, *conformance_pages.PAGES), routes)
+BESIDE: Final = Beside(ROOT, (*PAGES, *calls_pages.PAGES, *clock.PAGES, *conformance_pages.PAGES), routes)
 
 
 # --- joining ----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ def registry() -> Iterator[Column]:
         roles=to('["centre"]'),
         contact=other,
         state=to("suspended"),
+        clock=to("[[0,86400]]"),
     )
     yield from of_table(
         "system",

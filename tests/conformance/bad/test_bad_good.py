@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,17 @@ from typer.testing import CliRunner
 from bench.demo import running
 from bench.ports import free_ports
 from contracts.compiled.contract import CompiledContract, catalogue
+from gateway.audit.verifier.conformance import check
 from gateway.cli.tree import app
-from gateway.journal.database import open_engine, snapshot
+from gateway.journal import jobs
+from gateway.journal.database import open_engine, snapshot, writing
+from gateway.keys.keyring import Keyring
 from gateway.registry.snapshot import load_snapshot
+from gateway.sample_client.errors import WrongAnswer
+from gateway.sample_client.identity import Identity
+from gateway.sample_client.soap import SoapClient
 from gateway.sandbox import live
-from gateway.sandbox.conformance import caller_run, trial
+from gateway.sandbox.conformance import caller_run, runs, trial
 from gateway.sandbox.conformance.caller_suite import caller_suite, steps_of
 from gateway.sandbox.conformance.cases import Suite
 from gateway.sandbox.conformance.results import Run, Software
@@ -133,6 +140,28 @@ def test_the_gateway_names_a_bad_answer(sandbox: Sandbox, fault: str, code: str)
     assert code in [each["failure"] for each in tries], tries
 
 
+def test_a_run_that_was_asked_for_gives_a_certificate(sandbox: Sandbox) -> None:
+    """The process of the simulated systems carries it out; the certificate is checked by code that is not ours."""
+    engine, settings = open_engine(sandbox.settings.database_url), sandbox.settings
+    with snapshot(engine) as connection:
+        agency = load_snapshot(connection).systems["truong-ha"].agency
+    facts = {"role": "provider", "contract": NAME, "system": "truong-ha", "agency": agency, "protocol": "rest",
+             "format": "canonical", "operations": ["createRequest"], "software": "Mềm", "version": "1"}  # fmt: skip
+    with writing(engine) as connection:
+        job = jobs.add(connection, runs.KIND, "truong-ha", ("H14.0/lan", ""), time.time(), **facts, **runs.BEGUN)
+    files, until = runs.files_of(settings, job.id), time.monotonic() + 180
+    while not files.certificate.is_file() and time.monotonic() < until:
+        time.sleep(0.2)
+        with engine.connect() as connection:
+            now = jobs.find(connection, job.id)
+        assert now is not None and (now.state == jobs.RUNNING or now.facts["passed"]), now
+    keyring = Keyring(settings)
+    made = json.loads(files.certificate.read_text("utf-8"))
+    shown = check(made, keyring.log_vkey.read_text("ascii").strip(), keyring.sign_certificate.read_bytes())
+    assert (shown["software"], shown["version"], shown["contract"]) == ("Mềm", "1", NAME)
+    assert files.junit.is_file() and json.loads(files.report.read_text("utf-8"))["passed"]
+
+
 # --- the kit judges callers -------------------------------------------------------------------------------------------
 def suite_of(compiled: CompiledContract, operation: str) -> Suite:
     return caller_suite(compiled, Wanted(("rest",), ("canonical",), (operation,)))
@@ -183,6 +212,32 @@ def test_no_fault_is_invented_on_the_good_caller(sandbox: Sandbox) -> None:
     assert run.passed and run.not_seen
     silent = judged(sandbox, None, [])
     assert {each.verdict for each in silent.results} == {"not-judged"} and not silent.passed
+
+
+def test_a_caller_by_soap_is_judged_too(sandbox: Sandbox) -> None:
+    """It repeats under the same id where an answer proves nothing."""
+    compiled = next(each for each in catalogue() if each.contract.name == NAME)
+    suite = caller_suite(compiled, Wanted(("soap",), ("canonical",), ("createRequest",)))
+    place, client = (
+        sandbox.settings.run / trial.FOLDER / "phan-anh",
+        SoapClient(Identity.load(sandbox.identities / "phan-anh")),
+    )
+    run, seen = caller_run.begin(place, suite, str(uuid.uuid4()), time.time()), list[str]()
+    while (step := caller_run.asked(suite, run)) is not None:
+        message = REPORT | {"area": "01392", "lat": Decimal("22.9583"), "long": Decimal("106.0431")}
+        body = compiled.codec("canonical").write_xml("ServiceRequest", message, "createRequest")
+        id = f"urn:uuid:{uuid.uuid4()}"
+        for _ in range({"valid": 1, "refused": 1, "unavailable": 4}.get(step[0], 2)):
+            try:
+                answer = client.call(NAME, "createRequest", body, message_id=id)
+                seen.append("proven" if answer.verified else "unproven")
+            except WrongAnswer:
+                seen.append("wrong")
+            time.sleep(trial.RETRY_AFTER if step[0] in ("quota", "unavailable") else 0)
+        run = caller_run.next_step(place, suite, run, time.time())
+    report = caller_run.report(place, suite, run, Software("good", "1", "phan-anh", "H14.9"))
+    assert not [(each.case.rule.id, each.wrong, each.answer) for each in report.results if each.wrong], seen
+    assert seen.count("proven") < len(seen), "some answers were spoilt"
 
 
 def test_every_seeded_fault_of_a_caller_is_listed_here() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +15,13 @@ from gateway.sample_client.identity import encryption_of
 from gateway.sample_client.jose import seal
 from gateway.sandbox.standins.base import serving
 from tests.doors.http.test_large_rest import FILES, answered, entry, kept, nothing_stays, proved, rows
-from tests.doors.http.test_large_soap import stranger_agrees
+from tests.doors.http.test_large_soap import OPERATION, stranger_agrees
 from tests.doors.http.town import MIB, SEALED, Town, forget_peak, memory, noise
 from tests.size import FULL
 
 pytestmark = pytest.mark.server
+CONTRACT = "sealed-document/v1"
+_VALUE = re.compile(rb"(<xenc:EncryptedData.*<xenc:CipherValue>)([^<]+)(</)", re.DOTALL)
 
 
 def send(town: Town, document: dict[str, Any], **how: Any) -> Any:
@@ -160,4 +163,93 @@ def test_what_opens_and_is_not_a_document_with_files(large: Town) -> None:
         answer = client.send(client.prepare("POST", SEALED, body, content_type=media))
         assert (answer.problem or {}).get("code") == code, answer.body[:500]
     assert len(large.records.came) == came
+    nothing_stays(large)
+
+
+# --- SOAP -------------------------------------------------------------------------------------------------------------
+
+
+def value_changed(change: Change) -> Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]:
+    """Changes the text of the CipherValue of the Body."""
+
+    def mutate(sent: dict[str, str], content: bytes) -> tuple[dict[str, str], bytes]:
+        changed = _VALUE.sub(lambda match: match[1] + change(match[2]) + match[3], content)
+        return sent, changed
+
+    return mutate
+
+
+def in_lines(value: bytes) -> bytes:
+    return b"\r\n" + b"\n".join(value[at : at + 76] for at in range(0, len(value), 76)) + b"\n"
+
+
+@pytest.mark.parametrize("change", [bytes, in_lines], ids=["one line", "many lines"])
+@pytest.mark.parametrize("subject", ["soap", "by REST"])
+def test_by_soap_in_bounded_memory(large: Town, subject: str, change: Change) -> None:
+    whole = (subject, change) == ("soap", bytes)
+    size = 50 * MIB if whole and FULL else 12 * MIB if whole else MIB
+    files = [noise(size * 3 // 5), noise(size * 2 // 5 + 7)]
+    client = large.soap_client()
+    how: dict[str, Any] = {"encrypt_it": True, "mutate": value_changed(change)}
+    first = client.call(CONTRACT, OPERATION, large.sealed_element(large.with_files([noise(MIB)])), **how)
+    assert first.ok, first.raw[:2000]
+    document = large.with_files(files) | {"subject": subject}
+    prepared = client.prepare(CONTRACT, OPERATION, large.sealed_element(document), **how)
+    (door,) = large.doors()
+    forget_peak(door)
+    before = memory(door, "VmRSS")
+    raw = client.exchange(prepared)
+    answer = client.judge(prepared, raw)
+    assert answer.ok, raw.body[:2000]
+    grown = memory(door, "VmHWM") - before
+    print(f"a document of {size:,} bytes by SOAP: the door grew by {grown:,} bytes")
+    assert grown <= (64 * MIB if FULL else 32 * MIB)
+    transfer, records = raw.headers["lgsp-transfer"], large.soap if subject == "soap" else large.records
+    if subject == "soap":
+        assert large.soap.files[-1] == files
+    else:
+        assert large.records.documents[-1]["attachments"] == document["attachments"]
+    ((stored,),) = rows(large, "select sum(length(sealed)) from vault where id like ?", f"{transfer}/%")
+    assert stored < size * 1.02 + 100_000
+    body = prepared.request.body
+    assert kept(large, transfer, "request").endswith(b"\r\n\r\n" + body)
+    assert entry(large, transfer, "intent")["in"]["size"] == len(body)
+    assert hashlib.sha256(kept(large, transfer, "forwarded").partition(b"\r\n\r\n")[2]).digest() == records.came[-1]
+    nothing_stays(large)
+    if whole:
+        stranger_agrees(large, transfer)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (_flipped(400_000), "body.decryption"),
+        (_flipped(-10), "body.decryption"),  # of the tag
+        (_swapped, "body.decryption"),
+        (lambda value: value[: len(value) // 8 * 4], "body.decryption"),
+        (lambda value: value[4_000:400_000] + value[:4_000] + value[400_000:], "body.decryption"),
+        (lambda value: value[:300_000] + b"!" + value[300_001:], "body.too-large"),  # no base64: it counts as text
+        (lambda value: value[:300_000] + b"<a/>" + value[300_000:], "body.too-large"),
+        (lambda value: value[:40_000], "body.decryption"),
+    ],
+)
+def test_an_envelope_that_does_not_open_goes_nowhere(large: Town, change: Change, code: str) -> None:
+    came = len(large.soap.came)
+    document = large.with_files([noise(size) for size in FILES]) | {"subject": "soap"}
+    answer = large.soap_client().call(
+        CONTRACT, OPERATION, large.sealed_element(document), encrypt_it=True, mutate=value_changed(change)
+    )
+    assert answer.fault is not None and answer.fault.problem == code, answer.raw[:2000]
+    assert len(large.soap.came) == came
+    nothing_stays(large)
+
+
+def test_an_envelope_in_clear_or_whose_body_is_not_signed(large: Town) -> None:
+    came = len(large.soap.came)
+    element = large.sealed_element(large.with_files([noise(size) for size in FILES]) | {"subject": "soap"})
+    clear = large.soap_client().call(CONTRACT, OPERATION, element)
+    assert clear.fault is not None and clear.fault.problem == "body.not-encrypted"
+    thin = large.soap_client().call(CONTRACT, OPERATION, element, encrypt_it=True, leave_out=("body",))
+    assert thin.fault is not None and thin.fault.problem == "signature.not-covering", thin.raw[:2000]
+    assert len(large.soap.came) == came
     nothing_stays(large)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from gateway.audit.search import journey
 from gateway.console.site.page import Ask
-from gateway.sandbox.calls import pages
+from gateway.console.work import openings
+from gateway.journal.write import Write
+from gateway.sandbox.calls import one, pages
 from gateway.sandbox.simulation import resets
 from security import algorithms
 from tests.console.people import Reader
@@ -117,6 +120,16 @@ async def test_another_key_of_hers_is_a_call_of_hers(doors: Doors) -> None:
     assert [each["code"] for each in (await caller.vendor.get(f"{API}?outcome=refused")).json["calls"]] == [
         "signature.wrong"
     ]
+
+
+async def test_a_called_system_sees_what_it_was_sent_and_what_it_answered(doors: Doors) -> None:
+    caller = await doors.caller()
+    id = (await caller.call()).headers["lgsp-transfer"]
+    desk = doors.vendors.desk.desk()
+    rows = [openings.vault_of(desk).seal(id, part, b"x", time.time()) for part in ("forwarded", "provider-answer")]
+    await doors.vendors.post.journal.commit(Write(vault=tuple(rows)))
+    assert one._parts(desk, id, one.CALLED) == ("forwarded", "provider-answer")
+    assert set((await told(caller, id))["bodies"]) == {"request", "call-answer"}  # she was not called
 
 
 async def test_soap_calls_are_shown_the_same_way(doors: Doors) -> None:

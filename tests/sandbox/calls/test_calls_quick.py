@@ -18,7 +18,7 @@ from gateway.console.roles import Role
 from gateway.journal.database import writing
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
-from gateway.sandbox.calls import listing
+from gateway.sandbox.calls import listing, one
 from security.transparency import entry as form
 from tests.sandbox.calls.doors import CONTRACT, Doors
 from tests.sandbox.vendors.desks import Vendor
@@ -94,6 +94,9 @@ async def test_a_page_costs_the_same_however_many_calls_there_are(doors: Doors) 
             with counted(engine) as steps:
                 page = listing.page(desk, viewer, given, None)
                 again = listing.page(desk, viewer, given, page.next) if page.next else page
+            cost[size].append(steps[0])
+            with counted(engine) as steps:
+                one.find(desk, viewer, page.calls[0].id)
             cost[size].append(steps[0])
             assert page.calls and {each.system for each in (*page.calls, *again.calls)} == {vendor.system}
     for few, many in zip(cost[1000], cost[MANY], strict=True):

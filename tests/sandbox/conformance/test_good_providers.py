@@ -54,6 +54,19 @@ def test_a_good_system_passes_every_case(simulated: Simulated, name: str, format
     assert {each.case.rule.group for each in results} <= set(GROUPS)
 
 
+def test_what_travelled_is_kept_where_that_is_wanted(simulated: Simulated) -> None:
+    compiled, keys = CATALOGUE["field-report/v1"], GatewayKeys.of(Keyring(simulated.settings))
+    where, bounds = target(simulated, "field-report/v1", "canonical"), Bounds(seconds=30.0)
+    cases = [each for each in provider_suite(compiled, Wanted(("rest",), ("canonical",))).cases
+             if each.rule.group == "repeats"]  # fmt: skip
+    for traffic in (True, False):
+        results = asyncio.run(ProviderRun(compiled, where, keys, bounds, traffic=traffic).run(cases))
+        assert {each.verdict for each in results} == {"passed"} and results
+        shown = [each.to_json(traffic=traffic) for each in results]
+        assert all(("request" in each) == traffic and ("wrong" not in each) for each in shown)
+        assert not traffic or all("POST " in each["request"] and "HTTP/1.1" in each["answer"] for each in shown)
+
+
 @pytest.mark.parametrize("name", ["field-report/v1", "dossier-status/v1"])
 def test_in_soap_12(simulated: Simulated, name: str) -> None:
     results = run(simulated, name, "canonical", "soap", "1.2")

@@ -65,6 +65,25 @@ async def test_a_callers_run_by_program_and_page(vendors: VendorDesk) -> None:
     assert caller_run.current(place) is not None and not (place / trial.STEP).exists()
 
 
+async def test_a_called_system_is_tried_with_one_group(vendors: VendorDesk) -> None:
+    """She sees what was sent, what came back and what should have come, also where nothing is wrong."""
+    vendor = await vendors.join(role="provider", address="https://localhost:9/nhan")
+    wanted = {"role": "provider", "only": "repeats", "software": "Mềm", "version": "1.0"}
+    carrying = service(vendors)
+    await asyncio.to_thread(carrying.tick)  # what runs at its first look was begun by a process that is gone
+    told = await begin(vendor, **wanted)
+    for _ in range(300):
+        await asyncio.to_thread(carrying.tick)
+        if (ended := (await vendor.get(f"{API}/{told['id']}")).json)["over"]:
+            break
+        await asyncio.sleep(0.1)
+    results = ended["report"]["results"]
+    assert {each["group"] for each in results} == {"repeats"} and not ended["passed"]
+    assert {each["expected"] for each in results} == {"same", "conflict"} and ended["certificate"] is None
+    answer = await vendor.send(API, {"system": vendor.system, "contract": NAME, "role": "provider", "only": "all"})
+    assert answer.status == 400
+
+
 async def test_the_pages(vendors: VendorDesk) -> None:
     _, person = await vendors.form(name="Công ty Mẫu", contact="a@mau.example", contracts=NAME, role="caller")
     page = await person.get("/sandbox/conformance")
@@ -97,7 +116,8 @@ async def test_the_pages(vendors: VendorDesk) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [("system", "truong-ha"), ("contract", "dossier-status/v1"), ("role", "both"), ("operation", "nope"),
-     ("protocol", "ftp"), ("software", "a\nb"), ("nope", "x"), ("role", "provider"), ("version", 1)],
+     ("protocol", "ftp"), ("software", "a\nb"), ("nope", "x"), ("role", "provider"), ("version", 1),
+     ("only", "valid")],
 )  # fmt: skip
 async def test_what_is_asked_wrongly(vendors: VendorDesk, field: str, value: Any) -> None:
     vendor = await vendors.join()

@@ -25,6 +25,8 @@ async def test_an_expelled_vendor_is_gone_and_the_log_keeps_all(vendors: VendorD
     stays, goes = await vendors.join(), await vendors.join(name="Công ty Khác", **BOTH)
     assert (await goes.certify()).status == 201
     assert (await goes.send("/sandbox/api/faults", {"kind": "slow"})).status == 201
+    vendors.set(sandbox_vendors=2)
+    assert (await vendors.ask(CALLER)).json["code"] == "sandbox.full"
     minh = await vendors.desk.signed_in("minh", Role.OPERATOR)
     page = f"/sandbox/vendors/{goes.agency}"
     assert (await minh.post(f"{page}/expel", reason="vì")).status == 400
@@ -47,6 +49,7 @@ async def test_an_expelled_vendor_is_gone_and_the_log_keeps_all(vendors: VendorD
     assert (await stays.get()).status == 200
     text = Reader((await minh.get(page)).body).text
     assert "suspended" in text and goes.system in text
+    assert (await vendors.ask(CALLER)).status == 201, "her place is free"
     assert (await minh.post(f"{page}/expel", reason=REASON)).status == 303, "again, to end what came after"
 
 

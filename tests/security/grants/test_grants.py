@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 
 from contracts.base.errors import Policy
 from contracts.base.words import Language, Words
-from security.grants.grants import (
-    AgencyGrants,
-    Decision,
-    Grant,
-    Reason,
-    Request,
-    decide,
-    digest,
-)
+from security.grants.grants import Decision, Grant, Reason, Request, digest
+from security.grants.held import AgencyGrants, decide
 from security.grants.refusals import quota_refusal, refusal
 from security.grants.windows import Hours, Quota
 from tests.cost import seconds

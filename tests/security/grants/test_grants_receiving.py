@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security.grants.grants import TO_CONFIRM, AgencyGrants, Grant, Reason, decide
+from security.grants.grants import TO_CONFIRM, Grant, Reason
+from security.grants.held import AgencyGrants, decide
 from security.grants.refusals import why_not_received
 from security.grants.windows import Quota
 from tests.security.grants.test_grants import ASK, GOOD, NOW, OPEN, fits, grants, in_force

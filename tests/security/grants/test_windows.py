@@ -92,5 +92,7 @@ def test_moments_in_words_are_the_provinces_with_their_offset() -> None:
     for at in (1_795_541_400.25, "2026-11-24T17:30:00.250Z", "2026-11-24T18:30:00.250+01:00"):
         assert civil(at) == "2026-11-25T00:30+07:00" and civil(at, seconds=True) == "2026-11-25T00:30:00+07:00"
     assert civil("–") == "–"
+    assert civil("9999-12-31T23:59:59Z") == civil(1e18) == "9999-12-31T23:59+07:00"  # it is a year later in Vietnam
+    assert civil("0001-01-01T00:00:00+14:00") == civil(-1e18) == "0001-01-01T07:00+07:00"
     told = Moment("2026-11-24T17:30:00.250Z")
     assert f"{told}" == "2026-11-25T00:30+07:00" and json.dumps(told) == '"2026-11-24T17:30:00.250Z"'
