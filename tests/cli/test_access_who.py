@@ -38,6 +38,7 @@ def test_who_receives_telephone_numbers(sandbox: Settings) -> None:
         ("H14.0", "feed", "feed", "dieu-hanh"),
         ("H14.22", "request", "createRequest", "truong-ha"),
         ("H14.3", "request", "createRequest", "do-thi"),
+        ("H14.5", "request", "dispatchAlert", "mo-phong"),
     }
     assert all(each["personal"] == "basic" and each["grants"] and each["until"] for each in rows)
     assert {each["system"] for each in found["files"]} == {"so-lieu"} and found["unreceived"] == []

@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urljoin
 
-from sqlalchemy import select, update
-
 from contracts.canonical.model import Struct, group
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.console.app import build_desk
 from gateway.console.documentation import library, searching, served
-from gateway.console.documentation.markdown import guide
 from gateway.doors.programs import program, programs
 from gateway.errors import every
 from gateway.journal.database import writing
@@ -65,29 +62,8 @@ def site(world: World, kind: Literal["sandbox", "production"]) -> Site:
     return Site(build_desk(replace(services, settings=settings), BESIDE if kind == "sandbox" else None), world)
 
 
-def hidden_marks(world: World) -> set[str]:
-    """Writes marks into what the registry says of systems, agencies, officers and grants, and names them."""
-    columns = (
-        tables.system.c.title_vi,
-        tables.system.c.title_en,
-        tables.agency.c.name_vi,
-        tables.officer.c.name_vi,
-    )
-    with writing(world.engine) as connection:
-        for number, column in enumerate(columns):
-            connection.execute(update(column.table).values({column.name: f"bi-mat-{number}"}))
-        connection.execute(
-            tables.instance.update().where(tables.instance.c.key == "registry.revision").values(value="999")
-        )
-        keys = set(connection.scalars(select(tables.system_key.c.key_id)))
-    with world.engine.connect() as connection:
-        world.services.registry.refresh(connection)
-    assert any(each.title.vi == "bi-mat-0" for each in world.services.registry.snapshot.systems.values())
-    return keys | {"bi-mat-", str(world.services.settings.data), world.services.settings.database_url}
-
-
-async def test_each_link_leads_somewhere_and_everything_published_is_reached_and_nothing_else(world: World) -> None:
-    at, secrets = site(world, "sandbox"), hidden_marks(world)
+async def test_each_link_leads_somewhere_and_everything_published_is_reached(world: World) -> None:
+    at = site(world, "sandbox")
     seen, links = await at.crawl("/", "/docs/en", "/docs/vi")
     assert {each: answer.status for each, answer in seen.items() if answer.status not in (200, 303)} == {}
     pages = {
@@ -98,7 +74,6 @@ async def test_each_link_leads_somewhere_and_everything_published_is_reached_and
     named = {each: set(map(html.unescape, _NAMED.findall(text))) for each, text in pages.items()}
     ours = {each for each in pages if each.startswith(("/docs", "/contracts"))}
     assert {link for link in links if link[0] in ours and link[2] and link[2] not in named.get(link[1], ())} == set()
-    assert {(mark, each) for each in ours for mark in secrets if mark in pages[each]} == set()
     assert "/sandbox/join" in seen
     assert {f"/contracts/files/{each}" for each in ("lgsp.sh", "lgsp.mjs", "Lgsp.java", "Lgsp.cs")} <= seen.keys()
     for each in programs():  # those that the texts to paste fetch
@@ -157,10 +132,6 @@ async def test_a_code_has_an_address_of_its_own(world: World) -> None:
     )
     assert answer.status == 303 and answer.headers["location"].startswith("/docs/vi/errors#")
     assert (await at.get("/docs", accept_language="en-GB")).headers["location"] == "/docs/en"
-    for path in ("/docs/errors/no.such", "/docs/fr", "/docs/en/nothing", "/docs/en/changes/nothing/v1", "/docs/../x",
-                 "/docs/en/in-force/x", "/docs/en/%00", "/docs/pictures/../README.md", "/docs/en/README",
-                 "/docs/en/changes/indicator/v1/x", "/docs//", "/docs/en//integrate"):  # fmt: skip
-        assert (await at.get(path)).status in (303, 404), path
 
 
 async def test_what_changed_between_versions_is_shown(world: World) -> None:
@@ -182,7 +153,7 @@ async def test_what_changed_between_versions_is_shown(world: World) -> None:
     assert "/sandbox/join" not in (await at.get("/docs/en")).body.decode()
 
 
-async def test_the_search_finds_without_marks_and_shows_what_was_asked_as_text(world: World) -> None:
+async def test_the_search_finds_without_marks(world: World) -> None:
     at = site(world, "production")
     for language, asked, found in (
         ("vi", "chung thu het han", "/docs/vi/"),
@@ -192,23 +163,6 @@ async def test_the_search_finds_without_marks_and_shows_what_was_asked_as_text(w
     ):
         page = (await at.get(f"/docs/{language}/search?q={quote(asked)}")).body.decode()
         assert any(each.startswith(found) for each in _ADDRESS.findall(page)), asked
-    evil = '"><script>alert(1)</script>'
-    page = (await at.get(f"/docs/en/search?q={quote(evil)}")).body.decode()
-    assert "<script" not in page and html.escape(evil) in page.replace("&#34;", "&quot;")
-    for asked in ("", "%00", "%ff", "a" * 5_000, "+" * 500, "q&q=" * 99, "%F0%9F%98%80" * 50, ".*(" * 30):
-        assert (await at.get(f"/docs/vi/search?q={asked}")).status == 200
-
-
-def test_a_guide_cannot_bring_a_tag_or_an_address_of_its_own() -> None:
-    links = "[a](javascript:alert(1)) [b](data:text/html,x) [c](//evil.example) [d](../secret) [e](other.md#x)"
-    picture, table = "![p](https://evil.example/x.png)", "| a |\n|---|\n| <img src=x> |"
-    text = "\n\n".join(
-        ["# Title `x` <b>", "<script>alert(1)</script>", links, picture, "## A, b! c", table, "## A, b! c"]
-    )
-    made = guide(text, lambda target: ("/docs/en/other#x", "Other") if target == "other.md#x" else None)
-    assert not [each for each in ("<script", "<img", "<b>", 'href="javascript', "evil.example/x") if each in made.html]
-    assert re.findall(r'href="([^"#]+)', made.html) == ["/docs/en/other"]
-    assert made.contents == (("a-b-c", "A, b! c"), ("a-b-c-1", "A, b! c"))
 
 
 def test_time_of_a_search_grows_with_the_texts_alone() -> None:

@@ -283,7 +283,7 @@ def test_what_was_in_force_before_is_adopted_once_and_can_be_confirmed(sqlite: E
         assert adopt(connection, NOW) == 0
         held = proposals(connection, "in-force")
         assert {each.basis for each in held.values()} == {"adopted"}
-        assert held[ROUTE].content["table"][-1]["system"] == "do-thi" == handles(connection)
+        assert held[ROUTE].content["table"][1]["system"] == "do-thi" == handles(connection)
         desk = Subject("system", "do-thi")
         assert sign(connection, desk) == [] and signed_by(connection, open_proposal(connection, desk)) == (
             FIRST,
@@ -344,7 +344,7 @@ def test_the_words_say_who_receives_which_fields_by_which_grant(sqlite: Engine) 
         assert (gone.agency, gone.system, gone.grants) == ("H14.3", "do-thi", ("G-0012",))
         assert "phone [basic]" in new.shown and gone.form == "do-thi-xml" and new.where.startswith("https://")
         (change,) = effect.changes
-        assert change[0] == "table" and change[1][-1]["system"] == "do-thi" and change[2][-1]["system"] == "truong-ha"
+        assert change[0] == "table" and change[1][1]["system"] == "do-thi" and change[2][1]["system"] == "truong-ha"
         said = new.say(snapshot.agencies["H14.22"].name)
         for text in (said.vi, said.en):
             assert all(each in text for each in ("truong-ha", "field-report/v1", "createRequest", "G-0013")), text

@@ -100,7 +100,8 @@ def test_routing_by_area_with_fallback(engine: Engine) -> None:
     assert snapshot.route("field-report/v1", "createRequest", {"area": "01392"}) == "truong-ha"
     assert snapshot.route("field-report/v1", "createRequest", {"area": "01273"}) == "do-thi"
     assert snapshot.route("field-report/v1", "createRequest", {}) == "do-thi"
-    assert snapshot.route("incident-alert/v1", "submitAlert", {}) == "", "its rules name agencies alone"
+    assert snapshot.route("incident-alert/v1", "submitAlert", {}) == "", "agencies alone"
+    assert snapshot.route("incident-alert/v1", "none", {}) is None
 
 
 def test_applying_again_changes_nothing(engine: Engine) -> None:

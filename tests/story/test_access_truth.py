@@ -68,7 +68,9 @@ def play(story: Story) -> None:
     story.on(7)
     story.agree("system/thuc-phan", TWO, endpoint=(None, "https://localhost:1"))
     record.to = ["thuc-phan", "truong-ha"]
-    story.agree("route/field-report/v1/createRequest", TWO, routes=("truong-ha, do-thi", "truong-ha, thuc-phan"))
+    story.agree(
+        "route/field-report/v1/createRequest", TWO, routes=("truong-ha, do-thi, H14.21", "truong-ha, thuc-phan, H14.21")
+    )
     story.call("phan-anh", REPORT, "createRequest", "route.not-granted", area="01273")
     story.propose("T-3", Grant("H14.21", REPORT, {"createRequest"}, ["*", "!phone"], receives=True))
     for officer in OFFICERS:

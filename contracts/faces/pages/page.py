@@ -26,9 +26,10 @@ from contracts.faces.pages.workflow import handling
 STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 "
     "1rem;color:#1b1b1b;background:#fff}"
-    "table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border:1px solid "
+    "table{border-collapse:collapse;width:100%;margin:1rem 0;display:block;overflow-x:auto}th,td{border:1px solid "
     "#c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
-    "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}code{font-family:ui-monospace,monospace}.over{color:#8a1c1c}"
+    "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}"
+    "code{font-family:ui-monospace,monospace;overflow-wrap:anywhere}.over{color:#8a1c1c}"
 )
 
 

@@ -190,5 +190,10 @@ def _sections(made: Guide, address: str) -> Iterator[Section]:
         yield section(at, made.title, each.heading or made.title, each.text)
 
 
-def _errors(branch: Branch) -> list[AnyErrorType]:
-    return sorted((each for each in every().values() if each.branch is branch), key=lambda each: each.code)
+def _errors(branch: Branch) -> dict[str, list[AnyErrorType]]:
+    """The errors of a branch by the first word of their codes."""
+    found: dict[str, list[AnyErrorType]] = {}
+    for each in sorted(every().values(), key=lambda each: each.code):
+        if each.branch is branch:
+            found.setdefault(each.code.partition(".")[0], []).append(each)
+    return found

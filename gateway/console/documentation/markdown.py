@@ -51,7 +51,7 @@ def guide(text: str, where: Where) -> Guide:
     first = next(iter(headings.values()), ("", "", ""))
     return Guide(
         title=first[1],
-        html=html,
+        html=html.replace("<pre><code", '<pre tabindex="0"><code'),  # it scrolls; what a guide says is escaped
         contents=tuple((anchor, heading) for anchor, heading, level in headings.values() if level == "h2"),
         parts=tuple(_parts(tokens, headings)),
     )
