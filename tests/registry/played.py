@@ -34,7 +34,7 @@ from tests.exchange.house import PlainDoor, Provider, received_at, sample
 from tests.registry.making import NOW, OFFICERS, contracts, province, sign_proposals
 
 CONTRACT, OPERATION = "indicator/v1", "getValue"
-CALLERS = {"H14.21": "thuc-phan", "H14.5": "do-thi"}
+CALLERS = {"H14.21": "thuc-phan", "H14.5": "mot-cua"}
 DAY = 86_400.0
 SECRETS = {name: private_pem(key) for name, key in OFFICERS.items()}
 
