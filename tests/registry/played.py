@@ -107,6 +107,7 @@ class Played:
         self.engine = open_engine(f"sqlite:///{folder / 'lgsp.db'}")
         self.seal = seal_of(folder)
         self.registry = Registry(self.engine, self.seal)
+        assert all(self.registry.snapshot.systems[name].agency == agency for agency, name in CALLERS.items())
         self.oracle = Oracle(roles={each: {*self.registry.snapshot.agencies[each].roles} for each in CALLERS})
         self.editions = itertools.count(1)
         self.journal = Journal(self.engine, lock_of(self.engine), "door-1")
