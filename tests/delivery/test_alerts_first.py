@@ -77,6 +77,7 @@ def document(url: str) -> str:
     whole: dict[str, Any] = yaml.safe_load(resources.files("gateway.sandbox").joinpath("province.yaml").read_bytes())
     grants = {each["id"]: each for each in whole["grants"]}
     next(each for each in whole["systems"] if each["id"] == "y-te")["endpoint"] = {"kind": "rest", "url": url}
+    whole["routes"] = [each for each in whole["routes"] if each["operation"] != "dispatchAlert"]
     for number, (contract, operation) in enumerate([(ALERTS, "dispatchAlert"), (REPORTS, "createRequest")]):
         when = {"when": {"area": [AREA]}} if contract == REPORTS else {}
         whole["routes"].insert(0, {"contract": contract, "operation": operation, "system": "y-te"} | when)
