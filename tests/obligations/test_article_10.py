@@ -27,7 +27,8 @@ from gateway.watch.watching import Watching
 from security.grants.windows import VIETNAM
 from tests.delivery.posting import Post
 from tests.delivery.posting import post as post
-from tests.obligations.calls import ALERT, accepted, event_of, granted, log, published, sample, today
+from tests.obligations.calls import ALERT, accepted, event_of, granted, log, outside, published, sample, today
+from tests.obligations.persons import Visitor
 
 pytestmark = pytest.mark.server
 
@@ -38,6 +39,18 @@ def test_an_outsider_begins_with_a_published_sample(world: World) -> None:
     assert ALERTS in {each["name"] for each in published(world, "/contracts")}
     alert = sample(world, ALERTS, "Alert") | {"identifier": f"MAU-{uuid.uuid4()}"}
     accepted(world.rest("quan-trac").call("POST", ALERT, alert))
+
+
+@pytest.mark.obligation("10.1")
+def test_guides_are_open_and_either_side_finds_its_suite(world: World, instance: Settings) -> None:
+    """Article 10.1: the guides need no account, by role and in both languages; each role has its conformance suite."""
+    anybody = Visitor(instance.desk, outside(world))
+    for language, title in (("vi", "Tài liệu"), ("en", "Documentation")):
+        assert title in anybody.page(f"/docs/{language}")
+        assert "message.invalid" in anybody.page(f"/docs/{language}/errors")
+    for role in ("provider", "caller"):
+        suite = world.lgsp("conform", "suite", ALERTS, "--role", role, "--data", str(world.data))
+        assert suite["ok"] and ALERTS in str(suite)
 
 
 def validity(world: World, system: str) -> dict[str, Any]:

@@ -53,10 +53,10 @@ def test_an_agency_without_a_system_takes_its_steps_on_a_page(world: World, inst
     assert other.session.get(f"{instance.desk}{here}", timeout=60).status_code == 404
 
 
-@pytest.mark.obligation("12.2")
+@pytest.mark.obligation("11.2")
 @pytest.mark.parametrize("door", ["rest", "soap"])
 def test_a_report_to_an_agency_without_a_system_waits_on_its_page(world: World, instance: Settings, door: str) -> None:
-    """Article 12.2: no system gets the report. Its sender is told so, an officer of the agency reads and finishes it on
+    """Article 11.2: no system gets the report. Its sender is told so, an officer of the agency reads and finishes it on
     the page, and the sender sees each state."""
     sender = world.rest("phan-anh")
     report = {**messages.field_report(area="01273"), "service_code": "an-ninh"}

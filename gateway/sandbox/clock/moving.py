@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, exists, update
+from sqlalchemy import Connection, Engine, case, exists, update
 
 from contracts.base.times import rfc3339
 from gateway.console.work.searching import moment
@@ -125,7 +125,7 @@ def move(settings: Settings, engine: Engine, agency: str, wanted: Wanted, actor:
         after = Stands(agency, before.clock.moved(now, ahead), now)
         changes = self_service.set_clock(act.connection, agency, after.clock)
         if ahead > before.clock.ahead:
-            _bring_forward(act.connection, agency, ahead - before.clock.ahead)
+            _bring_forward(act.connection, agency, ahead - before.clock.ahead, now)
         facts = {"changes": listed(changes), "tenant": agency, "before": before.clock.ahead, "ahead": ahead}
         act.note(KIND, facts, now, actor=actor)
     return after
@@ -148,9 +148,10 @@ def _ahead(before: Stands, wanted: Wanted) -> int:
     return ahead
 
 
-def _bring_forward(connection: Connection, agency: str, seconds: int) -> None:
-    """Of the tenant's own messages alone."""
+def _bring_forward(connection: Connection, agency: str, seconds: int, now: float) -> None:
+    """Of the tenant's own messages alone. What is due stays so: no message waits for a time before it came."""
     queue, transfer = tables.queue, tables.transfer.c
     hers = exists().where(transfer.id == queue.c.transfer, transfer.caller_agency == agency)
-    waiting = update(queue).where(queue.c.state == WAITING, hers)
-    connection.execute(waiting.values(next_at=queue.c.next_at - seconds))
+    waiting = update(queue).where(queue.c.state == WAITING, queue.c.next_at > now, hers)
+    sooner = queue.c.next_at - seconds
+    connection.execute(waiting.values(next_at=case((sooner > now, sooner), else_=now)))

@@ -180,17 +180,25 @@ async def test_a_production_instance_has_no_such_clock(vendors: VendorDesk) -> N
 
 async def test_what_waits_of_hers_is_due_sooner_and_nobody_elses(vendors: VendorDesk) -> None:
     vendor, post = await vendors.join(), vendors.post
-    hers = await post.put_aside(caller_agency=vendor.agency, place={"next_at": 5_000_000.0})
-    others = await post.put_aside(place={"next_at": 5_000_000.0})
-    held = await post.put_aside(caller_agency=vendor.agency, place={"next_at": 5_000_000.0, "state": "held"})
+    now = float(int(vendors.desk.now()))
+    hers = await post.put_aside(caller_agency=vendor.agency, place={"next_at": now + 5_000.0})
+    soon = await post.put_aside(caller_agency=vendor.agency, place={"next_at": now + 3_000.0})
+    due = await post.put_aside(caller_agency=vendor.agency, place={"next_at": now - 7.0})
+    others = await post.put_aside(place={"next_at": now + 5_000.0})
+    held = await post.put_aside(caller_agency=vendor.agency, place={"next_at": now + 5_000.0, "state": "held"})
     await put(vendor, hours=1)
-    with post.engine.connect() as connection:
-        rows = connection.execute(select(tables.queue.c.transfer, tables.queue.c.next_at))
-        at = {row.transfer: row.next_at for row in rows}
-    assert at == {hers: 4_996_400.0, others: 5_000_000.0, held: 5_000_000.0}
+    moved = vendors.desk.now()
+
+    def times() -> dict[str, float]:
+        with post.engine.connect() as connection:
+            rows = connection.execute(select(tables.queue.c.transfer, tables.queue.c.next_at))
+            return {row.transfer: row.next_at for row in rows}
+
+    at = times()
+    assert now <= at.pop(soon) <= moved  # at once, and not before the clock was moved
+    assert at == {hers: now + 1_400.0, due: now - 7.0, others: now + 5_000.0, held: now + 5_000.0}
     await put(vendor, reset=True)
-    with post.engine.connect() as connection:
-        assert connection.scalar(select(tables.queue.c.next_at).where(tables.queue.c.transfer == hers)) == 4_996_400.0
+    assert times()[hers] == now + 1_400.0
     # Whoever writes to the database moves no clock: the seal covers it.
     with writing(post.engine) as connection:
         table = tables.agency
