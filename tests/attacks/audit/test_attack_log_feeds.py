@@ -60,7 +60,8 @@ def test_two_events_in_each_others_place(inside: Connection, offsets: tuple[int,
         ({"receipt": "{}"}, "its receipt lacks the leaf of its intent"),
         ({"receipt": "[1"}, "its receipt is none"),
         ({"message_id": "another"}, "its row names another message than its intent in the log"),
-        ({"pattern": "dispatch"}, "its row says that it is a dispatch, its intent in the log names no provider"),
+        ({"pattern": "query"}, "its row says that it is a query, its intent in the log names no provider"),
+        ({"pattern": "dispatch"}, "/answer for its answer, which is None"),
     ],
 )
 def test_what_no_other_row_tells(inside: Connection, values: dict[str, Any], finding: str) -> None:
