@@ -252,14 +252,18 @@ class StandIn(ABC):
             await self._overtaken(fault.seconds or _SLOW)
         elif fault.kind == "close":
             return _dropped(request)
+        response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+        await response.prepare(request)
+        await response.write_eof()
         self._answered += 1
-        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+        return response
 
     async def _overtaken(self, seconds: float) -> None:
-        """Wait until another call was answered, at most so long."""
+        """Wait until another call was answered, at most so long. Its caller has half a second to read the answer."""
         before, until = self._answered, time.monotonic() + seconds
         while self._answered == before and time.monotonic() < until:
             await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
 
 
 async def _gone(request: web.Request, seconds: float) -> None:
