@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urljoin
 from contracts.canonical.model import Struct, group
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.console.app import build_desk
-from gateway.console.documentation import library, searching, served
+from gateway.console.documentation import fixed_pages, searching, served
 from gateway.doors.programs import program, programs
 from gateway.errors import every
 from gateway.journal.database import writing
@@ -83,7 +83,7 @@ async def test_each_link_leads_somewhere_and_everything_published_is_reached(wor
     commands = re.findall(r"(?m)^#+ `?(lgsp[ a-z0-9-]*)", generated()["commands.md"])
     assert len(commands) > 50
     for language in ("vi", "en"):
-        assert {f"/docs/{language}/{name}" for name in (*library.guides(), *library.APIS)} <= seen.keys()
+        assert {f"/docs/{language}/{name}" for name in (*fixed_pages.guides(), *fixed_pages.APIS)} <= seen.keys()
         assert every().keys() <= named[f"/docs/{language}/errors"]
         assert [each for each in commands if each not in pages[f"/docs/{language}/commands"]] == []
         for name, contract in world.services.registry.snapshot.contracts.items():

@@ -24,7 +24,7 @@ from contracts.diff.changes import Change
 from contracts.diff.compare import differences
 from contracts.wire import problems
 from gateway.console.documentation import searching
-from gateway.console.documentation.library import HTML, LIBRARIES, ROOT, File, file, page
+from gateway.console.documentation.fixed_pages import EVERY, HTML, ROOT, File, file, page
 from gateway.console.documentation.searching import Section, section
 from gateway.console.site.desk import Desk
 from gateway.doors.document_addresses import foreign_faces
@@ -63,8 +63,8 @@ def reply(desk: Desk, scope: Any) -> Reply:
     if code in every():
         return _moved(f"{ROOT}/{problems.language_of(languages)}/errors#{quote(code)}")
     settings = desk.services.settings
-    library = LIBRARIES.of(settings.name, settings.kind)
-    found = library.files.get(path.rstrip("/")) or _made(desk, path, scope["query_string"].decode("latin-1"))
+    fixed = EVERY.of(settings.name, settings.kind)
+    found = fixed.files.get(path.rstrip("/")) or _made(desk, path, scope["query_string"].decode("latin-1"))
     if found is None:
         raise ADDRESS_UNKNOWN(method=scope["method"], path=path[:200], catalogue=ROOT)
     headers = {**_HEADERS, "content-type": found.media}
@@ -89,7 +89,7 @@ def _made(desk: Desk, path: str, query: str) -> File | None:
         return file(page(language, frame, "docs-contracts.html", name, contracts=listed).encode(), HTML)
     if name == "search" and not any(rest):
         question = parse_qs(query).get("q", [""])[0][: searching.MOST_LETTERS]
-        known = LIBRARIES.of(settings.name, settings.kind).sections[language]
+        known = EVERY.of(settings.name, settings.kind).sections[language]
         results = searching.find([*known, *(each for of in contracts for each in _fields(of, language))], question)
         there = f"search?q={quote(question)}"
         return file(page(language, frame, "docs-search.html", there, question=question, results=results).encode())

@@ -53,7 +53,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class FixedPages:
     """`files` by address; `sections` of each language, which the search looks through."""
 
     files: Mapping[str, File]
@@ -64,24 +64,24 @@ def file(content: bytes, media: str = HTML) -> File:
     return File(content, media, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
-class Libraries:
-    """One library for each name that an instance has in this process. Whoever comes while it is made waits."""
+class ByInstance:
+    """Those of each name that an instance has in this process. Whoever comes while it is made waits."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], Library] = {}
+        self._made: dict[tuple[str, str], FixedPages] = {}
         self._lock = threading.Lock()
 
-    def of(self, name: str, kind: str) -> Library:
+    def of(self, name: str, kind: str) -> FixedPages:
         with self._lock:
             if (name, kind) not in self._made:
                 self._made[name, kind] = _build(name, kind)
             return self._made[name, kind]
 
 
-LIBRARIES: Final = Libraries()
+EVERY: Final = ByInstance()
 
 
-def _build(name: str, kind: str) -> Library:
+def _build(name: str, kind: str) -> FixedPages:
     files, sections = dict[str, File](), dict[Language, tuple[Section, ...]]()
     for language in LANGUAGES:
         found: list[Section] = []
@@ -92,7 +92,7 @@ def _build(name: str, kind: str) -> Library:
         for path in sorted(DOCS.rglob("*")):
             if path.suffix in _PICTURES:
                 files[f"{ROOT}/{path.relative_to(DOCS).as_posix()}"] = file(path.read_bytes(), _PICTURES[path.suffix])
-    return Library(files, sections)
+    return FixedPages(files, sections)
 
 
 def _pages(language: Language, frame: Mapping[str, str], found: list[Section]) -> Iterator[tuple[str, str]]:
