@@ -1,3 +1,3 @@
 """The gateway; docs/architecture.md describes its packages."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
