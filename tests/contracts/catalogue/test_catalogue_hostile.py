@@ -75,7 +75,6 @@ CASES = [
     ("official-document", "edxml/Document.tap-huan", "<edXML:OrganId>000.00.22.H14", "<edXML:OrganId>H14.22", f"{EDXML}ed:MessageHeader/ed:To[1]/ed:OrganId", "to[0].organId", "code", "agency.qcvn102"),
     ("official-document", "edxml/Document.tap-huan", "2026/11/20 09:05:00", "2026-11-20T09:05:00Z", f"{EDXML}ed:TraceHeaderList/ed:TraceHeader/ed:Timestamp", "trace[0].timestamp", "format", "yyyy/MM/dd"),
     ("official-document", "edxml/Document.tap-huan", "<edXML:BussinessDocType>0", "<edXML:BussinessDocType>4", f"{EDXML}ed:TraceHeaderList/ed:Bussiness/ed:BussinessDocType", "business.docType", "code", "nghiep-vu"),
-    ("official-document", "edxml/Document.thu-hoi", "<DocumentId>000.00.05.H14,2026/11/20,218/SKHCN-CĐS</DocumentId>", "", f"{BUSINESS}/ed:DocumentId", "business.documentId", "required", ""),
     ("official-document", "edxml/Document.cap-nhat", "<DocumentReceiver>1</DocumentReceiver>", "", f"{BUSINESS}/ed:BussinessDocumentInfo/ed:DocumentReceiver", "business.documentReceiver", "required", ""),
     ("official-document", "edxml/Document.thay-the", "<BussinessDocType>3", "<BussinessDocType>0", f"{BUSINESS}/ed:ReplacementInfoList/ed:ReplacementInfo", "business.replaced", "unknown", ""),
     ("official-document", "edxml/Document.tap-huan", "<edXML:ContentTransferEncoded>", "<edXML:ContentTransferEncoded>@", "ed:edXML/ed:AttachmentEncoded/ed:Attachment[1]/ed:ContentTransferEncoded", "attachments[0].data", "pattern", ""),
