@@ -44,8 +44,6 @@ WRITTEN = {
     "an agency by no list": ("28.22.H97", "null"),
 }
 REFUSED = {
-    "an office that the province does not have": ("28.22.H97", "000.00.99.H14", "ed:To[2]/ed:OrganId"),
-    "an office by the other order": ("28.22.H97", "H14.99", "ed:To[2]/ed:OrganId"),
     "an office that was merged": ("28.22.H97", "000.00.14.H14", "ed:To[2]/ed:OrganId"),
     "a kind that is no number": ("<edXML:Type>18", "<edXML:Type>CV", "ed:DocumentType/ed:Type"),
     "an element of nobody": ("<edXML:Direction>false", "<edXML:Hướng/><edXML:Direction>false", "Hướng"),

@@ -79,6 +79,8 @@ CASES = [
     ("official-document", "edxml/Document.thay-the", "<BussinessDocType>3", "<BussinessDocType>0", f"{BUSINESS}/ed:ReplacementInfoList/ed:ReplacementInfo", "business.replaced", "unknown", ""),
     ("official-document", "edxml/Document.tap-huan", "<edXML:ContentTransferEncoded>", "<edXML:ContentTransferEncoded>@", "ed:edXML/ed:AttachmentEncoded/ed:Attachment[1]/ed:ContentTransferEncoded", "attachments[0].data", "pattern", ""),
     ("official-document", "qlvb-json/Document.giay-moi", '"noiDung": "', '"noiDung": "*', "tep[0].noiDung", "attachments[0].data", "pattern", ""),
+    ("official-document", "edxml-vxp/Document.tu-trung-uong", "28.22.H97", "000.00.99.H14", f"{EDXML}ed:MessageHeader/ed:To[2]/ed:OrganId", "to[1].organId", "code", "agency.qcvn102"),
+    ("official-document", "edxml-vxp/StatusReport.da-den", "28.22.H97", "H14.99", "ed:edXML/ed:edXMLEnvelope/ed:edXMLHeader/ed:Status/ed:From/ed:OrganId", "from.organId", "code", "agency.qcvn102"),
     ("official-document", "edxml/DocumentStatus.da-den", "<edXML:StatusCode>01", "<edXML:StatusCode>1", "ed:Status/ed:StatusCode", "status", "code", "trang-thai"),
     ("official-document", "qlvb-json/Document.giay-moi", '"noiNhan": [', '"noiNhan": [], "khac": [', "noiNhan", "to", "required", "list"),
     ("official-document", "qlvb-json/Document.giay-moi", '"ma": "H14.5"', '"ma": "H14.14"', "noiNhan[0].ma", "to[0].organId", "code", "H14.5, its successor"),
