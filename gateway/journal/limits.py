@@ -11,6 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from contracts.base.errors import Ours
+from gateway.journal.errors import JOURNAL_UNAVAILABLE
+
 RETRY_SECONDS: Final = 5  # `Retry-After` while the database is away
 AGAIN_SECONDS: Final = 0.5  # between two tries to connect
 
@@ -72,3 +78,11 @@ class Presence:
                 yield True
             finally:
                 self._trying.release()
+
+
+def unavailable(error: Exception) -> Ours | None:
+    """The failure for callers, if `error` says that the database is away; else None."""
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=type(error).__name__)
+    return None

@@ -25,7 +25,7 @@ from gateway.audit.log.sequencer import Sequencer
 from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal import processes
 from gateway.journal.database import fold_back, lock_of, writing
-from gateway.journal.errors import unavailable
+from gateway.journal.limits import unavailable
 from gateway.journal.schema import tables
 from gateway.keeper import recovery
 from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask

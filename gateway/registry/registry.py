@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from contracts.base.errors import Failure, Ours
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from gateway.journal.database import snapshot as one_moment
-from gateway.journal.errors import unavailable
+from gateway.journal.limits import unavailable
 from gateway.journal.schema import comparison
 from gateway.registry.errors import REGISTRY_STALE
 from gateway.registry.seals.revisions import REVISION, revision

@@ -15,8 +15,7 @@ from sqlalchemy.exc import InternalError, OperationalError
 from contracts.base.errors import Ours
 from gateway.journal import processes
 from gateway.journal.database import open_engine
-from gateway.journal.errors import unavailable
-from gateway.journal.limits import Limits, Presence, for_calls
+from gateway.journal.limits import Limits, Presence, for_calls, unavailable
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission

@@ -36,7 +36,7 @@ from gateway.feeds import cursor as cursors
 from gateway.feeds.places import ALWAYS, Times, offsets
 from gateway.feeds.stream_lease import StreamLease
 from gateway.journal import feed_log
-from gateway.journal.errors import unavailable
+from gateway.journal.limits import unavailable
 from gateway.journal.write import ReplayKey
 from security import jose
 from security.encryption_keys import EncryptKey

@@ -45,7 +45,7 @@ from gateway.doors.http.streaming import send_stream
 from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
 from gateway.errors import GATEWAY_FAULT
-from gateway.journal.errors import unavailable
+from gateway.journal.limits import unavailable
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.large_body import LargeBody
