@@ -182,6 +182,8 @@ def _rows(message: Mapping[str, Any]) -> dict[str, tuple[int, Row]]:
     rows: dict[str, tuple[int, Row]] = {}
     for number, row in enumerate(message["rows"]):
         key = " + ".join(_canonical(row)) or _here(row)
+        if "index" in row:
+            key += " index"
         if "when" in row:
             key += f" when {_shown(row['when'])}"
         rows[key] = number, row

@@ -126,7 +126,7 @@ class Values:
                 (*at, "unit"),
                 canonical,
                 f"the factor {factor}",
-                "unit",
+                "unsupported",
                 "a factor whose way back is exact: 1 / factor ends",
             )
             return None
