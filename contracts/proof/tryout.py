@@ -66,6 +66,8 @@ def try_out(
     tryout = Tryout(format_name)
     try:
         _parse(tryout, codec, raw, message)
+        if message is None and tryout.media == "xml":
+            _choose(tryout, compiled, codec, raw, at)
         tryout.canonical = _read(codec, tryout.message, tryout.media, raw, at)
     except Failure as failure:
         tryout.failure = failure
@@ -100,6 +102,24 @@ def _parse(tryout: Tryout, codec: Codec, raw: bytes, message: str | None) -> Non
         value = read_json(raw)
         tryout.parsed = "object: " + ", ".join(value) if isinstance(value, dict) else type(value).__name__
     tryout.message = message or ""
+
+
+def _choose(tryout: Tryout, compiled: CompiledContract, codec: Codec, raw: bytes, at: float | None) -> None:
+    """Of messages with one root element, the first that the document is, else the one with the fewest findings. (On the
+    wire the operation says which it is.)
+    """
+    first = tryout.message
+    others = [each for each in messages(compiled, codec) if each != first and codec.same_root(first, each)]
+    wrong: dict[str, int] = {}
+    for each in (first, *others) if others else ():
+        try:
+            _read(codec, each, "xml", raw, at)
+        except Failure as failure:
+            wrong[each] = len(failure.findings)
+        else:
+            tryout.message = each
+            return
+    tryout.message = min(wrong, key=wrong.__getitem__, default=first)
 
 
 def _element(raw: bytes) -> etree._Element:
