@@ -32,6 +32,7 @@ from contracts.compiled.contract import CompiledContract
 from examples.story import World
 from gateway.doors.api import apis
 from gateway.journal import database as database_module
+from gateway.journal import postgresql as postgresql_module
 from gateway.keys import keyring
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
@@ -200,7 +201,8 @@ def statements() -> Iterator[None]:
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database_module, "create_engine", opened)
+        for module in (database_module, postgresql_module):
+            patch.setattr(module, "create_engine", opened)
         yield
 
 
