@@ -137,7 +137,7 @@ def _unit(file: Path) -> dict[str, list[str]]:
 @pytest.mark.server
 def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> None:
     checkout = machine.root / "checkout"
-    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs")
+    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs", "examples")
     for name in kept:
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
