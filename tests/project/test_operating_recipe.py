@@ -22,14 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.ports import free_ports
+from security.grants import approvals
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("operating.md", "vi/operating.md")
 STANDINS = {
     "useradd": 'echo "useradd $*" >>"$NOTES"',
     "systemctl": 'echo "systemctl $*" >>"$NOTES"',
+    "id": "exit 1",
     # the environment of this run's packages, for a fresh one
     "python3": f"""{sys.executable} "$@" && case "$*" in "-m venv "*) echo "{sysconfig.get_path("purelib")}" \
 >"$(echo "$3"/lib/python3*/site-packages)/of_the_tests.pth" ;; esac""",
@@ -49,16 +53,16 @@ STANDINS = {
 def _blocks(page: str, language: str) -> list[str]:
     """The code of the page's recipe, in order."""
     text = (ROOT / "docs" / page).read_text("utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}(?: [\w.-]+)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def _below(text: str, root: Path) -> str:
-    return re.sub(r"(?<![\w/.])/(opt|etc|var)/", rf"{root}/\1/", text)
+    return re.sub(r"(?<![\w/.])/(opt|etc|var|usr/local)/", rf"{root}/\1/", text)
 
 
 def test_both_pages_print_the_same_commands() -> None:
     first, second = (_blocks(page, "sh")[:2] for page in PAGES)
-    assert first == second and "pip install" in first[0] and "systemd-run" in first[1]
+    assert first == second and "deploy/install.sh" in first[0] and first[1] == "lgsp doctor\n"
     keys = [[line.partition(":")[0] for line in _blocks(page, "yaml")[0].splitlines()] for page in PAGES]
     assert keys[0] == keys[1]
 
@@ -81,7 +85,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    for name in ("opt", "etc/systemd/system", "var/lib", "bin", "credentials"):
+    for name in ("opt", "etc/systemd/system", "var/lib", "bin", "usr/local/bin", "credentials"):
         (tmp_path / name).mkdir(parents=True)
     for name, script in STANDINS.items():
         file = tmp_path / "bin" / name
@@ -93,7 +97,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         tmp_path,
         kept
         | {
-            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{tmp_path / 'bin'}:{tmp_path / 'usr/local/bin'}:{os.environ['PATH']}",
             "NOTES": str(tmp_path / "notes"),
             "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"),
             "PIP_NO_INDEX": "1",
@@ -131,16 +135,23 @@ def _unit(file: Path) -> dict[str, list[str]]:
 @pytest.mark.server
 def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> None:
     checkout = machine.root / "checkout"
-    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs")
+    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs", "examples")
     for name in kept:
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
-    (checkout / "settings.yaml").write_text(_below(_blocks(PAGES[0], "yaml")[0], machine.root), "utf-8")
+    for script in (checkout / "deploy").glob("*.sh"):
+        script.write_text(_below(script.read_text("utf-8"), machine.root), "utf-8")
+    answers = yaml.safe_load(_below(_blocks(PAGES[0], "yaml")[0], machine.root))
+    (checkout / "setup.yaml").write_text(yaml.safe_dump(answers, allow_unicode=True), "utf-8")
+    for each in (*answers["officers"], *answers["people"]):
+        public = ec.generate_private_key(ec.SECP256R1()).public_key()
+        (checkout / each["key"]).write_text(approvals.public_pem(public), "ascii")
     installed, command = _blocks(PAGES[0], "sh")[:2]
     ran = machine.run(installed, checkout)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     notes = (machine.root / "notes").read_text("utf-8")
+    assert ran.stdout.count("/console/link/") == len(answers["officers"]) + len(answers["people"])
     assert "useradd --system" in notes and "systemctl enable --now lgsp" in notes
     unit = _unit(machine.root / "etc/systemd/system/lgsp.service")
     assert unit["User"] == ["lgsp"]
