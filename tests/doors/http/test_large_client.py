@@ -35,7 +35,7 @@ def test_by_rest_and_by_soap(large: Town, encrypted: bool) -> None:
             answer = client.soap(contract, content)
             assert answer.status == 200 and answer.proven and answer.receipt is not None
             assert large.soap.files[-1] == files
-        assert client.prove(answer.receipt, seconds=30.0)
+            assert client.prove(answer.receipt, seconds=30.0)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
     print(
         f"files of {SIZE:,} bytes by the client kit: this process, which is their receiver too, grew by {grown:,} MiB"
