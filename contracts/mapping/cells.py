@@ -131,7 +131,7 @@ class CellTableReader:
                 str(row.get("here", row.get("canonical"))),
                 "rows of other kinds: a line has columns, not a document",
             )
-            self._bad(at, where, refused, expected)
+            self.findings.add(self.document.file, self.document.line(at), where, refused, "unsupported", expected)
             return row
         if not isinstance(row, dict) or "here" not in row:
             return row

@@ -235,7 +235,7 @@ def test_our_own_trouble_is_not_the_senders(place: Place) -> None:
 def test_a_mistake_of_ours_holds_up_no_other_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     real = CellCodec.read_lines
 
-    def broken(codec: CellCodec, message: str, raw: bytes, *at: float) -> Any:
+    def broken(codec: CellCodec, message: str, raw: bytes, *at: Any) -> Any:
         if raw.startswith(b"PK"):
             raise RuntimeError("nobody foresaw this")
         return real(codec, message, raw, *at)
