@@ -18,6 +18,7 @@ from adapters.model import Incoming
 from contracts.compiled.contract import CompiledContract
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.wire.jsontext import read_json, write_json
+from contracts.wire.soap import parse_xml
 from gateway.doors.http.costly import Reader, Reading, Readings
 from gateway.doors.http.costs import Budgets
 from gateway.doors.http.reader import Job
@@ -55,9 +56,20 @@ class LongDoor(PlainDoor):
         PlainDoor.__init__(self, message_id, {})
         self.body = body
 
-    def job(self, authorised: Authorised) -> Job:
+    def job(self, authorised: Authorised) -> Job | None:
         requested = authorised.requested
         return Job(self.body, requested.contract.digest, requested.format, requested.request, requested.received.at)
+
+
+class XmlDoor(LongDoor):
+    """A door whose body is read as SOAP bodies are: in a thread."""
+
+    def job(self, authorised: Authorised) -> None:
+        return None
+
+    def decode(self, authorised: Authorised) -> Message:
+        requested = authorised.requested
+        return requested.codec.read_xml(requested.request, parse_xml(self.body), requested.received.at)
 
 
 class LongProvider(Provider):
@@ -107,18 +119,29 @@ def frozen() -> Iterator[None]:
     gc.unfreeze()
 
 
-async def submitted(gateway: Gateway, exchange: Exchange, compiled: CompiledContract, number: int) -> Any:
-    """Each time under other keys."""
+async def handed_in(gateway: Gateway, exchange: Exchange, compiled: CompiledContract, door: LongDoor) -> Any:
     budgets, readings = Budgets(1_000.0), Readings(Reader(bundle_of))
     operation = compiled.contract.operations["submitValues"]
-    body = write_json(long_values(compiled, number))
-    received = received_at(NOW, gateway.snapshot)._replace(body=body)
-    door, turn = LongDoor(f"m-{number}", body), await budgets.begin("a")
+    received = received_at(NOW, gateway.snapshot)._replace(body=door.body)
+    turn = await budgets.begin("a")
     addressed = Addressed(received, cast(Any, None), compiled, operation)
     try:
         return await longest_pause(exchange.carry(addressed, door, Reading(readings, turn, door)))
     finally:
         await readings.close()
+
+
+async def submitted(gateway: Gateway, exchange: Exchange, compiled: CompiledContract, number: int) -> Any:
+    """Each time under other keys."""
+    door = LongDoor(f"m-{number}", write_json(long_values(compiled, number)))
+    return await handed_in(gateway, exchange, compiled, door)
+
+
+async def submitted_as_xml(gateway: Gateway, exchange: Exchange, compiled: CompiledContract, number: int) -> Any:
+    """Without a job for the reader process, as at the SOAP door."""
+    message = long_values(compiled, number)
+    raw = compiled.codec("canonical").write_xml("IndicatorValues", message, "submitValues")
+    return await handed_in(gateway, exchange, compiled, XmlDoor(f"x-{number}", raw))
 
 
 async def answered(gateway: Gateway, exchange: Exchange, compiled: CompiledContract, number: int) -> Any:
@@ -131,7 +154,9 @@ async def answered(gateway: Gateway, exchange: Exchange, compiled: CompiledContr
     return await longest_pause(exchange.carry(addressed, door))
 
 
-@pytest.mark.parametrize(("way", "name"), [(submitted, "indicator/v1"), (answered, "dossier-status/v1")])
+@pytest.mark.parametrize(
+    ("way", "name"), [(submitted, "indicator/v1"), (submitted_as_xml, "indicator/v1"), (answered, "dossier-status/v1")]
+)
 def test_a_long_body_does_not_stop_the_loop(sqlite: Engine, tmp_path: Path, frozen: None, way: Any, name: str) -> None:
     pauses = []
     with house(sqlite, tmp_path) as gateway:
