@@ -34,7 +34,7 @@ def test_whoever_meets_the_exchange_listener_first_finds_the_documentation(
     assert f"{instance.desk_named}/docs" in session.get(f"{base}/", headers=html, timeout=60).json()["next"]
     for path in ("/contracts", f"/contracts/{CAP}"):
         page = etree.HTML(session.get(f"{base}{path}", headers=html, timeout=60).content)
-        links = [str(each) for each in page.xpath("//nav//a/@href")]
+        links = [str(each.get("href")) for each in page.iterfind(".//nav//a")]
         assert links and all(requests.get(each, timeout=60).status_code == 200 for each in links), links
 
 
