@@ -55,7 +55,7 @@ def compile_fast_readers(plan: Plan) -> FastReaders | None:
         _content(plan.root, space, "")
     except _Unsupported:
         return None
-    if plan.derived or plan.carried or plan.root.attributes:
+    if plan.derived or plan.carried or plan.listings or plan.root.attributes:
         return None
     compiled: dict[str | None, tuple[Callable[[str], Any], list[Take]]] = {}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from contracts.canonical.findings import Index, NotExpressible, Problems, kind_of
-from contracts.mapping.plan import Fill, Keys, Leaf, Node, Plan
+from contracts.mapping.plan import Fill, Keys, Leaf, Listing, Node, Plan
 from contracts.mapping.value_formats import Bad
 from contracts.wire.xmltext import NCNAME
 
@@ -164,7 +164,7 @@ def key_writer(name: Leaf, taken: set[str], shape: re.Pattern[str] | None) -> Ca
 
     Raises NotExpressible if the name is taken or does not match `shape`.
     """
-    get, raw = getter(name.keys or ()), raw_writer(name)
+    get, raw = raw_getter(name), None if name.special is not None else raw_writer(name)
 
     def key(item: Any) -> str:
         value = get(item)
@@ -228,11 +228,13 @@ def settled(read: Callable[[Any, Any, Index, _P], None], plan: Plan) -> Callable
     )
     if not waits and not plan.derived:
         return read
-    derived = [each.make for each in plan.derived]
+    derived, hidden = [each.make for each in plan.derived], [each.hidden for each in plan.listings]
 
     def run(raw: Any, into: Any, index: Index, problems: _P) -> None:
         read(raw, into, index, problems)
         problems.settle(into)
+        for name in hidden:
+            into.pop(name, None)
         for make in derived:
             make(raw, into, problems)
 
@@ -240,9 +242,14 @@ def settled(read: Callable[[Any, Any, Index, _P], None], plan: Plan) -> Callable
 
 
 def carrying(write: Callable[..., str], plan: Plan) -> Callable[..., str]:
-    """A writer that first copies the outer values that conditions ask for into the inner frames."""
+    """A writer that first adds to the frames what others than their own values say.
+
+    These are the outer values that conditions ask for, and the lists that have each value of a field once.
+    """
     for source, target in plan.carried:
         write = _carried(write, source, target)
+    for listing in plan.listings:
+        write = _listing(write, listing)
     return write
 
 
@@ -254,22 +261,47 @@ def carried_name(source: str) -> str:
 def _carried(write: Callable[..., str], source: str, target: str) -> Callable[..., str]:
     outer, inner = source.split("[]"), target.split("[]")
     get, name = getter(tuple(outer[-1].lstrip(".").split("."))), carried_name(source)
-    to_source = [tuple(part.lstrip(".").split(".")) for part in outer[:-1]]
-    to_target = [tuple(part.lstrip(".").split(".")) for part in inner[len(outer) - 1 : -1]]
+    to_source, to_target = _lists(outer[:-1]), _lists(inner[len(outer) - 1 : -1])
 
     def spread(frame: Any) -> Any:
         value = get(frame)
-        return along(frame, to_target, lambda each: {**each, name: value})
+        return _along(frame, to_target, lambda each: {**each, name: value})
 
-    def along(frame: Any, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
-        return work(frame) if not lists else down(frame, lists[0], lists[1:], work)
+    return lambda value, *more: write(_along(value, to_source, spread), *more)
 
-    def down(frame: Any, keys: Keys, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
-        child = frame.get(keys[0]) if isinstance(frame, dict) else None
-        if child is None:
-            return frame
-        if len(keys) > 1:
-            return {**frame, keys[0]: down(child, keys[1:], lists, work)}
-        return {**frame, keys[0]: [along(each, lists, work) for each in child]} if isinstance(child, list) else frame
 
-    return lambda value, *more: write(along(value, to_source, spread), *more)
+def _listing(write: Callable[..., str], listing: Listing) -> Callable[..., str]:
+    """A writer that first collects the values of a field, each once, and gives each group the position of its value."""
+    parts = listing.canonical.split("[]")
+    get, lists = getter(tuple(parts[-1].lstrip(".").split("."))), _lists(parts[:-1])
+    hidden, position, single = listing.hidden, listing.position, listing.leaf.keys == ()
+
+    def collected(message: Any) -> Any:
+        seen: dict[Any, int] = {}
+
+        def placed(frame: Any) -> Any:
+            value = get(frame)
+            return frame if value is None else {**frame, position: seen.setdefault(value, len(seen))}
+
+        message = _along(message, lists, placed)
+        return {**message, hidden: [value if single else {listing.member: value} for value in seen]}
+
+    return lambda value, *more: write(collected(value), *more)
+
+
+def _lists(paths: list[str]) -> list[Keys]:
+    return [tuple(path.lstrip(".").split(".")) for path in paths]
+
+
+def _along(frame: Any, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
+    """A copy of the frame in which each item at the end of the lists is what `work` makes of it."""
+    return work(frame) if not lists else _down(frame, lists[0], lists[1:], work)
+
+
+def _down(frame: Any, keys: Keys, lists: list[Keys], work: Callable[[Any], Any]) -> Any:
+    child = frame.get(keys[0]) if isinstance(frame, dict) else None
+    if child is None:
+        return frame
+    if len(keys) > 1:
+        return {**frame, keys[0]: _down(child, keys[1:], lists, work)}
+    return {**frame, keys[0]: [_along(each, lists, work) for each in child]} if isinstance(child, list) else frame

@@ -68,6 +68,29 @@ class CustomBinding:
 
 
 @dataclass(slots=True)
+class Listing:
+    """A list of the format that has each value of a canonical field once; elsewhere the format has their positions.
+
+    A reader keeps the list in the message under the name `hidden` until its values are in their places. A writer puts
+    it there, and into the group of each value its `position`. Names of fields do not have NUL.
+    """
+
+    canonical: str
+    leaf: Leaf
+    here: str = ""
+    indexed: bool = False
+    member: str = "value"
+
+    @property
+    def hidden(self) -> str:
+        return "\0" + self.canonical.replace("[]", "").replace(".", "/")
+
+    @property
+    def position(self) -> str:
+        return self.hidden + "#"
+
+
+@dataclass(slots=True)
 class Node:
     name: str
     here: str
@@ -81,6 +104,7 @@ class Node:
     holds: Holds = "members"
     repeats: bool = False  # of an ignored element: it may come more than once
     attributes: dict[str, Leaf] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)  # attributes that are read over
     text: Leaf | None = None
     children: list[Node] = field(default_factory=list)
     nil: bool = False
@@ -100,7 +124,8 @@ class Node:
     def leaves(self) -> Iterator[Leaf]:
         for leaf in (*self.attributes.values(), *([] if self.text is None else [self.text])):
             yield from leaf.fields()
-        yield from (each for each in (self.entry, self.absent) if each is not None)
+        for each in (self.entry, self.absent):
+            yield from () if each is None else each.fields()
         for child in self.below():
             yield from child.leaves()
 
@@ -113,7 +138,7 @@ class Node:
         """The leaf of each place; one leaf may carry several fields."""
         for node in self.nodes():
             yield from node.attributes.values()
-            yield from (each for each in (node.text, node.absent) if each is not None)
+            yield from (each for each in (node.text, node.entry, node.absent) if each is not None)
 
     @property
     def carries(self) -> bool:
@@ -173,6 +198,7 @@ class Plan:
     losses: list[str] = field(default_factory=list)
     carried: list[tuple[str, str]] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
+    listings: list[Listing] = field(default_factory=list)
     lines: Mapping[str, str] = field(default_factory=dict)  # canonical path: file and line of its row
 
     def here_of(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
@@ -188,6 +189,8 @@ class _Reader:
             return replace(_words(leaf), scalar=scalar or Scalar("string"), free=scalar is None)
         if "presence" in leaf.row:
             return Text(Scalar("string", max_length=0))
+        if "index" in leaf.row:
+            return Text(_positions(leaf.row["index"], len(leaf.special.leaves)))
         if is_part(leaf.row):
             return Text(Scalar("string"))
         if "when" in leaf.row or not leaf.special.leaves:
@@ -199,7 +202,8 @@ class _Reader:
         shape, table = row.get("as"), self.tables.get(str(row.get("codes")))
         as_json = self.plan.media == "json"
         if table is not None:
-            return Scalar("integer" if shape == "integer" and as_json else "string", values=table.codes)
+            values = () if row.get("others") else table.codes
+            return Scalar("integer" if shape == "integer" and as_json else "string", values=values)
         if scalar is None:
             return None
         if "unit" in row:
@@ -210,6 +214,14 @@ class _Reader:
             return Scalar("string", pattern=f"{DATE_TIME_PATTERN[:-1]}?$")
         named = named_shape(str(shape), scalar)
         return Scalar("string", pattern=_time_pattern(str(shape))) if named is None else named.lexical(scalar, as_json)
+
+
+def _positions(between: Any, count: int) -> Scalar:
+    """One position is a number; several are a text with `between` between them."""
+    if between is True:
+        return Scalar("integer", minimum=Decimal(0))
+    one = "(0|[1-9][0-9]*)"
+    return Scalar("string", pattern=f"^{one}({''.join(map(_literally, between))}{one}){{{count - 1}}}$")
 
 
 def _time_pattern(shape: str) -> str:

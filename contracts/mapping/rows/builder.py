@@ -13,7 +13,7 @@ from typing import Any
 from contracts.canonical.model import Scalar, Struct
 from contracts.canonical.places import Place, Places, frame_of, keys_of, scalar_at, typed
 from contracts.folder.source_locations import Path
-from contracts.mapping.plan import CustomBinding, Derived, Fill, Leaf, Plan
+from contracts.mapping.plan import CustomBinding, Derived, Fill, Leaf, Listing, Plan
 from contracts.mapping.rows import dated as dates
 from contracts.mapping.rows.conditions import Condition
 from contracts.mapping.rows.coverage import Coverage
@@ -39,6 +39,7 @@ class Builder:
     lists: list[tuple[str, Callable[[Any], None]]] = field(default_factory=list)
     recursions: list[tuple[str, Path]] = field(default_factory=list)
     conditions: list[tuple[Condition, Path]] = field(default_factory=list)
+    listings: dict[str, Listing] = field(default_factory=dict)  # by the field whose values they have
 
     @property
     def known(self) -> Places:
@@ -177,9 +178,10 @@ class Builder:
                     line,
                     target,
                     "conditions, or codes in time, inside what leads back",
-                    "table",
+                    "unsupported",
                     "none that ask for a value of another group",
                 )
+        self._check_listings()
         Coverage(
             reader=self.reader,
             tree=self.tree,
@@ -204,8 +206,22 @@ class Builder:
             losses=self.values.losses,
             carried=self.carried,
             derived=self.derived,
+            listings=list(self.listings.values()),
             lines={path: f"{document.file}:{document.line(line)}" for path, line in self.lines.items()},
         )
+
+    def _check_listings(self) -> None:
+        for canonical, listing in self.listings.items():
+            if not listing.indexed:
+                expected = "a row with `index` for the field"
+                self.bad(self.lines[canonical], canonical, "a list of values without positions", "table", expected)
+            for condition, line in self.conditions:
+                if condition.canonical == canonical:
+                    self.bad(line, canonical, "a condition on a position", "unsupported", "another field")
+            for target, line in self.recursions:
+                if canonical.startswith(target):
+                    expected = "another list, or the canonical form"
+                    self.bad(line, target, "positions inside what leads back", "unsupported", expected)
 
 
 def custom_leaf(

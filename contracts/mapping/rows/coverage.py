@@ -14,7 +14,7 @@ from typing import Any, Final
 from contracts.canonical.model import Array, Struct
 from contracts.canonical.places import Place, Places, frame_of, keys_of, scalar_at
 from contracts.folder.source_locations import Path
-from contracts.mapping.plan import Node
+from contracts.mapping.plan import Leaf, Node
 from contracts.mapping.rows.conditions import Condition, only_where
 from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.rows.tree import Tree
@@ -152,7 +152,7 @@ class Coverage:
                 at,
                 leaf.canonical,
                 "an optional field as the text of an element with attributes, or of a list's items",
-                "table",
+                "unsupported",
                 "a required field, or an element or attribute of its own",
             )
 
@@ -180,7 +180,7 @@ class Coverage:
                     at,
                     path,
                     f"{place.refers} inside {place.refers}",
-                    "table",
+                    "table" if isinstance(place.field.type, Array) else "unsupported",
                     "a row with `again` for a list, or its path under drops",
                 )
             elif place.field.required or place.needed:
@@ -230,14 +230,7 @@ class Coverage:
         """Checks a keyed list: a row for the member name, which is a required text, and one for its value."""
         name = node.entry
         field = None if name is None else self.known[name.canonical].field
-        if (
-            name is None
-            or field is None
-            or name.special is not None
-            or len(name.keys or ()) != 1
-            or name.form.raw != "text"
-            or name.tokens
-        ):
+        if name is None or field is None or not _names(name):
             self.reader.bad(
                 at,
                 node.canonical,
@@ -245,7 +238,7 @@ class Coverage:
                 "table",
                 "a first row that ends in {}: the text that names the member",
             )
-        elif not field.required or field.absentable:
+        elif any(not self.known[each.canonical].field.required for each in name.fields()) or field.absentable:
             self.reader.bad(
                 self.lines[name.canonical], name.canonical, "a name that can be missing", "required", "a required text"
             )
@@ -257,6 +250,13 @@ class Coverage:
                 "table",
                 "a second row that ends in {}",
             )
+
+
+def _names(leaf: Leaf) -> bool:
+    """Whether a member can have its name from the leaf: one text, or the parts or positions that make one."""
+    if leaf.special is not None:
+        return bool({"split", "index"} & set(leaf.row)) and "when" not in leaf.row
+    return len(leaf.keys or ()) == 1 and leaf.form.raw == "text" and not leaf.tokens
 
 
 def _parent(path: str) -> str:

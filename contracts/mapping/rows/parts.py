@@ -15,6 +15,8 @@ Where = Callable[[], str]
 
 def plain(leaf: Leaf) -> CustomBinding:
     """The binding of one field in one place, as part of another binding."""
+    if leaf.special is not None:
+        return leaf.special
     convert, words, canonical = leaf.form.read, leaf.words, leaf.canonical
     put: Callable[[Any, Any], None] = setter(leaf.keys) if leaf.keys else list.append
     find, raw = shown(leaf), raw_writer(leaf)

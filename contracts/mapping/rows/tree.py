@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from contracts.canonical.model import Array
 from contracts.canonical.places import Places
 from contracts.folder.source_locations import Path
-from contracts.mapping.plan import CustomBinding, Holds, Leaf, Node
+from contracts.mapping.plan import CustomBinding, Holds, Leaf, Listing, Node
 from contracts.mapping.rows.conditions import Condition, conditional
 from contracts.mapping.rows.table_context import TableContext
 from contracts.mapping.steps import Step, json_steps, xml_steps
@@ -41,6 +41,15 @@ class Tree:
             return
         node = self.root
         for step in steps:
+            if step.attribute:
+                if step.name in node.attributes or node.kind == "ignore":
+                    self.reader.bad(at, here, "a path that rows use", "overlap", "a path of its own")
+                elif not (node.children or node.attributes or node.text or node.choice):
+                    self.reader.bad(
+                        at, here, "an attribute of an element that no row uses", "path", "the element itself"
+                    )
+                node.unread.add(step.name)
+                return
             child = self._child(node, step, here, at)
             if child is None:
                 return
@@ -167,6 +176,16 @@ class Tree:
                 self.reader.bad(at, here, "a list without []", "table", f"{step.shown}[]")
                 return None
         return node
+
+    def listed(self, here: str, listing: Listing, at: Path) -> bool:
+        """Puts the values of a list of its own at `here`; False, with a finding, on a fault."""
+        node = self.place(here, f"{listing.hidden}[].{listing.member}", listing.leaf, at)
+        found = None if node is None else self._lists.pop(f"{listing.hidden}[]", None)
+        if node is None or found is None:
+            return False
+        # The list is no list of the canonical message, so findings name its place only.
+        found.canonical, found.skip_empty, listing.here = "", True, found.here
+        return True
 
     def again(self, here: str, canonical: str, target: str, at: Path) -> None:
         """Adds a list whose items have the same content as those of the list `target` above it."""

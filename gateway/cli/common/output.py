@@ -155,6 +155,9 @@ def _finding_line(found: Finding) -> str:
     where = found.here or found.canonical
     if found.rule == "left-open":
         return f"{where}: {found.got}: {found.expected}"
+    if found.rule == "unsupported":
+        said = f"{_both(found.got)}; thay bằng / instead: {_both(found.expected)}"
+        return f"{where}: unsupported: bảng ánh xạ không nói được / a table cannot say: {said}"
     got = f"; thấy / found: {_both(found.got)}" if found.got else ""
     text = f"{found.rule}: {_both(found.expected)}{got}"
     of = "" if found.canonical in f"{where} {text}" else f" ({found.canonical})"

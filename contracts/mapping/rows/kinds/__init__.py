@@ -8,7 +8,18 @@ from typing import Any, Final
 from contracts.canonical.places import frame_of
 from contracts.folder.source_locations import Path
 from contracts.mapping.rows.builder import Builder
-from contracts.mapping.rows.kinds import absence, constant, expression, field, join, presence, recursion, split
+from contracts.mapping.rows.kinds import (
+    absence,
+    constant,
+    distinct,
+    expression,
+    field,
+    index,
+    join,
+    presence,
+    recursion,
+    split,
+)
 from contracts.mapping.rows.kinds.kind import RowKind
 from contracts.mapping.rows.row import Row
 
@@ -18,6 +29,8 @@ KINDS: Final[tuple[RowKind, ...]] = (
     recursion.KIND,
     constant.KIND,
     presence.KIND,
+    distinct.KIND,
+    index.KIND,
     split.KIND,
     join.KIND,
     field.KIND,
@@ -41,7 +54,7 @@ def add_row(builder: Builder, words: Any, at: Path) -> None:
             return
         if str(first).endswith("[]"):
             got = "a condition on a list of single values"
-            builder.bad((*at, "when"), str(first), got, "when", "a row for one value")
+            builder.bad((*at, "when"), str(first), got, "unsupported", "a row for one value")
             return
     row = Row(words, at, condition)
     next(kind for kind in KINDS if kind.fits(builder, row)).read(builder, row)

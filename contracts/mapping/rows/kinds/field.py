@@ -26,7 +26,7 @@ def _read(builder: Builder, row: Row) -> None:
         binding = binding or plain(leaf)
     if None in leaf.words and (binding is not None and None in leaf.tokens.values() or _cannot_be_null(here)):
         expected = "a word, or an element or member of its own"
-        builder.bad(row.at, canonical, "null for a value that cannot be null there", "absent", expected)
+        builder.bad(row.at, canonical, "null for a value that cannot be null there", "unsupported", expected)
     placed: Leaf = leaf if binding is None else custom_leaf(binding, canonical, here, row.words, leaf.keys or ())
     frame = builder.tree.place(here, canonical, placed, row.at, row.condition)
     if frame is not None and "default" in row.words:
@@ -39,7 +39,7 @@ def _cannot_be_null(here: str) -> bool:
 
 
 KIND = RowKind(
-    words=frozenset({"as", "zone", "unit", "codes", "default", "constant", "absent", "missing"}),
+    words=frozenset({"as", "zone", "unit", "codes", "others", "default", "constant", "absent", "missing"}),
     fits=lambda builder, row: True,
     read=_read,
     optional=frozenset({"default"}),
