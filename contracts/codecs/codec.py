@@ -83,8 +83,11 @@ class Codec:
             op.name: calls.get(op.name, RestCall(op.method, op.path)) for op in contract.operations.values()
         }
         self._actions = {op: actions.get(op, f"{contract.namespace}:{op}") for op in contract.operations}
-        self.soap_roots = self._roots(lambda op: op.request, "")
-        self.soap_answer_roots = self._roots(lambda op: op.answer, "Response")
+        self._requests = self._roots(lambda op: op.request, "")
+        self._answers = self._roots(lambda op: op.answer, "Response")
+        self.soap_roots, self.soap_answer_roots = (
+            {root: bodies[0] for root, bodies in every.items()} for every in (self._requests, self._answers)
+        )
 
     @property
     def contract(self) -> Contract:
@@ -100,16 +103,34 @@ class Codec:
     def soap_action(self, operation: str) -> str:
         return self._actions[operation]
 
-    def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, tuple[str, str]]:
-        """`{ns}local` of a Body's child -> operation and message; the first operation where they share a root."""
-        roots: dict[str, tuple[str, str]] = {}
+    def soap_body(self, element: etree._Element, answer: bool = False) -> tuple[str, str] | None:
+        """Operation and message of a Body's child, by its name and, where messages share it, by what it holds."""
+        bodies = (self._answers if answer else self._requests).get(str(element.tag), [])
+        return next((body for body in bodies if self._means(body[1], element)), None)
+
+    def soap_bodies(self) -> Mapping[str, str]:
+        """The root element of the request of each operation that a Body's child can mean."""
+        return {op: root for root, bodies in self._requests.items() for op, _ in bodies}
+
+    def _means(self, message: str, element: etree._Element) -> bool:
+        plan = self.plans.get(message)
+        return plan is None or plan.content is None or plan.content.matches(element)
+
+    def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, list[tuple[str, str]]]:
+        """`{ns}local` of a Body's child -> operations and messages.
+
+        Where operations share a root, it is the first one for each `when`.
+        """
+        roots: dict[str, list[tuple[str, str]]] = {}
         for op in self._contract.operations.values():
             message = message_of(op)
             if message in self.mapped:
                 if self.media == "xml":
-                    roots.setdefault(self.plans[message].root.name, (op.name, message))
+                    known = roots.setdefault(self.plans[message].root.name, [])
+                    if not known or self.plans[message].content is not None and message not in {m for _, m in known}:
+                        known.append((op.name, message))
             else:
-                roots[f"{{{self._contract.namespace}}}{op.name}{suffix}"] = (op.name, message)
+                roots[f"{{{self._contract.namespace}}}{op.name}{suffix}"] = [(op.name, message)]
         return roots
 
     # --- compiling ----------------------------------------------------------------------------------------------------
@@ -161,6 +182,8 @@ class Codec:
         tag = element.tag
         if tag not in codec.roots:
             raise MESSAGE_WRONG_ROOT(got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
+        if codec.content is not None and not codec.content.matches(element):
+            raise MESSAGE_WRONG_ROOT(got=f"{tag}, {message} ?"[:200], expected=f"{tag}: {codec.content.words}")
         element, day = composed(element), None if at is None else day_at(at)
         check, valid = self._in_force[message], self._validators[message].is_valid
         if codec.fast is not None:

@@ -11,7 +11,7 @@ from contracts.canonical.integers import compile_integers
 from contracts.canonical.model import Contract, Struct
 from contracts.codecs import jsonread, xmlread, xmlwrite
 from contracts.codecs.xml_fast_path import FastReaders, compile_fast_readers
-from contracts.mapping.plan import Plan, canonical_plan
+from contracts.mapping.plan import Chosen, Plan, canonical_plan
 from contracts.wire.jsontext import read_json
 
 T = TypeVar("T")
@@ -35,6 +35,7 @@ class XmlMessage:
     roots: frozenset[str]
     root: str
     prefixes: Mapping[str, str]
+    content: Chosen | None
 
 
 class OnFirstUse(dict[str, T | None], Generic[T]):
@@ -82,6 +83,7 @@ def _xml(
         roots=roots,
         root=root,
         prefixes=prefixes,
+        content=plan.content,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from contracts.canonical.model import Struct
 from contracts.canonical.places import Places
 from contracts.folder.source_locations import Path
+from contracts.mapping.content import read_content
 from contracts.mapping.plan import Node, Plan
 from contracts.mapping.rows.builder import Builder
 from contracts.mapping.rows.kinds import add_row
@@ -22,7 +23,7 @@ from contracts.mapping.rows.tree import Tree
 from contracts.mapping.rows.values import Values
 from contracts.mapping.steps import xml_steps
 
-_MESSAGE_WORDS: Final = {"root", "rows", "drops", "ignores"}
+_MESSAGE_WORDS: Final = {"root", "when", "rows", "drops", "ignores"}
 
 
 class TableReader(TableContext):
@@ -47,7 +48,11 @@ class TableReader(TableContext):
             add_row(builder, row, (*at, "rows", number))
         for number, ignored in enumerate(self._names(node, "ignores", at)):
             builder.tree.ignore(ignored, (*at, "ignores", number))
-        return builder.finish((*at, "rows"))
+        plan = builder.finish((*at, "rows"))
+        if "when" in node:
+            plan.content = read_content(self, node["when"], message, (*at, "when"))
+            return plan if plan.content is not None else None
+        return plan
 
     def _names(self, node: Mapping[str, Any], word: str, at: Path) -> list[str]:
         value = node.get(word, [])
