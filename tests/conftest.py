@@ -32,6 +32,7 @@ from contracts.compiled.contract import CompiledContract
 from examples.story import World
 from gateway.doors.api import apis
 from gateway.journal import database as database_module
+from gateway.journal import postgresql as postgresql_module
 from gateway.keys import keyring
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
@@ -200,7 +201,8 @@ def statements() -> Iterator[None]:
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database_module, "create_engine", opened)
+        for module in (database_module, postgresql_module):
+            patch.setattr(module, "create_engine", opened)
         yield
 
 
@@ -224,8 +226,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A sandbox in real processes: doors, keeper, desk, stand-ins (one of them down)."""
     settings = demo_settings(tmp_path_factory.mktemp("instance") / "data")
-    # A provider that a test plays may be slow on a busy machine.
-    with running(replace(settings, provider_seconds=6.0)) as settings:
+    # A provider that a test plays may be slow on a busy machine, and is on this host.
+    with running(replace(settings, provider_seconds=6.0, push_networks="127.0.0.0/8")) as settings:
         yield settings
 
 

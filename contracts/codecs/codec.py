@@ -103,6 +103,13 @@ class Codec:
     def soap_action(self, operation: str) -> str:
         return self._actions[operation]
 
+    def same_root(self, one: str, other: str) -> bool:
+        """Whether two messages of this foreign XML format have one root element, and no `when` tells them apart."""
+        if one == other:
+            return True
+        plans = (self.plans[one], self.plans[other]) if {one, other} <= self.mapped else None
+        return plans is not None and plans[0].root.name == plans[1].root.name and plans[0].content is None
+
     def soap_body(self, element: etree._Element, answer: bool = False) -> tuple[str, str] | None:
         """Operation and message of a Body's child, by its name and, where messages share it, by what it holds."""
         bodies = (self._answers if answer else self._requests).get(str(element.tag), [])

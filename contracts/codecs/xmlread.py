@@ -265,7 +265,9 @@ def _group(node: Node, plan: Plan) -> Read:
 
 def _is_leaf(node: Node) -> bool:
     """Only a text: no children, attributes, key, or token for the absence of a group."""
-    bare = not node.children and not node.attributes and node.key_name is None and node.absent is None
+    bare = (
+        not node.children and not node.attributes and not node.unread and node.key_name is None and node.absent is None
+    )
     return node.kind == "plain" and node.text is not None and bare
 
 
@@ -287,7 +289,8 @@ def _one(node: Node, plan: Plan) -> Read:
 def _many(node: Node, plan: Plan) -> Read:
     nil, canonical = node.nil, node.canonical
     find, one_text = list_at(node.keys), _one_text(node)
-    scalar = node.text is not None and not node.children and not node.attributes and node.text.keys == ()
+    plain = not node.children and not node.attributes and not node.unread
+    scalar = node.text is not None and plain and node.text.keys == ()
     value = value_reader(node.text) if scalar and node.text is not None else None
     content = None if scalar else leaf_reader(node.text) if node.text is not None and one_text else _content(node, plan)
 
@@ -350,7 +353,7 @@ def _skipping(read: Read, words: Sequence[str | None], of_texts: bool) -> Read:
 
 def _one_text(node: Node) -> bool:
     """Whether an item of a list is one value that may be nil: an element with a text, and nothing to add."""
-    alone = not node.attributes and not node.children and node.key_name is None
+    alone = not node.attributes and not node.unread and not node.children and node.key_name is None
     return alone and node.text is not None and None in node.text.words and finisher(node) is None
 
 
@@ -360,6 +363,7 @@ def _attributes(node: Node, root: bool) -> Read:
         node.key_name.removeprefix("@") if node.key_name is not None and node.key_name.startswith("@") else None
     )
     leaves = {name: attribute_reader(leaf, name) for name, leaf in node.attributes.items()}
+    passed = {*node.unread, key_attribute, *(_LOCATIONS if root else ())}
     wanted = [(name, leaf) for name, leaf in node.attributes.items() if leaf.keys is None]
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -369,7 +373,7 @@ def _attributes(node: Node, root: bool) -> Read:
             reader = leaves.get(str(name))
             if reader is not None:
                 reader(str(raw), element, into, index, problems)
-            elif name != key_attribute and not (root and name in _LOCATIONS):
+            elif name not in passed:
                 problems.add(
                     f"{problems.path(element)}/@{problems.name(name)}",
                     "",

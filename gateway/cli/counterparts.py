@@ -39,7 +39,7 @@ class Counterpart(NamedTuple):
 
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload",
-    AtHost.OWN_INSTANCE: "demo, bench",
+    AtHost.OWN_INSTANCE: "demo, bench, setup",
     AtHost.KEYS: """
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
         conform certificate
@@ -151,6 +151,7 @@ _IN_CONSOLE: Final = """
     registry handout | /systems/{system}/handout | readHandout
     registry apply | /registry/document | previewDocument, applyDocument
     registry enrol | /systems/{system}/enrol | enrolSystem, readEnrolment
+    enrol | /systems/{system}/enrol | enrolSystem, readEnrolment
     registry revoke | /systems/{system}/revoke | revokeSystemKeys
     registry suspend | /systems/{system}/suspend | suspendAgency, suspendSystem
     registry resume | /systems/{system}/resume | resumeAgency, resumeSystem

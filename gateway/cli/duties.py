@@ -34,7 +34,7 @@ ROLES: Final[Mapping[Duty, frozenset[Role]]] = {
 
 _OF: Final[Mapping[Duty, str]] = {
     Duty.NONE: """
-        demo, bench
+        demo, bench, setup
         access sign
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         backup check, restore from
@@ -73,6 +73,7 @@ _OF: Final[Mapping[Duty, str]] = {
         access propose, access approve, access refuse, access revoke, access suspend, access resume
         access review --officer
         audit reindex, ca renew, contract publish,
+        enrol
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key

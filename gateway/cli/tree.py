@@ -31,6 +31,7 @@ from gateway.cli import (
     run,
     sandbox,
     scorecard,
+    setup,
     vault,
     watch,
     witness,
@@ -40,6 +41,7 @@ from gateway.cli.common import persons
 app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(keys.top)
 app.add_typer(run.top)
+app.add_typer(setup.top)
 app.add_typer(scorecard.top)
 app.add_typer(checkout.top)
 app.add_typer(datasets.top)

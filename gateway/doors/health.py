@@ -27,7 +27,9 @@ from gateway.doors.http import refusals
 from gateway.doors.http.body import Scope
 from gateway.doors.reply import Reply
 from gateway.exchange.feed_readers import FeedReader, readers
+from gateway.journal.errors import JOURNAL_UNAVAILABLE
 from gateway.journal.schema import tables
+from gateway.journal.writer import Journal
 from gateway.push import store
 from gateway.registry.registry import Registry
 from gateway.transfer.states import State
@@ -79,6 +81,9 @@ class Vitals:
     _pulse: Pulse | None = None
     _pulse_until: float = float("-inf")
     _asking: threading.Lock = field(default_factory=threading.Lock)
+    _looking: asyncio.Task[Pulse] | None = None
+    journal: Journal | None = None  # that of this process, whose beats show whether the database can be written
+    seconds: float = 2.0  # how long `ready` waits for the database
 
     def pulse_now(self) -> Pulse:
         """As `counts_now`, at a cost that is the same in every database."""
@@ -88,6 +93,13 @@ class Vitals:
                     self._pulse = pulse(connection, self.clock())
                 self._pulse_until = time.monotonic() + KEPT_SECONDS
             return self._pulse
+
+    async def _pulse_soon(self) -> Pulse:
+        """One thread asks for all who wait. Raises `TimeoutError` where the database takes too long."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(self.pulse_now))
+        async with asyncio.timeout(self.seconds):
+            return await asyncio.shield(self._looking)
 
     async def counts(self) -> Counts:
         return await asyncio.to_thread(self.counts_now)
@@ -116,10 +128,12 @@ class Vitals:
         """Whether this process can work, and each check. A restored instance is not ready until it is confirmed."""
         checks: dict[str, Any] = {"database": True, "registry": True}
         try:
-            checks["keeper"] = (await asyncio.to_thread(self.pulse_now)).keepers > 0
+            checks["keeper"] = (await self._pulse_soon()).keepers > 0
+            if self.journal is not None and self.journal.trouble is not None:
+                raise JOURNAL_UNAVAILABLE(reason=self.journal.trouble)
         except Exception as trouble:
             checks["database"] = False
-            checks["reason"] = type(trouble).__name__
+            checks["reason"] = trouble.code if isinstance(trouble, Failure) else type(trouble).__name__
         waits = False
         try:
             snapshot = self.registry.snapshot

@@ -208,7 +208,8 @@ class SoapDoor:
                 expected=", ".join(sorted(codec.soap_roots)) or "—",
                 document=other_format.document(addressed.contract, codec.name, addressed.received),
             )
-        return operation_of(addressed.contract.contract, codec, root, envelope.action), root[1], children[0]
+        operation = operation_of(addressed.contract.contract, codec, root, envelope.action)
+        return operation, addressed.contract.contract.operations[operation].request, children[0]
 
     def job(self, authorised: Authorised) -> None:
         """None: an element cannot be sent to the reader process, and libxml2 releases the interpreter's lock."""
@@ -306,7 +307,7 @@ def operation_of(contract: Contract, codec: Codec, root: tuple[str, str], action
     """The operation of a Body's element. The signed action decides where several of a foreign format share it."""
     if codec.media != "xml":  # each canonical element names its operation
         return root[0]
-    same = (each.name for each in contract.operations.values() if each.request == root[1])
+    same = (each.name for each in contract.operations.values() if codec.same_root(each.request, root[1]))
     return next((each for each in same if codec.supports(each) and codec.soap_action(each) == action), root[0])
 
 

@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.filelock import FileLock
+from gateway.journal.limits import FOR_COMMANDS, Limits
 from gateway.journal.read_only import is_read_only
 
 _MIGRATION_LOCK: Final = 0x4C475350  # a number of our own for PostgreSQL's advisory lock
@@ -47,10 +48,10 @@ def insert(connection: Connection | Engine, table: TableClause) -> Any:
     return postgresql.insert(table)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, limits: Limits = FOR_COMMANDS) -> Engine:
     """Returns an engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too).
 
-    Within `gateway.journal.read_only.read_only` it cannot write.
+    Within `gateway.journal.read_only.read_only` it cannot write. `limits` are of PostgreSQL alone.
     """
     parsed = make_url(url)
     reading = is_read_only()
@@ -66,13 +67,9 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _on_connect_sqlite)
         event.listen(engine, "begin", _on_begin_sqlite)
         return engine
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_recycle=1800)
-    event.listen(engine, "connect", _on_connect_postgresql)
-    if reading:
-        event.listen(engine, "connect", _on_connect_reading_postgresql)
-    return engine
+    from gateway.journal import postgresql
+
+    return postgresql.engine_of(parsed.set(drivername="postgresql+psycopg"), limits, reading=reading)
 
 
 def _reading_sqlite(file: Path) -> Engine:
@@ -246,18 +243,3 @@ def _on_begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:  # takes no lock, so there is no failure to translate: past SQLAlchemy, which costs more than a small read
         connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
-
-
-def _on_connect_reading_postgresql(connection: Any, _record: object) -> None:
-    before = connection.autocommit
-    connection.autocommit = True
-    connection.execute("SET default_transaction_read_only = on")
-    connection.autocommit = before
-
-
-def _on_connect_postgresql(connection: Any, _record: object) -> None:
-    before = connection.autocommit
-    connection.autocommit = True
-    connection.execute("SET synchronous_commit = on")
-    connection.execute("SET TIME ZONE 'UTC'")
-    connection.autocommit = before

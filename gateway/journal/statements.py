@@ -17,6 +17,9 @@ from gateway.journal.write import TransferChange
 Row = tuple[Any, ...]
 WIDE: Final = 64
 NARROW: Final = 16
+READ_ONLY: Final = "25006"
+# Connection exceptions; an operator's intervention; a transaction that was idle or open for too long; a standby.
+_LOST: Final = ("08", "57P", "25P03", "25P04", READ_ONLY)
 
 TRANSFER_COLUMNS: Final = tuple(column.name for column in tables.transfer.columns)
 _CHANGE_COLUMNS: Final = TransferChange._fields
@@ -67,7 +70,8 @@ class Statements:
             return not isinstance(error, sqlite3.OperationalError)
         import psycopg  # here and below: loaded only with PostgreSQL, as it takes 9 MiB per process
 
-        return not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        operational = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return not operational and not self.connection_lost(error)
 
     def worth_repeating(self, error: Exception) -> bool:
         """Whether another writer's transaction interfered, so that a repetition may succeed."""
@@ -82,10 +86,15 @@ class Statements:
             return False
         import psycopg
 
-        if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        if not isinstance(error, psycopg.Error):
             return False
-        state = error.sqlstate
-        return state is None or state.startswith(("08", "57P"))
+        if error.sqlstate is None:
+            return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return error.sqlstate.startswith(_LOST)
+
+    def read_only(self, error: Exception) -> bool:
+        """Whether the server takes no writes any more: it became a standby."""
+        return getattr(error, "sqlstate", None) == READ_ONLY
 
     def insert(self, cursor: Cursor, table: str, columns: tuple[str, ...], rows: Sequence[Row], tail: str = "") -> None:
         self._run(cursor, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ", columns, None, rows, tail)

@@ -10,7 +10,9 @@ Theory of operation:
 4. If the connection breaks during COMMIT, the journal asks the database afterwards whether the transaction was
    committed. If not, the batch is written again. If nobody can tell, its callers get an error. If it was committed all
    the same, this process declares itself fenced: it must end, and the keeper recovers what it left open.
-5. The thread also beats the row of this process, so that a process which cannot write does not count as alive.
+5. The thread also beats the row of this process, so that a process which cannot write does not count as alive. While
+   that fails it is tried again, more and more seldom.
+6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from contracts.base.errors import Ours
 from gateway.journal import batch, processes
 from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
+from gateway.journal.limits import RETRY_SECONDS
 from gateway.journal.readback import Altered, Promised
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import Write, Written
@@ -38,7 +41,8 @@ from gateway.journal.write import Write, Written
 BATCH: Final = 256
 LIMIT: Final = 4096
 GATHER_SECONDS: Final = 0.003
-_RECONNECT_SECONDS: Final = 5.0
+_RECONNECT_SECONDS: Final = 2.0
+_FIRST_PAUSE: Final = 0.25
 _log: Final = logging.getLogger(__name__)
 
 _Job = tuple[Write, asyncio.Future[Written], asyncio.AbstractEventLoop]
@@ -48,9 +52,10 @@ _Results = Sequence[Written | Exception]
 class _Unsure(Exception):
     """COMMIT was sent and its answer is missing; `results` are right if it was committed."""
 
-    def __init__(self, results: _Results) -> None:
+    def __init__(self, results: _Results, cause: Exception) -> None:
         super().__init__("the connection was lost during COMMIT")
         self.results: Final = results
+        self.silent: Final = bool(getattr(cause, "silent", False))  # asking again would only cost time
 
 
 class Journal:
@@ -67,6 +72,7 @@ class Journal:
     ) -> None:
         self.process_id: Final = process_id
         self.fenced = False  # True: the keeper declared this process dead; it must end
+        self.trouble: str | None = None  # why the last transaction failed
         self._engine: Final = engine
         self._kind: Final = kind
         self._limit: Final = limit
@@ -84,13 +90,16 @@ class Journal:
         self._cursor: Cursor | None = None
         self._xact: str | None = None
         self._unconfirmed: list[str] = []
-        self._last_beat = 0.0
+        self._beat_at = 0.0
+        self._away = False  # there is no connection
+        self._pause = _FIRST_PAUSE
+        self._troubled_at = 0.0
 
     # --- for callers --------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Registers this process and starts the thread."""
         processes.register(self._engine, self.process_id, self._kind)
-        self._last_beat = time.monotonic()
+        self._beat_at = time.monotonic() + processes.BEAT_SECONDS
         self._open = True
         self._thread = threading.Thread(target=self._run, name=f"journal {self.process_id}", daemon=True)
         self._thread.start()
@@ -109,7 +118,7 @@ class Journal:
     def commit(self, write: Write) -> asyncio.Future[Written]:
         """Queues a unit; the future is done when it is on disk, or refused.
 
-        Raises `journal.busy` if the queue is full, `journal.unavailable` after `stop`.
+        Raises `journal.busy` if the queue is full, `journal.unavailable` without a connection and after `stop`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Written] = loop.create_future()
@@ -124,7 +133,9 @@ class Journal:
     def _put(self, job: _Job) -> None:
         with self._opening:
             if not self._open:
-                raise JOURNAL_UNAVAILABLE(reason="the journal is not running")
+                raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason="the journal is not running")
+            if self._away:
+                raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=self.trouble)
             if self._queue.qsize() >= self._limit:
                 raise JOURNAL_BUSY(retry_after=1)
             self._queue.put(job)
@@ -137,13 +148,13 @@ class Journal:
             self._busy = len(jobs) > 1
             if jobs:
                 self._answer(jobs, self._write([job[0] for job in jobs]))
-            elif time.monotonic() - self._last_beat >= processes.BEAT_SECONDS:
+            elif time.monotonic() >= self._beat_at:
                 self._write([])
         self._disconnect()
 
     def _take(self) -> tuple[list[_Job], bool]:
         get, jobs = self._queue.get, []
-        wait = self._last_beat + processes.BEAT_SECONDS - time.monotonic()
+        wait = self._beat_at - time.monotonic()
         try:
             job = get(timeout=max(wait, 0.01))
             if self._busy and job is not None:
@@ -161,24 +172,31 @@ class Journal:
         """Writes one batch, `careful`: unit by unit; returns a result for each unit in every case."""
         for attempt in (1, 2, 3):
             try:
-                return self._transaction(units, careful=careful)
+                results = self._transaction(units, careful=careful)
+                self._succeeded()
+                return results
             except Exception as error:
                 connected = self._cursor is not None
                 self._rollback()
                 if isinstance(error, _Unsure):
-                    committed = self._was_lost_committed()
+                    committed = self._was_lost_committed(0.0 if error.silent else _RECONNECT_SECONDS)
                     if committed:
                         return error.results
                     if committed is None or attempt == 3:
-                        return self._unavailable(units, error)
+                        return self._unavailable(units, error, away=error.silent)
                     continue
                 if isinstance(error, Altered):
                     return self._altered(units, error)
                 if not careful and (isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error)):
                     return self._write(units, careful=True)
-                again = self._sql.worth_repeating(error) or connected and self._sql.connection_lost(error)
+                lost = not connected or self._sql.connection_lost(error)
+                again = self._sql.worth_repeating(error) or connected and lost
+                if self._sql.read_only(error):
+                    self._disconnect()
+                    self._engine.dispose()  # its other connections lead to the same server
+                    lost = again = True
                 if attempt == 3 or not again:
-                    return self._unavailable(units, error)
+                    return self._unavailable(units, error, away=lost and not self._sql.sqlite)
         raise AssertionError("the third attempt ends it")
 
     def _transaction(self, units: Sequence[Write], *, careful: bool) -> _Results:
@@ -194,9 +212,9 @@ class Journal:
                 self._fence("the keeper declared this process dead")
                 return [batch.FENCED] * len(units)
             self._xact = None if self._sql.sqlite else str(row[1])
-            if time.monotonic() - self._last_beat >= processes.BEAT_SECONDS:
+            if time.monotonic() >= self._beat_at:
                 cursor.execute(self._sql.beat, (time.time(), self.process_id))
-                self._last_beat = time.monotonic()
+                self._beat_at = time.monotonic() + processes.BEAT_SECONDS
             promised = Promised()
             work = batch.one_by_one if careful else batch.together
             results: _Results = work(self._sql, cursor, units, promised)
@@ -206,17 +224,17 @@ class Journal:
             except Exception as error:
                 if self._sql.sqlite or not self._sql.connection_lost(error):
                     raise  # it answered: the transaction is not committed
-                raise _Unsure(results) from error
+                raise _Unsure(results, error) from error
             return results
 
     # --- when something failed ----------------------------------------------------------------------------------------
-    def _was_lost_committed(self) -> bool | None:
+    def _was_lost_committed(self, seconds: float) -> bool | None:
         """Asks the database whether the transaction was committed whose answer to COMMIT is missing. None: nobody can
         tell yet.
         """
         xact = self._xact
         assert xact is not None
-        deadline = time.monotonic() + _RECONNECT_SECONDS
+        deadline = time.monotonic() + seconds
         self._disconnect()
         while time.monotonic() < deadline:
             try:
@@ -242,24 +260,40 @@ class Journal:
                 return row is not None and row[0] == "committed"
             time.sleep(0.05)
 
-    def _unavailable(self, units: Sequence[Write], error: BaseException) -> _Results:
-        _log.error("a batch of %d units was not written: %s", len(units), error)
+    def _unavailable(self, units: Sequence[Write], error: BaseException, *, away: bool) -> _Results:
+        reason = type(error).__name__
+        if self.trouble != reason:  # one line for each change of state
+            _log.error("the journal cannot be written, %d units were refused: %s", len(units), error)
+        self._failed(reason)
+        self._away = away
+        return [JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=reason) for _unit in units]
+
+    def _failed(self, reason: str) -> None:
+        now = time.monotonic()
+        if self.trouble is None:
+            self._troubled_at = now
+        self.trouble = reason
+        self._beat_at, self._pause = now + self._pause, min(2 * self._pause, processes.BEAT_SECONDS)
         self._disconnect()
-        return [JOURNAL_UNAVAILABLE(reason=type(error).__name__) for _unit in units]
+
+    def _succeeded(self) -> None:
+        if self.trouble is not None:
+            _log.warning("the journal is written again, after %.1f s", time.monotonic() - self._troubled_at)
+        self.trouble, self._away, self._pause = None, False, _FIRST_PAUSE
 
     def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
         """The rows differ from what was written: keeps nothing of the batch, and logs it as critical."""
         _log.critical(
             "a batch of %d units was taken back: %s; the database is not as this program made it", len(units), error
         )
-        self._disconnect()
+        self._failed(error.what)
         return [JOURNAL_ALTERED(what=error.what) for _unit in units]
 
     def _fence(self, reason: str) -> None:
         if not self.fenced:
             _log.critical("process %s is fenced: %s", self.process_id, reason)
         self.fenced = True
-        self._last_beat = time.monotonic()
+        self._beat_at = time.monotonic() + processes.BEAT_SECONDS
 
     def _rollback(self) -> None:
         if self._cursor is not None:

@@ -25,6 +25,7 @@ from gateway.audit.log.sequencer import Sequencer
 from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal import processes
 from gateway.journal.database import fold_back, lock_of, writing
+from gateway.journal.limits import unavailable
 from gateway.journal.schema import tables
 from gateway.keeper import recovery
 from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask
@@ -36,6 +37,7 @@ TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
 # Each fold writes an often-written page once: so seldom, but before a writer would fold by itself (at 8,000 pages).
 FOLD_SECONDS, FOLD_AT_MOST, FOLD_PAGES = 0.1, 1.0, 4000
+_NOT_HANDED_IN: Final = "what a dead process had in hand is not logged"
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -105,6 +107,7 @@ class Keeper:
         while not self._stopping.is_set():
             try:
                 await loop.run_in_executor(self._leading, self.tick)
+                self._works("the keeper cannot lead")
             except Exception as error:
                 self._heartbeats.forget()
                 self._rival.forget()
@@ -123,7 +126,7 @@ class Keeper:
                 try:
                     done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
                     self.trouble = None
-                    self._logged.pop("nothing is sequenced", None)
+                    self._works("nothing is sequenced")
                     wait = 0.0 if done.more else PAUSE_SECONDS
                 except Exception as error:
                     self._log_failure("nothing is sequenced", error)
@@ -139,7 +142,7 @@ class Keeper:
                 try:
                     if await task.job.run_once(lease):
                         wait = 0.0
-                    self._logged.pop(task.failure, None)
+                    self._works(task.failure)
                 except Exception as error:
                     self._log_failure(task.failure, error)
             await self._pause(wait)
@@ -172,8 +175,14 @@ class Keeper:
             if self._logged.get(what) != str(error):  # once while it stays the same
                 _logger.error("%s: %s", what, error)
             self._logged[what] = str(error)
-        else:
-            _logger.error("%s: %s", what, error, exc_info=True)
+        elif self._logged.get(what) != (kind := type(error).__name__):
+            away = unavailable(error) is not None
+            _logger.error("%s: %s", what, kind if away else error, exc_info=not away)
+            self._logged[what] = kind
+
+    def _works(self, what: str) -> None:
+        if self._logged.pop(what, None) is not None:
+            _logger.info("no longer: %s", what)
 
     # --- once a second, in a thread of its own ----------------------------------------------------------------------
     def tick(self) -> None:
@@ -247,8 +256,9 @@ class Keeper:
             return
         try:
             recovery.hand_in(self._engine, self._lock, self._in_hand, now)
+            self._works(_NOT_HANDED_IN)
         except Exception as error:  # tried again at the next tick
-            self._log_failure("what a dead process had in hand is not logged", error)
+            self._log_failure(_NOT_HANDED_IN, error)
 
     def _end(self) -> None:
         lease = self.lease

@@ -23,6 +23,7 @@ from gateway.doors.http import desk_transport
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.server import make_server
 from gateway.journal.database import open_engine
+from gateway.journal.limits import for_work
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.processes import child
 from gateway.processes.table import Inherited
@@ -51,7 +52,7 @@ def _beside(settings: Settings) -> Beside | None:
 
 async def _serve(settings: Settings, inherited: Inherited) -> None:
     register = Register(settings.run / FOLDER, f"desk-{new_id()}", "desk")
-    engine = open_engine(settings.database_url)
+    engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     registry = Registry(engine, Seal.of(settings))
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)

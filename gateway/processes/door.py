@@ -48,6 +48,7 @@ from gateway.doors.soap import SoapDoor
 from gateway.exchange.exchange import Exchange
 from gateway.feeds.sessions import IDLE
 from gateway.journal.database import open_engine
+from gateway.journal.limits import for_calls
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.journal.writer import Journal
 from gateway.processes import child
@@ -74,8 +75,8 @@ class DoorParts:
 
 
 async def assemble(settings: Settings, process_id: str) -> DoorParts:
-    clock = time.time
-    runtime = await Runtime.start(settings, open_engine(settings.database_url), process_id, "door")
+    clock, limits = time.time, for_calls(settings.database_seconds)
+    runtime = await Runtime.start(settings, open_engine(settings.database_url, limits), process_id, "door")
     keyring, engine, registry = runtime.keyring, runtime.engine, runtime.registry
     newest = NewestCheckpoint(settings.checkpoint_file)
     signing, decrypt = keyring.signing_key(), keyring.decrypt_keys()
@@ -126,7 +127,16 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         base=settings.base,
         body_seconds=settings.body_seconds,
         clock=clock,
-        health=Health(Vitals(engine, registry, clock, settings.drop_root)),
+        health=Health(
+            Vitals(
+                engine,
+                registry,
+                clock,
+                settings.drop_root,
+                journal=runtime.journal,
+                seconds=settings.database_seconds,
+            )
+        ),
         limits=Limits(settings.agency_calls, settings.source_calls),
         budgets=Budgets(settings.agency_processor),
     )

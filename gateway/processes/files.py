@@ -37,6 +37,7 @@ from gateway.doors.files.in_hand import MOST_DEATHS, InHand
 from gateway.doors.files.report import reports
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import open_engine
+from gateway.journal.limits import for_work
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
@@ -200,7 +201,8 @@ def run_files(settings: Settings, inherited: Inherited) -> None:
 
 
 async def _serve(settings: Settings, inherited: Inherited) -> None:
-    runtime = await Runtime.start(settings, open_engine(settings.database_url), f"files-{new_id()}", "files")
+    engine = open_engine(settings.database_url, for_work(settings.database_seconds))
+    runtime = await Runtime.start(settings, engine, f"files-{new_id()}", "files")
     newest = NewestCheckpoint(settings.checkpoint_file)
     files = Files(runtime.engine, runtime.registry, runtime.exchange(), settings, newest.note)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()

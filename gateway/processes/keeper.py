@@ -19,6 +19,7 @@ from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.witnessing import admission
 from gateway.audit.witnessing.admission import AdmissionDeadline
 from gateway.journal.database import lock_of, open_engine, writing
+from gateway.journal.limits import for_work
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.keeper import revocation_fetch
 from gateway.keeper.leader import Keeper
@@ -46,7 +47,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     clock = time.time
     process_id = f"keeper-{new_id()}"
     register = Register(settings.run / FOLDER, process_id, "keeper")
-    engine = open_engine(settings.database_url)
+    engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     lock = lock_of(engine)
     with writing(engine, lock) as connection:
         note_changes(connection, settings, clock())

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine
 from contracts.base.errors import Failure, Ours
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from gateway.journal.database import snapshot as one_moment
+from gateway.journal.limits import unavailable
 from gateway.journal.schema import comparison
 from gateway.registry.errors import REGISTRY_STALE
 from gateway.registry.seals.revisions import REVISION, revision
@@ -163,8 +164,12 @@ class Registry:
                 if failure.what("en") != reported:  # once per fault, not at each poll
                     _log.critical("%s: %s", failure.code, failure.what("en"))
                 reported = failure.what("en")
-            except Exception:
-                _log.exception("the registry could not be read; the last snapshot stands for %.0f s", self._grace)
+            except Exception as trouble:
+                if (kind := type(trouble).__name__) != reported:
+                    trace = unavailable(trouble) is None
+                    what = "the registry cannot be read (%s); the last snapshot stands for %.0f s"
+                    _log.error(what, kind, self._grace, exc_info=trace)
+                reported = kind
 
 
 def _schema_version(connection: Connection) -> int:

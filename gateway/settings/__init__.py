@@ -103,9 +103,7 @@ class Settings:
         "rfc9440", "how proxies on `edge_port` tell the client's certificate: `rfc9440` or `nginx` (operating.md)"
     )
     edge_socket: str = _setting("", "path of a Unix socket for a proxy on this machine; empty: none")
-    edge_socket_group: str = _setting(
-        "", "group whose members may open `edge_socket`; empty: the gateway's own user alone"
-    )
+    edge_socket_group: str = _setting("", "group whose members may open `edge_socket`; empty: the gateway's user alone")
     edge_socket_dialect: Dialect = _setting("rfc9440", "as `edge_dialect`, for the proxy on `edge_socket`")
     origin: str = _setting(
         "localhost/lgsp-sandbox",
@@ -123,6 +121,7 @@ class Settings:
     pkcs11_token: str = _setting("lgsp", "label of the token, where a key is made in it")
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
+    database_seconds: float = _setting(2.0, "seconds until a PostgreSQL server without an answer is away: 503", _SOME)
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
     large_body_limit: int = _setting(

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from lxml import etree
+from sqlalchemy.exc import OperationalError
 
 from gateway.doors.exchange_app import ExchangeApp
 from gateway.doors.http.limits import Limits
@@ -37,12 +38,17 @@ async def ask(trouble: Exception, path: str) -> Told:
 
 @pytest.mark.parametrize(
     ("trouble", "code", "status"),
-    [(REGISTRY_STALE(seconds=61), "registry.stale", 503), (RuntimeError("secret words"), "gateway.fault", 500)],
+    [
+        (REGISTRY_STALE(seconds=61), "registry.stale", 503),
+        (RuntimeError("secret words"), "gateway.fault", 500),
+        (OperationalError("SELECT", {}, Exception("secret words")), "journal.unavailable", 503),
+    ],
 )
 async def test_told_by_code_in_both_protocols(trouble: Exception, code: str, status: int) -> None:
     for path in ("/incident-alert/v1/alerts", "/contracts", "/feeds/incident-alert/v1"):
         told = await ask(trouble, path)
         assert (told.status, told.code) == (status, code) and b"secret" not in told.body
+        assert ("retry-after" in told.headers) == (code == "journal.unavailable")
     told = await ask(trouble, "/soap/incident-alert/v1")
     assert (told.status, told.code) == (500, code) and b"secret" not in told.body
     assert etree.fromstring(told.body).findtext(".//faultcode") == "soap:Server"

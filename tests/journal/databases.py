@@ -6,9 +6,11 @@ import importlib.util
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -29,6 +31,7 @@ from security.transparency.merkle import leaf_hash
 KINDS = ("sqlite", "postgresql")
 _numbers = itertools.count()
 _ends: list[Callable[[], None]] = []
+_folders: list[Path] = []
 
 
 @cache
@@ -39,6 +42,7 @@ def server_url() -> str:
     folder = Path(tempfile.mkdtemp(prefix="lgsp-test-pg-"))
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     server = get_server(folder / "data", cleanup_mode="delete")
+    _folders.append(folder / "data")
 
     def end() -> None:
         server.cleanup()
@@ -54,6 +58,26 @@ def server_url() -> str:
         connection.execute(text("SELECT pg_reload_conf()"))
     admin.dispose()
     return url
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """The run's PostgreSQL with all its processes stopped: sockets stay open, and nothing is answered."""
+    server_url()
+    chief = int((_folders[-1] / "postmaster.pid").read_text().split()[0])
+    stopped = [chief]
+    os.kill(chief, signal.SIGSTOP)  # first, so that it starts no other
+    try:
+        for each in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if int((each / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[1]) == chief:
+                    os.kill(int(each.name), signal.SIGSTOP)
+                    stopped.append(int(each.name))
+        yield
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def end_server() -> None:

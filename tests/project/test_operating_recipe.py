@@ -11,9 +11,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,14 +24,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.ports import free_ports
+from security.grants import approvals
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("operating.md", "vi/operating.md")
 STANDINS = {
     "useradd": 'echo "useradd $*" >>"$NOTES"',
     "systemctl": 'echo "systemctl $*" >>"$NOTES"',
+    "id": "exit 1",
     # the environment of this run's packages, for a fresh one
     "python3": f"""{sys.executable} "$@" && case "$*" in "-m venv "*) echo "{sysconfig.get_path("purelib")}" \
 >"$(echo "$3"/lib/python3*/site-packages)/of_the_tests.pth" ;; esac""",
@@ -49,16 +55,16 @@ STANDINS = {
 def _blocks(page: str, language: str) -> list[str]:
     """The code of the page's recipe, in order."""
     text = (ROOT / "docs" / page).read_text("utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}(?: [\w.-]+)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def _below(text: str, root: Path) -> str:
-    return re.sub(r"(?<![\w/.])/(opt|etc|var)/", rf"{root}/\1/", text)
+    return re.sub(r"(?<![\w/.])/(opt|etc|var|usr/local)/", rf"{root}/\1/", text)
 
 
 def test_both_pages_print_the_same_commands() -> None:
     first, second = (_blocks(page, "sh")[:2] for page in PAGES)
-    assert first == second and "pip install" in first[0] and "systemd-run" in first[1]
+    assert first == second and "deploy/install.sh" in first[0] and first[1] == "lgsp doctor\n"
     keys = [[line.partition(":")[0] for line in _blocks(page, "yaml")[0].splitlines()] for page in PAGES]
     assert keys[0] == keys[1]
 
@@ -81,7 +87,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    for name in ("opt", "etc/systemd/system", "var/lib", "bin", "credentials"):
+    for name in ("opt", "etc/systemd/system", "var/lib", "bin", "usr/local/bin", "credentials"):
         (tmp_path / name).mkdir(parents=True)
     for name, script in STANDINS.items():
         file = tmp_path / "bin" / name
@@ -93,7 +99,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         tmp_path,
         kept
         | {
-            "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{tmp_path / 'bin'}:{tmp_path / 'usr/local/bin'}:{os.environ['PATH']}",
             "NOTES": str(tmp_path / "notes"),
             "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"),
             "PIP_NO_INDEX": "1",
@@ -131,21 +137,37 @@ def _unit(file: Path) -> dict[str, list[str]]:
 @pytest.mark.server
 def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> None:
     checkout = machine.root / "checkout"
-    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs")
+    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs", "examples")
     for name in kept:
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
-    (checkout / "settings.yaml").write_text(_below(_blocks(PAGES[0], "yaml")[0], machine.root), "utf-8")
+    for script in (checkout / "deploy").glob("*.sh"):
+        script.write_text(_below(script.read_text("utf-8"), machine.root), "utf-8")
+    answers = yaml.safe_load(_below(_blocks(PAGES[0], "yaml")[0], machine.root))
+    (checkout / "setup.yaml").write_text(yaml.safe_dump(answers, allow_unicode=True), "utf-8")
+    for each in (*answers["officers"], *answers["people"]):
+        public = ec.generate_private_key(ec.SECP256R1()).public_key()
+        (checkout / each["key"]).write_text(approvals.public_pem(public), "ascii")
     installed, command = _blocks(PAGES[0], "sh")[:2]
     ran = machine.run(installed, checkout)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     notes = (machine.root / "notes").read_text("utf-8")
-    assert "useradd --system" in notes and "systemctl enable --now lgsp" in notes
+    assert ran.stdout.count("/console/link/") == len(answers["officers"]) + len(answers["people"])
+    assert "useradd --system" in notes and "systemctl enable --now lgsp lgsp-doctor.timer lgsp-backup.timer" in notes
     unit = _unit(machine.root / "etc/systemd/system/lgsp.service")
     assert unit["User"] == ["lgsp"]
     shutil.copy(machine.root / "etc/lgsp/secret", machine.root / "credentials" / "lgsp")
+    heard: list[bytes] = []
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(machine.root / "notify"))
+    listening = threading.Thread(
+        target=lambda: heard.extend(iter(lambda: manager.recv(100), b"STOPPING=1")), daemon=True
+    )
+    listening.start()
     environment = machine.environment | dict(each.split("=", 1) for each in unit["Environment"])
+    environment |= {"NOTIFY_SOCKET": str(machine.root / "notify"), "WATCHDOG_USEC": "1000000"}
+    assert unit["Type"] == ["notify"]
     start = _below(unit["ExecStart"][0], machine.root).split()
     with subprocess.Popen(start, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
         try:
@@ -168,9 +190,14 @@ def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> Non
             up.send_signal(signal.SIGTERM)
             output = up.communicate(timeout=60)[0]
     assert up.returncode == 0, output
+    listening.join(10)
+    manager.close()
+    assert not listening.is_alive() and heard[0] == b"READY=1" and b"WATCHDOG=1" in heard, heard
 
 
-@pytest.mark.parametrize("name", ["lgsp.service", "lgsp-witness.service"])
+@pytest.mark.parametrize(
+    "name", sorted(each.name for each in (ROOT / "deploy").iterdir() if each.suffix in (".service", ".timer"))
+)
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (package systemd)")
 def test_a_unit_is_sound_for_systemd(name: str, tmp_path: Path) -> None:
     text = (ROOT / "deploy" / name).read_text("utf-8")
@@ -178,6 +205,8 @@ def test_a_unit_is_sound_for_systemd(name: str, tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n", "utf-8")
     program.chmod(0o755)
     (tmp_path / name).write_text(text.replace("/opt/lgsp/bin/lgsp", str(program)), "utf-8")
+    if name.endswith(".timer"):  # it starts the service of its name
+        shutil.copy(ROOT / "deploy" / name.replace(".timer", ".service"), tmp_path)
     told = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True
     )

@@ -82,7 +82,7 @@ def registry_enrol(
         else:
             trusts = keys.trusted(connection, own.trust())
             done = enrolment.by_certificate(connection, trusts, wanted, content, now)
-        _note(act, done.changes, now)
+        note_keys(act, done.changes, now)
         if out is not None:  # before it is enrolled for good: a key whose certificate nobody has could never be used
             out.write_bytes(done.certificate)
     result = {
@@ -228,7 +228,8 @@ def _state(key: Key, now: float) -> str:
     return "ended" if now >= key.valid_until else "not yet" if now < key.valid_from else "unknown"
 
 
-def _note(act: Act, changes: list[Change], now: float) -> None:
+def note_keys(act: Act, changes: list[Change], now: float) -> None:
+    """Enter enrolled keys into the log."""
     from gateway.registry.changes.suspending import listed
 
     if changes:

@@ -32,7 +32,10 @@ USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt"
 TRUST: Final = ("ca.crt", "gateway-sign.crt", "log.vkey")
 OPTIONAL_TRUST: Final = ("gateway-encrypt.crt",)
 HANDED: Final = "gateway.json"  # the gateway's address and key ids, written by `lgsp registry handout`
-_OF_GATEWAY: Final = ("gateway", "gateway_key_id", "gateway_encrypt_key_id")
+_TOLD: Final = (  # by the operator: of the gateway, and under which ids the system's own keys were enrolled
+    *("gateway", "gateway_key_id", "gateway_encrypt_key_id"),
+    *(f"{use}_key_id" for use in USES),
+)
 
 
 class Installed(NamedTuple):
@@ -76,10 +79,14 @@ def install(
     """Install issued certificates beside their keys; a complete folder is then loaded once as a check.
 
     `facts` go into system.json (`gateway`, `gateway_key_id`, `sign_key_id`, …). `trust` is a folder with the operator's
-    files. Keys may come from other tools than `keygen`, such as openssl: the certificates name the system.
+    files; its certificates are taken where none are named. Keys may come from other tools than `keygen`, such as
+    openssl: the certificates name the system.
     """
+    if trust is not None and not certificates:
+        certificates = [file for use in USES if (file := trust / f"{use}.crt").is_file()]
     assumed: dict[str, str] = {}
     about = _about(folder) if (folder / ABOUT).exists() else _from_certificates(folder, certificates)
+    handed = _handed(trust)
     keys = {use: _public(folder, use, passphrase) for use in USES if (folder / f"{use}.key").exists()}
     put: dict[str, str] = {}
     accepted: list[tuple[str, bytes]] = []
@@ -96,7 +103,7 @@ def install(
             raise CLIENT_IDENTITY_EXPIRED(file=file, valid_from=civil(start), valid_until=civil(end), now=civil(now))
         accepted.append((use, pem))
         put[use] = rfc3339(end)
-        if f"{use}_key_id" not in about | facts:
+        if f"{use}_key_id" not in about | handed | facts:
             assumed[use] = f"{about['system']}.{use}-1"
         agency = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
         if agency:
@@ -106,7 +113,7 @@ def install(
     for name in (*TRUST, *OPTIONAL_TRUST) if trust is not None else ():
         if trust is not None and (trust / name).exists():
             shutil.copyfile(trust / name, folder / name)
-    about |= {f"{use}_key_id": key_id for use, key_id in assumed.items()} | _handed(trust) | facts
+    about |= {f"{use}_key_id": key_id for use, key_id in assumed.items()} | handed | facts
     _save(folder, about)
     missing = [name for name in ("tls.crt", "sign.crt", *TRUST) if not (folder / name).exists()]
     missing += [
@@ -142,7 +149,7 @@ def _handed(trust: Path | None) -> dict[str, str]:
         return {}
     try:
         facts = json.loads((trust / HANDED).read_text("utf-8"))
-        return {name: str(facts[name]) for name in _OF_GATEWAY if name in facts}
+        return {name: str(facts[name]) for name in _TOLD if name in facts}
     except (OSError, ValueError, TypeError) as wrong:
         raise bad(trust, f"{HANDED}: {wrong}") from None
 

@@ -36,6 +36,7 @@ from gateway.feeds import cursor as cursors
 from gateway.feeds.places import ALWAYS, Times, offsets
 from gateway.feeds.stream_lease import StreamLease
 from gateway.journal import feed_log
+from gateway.journal.limits import unavailable
 from gateway.journal.write import ReplayKey
 from security import jose
 from security.encryption_keys import EncryptKey
@@ -152,9 +153,11 @@ class FeedStream:
         except Failure as failure:
             await self.services.exchange.refusals.refuse(self.request.received, failure)
             yield self._ended({"reason": "refused", "problem": problem(failure, transfer=None, language="vi")})
-        except Exception:
-            _log.exception("transfer %s: unexpected fault in a stream", self.request.received.transfer)
-            fault = GATEWAY_FAULT(transfer=self.request.received.transfer)
+        except Exception as trouble:
+            fault = unavailable(trouble)
+            if fault is None:
+                _log.exception("transfer %s: unexpected fault in a stream", self.request.received.transfer)
+                fault = GATEWAY_FAULT(transfer=self.request.received.transfer)
             yield self._ended({"reason": "fault", "problem": problem(fault, transfer=None, language="vi")})
 
     def _stopping(self) -> bool:

@@ -45,6 +45,7 @@ from gateway.doors.http.streaming import send_stream
 from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
 from gateway.errors import GATEWAY_FAULT
+from gateway.journal.limits import unavailable
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.large_body import LargeBody
@@ -212,9 +213,11 @@ class Shell:
             )
         except Gone:
             raise
-        except Exception:  # a caller always gets a document with a code
-            _log.exception("%s: unexpected fault", scope["method"])
-            return self.app.unlogged(scope, GATEWAY_FAULT(transfer="–"))
+        except Exception as trouble:  # a caller always gets a document with a code
+            away = unavailable(trouble)
+            if away is None:
+                _log.exception("%s: unexpected fault", scope["method"])
+            return self.app.unlogged(scope, away or GATEWAY_FAULT(transfer="–"))
 
     async def _served(self, call: Call) -> Reply:
         refused: Failure | None = call.scope.get(_REFUSED)
@@ -244,9 +247,11 @@ class Shell:
             raise
         except Failure as failure:
             return await self._refuse(call, failure)
-        except Exception:
-            _log.exception("transfer %s: unexpected fault", call.transfer)
-            return await self._refuse(call, GATEWAY_FAULT(transfer=call.transfer))
+        except Exception as trouble:
+            away = unavailable(trouble)
+            if away is None:
+                _log.exception("transfer %s: unexpected fault", call.transfer)
+            return await self._refuse(call, away or GATEWAY_FAULT(transfer=call.transfer))
         finally:
             if call.turn is not None:
                 call.turn.end()

@@ -1,0 +1,214 @@
+"""`lgsp setup`, `lgsp enrol`: a production instance from five answers, and a system from its certificate requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from gateway.cli.common.actor import user
+from gateway.cli.common.options import AsJson, Data, load_instance
+from gateway.cli.common.output import Exit, bad_setting, emit, fail, failures_as_exits, not_written
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.setup.answers import Answers
+    from gateway.setup.founding import Made
+
+top = typer.Typer()
+_QUESTIONS: Final = {
+    "name": "Tên, ghi trong chứng thư của cơ quan chứng thực / Name, in the authority's certificates",
+    "public_base": "Địa chỉ mà các hệ thống gọi tới / Address that component systems call (https://…)",
+    "secret_file": "Tệp bí mật mã hóa các khóa; chưa có thì được tạo / File of the keys' secret, made if missing",
+}
+_OFFICER: Final = {
+    "id": "Mã cán bộ / Id",
+    "agency": "Mã đơn vị / Code of the agency",
+    "agency_name": "Tên đơn vị / Name of the agency",
+    "name": "Chức danh / Office",
+    "key": "Tệp khóa công khai / File of the public key",
+}
+_DATABASE: Final = "PostgreSQL (postgresql+psycopg://…), hoặc để trống: SQLite / or empty: SQLite"
+_COPY: Final = "giữ một bản ở nơi khác / keep a copy elsewhere"
+_USES: Final = ("tls", "sign", "encrypt")
+
+
+@top.command()
+def setup(
+    answers: Annotated[
+        Path | None, typer.Argument(help="File with the answers (YAML); without it they are asked for.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a production instance: keys, database, first officers, a link for each to sign in. No private key of a
+    person is made. Then start it with `lgsp up`."""
+    from gateway.sandbox.instance import FolderTaken
+    from gateway.settings import BadSetting, default_data
+    from gateway.setup import founding
+    from gateway.setup.answers import from_file
+
+    folder = (data or default_data()).absolute()
+    try:
+        given = _asked() if answers is None else from_file(answers)
+        with failures_as_exits(as_json):
+            first = founding.document_of(given)
+            settings = founding.settings_of(given, folder, os.environ)
+            made = founding.make(settings, given, first, user(), time.time())
+    except BadSetting as trouble:
+        bad_setting(trouble, as_json)
+    except FolderTaken as trouble:
+        what = f"{trouble} is there already / thư mục đã có tệp khác"
+        fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
+    except OSError as trouble:
+        not_written(trouble.filename or folder, trouble, as_json)
+    left = _left(made.settings)
+    emit({**_facts(made), "left": left}, as_json, _told(made, left))
+
+
+@top.command()
+def enrol(
+    systems: Annotated[list[str], typer.Argument(help="Registered systems.")],
+    requests: Annotated[
+        Path,
+        typer.Option(
+            "--requests",
+            help="Folder with tls.csr, sign.csr, encrypt.csr; with several systems, one folder of each by its id.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Where a folder for each system is written.")] = Path("enrolled"),
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer the certificate requests of systems, all or none, and write for each what it is to be handed: its
+    certificates, whom to trust, the gateway's keys and address."""
+    from gateway.cli.registry.identities import note_keys
+    from gateway.journal.database import open_engine
+    from gateway.keys import handout
+    from gateway.keys.authority import EmbeddedAuthority
+    from gateway.registry.changes import enrolment
+    from gateway.registry.seals.sealing import Seal, changing
+
+    settings = load_instance(data, as_json)
+    asked = {each: _requests(requests / each if len(systems) > 1 else requests, as_json) for each in systems}
+    folders = {each: _folder(out / each, as_json) for each in asked}
+    own, told, now = EmbeddedAuthority(settings), handout.files(settings), time.time()
+    result: dict[str, Any] = {}
+    lines = []
+    with failures_as_exits(as_json), changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+        for system, by_use in asked.items():
+            done = {
+                use: enrolment.by_request(
+                    act.connection,
+                    own.issuer(enrolment.ISSUER[use]),
+                    enrolment.Wanted(system, use),  # type: ignore[arg-type] # one of _USES
+                    content,
+                    now,
+                )
+                for use, content in by_use.items()
+            }
+            note_keys(act, [change for each in done.values() for change in each.changes], now)
+            ids = {use: each.key_id for use, each in done.items()}
+            about = handout.about(settings) | {f"{use}_key_id": key_id for use, key_id in ids.items()}
+            files = {
+                **told,
+                **{f"{use}.crt": each.certificate for use, each in done.items()},
+                handout.ABOUT: json.dumps(about, indent=2).encode() + b"\n",
+            }
+            # Written before it is enrolled for good: a key whose certificate nobody has could never be used.
+            for name, content in files.items():
+                (folders[system] / name).write_bytes(content)
+            result[system] = {
+                "keys": ids,
+                "folder": str(folders[system]),
+                "unnamed_host": next((each.unnamed for each in done.values() if each.unnamed), None),
+            }
+            lines.append(f"{system}: {', '.join(ids.values())} → {folders[system]}")
+    lines.append(
+        "Hand each folder to its system by a way that both of you trust: lgsp client install IDENTITY --trust FOLDER"
+        " / Giao từng thư mục cho hệ thống qua kênh mà hai bên tin cậy."
+    )
+    emit({"ok": True, "systems": result}, as_json, "\n".join(lines))
+
+
+def _requests(folder: Path, as_json: bool) -> dict[str, bytes]:
+    found = {use: (folder / f"{use}.csr").read_bytes() for use in _USES if (folder / f"{use}.csr").is_file()}
+    if not found:
+        what = f"{folder} holds no certificate request / không có yêu cầu chứng thư nào"
+        then = "Put tls.csr, sign.csr, encrypt.csr there (`lgsp client keygen`). / Đặt các tệp .csr vào đó."
+        fail(Exit.USAGE, "no-requests", what, then, as_json)
+    return found
+
+
+def _folder(folder: Path, as_json: bool) -> Path:
+    from gateway.cli.common.arguments import empty_folder
+
+    empty_folder(folder, as_json).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _asked() -> Answers:
+    """The five questions, at the terminal."""
+    from gateway.setup.answers import from_values
+
+    values: dict[str, Any] = {name: typer.prompt(text, err=True) for name, text in _QUESTIONS.items()}
+    values["officers"] = []
+    for number in (1, 2):
+        typer.echo(f"Cán bộ thứ {number} / Officer {number}", err=True)
+        values["officers"].append({name: typer.prompt(f"  {text}", err=True) for name, text in _OFFICER.items()})
+    values["database"] = typer.prompt(_DATABASE, default="", show_default=False, err=True)
+    return from_values(values, Path.cwd())
+
+
+def _left(settings: Settings) -> list[str]:
+    """What the doctor finds grave, but that nothing runs yet."""
+    from gateway.doctor import examine
+
+    found = examine(settings, time.time)
+    return [each.kind.code for each in found if each.kind.grave and each.kind.code != "instance.not-running"]
+
+
+def _facts(made: Made) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "data": str(made.settings.data),
+        "exchange": made.settings.base,
+        "desk": made.settings.desk_named,
+        "secret": None if made.secret is None else str(made.secret),
+        "secret_made": made.secret_made,
+        "root_thumbprint": made.root_thumbprint,
+        "root_key": str(made.root_key),
+        "people": [
+            {"id": each.id, "role": each.role, "thumbprint": each.thumbprint, "link": each.link} for each in made.people
+        ],
+    }
+
+
+def _told(made: Made, left: list[str]) -> str:
+    online = made.root_key.parent == made.settings.authority
+    lines = [
+        f"Đã tạo phiên bản tại {made.settings.data} / The instance is made in {made.settings.data}",
+        "",
+        "Nghi thức khóa: cùng so và ký tên / Key ceremony: compare together, and sign on paper",
+        f"  root  {made.root_thumbprint}",
+        *(f"  {each.id:<24} {each.thumbprint}" for each in made.people),
+        f"  Khóa gốc / the root's key: {made.root_key}"
+        + (
+            " — chuyển sang hai vật lưu giữ ngoại tuyến rồi xóa ở đây / move it to two media off line, delete it here"
+            if online
+            else " — cất ngoại tuyến / keep it off line"
+        ),
+        *([f"  Bí mật của các khóa / the keys' secret: {made.secret} — {_COPY}"] if made.secret_made else []),
+        "",
+        "Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes",
+        *(f"  {each.id:<24} {each.link}" for each in made.people),
+        "  (hết hạn thì / later: lgsp console user link ID)",
+        "",
+        f"Bác sĩ / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
+        "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM --requests DIR · lgsp doctor",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""How long a process waits for its database, and how it learns that the database is away.
+
+SQLite needs no limits: it is a file of this machine. `gateway.journal.postgresql` applies them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from contracts.base.errors import Ours
+from gateway.journal.errors import JOURNAL_UNAVAILABLE
+
+RETRY_SECONDS: Final = 5  # `Retry-After` while the database is away
+AGAIN_SECONDS: Final = 0.5  # between two tries to connect
+
+
+class Limits(NamedTuple):
+    """All in seconds; 0: none.
+
+    `silent`: after so long without an answer the server counts as away.
+    `patient`: a statement may take longer, as long as the server answers on another connection.
+    `statement`, `idle`: the server itself ends a longer statement, or a transaction that does nothing.
+    """
+
+    silent: float
+    patient: bool
+    statement: float
+    idle: float
+
+
+def for_calls(seconds: float) -> Limits:
+    """Of processes in which callers wait: every statement is short."""
+    return Limits(silent=seconds, patient=False, statement=seconds * 0.75, idle=10.0)
+
+
+def for_work(seconds: float) -> Limits:
+    """Of processes that work in the background, or search for people."""
+    return Limits(silent=seconds, patient=True, statement=300.0, idle=60.0)
+
+
+FOR_COMMANDS: Final = Limits(silent=5.0, patient=True, statement=0.0, idle=600.0)
+
+
+class Presence:
+    """Whether the database answers, as the connections of one engine find it. Safe between threads.
+
+    While it is away, one thread at a time tries to connect. The others fail at once.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.away = False
+        self._monotonic: Final = monotonic
+        self._again_at = 0.0
+        self._trying: Final = threading.Lock()
+
+    def lost(self) -> None:
+        self.away, self._again_at = True, self._monotonic() + AGAIN_SECONDS
+
+    def found(self) -> None:
+        self.away = False
+
+    @contextmanager
+    def attempt(self) -> Iterator[bool]:
+        """Around an attempt to connect. False: not now."""
+        if not self.away:
+            yield True
+        elif self._monotonic() < self._again_at or not self._trying.acquire(blocking=False):
+            yield False
+        else:
+            try:
+                yield True
+            finally:
+                self._trying.release()
+
+
+def unavailable(error: Exception) -> Ours | None:
+    """The failure for callers, if `error` says that the database is away; else None."""
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=type(error).__name__)
+    return None

@@ -1,0 +1,193 @@
+"""What an operator answers before a production instance is made: five questions, or one file with the same names.
+
+    name: LGSP của tỉnh                            # stands in the certificates of the authority
+    public_base: https://trao-doi.tinh.example     # as component systems call it
+    secret_file: /etc/lgsp/secret                  # made if it is not there; keep a copy elsewhere
+    officers:                                      # two or more, each with a key of their own
+      - {id: can-bo-1, agency: H14.5, agency_name: Sở Khoa học và Công nghệ, name: Cán bộ an toàn, key: can-bo-1.pub}
+      - {id: can-bo-2, agency: H14.6, agency_name: Công an tỉnh, name: Cán bộ an ninh mạng, key: can-bo-2.pub}
+    database: ""                                   # empty: SQLite in the data folder
+
+A file may also have `people` (as officers, with `role: operator` or `auditor`), `registry` (a file with the rest of the
+first registry document), `root_key_to` (a folder for the root's key) and `settings` (further settings by name).
+Paths of a file are relative to it.
+
+Invariant: no private key is an answer, and none is made of one. A file with a private key in place of a public one is
+refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from contracts.base import safeyaml
+from contracts.base.words import Words
+from gateway.settings import BadSetting
+
+LARGEST: Final = 4_000_000  # bytes of an answer file, of a registry document and of a key
+_LEAST_OFFICERS: Final = 2
+_NAMES: Final = frozenset(
+    {"name", "public_base", "secret_file", "officers", "database", "people", "registry", "root_key_to", "settings"}
+)
+_OF_PERSON: Final = frozenset({"id", "agency", "agency_name", "name", "key", "role"})
+_PRIVATE: Final = re.compile(rb"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An officer, or who operates or audits. `key`: the public key or a certificate, in PEM."""
+
+    id: str
+    agency: str
+    agency_name: str
+    name: str
+    key: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """`registry` is the rest of the first document, empty without one. `root_key_to` is None to leave the key there."""
+
+    name: str
+    public_base: str
+    secret_file: Path
+    persons: tuple[Person, ...]
+    database: str = ""
+    registry: Mapping[str, Any] = field(default_factory=dict)
+    root_key_to: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def from_file(path: Path) -> Answers:
+    """Raises `BadSetting` with the place in the file, and OSError where it cannot be read."""
+    return from_values(_mapping(path, _yaml(path)), path.absolute().parent, path)
+
+
+def from_values(values: Mapping[str, Any], folder: Path, path: Path | None = None) -> Answers:
+    """Check answers; relative paths are those of `folder`. Raises `BadSetting`."""
+    where = str(path) if path is not None else "setup"
+    for name in values:
+        if name not in _NAMES:
+            raise _wrong(where, name, f"một trong {', '.join(sorted(_NAMES))}", f"one of {', '.join(sorted(_NAMES))}")
+    registry_file = values.get("registry")
+    registry = (
+        {} if registry_file is None else _mapping(folder / str(registry_file), _yaml(folder / str(registry_file)))
+    )
+    persons = [
+        *_persons(where, "officers", values.get("officers") or [], folder, "officer"),
+        *_persons(where, "people", values.get("people") or [], folder, "operator"),
+    ]
+    officers = [*(each for each in persons if each.role == "officer"), *(registry.get("officers") or [])]
+    if len(officers) < _LEAST_OFFICERS:
+        raise _wrong(where, "officers", "ít nhất hai cán bộ, mỗi người một khóa", "two officers or more, a key each")
+    further = values.get("settings") or {}
+    root_key_to = values.get("root_key_to")
+    return Answers(
+        _text(where, "name", values.get("name")),
+        _address(where, values.get("public_base")),
+        _path(folder, _text(where, "secret_file", values.get("secret_file"))),
+        tuple(persons),
+        str(values.get("database") or ""),
+        registry,
+        None if root_key_to is None else _path(folder, str(root_key_to)),
+        _mapping(where, further),
+    )
+
+
+def _persons(where: str, what: str, raw: Any, folder: Path, role: str) -> list[Person]:
+    if not isinstance(raw, list):
+        raise _wrong(where, what, "một danh sách", "a list")
+    found = []
+    for number, each in enumerate(raw):
+        place = f"{what}[{number}]"
+        item = _mapping(f"{where}: {place}", each)
+        for name in item:
+            if name not in _OF_PERSON or name == "role" and role == "officer":
+                raise _wrong(where, f"{place}.{name}", "không có mục này", "no such entry")
+        texts = {name: _text(where, f"{place}.{name}", item.get(name)) for name in ("id", "agency", "name", "key")}
+        key = public_key(folder / texts["key"])
+        agency_name = str(item.get("agency_name") or texts["agency"])
+        found.append(
+            Person(texts["id"], texts["agency"], agency_name, texts["name"], key, str(item.get("role") or role))
+        )
+    return found
+
+
+def public_key(path: Path) -> str:
+    """The public key of an officer's file. Raises `BadSetting`: a private key stays with its officer."""
+    content = _read(path)
+    if _PRIVATE.search(content):
+        raise BadSetting(
+            Words(
+                f"{path} là khóa bí mật: hãy để cán bộ tự giữ, và chỉ nộp khóa công khai"
+                " (openssl pkey -in officer.key -pubout)",
+                f"{path} is a private key: its officer keeps it, and hands over the public one only"
+                " (openssl pkey -in officer.key -pubout)",
+            )
+        )
+    try:
+        return content.decode("ascii")
+    except UnicodeDecodeError:
+        raise _wrong(str(path), "key", "khóa công khai dạng PEM", "a public key in PEM") from None
+
+
+def _address(where: str, value: Any) -> str:
+    text = _text(where, "public_base", value).rstrip("/")
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or parts.path or parts.query or parts.fragment or parts.username:
+        raise _wrong(where, "public_base", "https://TÊN hoặc https://TÊN:CỔNG", "https://NAME or https://NAME:PORT")
+    return text
+
+
+def _path(folder: Path, text: str) -> Path:
+    return Path(os.path.normpath(folder / text))
+
+
+def _text(where: str, name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(where, name, "một dòng chữ", "a text")
+    return value.strip()
+
+
+def _mapping(where: Path | str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value):
+        raise BadSetting(Words(f"{where}: cần các dòng `tên: giá trị`", f"{where}: expected `name: value` lines"))
+    return value
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return safeyaml.load(_read(path).decode("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as trouble:
+        reason = getattr(trouble, "problem", None) or trouble
+        raise BadSetting(Words(f"{path}: không phải YAML: {reason}", f"{path}: no YAML: {reason}")) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as trouble:
+        raise BadSetting(
+            Words(f"không đọc được {path}: {trouble.strerror}", f"{path} cannot be read: {trouble.strerror}")
+        ) from None
+    if len(content) > LARGEST:
+        raise BadSetting(Words(f"{path} lớn hơn {LARGEST} byte", f"{path} is larger than {LARGEST} bytes"))
+    return content
+
+
+def _wrong(where: str, name: str, right_vi: str, right_en: str) -> BadSetting:
+    return BadSetting(Words(f"{where}: {name}: cần {right_vi}", f"{where}: {name}: expected {right_en}"))

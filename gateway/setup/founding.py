@@ -1,0 +1,217 @@
+"""Makes the instance of the answers: settings, secret, keys and database, the first document, an account a person.
+
+Theory of operation
+1. Everything is checked first: the answers, the settings, the whole registry document against the catalogue.
+2. The secret is made if it is not there, then the instance, whole or not at all (`gateway.sandbox.instance`).
+3. One transaction founds the registry (`gateway.registry.changes.applying`): all of the document is in force.
+4. Each person gets an account with a link that signs in once. The root's key is copied, read back, and deleted here.
+A run that was cut short goes on where it stopped: an instance that nobody is registered in is founded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import yaml
+from sqlalchemy import Engine
+
+from contracts.base import safeyaml
+from contracts.base.words import Words
+from contracts.compiled.contract import compile_bundle
+from contracts.folder.bundle import Bundle, catalogue_folders
+from gateway.console.accounts import store as accounts
+from gateway.console.accounts.records import Account
+from gateway.durable import write_new
+from gateway.journal.database import open_engine
+from gateway.keys import overview
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.registry.changes import applying
+from gateway.registry.changes.document import Document, parse
+from gateway.registry.changes.proposals import founds
+from gateway.registry.own_feed import WITH_CATALOGUE
+from gateway.registry.seals import account_rows
+from gateway.registry.seals import accounts as account_seals
+from gateway.registry.seals.sealing import Seal, changing
+from gateway.registry.snapshot import load_snapshot
+from gateway.sandbox.instance import make_instance
+from gateway.settings import CREDENTIAL, FILE, BadSetting, Settings, load
+from gateway.setup.answers import Answers, Person
+
+SECRET_BYTES: Final = 32
+_LEVEL: Final = "department"
+_ROOT_KEY: Final = "root.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A person of the instance. `link` signs in to the console once. `thumbprint` is the base64url SHA-256 of the
+    public key."""
+
+    id: str
+    role: str
+    thumbprint: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`root_key` is where the key of the authority's root lies now."""
+
+    settings: Settings
+    secret: Path | None
+    secret_made: bool
+    people: tuple[Invited, ...]
+    root_thumbprint: str
+    root_key: Path
+
+
+def settings_of(answers: Answers, data: Path, environment: Mapping[str, str]) -> Settings:
+    """Write the settings of a new instance and read them back. Settings that lie there stay, but for the answers.
+
+    Raises `BadSetting`; then the folder is as it was.
+    """
+    before = load(data, environment)
+    if before.is_made:
+        return before
+    file, there = data / FILE, data.exists()
+    old = file.read_bytes() if file.exists() else None
+    parts = urlsplit(answers.public_base)
+    values: dict[str, Any] = {
+        "host": "0.0.0.0",  # noqa: S104 # component systems call from other machines
+        "origin": f"{parts.hostname}/lgsp",
+        **({} if old is None else safeyaml.load(old.decode("utf-8")) or {}),
+        "kind": "production",
+        "name": answers.name,
+        "public_base": answers.public_base,
+        "secret_file": str(answers.secret_file),
+        **({"exchange_port": parts.port} if parts.port is not None else {}),
+        **({"database": answers.database} if answers.database else {}),
+        **answers.settings,
+    }
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(file, yaml.safe_dump(values, allow_unicode=True, sort_keys=False).encode())
+    try:
+        return load(data, environment)
+    except BadSetting:
+        if old is not None:
+            _write(file, old)
+        else:
+            file.unlink()
+        if not there:
+            data.rmdir()
+        raise
+
+
+def _write(file: Path, content: bytes) -> None:
+    draft = file.with_name(f".{file.name}.part")
+    draft.unlink(missing_ok=True)
+    write_new(draft, content)
+    draft.replace(file)
+
+
+class First(NamedTuple):
+    """The first registry document."""
+
+    text: str
+    document: Document
+
+
+def document_of(answers: Answers) -> First:
+    """The first registry document, as text and checked. Raises `registry.invalid` with all faults, `BadSetting`."""
+    document = dict(answers.registry)
+    known = {each.get("code") for each in document.get("agencies") or [] if isinstance(each, dict)}
+    missing = {each.agency: each for each in answers.persons if each.agency not in known}
+    document["agencies"] = [
+        *(document.get("agencies") or []),
+        *({"code": c, "name": _both(each.agency_name), "level": _LEVEL} for c, each in missing.items()),
+    ]
+    for what, own in (("officers", True), ("people", False)):
+        stated = [*(document.get(what) or []), *(_stated(e) for e in answers.persons if (e.role == "officer") == own)]
+        if stated:
+            document[what] = stated
+    text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
+    compiled = [compile_bundle(Bundle.from_folder(each)) for each in (*catalogue_folders(), *WITH_CATALOGUE)]
+    return First(text, parse(text, {each.contract.name: each for each in compiled}))
+
+
+def make(settings: Settings, answers: Answers, first: First, actor: str, now: float) -> Made:
+    """Make and found the instance. Raises `BadSetting`, `FolderTaken`, OSError."""
+    text, document = first
+    secret_made = _secret(settings)
+    if not settings.is_made:
+        make_instance(settings, {}, now, province=False)
+    engine = open_engine(settings.database_url)
+    try:
+        _found(settings, text, engine, actor, now)
+        links = _invite(settings, document, engine, actor, now)
+    finally:
+        engine.dispose()
+    root = settings.authority / _ROOT_KEY
+    if answers.root_key_to is not None and root.exists():
+        root = _moved(root, answers.root_key_to)
+    root_thumbprint = next(iter(overview.authorities(settings))).thumbprint
+    return Made(settings, settings.secret_path, secret_made, links, root_thumbprint, root)
+
+
+def _secret(settings: Settings) -> bool:
+    """Make the secret of the keys, for this user alone, if its file is not there. Whether it was made."""
+    path = settings.secret_path
+    if path is None or settings.secret_file.startswith(CREDENTIAL) or path.exists() or settings.is_made:
+        return False
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_new(path, os.urandom(SECRET_BYTES))
+    return True
+
+
+def _found(settings: Settings, text: str, engine: Engine, actor: str, now: float) -> None:
+    with changing(engine, Seal.of(settings)) as act:
+        if not founds(act.connection):
+            raise BadSetting(
+                Words(
+                    f"phiên bản tại {settings.data} đã có người đăng ký; thay đổi bằng `lgsp registry apply`",
+                    f"the instance in {settings.data} has its people already; change it by `lgsp registry apply`",
+                )
+            )
+        applied = applying.apply_text(
+            act.connection, text, load_snapshot(act.connection), EmbeddedAuthority(settings).trust(), now
+        )
+        act.note(applying.NOTE, applied.facts(), now, actor=actor)
+
+
+def _invite(settings: Settings, document: Document, engine: Engine, actor: str, now: float) -> tuple[Invited, ...]:
+    everyone = (*(document.officers or ()), *(document.persons or ()))
+    invited = []
+    with account_rows.changing(engine, account_seals.Seal.of(settings), now, actor) as change:
+        for each in everyone:
+            accounts.add(change, Account(each.id, each.agency, each.name.vi, accounts.roles_of([each.role]), True))
+            link = f"{settings.desk_named}/console/link/{accounts.make_link(change, each.id)}"
+            invited.append(Invited(each.id, each.role, each.thumbprint, link))
+    return tuple(invited)
+
+
+def _moved(key: Path, folder: Path) -> Path:
+    """The key in the folder, the same byte by byte; only then it is deleted here."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there, content = folder / key.name, key.read_bytes()
+    write_new(there, content)
+    if there.read_bytes() != content:
+        with suppress(OSError):
+            there.unlink()
+        raise OSError(None, "the copy differs from the key", str(there))
+    key.unlink()
+    return there
+
+
+def _stated(person: Person) -> dict[str, Any]:
+    role = {} if person.role == "officer" else {"role": person.role}
+    return {"id": person.id, "agency": person.agency, "name": _both(person.name), **role, "key": person.key}
+
+
+def _both(text: str) -> dict[str, str]:
+    return {"vi": text, "en": text}

@@ -1,0 +1,154 @@
+"""A PostgreSQL that is frozen, silent, gone, or a standby by now: nobody waits for it for ever, and all goes on by
+itself when it is back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import InternalError, OperationalError
+
+from contracts.base.errors import Ours
+from gateway.journal import processes
+from gateway.journal.database import open_engine
+from gateway.journal.limits import Limits, Presence, for_calls, unavailable
+from gateway.journal.write import Verdict, Write
+from gateway.journal.writer import Journal
+from tests.journal.databases import committed, frozen, migrated, submission
+
+SILENT = 0.5
+CALLS = for_calls(SILENT)
+PATIENT = Limits(silent=SILENT, patient=True, statement=0.0, idle=0.0)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    engine = migrated("postgresql", tmp_path_factory.mktemp("none"))
+    engine.dispose()
+    return engine.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url, CALLS)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def journal(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Journal]:
+    journal = Journal(engine, None, f"door {request.node.name}")
+    journal.start()
+    yield journal
+    journal.stop()
+
+
+def back(journal: Journal) -> None:
+    end = time.monotonic() + 60
+    while journal.trouble is not None:
+        assert time.monotonic() < end, journal.trouble
+        time.sleep(0.02)
+
+
+def test_a_frozen_server_hangs_no_caller(
+    journal: Journal, engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of these returns although the server does not. What the log says does not grow with the time it is away."""
+    monkeypatch.setattr(processes, "BEAT_SECONDS", 0.05)
+    unit = submission(journal.process_id)
+    committed(journal, Write())
+    with engine.connect() as held, caplog.at_level(logging.INFO), frozen():
+        with pytest.raises(OperationalError) as lost:
+            held.execute(text("SELECT 1"))
+        with pytest.raises(OperationalError), engine.connect():
+            pass
+        with pytest.raises(Ours) as refused:
+            committed(journal, unit)
+        for _ in range(40):
+            time.sleep(0.05)
+            with pytest.raises(Ours) as again:
+                committed(journal, unit)
+    for failure in (refused.value, again.value, unavailable(lost.value)):
+        assert failure is not None and failure.code == "journal.unavailable" and failure.retry_after
+    back(journal)
+    assert committed(journal, unit).verdict is Verdict.COMMITTED and not journal.fenced
+    with engine.connect() as connection:
+        count = text("SELECT count(*) FROM transfer WHERE process = :process")
+        assert connection.execute(count, {"process": journal.process_id}).scalar() == 1
+    said = [each.message.partition(",")[0] for each in caplog.records if each.name == "gateway.journal.writer"]
+    assert said[0] == "the journal cannot be written" and said[-1] == "the journal is written again"
+    assert len(said) <= 4, said
+
+
+def test_a_long_statement_is_no_silence_where_nobody_waits(url: str, engine: Engine) -> None:
+    """The server answers others meanwhile. Frozen, it is away there too."""
+    patient = open_engine(url, PATIENT)
+    with patient.connect() as connection:
+        assert connection.execute(text(f"SELECT pg_sleep({3 * SILENT})")).rowcount == 1
+        with frozen(), pytest.raises(OperationalError):
+            connection.execute(text("SELECT 1"))
+    patient.dispose()
+    with engine.connect() as connection, pytest.raises(OperationalError):
+        connection.execute(text(f"SELECT pg_sleep({3 * SILENT})"))
+
+
+def test_what_is_left_open_ends_by_itself(url: str) -> None:
+    engine = open_engine(url, CALLS._replace(idle=0.2))
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        time.sleep(0.6)
+        with pytest.raises(InternalError) as ended:
+            connection.execute(text("SELECT 1"))
+    assert unavailable(ended.value) is not None
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    engine.dispose()
+
+
+def test_a_server_that_takes_no_writes_is_left(journal: Journal) -> None:
+    """Its connections, that of the journal and those in the pool, are as good as lost."""
+    committed(journal, Write())
+    with journal._engine.connect() as other:
+        other.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+        other.commit()
+        journal._cursor.execute("SET default_transaction_read_only = on")  # type: ignore[union-attr]
+        assert committed(journal, submission(journal.process_id)).verdict is Verdict.COMMITTED
+    with journal._engine.connect() as connection:
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        with pytest.raises(InternalError) as refused:
+            connection.execute(text("INSERT INTO instance VALUES ('a', 'b')"))
+        assert connection.invalidated and unavailable(refused.value) is not None
+
+
+def test_several_hosts_and_the_one_that_takes_writes(url: str, tmp_path: Path) -> None:
+    parsed = make_url(url)
+    host = str(parsed.query.get("host") or parsed.host)
+    asked = {"host": f"{tmp_path},{host}", "target_session_attrs": "read-write", "keepalives_idle": "7"}
+    engine = open_engine(parsed.set(host=None, query={**parsed.query, **asked}).render_as_string(hide_password=False))
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW transaction_read_only")).scalar() == "off"
+        given = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    assert given["keepalives_idle"] == "7" and given["connect_timeout"] == "2" and given["keepalives_count"] == "3"
+    engine.dispose()
+
+
+def test_one_at_a_time_tries_while_the_server_is_away() -> None:
+    at = [100.0]
+    presence = Presence(lambda: at[0])
+    with presence.attempt() as first, presence.attempt() as second:
+        assert first and second
+    presence.lost()
+    with presence.attempt() as too_soon:
+        assert not too_soon
+    at[0] += 1.0
+    with presence.attempt() as first, presence.attempt() as second:
+        assert first and not second
+    with presence.attempt() as next_one:
+        assert next_one
+    presence.found()
+    with presence.attempt() as first, presence.attempt() as second:
+        assert first and second

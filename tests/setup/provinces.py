@@ -1,0 +1,80 @@
+"""The answers of a small province for `lgsp setup`: two officers, an operator, one system with a grant to submit."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from security.grants import approvals
+from security.pki import authority
+
+SYSTEM = "so-lieu"
+GRANT = "G-0001"
+OFFICERS = ("can-bo-1", "can-bo-2")
+OPERATOR = "van-hanh"
+
+
+def _agency(code: str, vi: str, roles: list[str]) -> dict[str, object]:
+    contact = {"office": "Phòng trực", "phone": "0206 000 0005", "email": "truc@tinh.example"}
+    return {"code": code, "name": {"vi": vi, "en": vi}, "level": "department", "roles": roles, "contact": contact}
+
+
+def answers(folder: Path, public_base: str = "https://trao-doi.tinh.example", **settings: object) -> Path:
+    """Write keys, registry document and answers. The file of the answers."""
+    for name in (*OFFICERS, OPERATOR):
+        private = ec.generate_private_key(ec.SECP256R1())
+        (folder / f"{name}.pub").write_text(approvals.public_pem(private.public_key()), "ascii")
+        (folder / f"{name}.key").write_bytes(authority.private_pem(private))
+        (folder / f"{name}.key").chmod(0o600)
+    registry = {
+        "agencies": [_agency("H14.0", "Trung tâm", ["centre"]), _agency("H14.5", "Sở Khoa học và Công nghệ", [])],
+        "systems": [
+            {
+                "id": SYSTEM,
+                "agency": "H14.5",
+                "title": {"vi": "Số liệu", "en": "Figures"},
+                "formats": {"indicator/v1": "canonical"},
+            }
+        ],
+        "grants": [
+            {
+                "id": GRANT,
+                "agency": "H14.5",
+                "contract": "indicator/v1",
+                "operations": ["submitValues"],
+                "fields": ["*"],
+                "purpose": "Nộp số liệu",
+                "legal_basis": "Quyết định 451/QĐ-UBND, Điều 11 khoản 1",
+                "valid_from": date(2026, 1, 1),
+                "valid_until": date(2099, 12, 31),
+            }
+        ],
+    }
+    (folder / "registry.yaml").write_text(yaml.safe_dump(registry, allow_unicode=True), "utf-8")
+    values = {
+        "name": "LGSP của tỉnh",
+        "public_base": public_base,
+        "secret_file": "secret",
+        "officers": [
+            {"id": OFFICERS[0], "agency": "H14.5", "name": "Cán bộ an toàn thông tin", "key": f"{OFFICERS[0]}.pub"},
+            {
+                "id": OFFICERS[1],
+                "agency": "H14.6",
+                "agency_name": "Công an tỉnh",
+                "name": "Cán bộ an ninh mạng",
+                "key": f"{OFFICERS[1]}.pub",
+            },
+        ],
+        "people": [
+            {"id": OPERATOR, "agency": "H14.0", "name": "Vận hành", "role": "operator", "key": f"{OPERATOR}.pub"}
+        ],
+        "registry": "registry.yaml",
+        "root_key_to": "offline",
+        "settings": settings,
+    }
+    file = folder / "setup.yaml"
+    file.write_text(yaml.safe_dump(values, allow_unicode=True), "utf-8")
+    return file

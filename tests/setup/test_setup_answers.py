@@ -1,0 +1,105 @@
+"""What `lgsp setup` takes, refuses, leaves and repeats. Each refusal leaves the folder as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.settings import BadSetting
+from gateway.setup.answers import from_file
+from tests import commandline
+from tests.setup.provinces import GRANT, OFFICERS, OPERATOR, answers
+
+
+def _changed(file: Path, **values: Any) -> Path:
+    document = yaml.safe_load(file.read_text("utf-8"))
+    document.update(values)
+    file.write_text(yaml.safe_dump({name: value for name, value in document.items() if value is not None}), "utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"name": ""}, "name"),
+        ({"public_base": "http://tinh.example"}, "public_base"),
+        ({"public_base": "https://tinh.example/duong"}, "public_base"),
+        ({"public_base": "https://a@tinh.example"}, "public_base"),
+        ({"public_base": "https://tinh.example:99999"}, "public_base"),
+        ({"public_base": 5}, "public_base"),
+        ({"secret_file": None}, "secret_file"),
+        ({"officers": []}, "officers"),
+        ({"officers": "can-bo-1"}, "officers"),
+        ({"officers": [{"id": "x"}, {"id": "y"}]}, "officers[0].agency"),
+        ({"officers": [{"id": "x", "password": "y"}]}, "officers[0].password"),
+        ({"registry": "không-có.yaml"}, "không-có.yaml"),
+        ({"cán bộ": []}, "cán bộ"),
+        ({"settings": ["x"]}, "setup.yaml"),
+    ],
+)
+def test_a_wrong_answer_is_named_with_its_place(tmp_path: Path, values: dict[str, Any], named: str) -> None:
+    with pytest.raises(BadSetting) as wrong:
+        from_file(_changed(answers(tmp_path), **values))
+    assert named in wrong.value.words.en and named in wrong.value.words.vi
+
+
+def test_a_private_key_is_refused_and_never_repeated(tmp_path: Path) -> None:
+    file = answers(tmp_path)
+    text = file.read_text("utf-8").replace("can-bo-1.pub", "can-bo-1.key")
+    file.write_text(text, "utf-8")
+    told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
+    error = json.loads(told.out)["error"]
+    assert told.code == 2 and "private key" in error["what"] and "khóa bí mật" in error["what"]
+    secret = (tmp_path / "can-bo-1.key").read_text("ascii").splitlines()[1]
+    assert secret not in told.out + told.err and not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"settings": {"exchange_prot": 1}}, "bad-setting"),
+        ({"settings": {"doors": -1}}, "bad-setting"),
+        ({"secret_file": "data/secret"}, "bad-setting"),
+        ({"people": [{"id": OFFICERS[0], "agency": "H14.0", "name": "x", "key": "van-hanh.pub"}]}, "registry.invalid"),
+        ({"people": [{"id": "x", "agency": "H14.0", "name": "x", "key": "can-bo-1.pub"}]}, "registry.invalid"),
+        ({"people": [{"id": "x", "agency": "H14.0", "name": "x", "key": "setup.yaml"}]}, "registry.invalid"),
+    ],
+)
+def test_nothing_is_left_of_answers_that_do_not_hold(tmp_path: Path, change: dict[str, Any], code: str) -> None:
+    file = _changed(answers(tmp_path), **change)
+    told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
+    assert (told.code, json.loads(told.out)["error"]["code"]) == (2, code), told
+    assert not (tmp_path / "data").exists() and not (tmp_path / "secret").exists()
+
+
+def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "settings.yaml").write_text("doors: 3\n", "utf-8")
+    file = answers(tmp_path, "https://trao-doi.tinh.example:9443")
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    made = json.loads(told.out)
+    assert told.code == 0 and made["left"] == [], told
+    assert [each["id"] for each in made["people"]] == [*OFFICERS, OPERATOR]
+    assert all("/console/link/" in each["link"] for each in made["people"])
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600 and len((tmp_path / "secret").read_bytes()) == 32
+    assert made["root_key"] == str(tmp_path / "offline/root.key") and not (data / "ca/root.key").exists()
+    settings = yaml.safe_load((data / "settings.yaml").read_text("utf-8"))
+    assert settings["doors"] == 3 and settings["exchange_port"] == 9443 and settings["kind"] == "production"
+    assert settings["origin"] == "trao-doi.tinh.example/lgsp"
+
+    shown = json.loads(commandline.lgsp("access", "list", "--data", str(data), "--json").out)
+    assert [each["id"] for each in shown["grants"]] == [GRANT]
+    thumbprints = {each["id"]: each["thumbprint"] for each in made["people"]}
+    assert {each["id"]: each["key"] for each in (*shown["officers"], *shown["people"])} == thumbprints
+    ca = json.loads(commandline.lgsp("ca", "show", "--data", str(data), "--json").out)
+    assert ca["root_key_offline"] and ca["certificates"][0]["thumbprint"] == made["root_thumbprint"]
+    verified = commandline.lgsp("audit", "verify", "--data", str(data), "--json")
+    assert verified.code == 0, verified
+
+    again = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    assert again.code == 2 and "lgsp registry apply" in json.loads(again.out)["error"]["what"]

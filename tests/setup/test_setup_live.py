@@ -1,0 +1,98 @@
+"""From an unpacked release to the first accepted call of a production instance: five commands on the host, counted.
+
+The system's own commands run on its machine, and so count apart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.ports import free_ports
+from tests import commandline
+from tests.setup.provinces import GRANT, OFFICERS, OPERATOR, SYSTEM, answers
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "contracts/catalogue/indicator/v1/samples/canonical/IndicatorValues.hai-chi-tieu.json"
+MOST = 5
+
+
+@pytest.mark.server
+def test_five_commands_lead_from_a_release_to_the_first_accepted_call(tmp_path: Path) -> None:
+    exchange, desk = free_ports(2)
+    base, data, hers = f"https://127.0.0.1:{exchange}", tmp_path / "data", tmp_path / "hers"
+    file = answers(tmp_path, base, host="127.0.0.1", desk_port=desk, doors=1)
+    typed: list[str] = []
+
+    def host(*words: str) -> dict[str, object]:
+        typed.append(" ".join(words))
+        told = commandline.lgsp(*words, "--data", str(data), "--json")
+        assert told.code == 0, told
+        answer: dict[str, object] = json.loads(told.out)
+        return answer
+
+    def there(*words: str) -> dict[str, object]:
+        told = commandline.lgsp(*words, "--json")
+        assert told.code == 0, told
+        answer: dict[str, object] = json.loads(told.out)
+        return answer
+
+    there("client", "keygen", SYSTEM, "--out", str(hers))  # at the system: its requests are sent to the operator
+    host("setup", str(file))
+    typed.append("up")
+    command = [sys.executable, "-m", "gateway", "up", "--data", str(data), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)}) as up:
+        try:
+            assert up.stdout is not None and json.loads(up.stdout.readline())["ok"]
+            operator = ("--as", OPERATOR, "--key", str(tmp_path / f"{OPERATOR}.key"))
+            host("enrol", SYSTEM, "--requests", str(hers), "--out", str(tmp_path / "out"), *operator)
+            for each in OFFICERS:
+                host("access", "approve", GRANT, "--officer", each, "--key", str(tmp_path / f"{each}.key"))
+            there("client", "install", str(hers), "--trust", str(tmp_path / "out" / SYSTEM))
+            until, told = time.monotonic() + 30, None
+            while time.monotonic() < until:
+                words = (
+                    "client",
+                    "call",
+                    "--identity",
+                    str(hers),
+                    "POST",
+                    "/indicator/v1/values",
+                    "--body",
+                    str(SAMPLE),
+                )
+                told = commandline.lgsp(*words, "--json")
+                if told.code == 0:
+                    break
+                time.sleep(0.2)  # doors see an approval within two seconds
+            assert told is not None and told.code == 0, told
+            assert len(typed) <= MOST, typed
+            found = json.loads(commandline.lgsp("doctor", "--data", str(data), "--json").out)
+            grave = {each["code"] for each in found["findings"] if each["grave"]}
+            assert grave == {"base.local"}, "of a test on the loopback"
+        finally:
+            up.send_signal(signal.SIGTERM)
+            up.wait(60)
+    assert up.returncode == 0
+
+
+def test_requests_of_two_systems_are_answered_all_or_none(tmp_path: Path) -> None:
+    data, requests = tmp_path / "data", tmp_path / "requests"
+    assert commandline.lgsp("setup", str(answers(tmp_path)), "--data", str(data)).code == 0
+    for each in (SYSTEM, "la"):
+        assert commandline.lgsp("client", "keygen", each, "--out", str(requests / each)).code == 0
+    operator = ("--as", OPERATOR, "--key", str(tmp_path / f"{OPERATOR}.key"), "--data", str(data), "--json")
+    words = ("enrol", SYSTEM, "la", "--requests", str(requests), "--out", str(tmp_path / "out"), *operator)
+    told = commandline.lgsp(*words)
+    assert told.code == 2 and json.loads(told.out)["error"]["code"] == "registry.unknown", told
+    shown = json.loads(commandline.lgsp("registry", "keys", "--data", str(data), "--json").out)
+    assert shown["keys"] == []
+    empty = commandline.lgsp("enrol", SYSTEM, "--requests", str(tmp_path), "--out", str(tmp_path / "o"), *operator)
+    assert json.loads(empty.out)["error"]["code"] == "no-requests"
