@@ -53,8 +53,9 @@ def _places(root: Node, element: etree._Element, prefixes: dict[str, str]) -> di
     stack = [(root, element, "")]
     while stack:
         node, each, at = stack.pop()
+        source = node if node.again is None else node.again
         for attribute in each.attrib:
-            if not str(attribute).startswith(_XSI):
+            if not str(attribute).startswith(_XSI) and attribute not in source.unread:
                 paths[f"{at}@{name(str(attribute))}"] = None
         below = [
             (inner, child, at + name(child.tag))
