@@ -18,6 +18,8 @@ from contracts.base.errors import Finding, PlainErrorType, Theirs
 from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems, filled, kind_of
 from contracts.canonical.model import Contract, Operation, RestCall, Scalar
 from contracts.canonical.validate import Validator
+from contracts.codecs.form import MEDIA as FORM
+from contracts.codecs.form import read_form
 from contracts.codecs.messages import (
     JsonMessage,
     OnFirstUse,
@@ -171,6 +173,16 @@ class Codec:
         find = here_in_xml(xml, root) if root and xml else json.here if json else None
         return "" if find is None else ", ".join(filter(None, (find(*indexed(path)) for path in paths)))
 
+    def json_type(self, message: str) -> str:
+        """The media type of the message in REST: that of JSON, or of a form where the table says so."""
+        plan = self.plans.get(message)
+        return FORM if plan is not None and plan.form else "application/json"
+
+    def parsed(self, message: str, raw: bytes) -> Any:
+        """The bytes of a message in REST as the JSON that the table maps."""
+        plan = self.plans.get(message)
+        return read_form(raw, plan) if plan is not None and plan.form else read_json(raw)
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def read_json(self, message: str, raw: bytes, at: float | None = None) -> Value:
@@ -221,8 +233,10 @@ class Codec:
 
     def read_query(self, message: str, query: str, at: float | None = None) -> Value:
         """The query string of a GET operation: each parameter once, named like the format's top-level fields."""
-        parameters = parse_query(query)
         struct, plan = self._validators[message].struct, self.plans.get(message)
+        if plan is not None and plan.form:
+            return self.read_json(message, query.encode("utf-8"), at)
+        parameters = parse_query(query)
         day = None if at is None else day_at(at)
         problems = Problems(at=day)
         into: Value = {}
@@ -306,6 +320,8 @@ class Codec:
     def write_query(self, message: str, value: Value) -> str:
         """A query string for a provider that is called by GET."""
         plan = self.plans.get(message)
+        if plan is not None and plan.form:
+            return self.write_json(message, value).decode()
         fields = value if plan is None else read_json(self.write_json(message, value))
         for name, item in fields.items():
             if isinstance(item, (dict, list)):

@@ -62,6 +62,10 @@ def read_format(source: Source, path: str, raw: bytes) -> None:
         if plan is not None:
             format_.plans[name] = plan
     check_choices(reader, format_.plans)
+    for op in () if source.contract is None else source.contract.operations.values():
+        if op.answer in format_.plans and format_.plans[op.answer].form:
+            at = ("messages", op.answer, "body")
+            reader.bad(at, op.answer, "an answer that is a form", "unsupported", "JSON: requests alone can be forms")
     _calls(read, format_, source)
     source.formats[format_.name] = format_
 

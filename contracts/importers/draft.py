@@ -113,6 +113,7 @@ class _Writer:
         lines = [f"  {name}:"]
         if message.root is not None:
             lines.append(f"    root: {message.root}")
+        lines += ["    body: form"] if message.form else []
         lines += ["    rows:", *self.rows] if self.rows else ["    rows: []"]
         if EMPTY_FIELD in schema["properties"]:
             lines.append(f"    drops: [{EMPTY_FIELD}]")

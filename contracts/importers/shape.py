@@ -102,6 +102,7 @@ class Message:
     name: str
     root: str | None
     body: Group
+    form: bool = False  # its bytes are a form in place of JSON
 
 
 @dataclass(frozen=True, slots=True)

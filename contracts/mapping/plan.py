@@ -211,6 +211,7 @@ class Plan:
     listings: list[Listing] = field(default_factory=list)
     lines: Mapping[str, str] = field(default_factory=dict)  # canonical path: file and line of its row
     content: Chosen | None = None  # the `when` of the message
+    form: bool = False  # its bytes are a form (application/x-www-form-urlencoded) in place of JSON
 
     def here_of(self) -> dict[str, str]:
         """Canonical path -> path in the format, for leaves and for the objects and arrays above them."""

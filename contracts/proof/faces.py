@@ -21,7 +21,6 @@ from contracts.faces.examples import Unsatisfiable
 from contracts.faces.foreign import xsd
 from contracts.faces.foreign.jsonschema import foreign_definitions
 from contracts.faces.samples import Generated, of_message
-from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
 _SCHEMAS: Final = "#/components/schemas/"
@@ -139,12 +138,12 @@ class _Memory(etree.Resolver):
 
 def json_face(compiled: CompiledContract, format_name: str) -> Callable[[str, bytes], str]:
     """A function that returns why the OpenAPI schema of the format refuses a message, or ""."""
-    schemas = foreign_definitions(compiled, format_name, _SCHEMAS)
+    schemas, codec = foreign_definitions(compiled, format_name, _SCHEMAS), compiled.codec(format_name)
 
     def valid(message: str, raw: bytes) -> str:
         described = {"$ref": _SCHEMAS + message, "components": {"schemas": schemas}}
         try:
-            draft4(described, formats=False).validate(read_json(raw))
+            draft4(described, formats=False).validate(codec.parsed(message, raw))
         except jsonschema_rs.ValidationError as error:
             return f"{'/'.join(map(str, error.instance_path))}: {error.kind.name}"
         return ""

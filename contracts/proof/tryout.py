@@ -18,7 +18,6 @@ from contracts.errors import MESSAGE_WRONG_ROOT
 from contracts.mapping.plan import Node
 from contracts.proof.unwritten import unwritten
 from contracts.wire import soap
-from contracts.wire.jsontext import read_json
 
 Outcome = Literal["same", "with-losses", "differs", "refused", "not-expressible"]
 
@@ -104,7 +103,7 @@ def _parse(tryout: Tryout, codec: Codec, raw: bytes, message: str | None) -> Non
             raise MESSAGE_WRONG_ROOT(got=tryout.parsed[:200], expected=" / ".join(known))
         return
     if tryout.media == "json":
-        value = read_json(raw)
+        value = codec.parsed(message or "", raw)
         tryout.parsed = "object: " + ", ".join(value) if isinstance(value, dict) else type(value).__name__
     tryout.message = message or ""
 

@@ -14,7 +14,6 @@ from lxml import etree
 
 from contracts.codecs.codec import Codec
 from contracts.mapping.plan import Node
-from contracts.wire.jsontext import read_json
 from contracts.wire.soap import XSI, parse_xml
 
 _MOST: Final = 20
@@ -34,7 +33,7 @@ def unwritten(codec: Codec, message: str, raw: bytes | etree._Element, written: 
         )
     else:
         assert isinstance(raw, bytes)
-        before, after = (dict.fromkeys(_members(plan.root, read_json(each), "")) for each in (raw, written))
+        before, after = (dict.fromkeys(_members(plan.root, codec.parsed(message, each), "")) for each in (raw, written))
     top: list[str] = []
     for path in (each for each in before if each not in after):
         if len(top) < _MOST and not any(path.startswith((f"{each}/", f"{each}.", f"{each}[")) for each in top):
