@@ -53,7 +53,7 @@ class TableReader(TableContext):
         if "body" in node:
             plan.form = self.media == "json" and node["body"] == "form"
             if not plan.form:
-                self.bad((*at, "body"), message, f"body: {node['body']}", "table", "body: form, in a JSON format")
+                self.bad((*at, "body"), message, "another body", "table", "body: form, in a JSON format")
             for place in unfit(plan) if plan.form else ():
                 expected = "values, lists of values, and members within members"
                 self.bad((*at, "body"), place, "what a form does not have", "unsupported", expected)

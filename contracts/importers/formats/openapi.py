@@ -18,7 +18,12 @@ from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _FORM: Final = "application/x-www-form-urlencoded"
-_OF_HTTP: Final = frozenset({"accept", "authorization", "content-type"})  # OpenAPI says nothing of these as parameters
+_OF_HTTP: Final = frozenset(  # of the transport, of its proof and of who calls, never of the message
+    ("accept", "accept-encoding", "accept-language", "authorization", "content-digest", "content-length")
+    + ("content-type", "cookie", "date", "digest", "host", "idempotency-key", "if-match", "if-none-match", "prefer")
+    + ("signature", "signature-input", "traceparent", "tracestate", "user-agent", "x-api-key", "x-correlation-id")
+    + ("x-request-id",)
+)
 _WEBHOOK: Final = "webhook"  # in place of a method: the system calls
 
 

@@ -395,35 +395,3 @@ def test_an_operation_that_is_left_out_is_not_said_to_be_handed_in() -> None:
     }
     notes = [note.code for note in import_openapi(files(main)).notes if "/anh/" in note.place]
     assert notes == ["media"]
-
-
-def test_parameters_beside_a_body_and_a_form_are_taken() -> None:
-    form = {
-        "type": "object",
-        "properties": {
-            "service_code": {"type": "string"},
-            "lat": {"type": ["number", "null"]},
-            "tag": {"type": "array", "items": {"type": "string"}},
-            "attribute": {"type": "object", "additionalProperties": {"type": "string"}},
-            "media": {"type": "array", "items": {"type": "object", "properties": {"url": {"type": "string"}}}},
-        },
-        "required": ["service_code", "lat"],
-    }
-    parameters = [
-        {"name": "jurisdiction_id", "in": "query", "schema": {"type": "string"}},
-        {"name": "X-Nguon", "in": "header", "required": True, "schema": {"type": "string"}},
-        {"name": "Accept", "in": "header", "schema": {"type": "string"}},
-        {"name": "lat", "in": "query", "schema": {"type": "number"}},
-    ]
-    main = document({"type": "object"}, parameters=parameters)
-    operation = main["paths"]["/so-lieu"]["post"]
-    operation["requestBody"]["content"] = {"application/x-www-form-urlencoded": {"schema": form}}
-    made = draft(main)
-    notes = {(note.code, note.detail) for note in made.notes}
-    assert {("moved", "jurisdiction_id (query)"), ("moved", "X-Nguon (header)"), ("form", "media")} <= notes
-    assert {("parameter", "lat (query)"), ("parameter", "Accept (header)")} <= notes
-    codec = compile_bundle(Bundle.of(made.files)).codec("tram-quan-trac-json")
-    raw = b"service_code=x&lat=1.5&tag[]=a&attribute[k]=v&jurisdiction_id=cb&X-Nguon=n"
-    value = codec.read("GuiSoLieuRequest", raw)
-    assert codec.read("GuiSoLieuRequest", codec.write("GuiSoLieuRequest", value)) == value
-    assert len(value) == 6 and codec.json_type("GuiSoLieuRequest") == "application/x-www-form-urlencoded"
