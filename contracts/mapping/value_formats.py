@@ -46,6 +46,8 @@ _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _XS_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _XS_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _COMMA: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?")
+_PERCENT: Final = re.compile(r"(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?)[ \u00a0\u202f]?%")
+_PERCENT_COMMA: Final = re.compile(r"(-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?)[ \u00a0\u202f]?%")
 
 
 def plain(number: int | Decimal) -> str:
@@ -170,6 +172,20 @@ def decimal_comma(media: Media) -> Form:
         return number
 
     return Form("text", read, lambda value: plain(value).replace(".", ","), expected=expected)
+
+
+def percent(comma: str) -> Form:
+    """`12,5%` as text is the number 12.5. A number without the sign is refused, since it may mean a fraction of 1."""
+    match = _PERCENT_COMMA.fullmatch if comma == "," else _PERCENT.fullmatch
+    expected = f"a number with a percent sign, such as 12{comma}5%"
+
+    def read(raw: Any) -> Decimal:
+        found = match(raw) if isinstance(raw, str) else None
+        if found is None:
+            raise Bad("type", expected)
+        return Decimal(_digits(found[1]).replace(",", "."))
+
+    return Form("text", read, lambda value: plain(value).replace(".", comma) + "%", expected=expected)
 
 
 def _between_thousands(points: str, comma: str) -> re.Pattern[str]:

@@ -30,15 +30,23 @@ from contracts.proof.check import check_bundle
 CORPUS = Path(__file__).parents[1] / "corpus"
 NOTED = {  # what the draft says of the document: nothing is left out in silence
     "array-of-wrapper": {"nil-items"},
-    "item-cut-by-recursion": {"recursion", "order"},
-    "items-that-hold-only-themselves": {"order"},
+    "item-cut-by-recursion": {"recursion", "order", "itself"},
+    "items-that-hold-only-themselves": {"order", "itself"},
+    "abstract-with-types": {"no-binding-rpc"},
+    "root-list-of-itself": {"itself", "one-way"},
     "group-of-constants": {"hollow"},
     "one-root-without-actions": {"empty-action", "shared-root"},
     "integers-of-a-list": {"one-way", "codes"},
     "alternatives-of-values": {"one-way", "alternatives"},
     "names-between-quotes": {"one-way"},
     "webhooks": {"webhook"},
+    "nullable-list-of-itself": {"one-way"},
+    "characters-of-an-example": {"characters", "one-way"},
 }
+
+ANSWERS = (  # an OpenAPI document with one answer
+    '{"openapi": "3.0.3", "paths": {"/a": {"get": {"responses": {"200": {"content": {"application/json": %s}}}}}}}'
+)
 
 
 def documents(ending: str) -> list[str]:
@@ -72,7 +80,8 @@ def values(name: str) -> list[Any]:
 @pytest.mark.parametrize("name", documents(".wsdl"))
 def test_what_zeep_writes_by_a_wsdl_comes_back_as_the_same(name: str) -> None:
     compiled, foreign = proved(name)
-    client = zeep.Client(str(CORPUS / name))
+    bound = CORPUS / "bound" / name  # what an abstract WSDL leaves out, for zeep
+    client = zeep.Client(str(bound if bound.is_file() else CORPUS / name))
     kind = client.service._binding._operations["Hoi"].input.body.type
     codec, operation = compiled.codec(foreign), next(iter(compiled.contract.operations.values()))
     for each in values(name):
@@ -90,7 +99,7 @@ def test_a_body_of_an_openapi_document_comes_back_as_the_same(name: str) -> None
     document = yaml.safe_load((CORPUS / name).read_text(encoding="utf-8"))
     (path,) = (document.get("paths") or document["webhooks"]).values()
     schema = path["post"]["requestBody"]["content"]["application/json"]["schema"]
-    reader = jsonschema_rs.Draft202012Validator(schema)
+    reader = jsonschema_rs.Draft202012Validator({**schema, "components": document.get("components", {})})
     codec, operation = compiled.codec(foreign), next(iter(compiled.contract.operations.values()))
     for each in values(name):
         reader.validate(each)
@@ -105,6 +114,17 @@ def test_a_webhook_is_handed_in() -> None:
     assert operation.pattern == "submit" and operation.answer == "Accepted"
 
 
+def test_a_name_of_two_parameters_is_one_field_and_the_other_is_named_as_lost() -> None:
+    where = ("path", "query")
+    parameters = [{"name": "id", "in": each, "required": True, "schema": {"type": "string"}} for each in where]
+    operation = {"operationId": "getOne", "parameters": parameters, "responses": {"204": {"description": "ok"}}}
+    document = {"openapi": "3.1.0", "info": {"title": "x"}, "paths": {"/one/{id}": {"get": operation}}}
+    draft = write(import_openapi(Files("a.json", lambda path: json.dumps(document).encode())))
+    assert "id (query)" in {each.detail for each in draft.notes if each.code == "parameter"}
+    report = check_bundle(Bundle.of({path: raw.replace(MARK.encode(), b"xong") for path, raw in draft.files.items()}))
+    assert report.findings == []
+
+
 @pytest.mark.parametrize(
     ("name", "document", "code"),
     [
@@ -115,6 +135,9 @@ def test_a_webhook_is_handed_in() -> None:
             "no-operation",
         ),
         ("a.json", '{"openapi": "3.1.0", "info": {"title": "x", "version": "1"}}', "no-path"),
+        ("a.json", ANSWERS % "{}", "no-schema"),
+        ("a.json", ANSWERS % '{"schema": {"type": "object"}}', "open-object"),
+        ("a.json", ANSWERS % '{"schema": {"type": "string"}}', "root"),
     ],
 )
 def test_a_document_with_nothing_to_take_says_what_it_lacks(name: str, document: str, code: str) -> None:
