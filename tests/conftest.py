@@ -158,7 +158,7 @@ def documents() -> Iterator[None]:
     ours, loaded, compiled = set[int](), dict[int | bytes, Specification](), dict[int, Checks]()
 
     def merged(documents: Sequence[Path], listener: str) -> dict[str, Any]:
-        key = (*documents, listener)
+        key: tuple[Path | str, ...] = (*documents, listener)
         if key not in kept:
             kept[key] = merge(documents, listener)
             ours.update(map(id, (kept[key], *(each for item in kept[key]["paths"].values() for each in item.values()))))
