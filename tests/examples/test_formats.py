@@ -105,6 +105,24 @@ def number(raw: Any) -> float | None:
     return float(raw) if isinstance(raw, int | float) or re.fullmatch(r"-?[0-9]+([.][0-9]+)?", raw) else None
 
 
+def picked(components: list[dict[str, Any]], positions: list[int]) -> dict[str, str]:
+    """Dimensions or attributes of SDMX-JSON, each with the value at its position."""
+    pairs = zip(components, positions, strict=True)
+    return {component["id"]: component["values"][position]["id"] for component, position in pairs}
+
+
+def sdmx_json_table(raw: bytes) -> Any:
+    """All dimensions at the observation (SDMX-JSON 2.0)."""
+    data = json.loads(raw)["data"]
+    (structure,), (dataset,) = data["structures"], data["dataSets"]
+    values = []
+    for key, (value, *attributes) in dataset["observations"].items():
+        found = picked(structure["dimensions"]["observation"], [int(each) for each in key.split(":")])
+        found |= picked(structure["attributes"]["observation"], attributes)
+        values.append(sdmx(found, value) | {"updated": found["LAST_UPDATE"]})
+    return {"values": values}
+
+
 def sdmx_json(raw: bytes) -> Any:
     """One observation: its dimensions and attributes by the positions that its keys give (SDMX-JSON 2.0)."""
     message = json.loads(raw)
@@ -112,11 +130,6 @@ def sdmx_json(raw: bytes) -> Any:
     structure, (dataset,) = data["structures"][0], data["dataSets"]
     ((series_key, series),) = dataset["series"].items()
     ((key, (value, *attributes)),) = series["observations"].items()
-
-    def picked(components: list[dict[str, Any]], positions: list[int]) -> dict[str, str]:
-        pairs = zip(components, positions, strict=True)
-        return {component["id"]: component["values"][position]["id"] for component, position in pairs}
-
     dimensions, of = structure["dimensions"], structure["attributes"]
     found = {
         **picked(dimensions["series"], [int(each) for each in series_key.split(":")]),
@@ -249,6 +262,7 @@ def taken_xml(raw: bytes) -> Any:
 
 READERS: dict[str, Callable[[bytes], Any]] = {
     "sdmx-json/IndicatorValue": sdmx_json,
+    "sdmx-json/IndicatorValues": sdmx_json_table,
     "sdmx-ml-series/IndicatorValues": sdmx_ml,
     "ngsi-ld/Alert": ngsi_ld,
     "sensorthings-multi/StationReading": observation,

@@ -12,6 +12,7 @@ from contracts.base.errors import Theirs
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.foreign.xsd import xsd_files
+from contracts.proof.tryout import try_out
 from contracts.wire.soap import parse_xml
 from gateway.doors.soap import operation_of
 
@@ -108,13 +109,21 @@ def test_what_is_wrong_is_named_where_it_stands(name: str, compiled: CompiledCon
     assert [where in each.here for each in refused.value.findings] == [True]
 
 
-def test_the_documents_are_taken_in_the_province_s_own_format_too(compiled: CompiledContract) -> None:
+def test_they_are_taken_by_the_format_of_the_regulation_too(compiled: CompiledContract) -> None:
     for name, (message, text) in shapes(compiled).items():
-        if message == "Document":
-            root = parse_xml(text.encode())
-            assert compiled.codec("edxml").read_xml(message, root, DAY) == compiled.codec(FORMAT).read_xml(
-                message, root, DAY
-            ), name
+        tried = [try_out(compiled, each, text.encode(), at=DAY) for each in ("edxml", FORMAT)]
+        assert [each.message for each in tried] == [message, message], name
+        assert tried[0].canonical == tried[1].canonical is not None, name
+
+
+def test_a_document_is_tried_as_the_message_that_it_is(compiled: CompiledContract) -> None:
+    for name, (message, text) in shapes(compiled).items():
+        tried = try_out(compiled, FORMAT, text.encode(), at=DAY)
+        assert (tried.message, tried.ok) == (message, True), name
+    broken = shapes(compiled)["StatusReport.da-den"][1].replace("StatusCode>01", "StatusCode>77")
+    tried = try_out(compiled, FORMAT, broken.encode(), at=DAY)
+    assert tried.message == "StatusReport" and tried.failure is not None
+    assert [each.canonical for each in tried.failure.findings] == ["status"], "not those of a document"
 
 
 def test_one_root_is_told_apart_by_the_signed_action(compiled: CompiledContract) -> None:
