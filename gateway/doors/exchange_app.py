@@ -30,6 +30,7 @@ from gateway.doors.soap import SoapDoor
 from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import Addressed, Answered, Face, Refused
 from security.jose import GROWN
 
@@ -131,7 +132,8 @@ class ExchangeApp:
             carry = partial(self.exchange.carry, addressed, door, reading)
             return self._recorded(*await self.trials.answer(addressed, door, carry), target)
         ended = await self.exchange.carry(addressed, door, reading)
-        return self._recorded(ended, door.render(ended), target)
+        heavy = isinstance(ended, Answered) and ended.heavy
+        return self._recorded(ended, await off_loop(heavy, door.render, ended), target)
 
     def _spooling(self, target: _Target) -> Spooling | None:
         """For bodies over the usual limit; None where none may be."""

@@ -6,6 +6,8 @@ the draft and back; zeep and jsonschema-rs, which share no code with the importe
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,12 @@ from lxml import etree
 from zeep.helpers import serialize_object
 
 from contracts.base.errors import Theirs
+from contracts.codecs.cells.codec import CellCodec
 from contracts.compiled.contract import CompiledContract
 from contracts.folder.bundle import Bundle
 from contracts.folder.todo_markers import MARK
 from contracts.importers.draft import Draft, write
+from contracts.importers.formats.cells import import_csv
 from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.formats.wsdl import import_wsdl
 from contracts.importers.source import Files
@@ -39,7 +43,10 @@ NOTED = {  # what the draft says of the document: nothing is left out in silence
     "integers-of-a-list": {"one-way", "codes"},
     "alternatives-of-values": {"one-way", "alternatives"},
     "names-between-quotes": {"one-way"},
+    "kinds-of-values": {"one-way", "alternatives", "codes"},
+    "title-line": {"guessed"},
     "webhooks": {"webhook"},
+    "items-that-are-null": {"choice", "nil-items", "one-way"},
     "nullable-list-of-itself": {"one-way"},
     "characters-of-an-example": {"characters", "one-way"},
 }
@@ -53,11 +60,14 @@ def documents(ending: str) -> list[str]:
     return sorted(path.name for path in CORPUS.glob(f"*{ending}"))
 
 
+READERS = {".wsdl": import_wsdl, ".yaml": import_openapi, ".csv": import_csv}
+
+
 def drafted(name: str) -> Draft:
     def read(path: str) -> bytes | None:
         return (CORPUS / path).read_bytes() if (CORPUS / path).is_file() else None
 
-    return write((import_wsdl if name.endswith(".wsdl") else import_openapi)(Files(name, read)))
+    return write(READERS[Path(name).suffix](Files(name, read)))
 
 
 def proved(name: str) -> tuple[CompiledContract, str]:
@@ -108,6 +118,35 @@ def test_a_body_of_an_openapi_document_comes_back_as_the_same(name: str) -> None
         assert back == each
 
 
+def test_the_lines_of_a_table_come_back_as_the_same() -> None:
+    """`csv` reads what is written. Workbooks: `test_import_cells.py`."""
+    name = "title-line.csv"
+    compiled, foreign = proved(name)
+    (operation,) = compiled.contract.operations.values()
+    codec = compiled.codec(foreign)
+    assert isinstance(codec, CellCodec)
+    messages = codec.read_cells(operation.request, (CORPUS / name).read_bytes())
+    written = codec.write_cells(operation.request, messages).decode("utf-8-sig")
+    assert list(csv.DictReader(io.StringIO(written, newline=""), delimiter=";")) == values(name)
+
+
+def test_operations_with_one_root_are_told_apart_by_their_action() -> None:
+    """A door routes by it: `tests/doors/test_door_soap_roots.py`."""
+    compiled, foreign = proved("one-root-several-operations.wsdl")
+    codec, names = compiled.codec(foreign), list(compiled.contract.operations)
+    assert len(names) == 3 and len({each.request for each in compiled.contract.operations.values()}) == 1
+    assert [codec.soap_action(operation) for operation in names] == ["urn:t:Hoi", "urn:t:Xem", "urn:t:Tra"]
+
+
+def test_an_answer_that_is_a_list_comes_back_as_the_same() -> None:
+    compiled, foreign = proved("lists-of-lists.yaml")
+    codec, (operation,) = compiled.codec(foreign), compiled.contract.operations.values()
+    for each in ([], ["a", "b"]):
+        assert (
+            json.loads(codec.write(operation.answer, codec.read(operation.answer, json.dumps(each).encode()))) == each
+        )
+
+
 def test_a_webhook_is_handed_in() -> None:
     compiled, _ = proved("webhooks.yaml")
     (operation,) = compiled.contract.operations.values()
@@ -145,3 +184,18 @@ def test_a_document_with_nothing_to_take_says_what_it_lacks(name: str, document:
         (import_wsdl if name.endswith("wsdl") else import_openapi)(Files(name, lambda path: document.encode()))
     assert caught.value.code == "import.nothing" and code in caught.value.what("en")
     assert code in [each.rule for each in caught.value.findings]
+
+
+def test_items_that_are_nil_are_read_over() -> None:
+    compiled, foreign = proved("array-of-wrapper.wsdl")
+    nil = '<Unit xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>'
+    one = f"<Unit><Name>a</Name><Children>{nil}<Unit><Name>b</Name></Unit></Children></Unit>"
+    (operation,) = compiled.contract.operations.values()
+    read = compiled.codec(foreign).read(
+        operation.request, f'<Hoi xmlns="urn:t"><Units>{nil}{one}{nil}</Units></Hoi>'.encode()
+    )
+    assert json.dumps(read).count('"name": ') == 2 and "absent" not in json.dumps(read)
+    compiled, foreign = proved("items-that-are-null.yaml")
+    (operation,) = compiled.contract.operations.values()
+    read = compiled.codec(foreign).read(operation.request, b'{"ten":[null,"a"],"muc":[{"so":1},null]}')
+    assert read == {"ten": ["a"], "muc": [{"so": 1}]}
