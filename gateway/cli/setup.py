@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -53,6 +54,10 @@ def setup(
     from gateway.setup.answers import from_file
 
     folder = (data or default_data()).absolute()
+    if answers is None and (as_json or not sys.stdin.isatty()):
+        what = "questions need a terminal / câu hỏi cần một cửa sổ lệnh"
+        then = "Name a file with the answers; docs/operating.md shows one. / Chỉ tệp trả lời (docs/vi/operating.md)."
+        fail(Exit.USAGE, "no-answers", what, then, as_json)
     try:
         given = _asked() if answers is None else from_file(answers)
         with failures_as_exits(as_json):

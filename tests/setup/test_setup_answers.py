@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +107,27 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
 
     again = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     assert again.code == 2 and "lgsp registry apply" in json.loads(again.out)["error"]["what"]
+
+
+def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
+    told = commandline.lgsp("setup", "--data", str(tmp_path / "data"), "--json")
+    assert (told.code, json.loads(told.out)["error"]["code"]) == (2, "no-answers")
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_five_questions_are_asked_at_a_terminal(tmp_path: Path) -> None:
+    answers(tmp_path)
+    given = [
+        *("LGSP của tỉnh", "https://trao-doi.tinh.example", str(tmp_path / "secret")),
+        *("can-bo-1", "H14.5", "Sở Khoa học và Công nghệ", "Cán bộ an toàn", str(tmp_path / "can-bo-1.pub")),
+        *("can-bo-2", "H14.6", "Công an tỉnh", "Cán bộ an ninh mạng", str(tmp_path / "can-bo-2.pub")),
+        "",
+    ]
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "gateway", "setup", "--data", str(tmp_path / "data")]
+    with subprocess.Popen(command, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as asked:
+        os.close(slave)
+        os.write(master, "".join(f"{each}\n" for each in given).encode())
+        out = asked.communicate(timeout=120)[0].decode()
+    os.close(master)
+    assert asked.returncode == 0 and out.count("/console/link/") == 2 and "root" in out, out
