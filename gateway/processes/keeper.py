@@ -29,6 +29,7 @@ from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
+from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 
@@ -59,7 +60,9 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         LogKey.open(keyring.log_key, settings.origin, keyring.at_rest),
         CheckpointFile(settings.checkpoint_file),
     )
-    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
+    vault = Vault(
+        settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies, digests=KeyDigests.of(engine)
+    )
     web = revocation_fetch.open_session()
     closing = AsyncExitStack()
     closing.push_async_callback(web.close)

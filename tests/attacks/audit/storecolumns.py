@@ -280,6 +280,12 @@ def _instance() -> Iterator[Column]:
     yield Column(
         "instance",
         "value",
+        why="what folder and database compare at the start; a wrong one refuses the start: `instance.other`",
+        part="identity",
+    )
+    yield Column(
+        "instance",
+        "value",
         why="when a registry document was applied last; nobody decides by it",
         part="registry.applied",
     )
