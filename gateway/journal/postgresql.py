@@ -20,7 +20,7 @@ from psycopg.errors import _WaitTimeout
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from gateway.journal.limits import Limits, Presence
+from gateway.journal.limits import Limits, Presence, presence_of
 from gateway.journal.statements import READ_ONLY
 
 _T = TypeVar("_T")
@@ -83,7 +83,6 @@ def _connected(place: dict[str, Any], limits: Limits, presence: Presence) -> Con
 
 def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
     """An engine with SQLAlchemy's pool. `reading`: it cannot write."""
-    presence = Presence()
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -92,7 +91,7 @@ def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
         pool_timeout=limits.silent,
         connect_args=_network(url, limits.silent),
     )
-    first = "; ".join(_session(limits, reading))
+    first, presence = "; ".join(_session(limits, reading)), presence_of(engine)
 
     def connect(_dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]) -> Connection:
         with presence.attempt() as now:

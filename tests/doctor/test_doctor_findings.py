@@ -25,7 +25,7 @@ from sqlalchemy import Engine, insert, text
 
 from gateway.backup.manifest import FORMAT, LAST
 from gateway.doctor import examine, network, store
-from gateway.doctor.findings import finding, kinds
+from gateway.doctor.findings import kinds
 from gateway.doctor.network import accepts_old_tls
 from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
@@ -321,16 +321,6 @@ def test_a_clock_apart_from_the_databases(database: Engine) -> None:
             told = {each.kind.code for each in store.database(connection, lambda: time.time() + wrong)}  # noqa: B023
             assert told == ({"clock.skew"} if database.dialect.name == "postgresql" else set())
         assert not list(store.database(connection, time.time))
-
-
-def test_a_wrong_clock_is_said_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It explains what else is found then."""
-    skew = finding("clock.skew", seconds=400.0)
-    monkeypatch.setattr("gateway.doctor.store.disk", lambda _settings: iter([skew]))
-    every = examine(settings, time.time)
-    assert every[0] is skew and len(every) > 1
-    grave = [each.kind.grave for each in every]
-    assert grave == sorted(grave, reverse=True)
 
 
 def test_a_disk_that_fills(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

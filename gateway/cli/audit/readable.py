@@ -54,13 +54,14 @@ def files(settings: Settings, open_all: bool) -> Files | None:
 
 
 def other_keys(connection: Connection, settings: Settings) -> list[str]:
-    """Keys of the vault that are not those that were recorded; none for whoever may not read them."""
+    """Findings about keys of the vault that are not those that were recorded; none for whoever may not read them."""
     from gateway.keys.keyring import Keyring
     from gateway.vault import key_digests
     from gateway.vault.keystore import KeyStore
 
     try:
-        return key_digests.differing(connection, KeyStore(settings.vault_keys, Keyring(settings).at_rest))
+        found = key_digests.differing(connection, KeyStore(settings.vault_keys, Keyring(settings).at_rest))
+        return [f"the vault's key {each} of this machine is not the one that was recorded" for each in found]
     except (OSError, Failure):
         return []
 

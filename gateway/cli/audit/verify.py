@@ -226,10 +226,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
             held = progress.add_task("rows", total=None)
             rows, registered, accounts, missing = None, None, None, [*unreadable, *_missing(connection, settings)]
             missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
-            missing += [
-                f"the vault's key {each} of this machine is not the one that was recorded"
-                for each in readable.other_keys(connection, settings)
-            ]
+            missing += readable.other_keys(connection, settings)
             if asked.whole:
                 rows = check_complete(
                     connection,
