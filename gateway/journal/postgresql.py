@@ -46,16 +46,13 @@ class Connection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         while True:
             try:
-                done = super().wait(gen, interval, self.limits.silent / (4 if presence.away else 1))
+                return super().wait(gen, interval, self.limits.silent / (4 if presence.away else 1))
             except _WaitTimeout:
                 if self.limits.patient and self._answers():
                     continue
                 presence.lost()
                 self.pgconn.finish()
                 raise Silent("the database answers nothing") from None
-            if presence.away:
-                presence.found()
-            return done
 
     def _answers(self) -> bool:
         """Whether the server answers another connection."""
@@ -105,6 +102,7 @@ def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
             except BaseException:
                 made.close()
                 raise
+            presence.found()
             return made
 
     event.listen(engine, "do_connect", connect)

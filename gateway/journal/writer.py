@@ -281,6 +281,7 @@ class Journal:
         if self.trouble is not None:
             _log.warning("the journal is written again, after %.1f s", time.monotonic() - self._troubled_at)
         self.trouble, self._away, self._pause = None, False, _FIRST_PAUSE
+        self._presence.found()
 
     def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
         """The rows differ from what was written: keeps nothing of the batch, and logs it as critical."""

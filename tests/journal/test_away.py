@@ -19,7 +19,7 @@ from contracts.base.errors import Ours
 from gateway.doors.health import METRICS, PROBES, Health, Vitals, pulse
 from gateway.journal import processes
 from gateway.journal.database import moment, open_engine, writing
-from gateway.journal.limits import Limits, Presence, for_calls, unavailable
+from gateway.journal.limits import Limits, Presence, for_calls, presence_of, unavailable
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission
@@ -68,6 +68,8 @@ def test_a_frozen_server_hangs_no_caller(
     with engine.connect() as held, caplog.at_level(logging.INFO), frozen():
         with pytest.raises(OperationalError) as lost:
             held.execute(text("SELECT 1"))
+        held.rollback()  # asks nothing of the server, and proves nothing
+        assert presence_of(engine).away
         with pytest.raises(OperationalError), engine.connect():
             pass
         with pytest.raises(Ours) as refused:
