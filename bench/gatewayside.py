@@ -21,7 +21,7 @@ from bench.load import Reply, Shot, WrongAnswers, http_bytes
 from bench.process import NotUp, free_port, last_lines, running
 from gateway.doors.http.listening import bind
 from gateway.sample_client.identity import Identity
-from gateway.sample_client.rest import Prepared, RestClient
+from gateway.sample_client.rest import Answer, Prepared, RestClient
 from gateway.sample_client.transport import RawAnswer
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings, load
@@ -59,10 +59,20 @@ class GatewaySide:
             shots.append((Shot(wire, message.expected(number)), request))
         return shots
 
+    def ask(self, path: str, expected: bytes) -> tuple[Shot, Prepared]:
+        """A signed reading, whose answer has `expected` in its body."""
+        request = self.client.prepare("GET", path, token=self.client.token())
+        wire = http_bytes("GET", path, f"localhost:{self.port}", list(request.headers.items()), b"")
+        return Shot(wire, expected), request
+
+    def judge(self, request: Prepared, reply: Reply) -> Answer:
+        """The answer, verified against its request."""
+        return self.client.judge(request, RawAnswer(reply.status, _headers(reply.head), reply.body))
+
     def verify(self, prepared: Sequence[tuple[Shot, Prepared]], replies: Mapping[int, Reply]) -> int:
         """Verify whole answers: signature, binding to the request, receipt, checkpoint. Returns how many were valid."""
         for number, reply in replies.items():
-            answer = self.client.judge(prepared[number][1], RawAnswer(reply.status, _headers(reply.head), reply.body))
+            answer = self.judge(prepared[number][1], reply)
             if answer.receipt is None or not {"intent", "outcome"} <= answer.receipt.leaves.keys():
                 raise WrongAnswers(f"answer {number} bears no receipt of its intent and its outcome")
         return len(replies)

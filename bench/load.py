@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -112,8 +112,9 @@ class _Connection(asyncio.Protocol):
 
 
 class _Run:
-    def __init__(self, shots: Sequence[Shot], connections: int, keep: int) -> None:
+    def __init__(self, shots: Sequence[Shot], connections: int, keep: int, began: Callable[[], object]) -> None:
         self.shots = shots
+        self._began = began
         self.measured = Round(len(shots))
         self._keep = keep
         self._connections: list[_Connection] = []
@@ -127,6 +128,7 @@ class _Run:
     def connected(self, connection: _Connection) -> None:
         self._connections.append(connection)
         if len(self._connections) == self._wanted:  # all start together, so handshakes are not measured
+            self._began()
             self._started = time.perf_counter()
             for each in self._connections:
                 each.fire()
@@ -171,10 +173,13 @@ async def fire(
     connections: int = 16,
     keep: int = 50,
     seconds: float = 60.0,
+    began: Callable[[], object] = lambda: None,
 ) -> Round:
-    """Send all shots to `localhost:port` and measure. `seconds` limits the round."""
+    """Send all shots to `localhost:port` and measure. `seconds` limits the round. `began` is called before the first
+    shot, when all connections stand.
+    """
     loop = asyncio.get_running_loop()
-    run = _Run(shots, min(connections, len(shots)), keep)
+    run = _Run(shots, min(connections, len(shots)), keep, began)
     try:
         async with asyncio.timeout(seconds):
             for _ in range(min(connections, len(shots))):
@@ -188,7 +193,14 @@ async def fire(
     return run.measured
 
 
-def fire_now(shots: Sequence[Shot], port: int, context: ssl.SSLContext | None) -> Round:
+def fire_now(
+    shots: Sequence[Shot],
+    port: int,
+    context: ssl.SSLContext | None,
+    *,
+    keep: int = 50,
+    began: Callable[[], object] = lambda: None,
+) -> Round:
     """`fire` for callers without an event loop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(fire(shots, port, context))
+        return runner.run(fire(shots, port, context, keep=keep, began=began))

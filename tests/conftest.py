@@ -20,7 +20,7 @@ from typing import Any
 import hypothesis
 import pytest
 from alembic.util import pyfiles
-from connexion.spec import OpenAPISpecification
+from connexion.spec import Specification
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.util import LRUCache
 
@@ -149,20 +149,20 @@ def revisions() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def documents() -> Iterator[None]:
     """The documents of our APIs are read and checked once a run. Hundreds of tests build the applications of them, and
-    each build read three and checked them against the schema of OpenAPI several times: half of what such a test
-    cost."""
-    read, checked = cache(_pickled), set[bytes]()
-    check = OpenAPISpecification._validate_spec.__func__
+    each build read three, checked them against the schema of OpenAPI several times and followed their references: most
+    of what such a test cost."""
+    read, loaded = cache(_pickled), dict[bytes, Specification]()
+    load = Specification.load
 
-    def once(kind: type[OpenAPISpecification], document: dict[str, object]) -> None:
+    def once(document: dict[str, object], **given: object) -> Specification:
         name = hashlib.sha256(pickle.dumps(document)).digest()
-        if name not in checked:
-            check(kind, document)
-            checked.add(name)
+        if name not in loaded:
+            loaded[name] = load(document, **given)
+        return loaded[name]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apis, "safeyaml", SimpleNamespace(load=lambda text: pickle.loads(read(text))))
-        patch.setattr(OpenAPISpecification, "_validate_spec", classmethod(once))
+        patch.setattr(Specification, "load", once)
         yield
 
 
@@ -226,8 +226,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A sandbox in real processes: doors, keeper, desk, stand-ins (one of them down)."""
     settings = demo_settings(tmp_path_factory.mktemp("instance") / "data")
-    # A provider that a test plays may be slow on a busy machine.
-    with running(replace(settings, provider_seconds=6.0)) as settings:
+    # A provider that a test plays may be slow on a busy machine, and is on this host.
+    with running(replace(settings, provider_seconds=6.0, push_networks="127.0.0.0/8")) as settings:
         yield settings
 
 

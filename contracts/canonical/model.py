@@ -183,7 +183,8 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value. `values` is the closed list of an enum or of the code table `table`."""
+    """A single value. `values` is the closed list of an enum or of the code table `table`; a table without values is
+    an open list, of codes of the form `pattern`."""
 
     kind: Literal["string", "integer", "number", "boolean"]
     format: Literal["date-time", "date"] | None = None
@@ -198,6 +199,10 @@ class Scalar:
     exclusive_maximum: Decimal | None = None
     binary: bool = False  # base64 of bytes, of the media type `media`
     media: str | None = None
+
+    @property
+    def open_list(self) -> bool:
+        return self.table is not None and not self.values
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +332,12 @@ class CodeTable:
     @property
     def codes(self) -> tuple[str, ...]:
         return tuple(row.code for row in self.rows)
+
+    @property
+    def heads(self) -> frozenset[str]:
+        """Codes without a dot, here or there. A text with such a part is of this list: with H14, `000.00.99.H14` is."""
+        codes = (each for row in self.rows for each in (row.code, row.canonical or ""))
+        return frozenset(each for each in codes if each and "." not in each)
 
     def inside(self, code: str) -> frozenset[str]:
         """The code, and all codes of units that it contains. A row may stand before that of its container."""

@@ -45,6 +45,7 @@ _KEYWORDS: Final[Mapping[str, set[str]]] = {
         "enum",
         "const",
         "codes",
+        "others",
         "contentEncoding",
         "contentMediaType",
     },

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from contracts.canonical.model import CodeTable, Scalar
-from contracts.canonical.patterns import pattern_fault
+from contracts.canonical.patterns import matcher, pattern_fault
 from contracts.folder.source_locations import Path
 
 
@@ -72,10 +72,28 @@ class ScalarReader:
                 self._bad((*path, "codes"), f"no table {table!r}", "a file codes/<name>.csv", rule="code")
             else:
                 scalar = replace(scalar, values=self._tables[table].codes, table=table)
+                if "others" in node:
+                    scalar = self._open(node, path, scalar)
+        elif "others" in node:
+            self._bad((*path, "others"), "others without codes", "only beside codes")
         if (pattern := node.get("pattern")) is not None:
             self._pattern(pattern, (*path, "pattern"))
             scalar = replace(scalar, pattern=pattern)
         return scalar
+
+    def _open(self, node: Mapping[str, Any], path: Path, scalar: Scalar) -> Scalar:
+        """An open list: the codes of the table, and texts of the form `others` that are codes of other lists."""
+        others = node["others"]
+        if not self._pattern(others, (*path, "others")):
+            return scalar
+        if "pattern" in node:
+            self._bad((*path, "pattern"), "a pattern beside others", "others alone, which says the form of all codes")
+        fits = matcher(others)
+        if unlike := [code for code in scalar.values if not fits(code)]:
+            self._bad(
+                (*path, "others"), f"the code {unlike[0]} is not of this form", "a form of all codes of the table"
+            )
+        return replace(scalar, values=(), pattern=others)
 
     def _binary(self, node: Mapping[str, Any], path: Path, scalar: Scalar) -> Scalar:
         media = node.get("contentMediaType")
@@ -114,7 +132,8 @@ class ScalarReader:
             exclusive_maximum=bounds["exclusive_maximum"],
         )
 
-    def _pattern(self, pattern: Any, path: Path) -> None:
+    def _pattern(self, pattern: Any, path: Path) -> bool:
         why = "a text" if not isinstance(pattern, str) else pattern_fault(pattern)
         if why is not None:
             self._bad(path, "a pattern outside the profile", why, rule="pattern")
+        return why is None

@@ -100,6 +100,10 @@ class Codec:
     def soap_action(self, operation: str) -> str:
         return self._actions[operation]
 
+    def same_root(self, one: str, other: str) -> bool:
+        """Whether two messages of this foreign XML format have one root element."""
+        return one == other or {one, other} <= self.mapped and self.plans[one].root.name == self.plans[other].root.name
+
     def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, tuple[str, str]]:
         """`{ns}local` of a Body's child -> operation and message; the first operation where they share a root."""
         roots: dict[str, tuple[str, str]] = {}

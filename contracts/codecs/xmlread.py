@@ -263,7 +263,9 @@ def _group(node: Node, plan: Plan) -> Read:
 
 def _is_leaf(node: Node) -> bool:
     """Only a text: no children, attributes, key, or token for the absence of a group."""
-    bare = not node.children and not node.attributes and node.key_name is None and node.absent is None
+    bare = (
+        not node.children and not node.attributes and not node.unread and node.key_name is None and node.absent is None
+    )
     return node.kind == "plain" and node.text is not None and bare
 
 
@@ -285,7 +287,8 @@ def _one(node: Node, plan: Plan) -> Read:
 def _many(node: Node, plan: Plan) -> Read:
     nil, canonical = node.nil, node.canonical
     find = list_at(node.keys)
-    scalar = node.text is not None and not node.children and not node.attributes and node.text.keys == ()
+    plain = not node.children and not node.attributes and not node.unread
+    scalar = node.text is not None and plain and node.text.keys == ()
     value = value_reader(node.text) if scalar and node.text is not None else None
     content = None if scalar else _content(node, plan)
 
@@ -335,6 +338,7 @@ def _attributes(node: Node, root: bool) -> Read:
         node.key_name.removeprefix("@") if node.key_name is not None and node.key_name.startswith("@") else None
     )
     leaves = {name: attribute_reader(leaf, name) for name, leaf in node.attributes.items()}
+    passed = {*node.unread, key_attribute, *(_LOCATIONS if root else ())}
     wanted = [(name, leaf) for name, leaf in node.attributes.items() if leaf.keys is None]
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
@@ -344,7 +348,7 @@ def _attributes(node: Node, root: bool) -> Read:
             reader = leaves.get(str(name))
             if reader is not None:
                 reader(str(raw), element, into, index, problems)
-            elif name != key_attribute and not (root and name in _LOCATIONS):
+            elif name not in passed:
                 problems.add(
                     f"{problems.path(element)}/@{problems.name(name)}",
                     "",

@@ -36,28 +36,33 @@ def kind_of(identity: Identity, message: Mapping[str, Any]) -> Kind:
 def keys_of(identity: Identity, message: Mapping[str, Any]) -> Iterator[Keyed]:
     """Each business key with the content that it stands for."""
     if not identity.items:
-        key = joined([_text(_value(message, path)) for path in identity.key])
         reference = joined([_text(_value(message, path)) for path in identity.reference])
-        yield Keyed(key, _content(message), reference, None)
+        for key, _ in _keys(identity, message):
+            yield Keyed(key, _content(message), reference, None)
+        return
+    for number, (key, item) in enumerate(_keys(identity, message)):
+        yield Keyed(key, _content(item), "", number)
+
+
+def _keys(identity: Identity, message: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each business key with the message, or the item of its list, that it stands for."""
+    if not identity.items:
+        yield joined([_text(_value(message, path)) for path in identity.key]), message
         return
     inside = len(identity.items) + 1
     within = [path.startswith(identity.items) for path in identity.key]
     shared = [None if inner else _text(_value(message, path)) for path, inner in zip(identity.key, within, strict=True)]
-    for number, item in enumerate(_value(message, identity.items.removesuffix("[]")) or ()):
+    for item in _value(message, identity.items.removesuffix("[]")) or ():
         parts = [
             _text(_value(item, path[inside:])) if value is None else value
             for path, value in zip(identity.key, shared, strict=True)
         ]
-        yield Keyed(joined(parts), _content(item), "", number)
+        yield joined(parts), item
 
 
 def item_of(identity: Identity, message: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
     """The message, or the item of its list, with this key; None if it has no such key."""
-    found = next((each for each in keys_of(identity, message) if each.key == key), None)
-    if found is None or found.at is None:
-        return None if found is None else message
-    item: Mapping[str, Any] = _value(message, identity.items.removesuffix("[]"))[found.at]
-    return item
+    return next((item for own, item in _keys(identity, message) if own == key), None)
 
 
 def references_of(identity: Identity, message: Mapping[str, Any], path: str) -> list[tuple[str, str]] | None:
@@ -93,8 +98,8 @@ def subject_of(identity: Identity, message: Mapping[str, Any]) -> str:
 
 def _subjects(identity: Identity, message: Mapping[str, Any]) -> Iterator[str]:
     places = [identity.key.index(path) for path in identity.subject]
-    for each in keys_of(identity, message):
-        parts = each.key.split(",")
+    for key, _ in _keys(identity, message):
+        parts = key.split(",")
         yield ",".join(parts[place] for place in places)
 
 

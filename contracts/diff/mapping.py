@@ -67,15 +67,18 @@ class _Format:
     def _head(self, before: Mapping[str, Any], after: Mapping[str, Any], at: Path, known: set[str]) -> None:
         """Compares single entries: media, namespaces, sheets, roots, addresses.
 
-        Each difference makes another format.
+        Each difference makes another format. A further prefix does not: only those that are used are written.
         """
         for word in dict.fromkeys([*before, *after]):
             if word not in known and before.get(word) != after.get(word):
                 side = "new" if word in after else "old"
                 facts = {"what": word, "before": _shown(before.get(word)), "after": _shown(after.get(word))}
+                further = (
+                    word == "namespaces" and dict(before.get(word) or {}).items() <= dict(after.get(word) or {}).items()
+                )
                 self._changes.add(
                     "format.changed",
-                    Level.MAJOR,
+                    Level.MINOR if further else Level.MAJOR,
                     ".".join(map(str, (self._name, *at))),
                     self._at(side, (*at, word)),
                     **facts,
@@ -133,9 +136,8 @@ class _Format:
         ]
         if forms[0] != forms[1]:
             before, after = (_shown(each) for each in forms)
-            self._changes.add(
-                "mapping.row-changed", Level.MAJOR, where, self._at("new", at), before=before, after=after
-            )
+            level = Level.MINOR if _reads_more(*forms) else Level.MAJOR
+            self._changes.add("mapping.row-changed", level, where, self._at("new", at), before=before, after=after)
 
     def _names(self, message: str, word: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Compares drops and ignores. A new ignore accepts more; a removed ignore refuses more."""
@@ -155,6 +157,14 @@ class _Format:
 
     def _at(self, side: str, path: Path) -> tuple[str, int, Any]:
         return (self._new if side == "new" else self._old).at(self._file, path)
+
+
+def _reads_more(old: Row, new: Row) -> bool:
+    """Whether the new row only reads more: further words for a missing value, codes of other lists."""
+    kept = [{word: value for word, value in row.items() if word not in ("missing", "others")} for row in (old, new)]
+    before, after = old.get("missing") or [], new.get("missing") or []
+    fewer = old.get("others", False) and not new.get("others", False)
+    return kept[0] == kept[1] and not fewer and all(each in after for each in before)
 
 
 def _canonical(row: Row) -> list[str]:

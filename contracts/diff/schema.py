@@ -11,12 +11,13 @@ Invariant: without a MAJOR change here (tests/contracts/diff/test_diff_laws.py):
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final, Literal
 
 from contracts.base.words import WordsFile
 from contracts.canonical.model import SENSITIVITIES, Array, Branch, Choice, Field, RecursiveRef, Scalar, Struct, Type
+from contracts.canonical.patterns import matcher
 from contracts.diff.changes import Changes, Level
 from contracts.diff.sides import Values, Version
 from contracts.folder.source_locations import Path
@@ -169,15 +170,17 @@ class SchemaComparison:
             self._say("schema.type-changed", narrowed, where, at, direction, before=old.kind, after=new.kind)
             if narrowed:
                 return
+        # A list that becomes a form which all its values have refuses nothing.
+        opened = bool(old.values) and old.pattern is None and _fits_all(new, old.values)
         for code, before, after in (
             ("schema.format-changed", _format(old), _format(new)),
             ("schema.pattern-changed", old.pattern, new.pattern),
         ):
-            if before != after:
+            if before != after and not opened:
                 self._say(
                     code, after is not None, where, at, direction, before=before or _NOTHING, after=after or _NOTHING
                 )
-        if old.table is not None and old.table == new.table:
+        if old.table is not None and old.table == new.table and not (old.open_list or new.open_list):
             self._tables.setdefault(old.table, set()).add(direction)
         else:
             self._values(self._old.values(old), self._new.values(new), where, at, direction)
@@ -213,6 +216,14 @@ class SchemaComparison:
         self._changes.add(
             code, level, where, self._new.schema(at), direction_vi=words.vi, direction_en=words.en, **facts
         )
+
+
+def _fits_all(scalar: Scalar, values: Sequence[str]) -> bool:
+    """Whether the scalar has a form, and no list, and each value has the form."""
+    if scalar.values or scalar.pattern is None:
+        return False
+    fits = matcher(scalar.pattern)
+    return all(fits(each) for each in values)
 
 
 def _values_of(branch: Branch) -> str:

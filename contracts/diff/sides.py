@@ -53,7 +53,7 @@ class Version:
 
     def values(self, scalar: Scalar) -> Values:
         """The codes of a scalar, each with its validity; empty where any value is allowed."""
-        if scalar.table is None:
+        if scalar.table is None or scalar.open_list:
             return frozenset((value, "", "") for value in scalar.values)
         return frozenset((row.code, row.valid_from, row.valid_until) for row in self.compiled.tables[scalar.table].rows)
 

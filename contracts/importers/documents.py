@@ -21,6 +21,7 @@ from contracts.importers.errors import IMPORT_UNREADABLE
 from contracts.importers.shape import Note
 from contracts.importers.source import Files
 from contracts.wire import jsontext
+from contracts.wire.xmltext import ILLEGAL
 
 _MAX_LINKS: Final = 20  # references in a chain
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
@@ -41,6 +42,15 @@ _Plain.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?$"), list("-0123456789")
 )
 _Plain.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(str(node.value)))
+
+
+def _carried(value: Any) -> Any:
+    """The value with U+FFFD in place of each character that XML 1.0 cannot carry."""
+    if isinstance(value, str):
+        return ILLEGAL.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_carried(name): _carried(each) for name, each in value.items()}
+    return [_carried(each) for each in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,11 @@ class Documents:
     def _parse(self, file: str, raw: bytes) -> Any:
         try:
             if raw.lstrip()[:1] in (b"{", b"["):
-                return jsontext.read_json(raw)
+                value = jsontext.read_json(raw, any_text=True)
+                carried = _carried(value)
+                if carried != value:
+                    self.notes.append(Note("characters", file))
+                return carried
             return yaml.load(raw, _Plain)
         except Failure as failure:
             raise IMPORT_UNREADABLE(file=file, why=Words(failure.what("vi"), failure.what("en"))) from None

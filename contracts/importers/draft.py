@@ -179,7 +179,9 @@ class _Writer:
                 self.open_lists[items] = (self.taken.name(type_name(part.content.name)), path)
             schema = self._object(part.content, path, here)
             if items is not None and items.again:
-                schema = schema if self._has_rows(path) else None  # it holds nothing but itself
+                if schema is not None and not self._has_rows(path):
+                    schema = None
+                    self.interface.notes.append(Note("itself", here, part.name))
                 self.rows += self.later.pop(items, [])
             if schema is None:
                 self._undo(before, part, path, here)

@@ -231,8 +231,10 @@ def _always(place: Place | None) -> bool:
 
 
 def normal_title(title: str) -> str:
-    """The title in NFC without surrounding spaces, for comparison."""
-    return form_c(title).strip()
+    """The title in NFC for comparison: no spaces around it, and one space for any white space within, as a no-break
+    space or a line break.
+    """
+    return " ".join(form_c(title).split())
 
 
 def _inside(canonical: Any, each: str) -> bool:
@@ -261,6 +263,8 @@ def _kind(column: Column, scalar: Scalar, row: Mapping[str, Any]) -> Column:
         return column
     if scalar.kind == "boolean":
         return replace(column, kind="boolean", digits=shape == "boolean-01")
+    if shape in ("percent", "percent-comma"):
+        return replace(column, kind="percent", comma=shape == "percent-comma")
     if scalar.kind in ("integer", "number") and "codes" not in row or shape == "integer":
         return replace(column, kind="number", comma=shape == "decimal-comma")
     if scalar.format is not None and isinstance(shape, str):

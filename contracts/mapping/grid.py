@@ -42,9 +42,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """An XLSX cell that is not text. For "refused", `value` is the reason."""
+    """An XLSX cell that is not text. A "percent" is a number that is shown with a percent sign: `value` is the number
+    shown. For "refused", `value` is the reason.
+    """
 
-    kind: Literal["number", "boolean", "date", "refused"]
+    kind: Literal["number", "percent", "boolean", "date", "refused"]
     value: Decimal | bool | datetime | str
 
 
@@ -53,10 +55,11 @@ Cell: TypeAlias = str | Typed
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the file. `number` counts from 1 as spreadsheets do; "" is an empty cell."""
+    """One line of the file. `number` counts from 1 as spreadsheets do; "" is an empty cell. `hidden`: in XLSX."""
 
     number: int
     cells: Sequence[Cell]
+    hidden: bool = False
 
 
 Rows: TypeAlias = Iterator[Row]
@@ -76,7 +79,7 @@ class Column:
 
     title: str
     name: str
-    kind: Literal["text", "number", "boolean", "date"] = "text"
+    kind: Literal["text", "number", "percent", "boolean", "date"] = "text"
     comma: bool = False
     digits: bool = False
     shape: str | None = None
@@ -86,6 +89,7 @@ class Column:
 _WRONG_KIND: Final = {
     "text": "a text cell (format the column as text, then type it again)",
     "number": "a number",
+    "percent": "a cell shown in percent, or text such as 12.5%",
     "boolean": "true or false",
     "date": "a date, or text in the declared shape",
 }
@@ -104,6 +108,12 @@ def text_of(cell: Cell, column: Column) -> str:
     if column.kind == "number" and cell.kind == "number" and isinstance(cell.value, Decimal):
         digits = plain(cell.value)
         return digits.replace(".", ",") if column.comma else digits
+    if cell.kind == "percent" and isinstance(cell.value, Decimal):
+        if column.kind == "percent":
+            digits = plain(cell.value) + "%"
+            return digits.replace(".", ",") if column.comma else digits
+        if column.kind == "number":  # its stored value is a hundredth of what is shown
+            raise Bad("type", "a number that is not shown in percent (or `as: percent` in the table)")
     if column.kind == "boolean":
         if cell.kind == "boolean":
             return ("1" if cell.value else "0") if column.digits else ("true" if cell.value else "false")
@@ -123,6 +133,7 @@ def kind_in_words(cell: Cell) -> str:
         return f"text of {len(cell)} characters" if cell else "an empty cell"
     return {
         "number": "a number cell",
+        "percent": "a percent cell",
         "boolean": "a boolean cell",
         "date": "a date cell",
         "refused": "a cell that cannot be taken",

@@ -104,6 +104,7 @@ class Node:
     holds: Holds = "members"
     repeats: bool = False  # of an ignored element: it may come more than once
     attributes: dict[str, Leaf] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)  # attributes that are read over
     text: Leaf | None = None
     children: list[Node] = field(default_factory=list)
     nil: bool = False

@@ -21,7 +21,8 @@ from contracts.mapping.rows.dated import not_in_force
 
 _EPOCH: Final = date(1970, 1, 1)
 _OFFSET: Final = 7 * 3600  # Vietnam: UTC+7
-Ended = tuple[str, str, Index, str]  # prefix, path template, index, and the expected code
+Ended = tuple[str, str, Index, str, str]  # prefix, path template, index, what is there, and the expected code
+_ENDED, _UNKNOWN = "a code that is not in force", "a code that the list does not have"
 InForce = Callable[[Any, str | None], list[Ended]]
 
 
@@ -43,7 +44,9 @@ def codes_path(struct: Struct, path: str | None) -> str | None:
 
 
 def compile_in_force(struct: Struct, tables: Mapping[str, CodeTable], codes_at: str | None) -> InForce | None:
-    """A check that lists the codes of a valid message that are not in force; None for messages without such codes."""
+    """A check that lists the codes of a valid message that are not in force, and those that belong to an open list by
+    their form but are not in it. None for messages without such codes.
+    """
 
     def of(scalar: Scalar) -> Visit | None:
         table = tables.get(scalar.table or "")
@@ -52,9 +55,21 @@ def compile_in_force(struct: Struct, tables: Mapping[str, CodeTable], codes_at: 
         def code(value: Any, context: tuple[str, list[Ended]], before: str, template: str, index: Index) -> None:
             row = rows.get(value) if value.__class__ is str else None
             if row is not None and (instead := not_in_force(row, context[0])) is not None:
-                context[1].append((before, template, index, instead))
+                context[1].append((before, template, index, _ENDED, instead))
 
-        return code if rows else None
+        if table is None or not scalar.open_list:
+            return code if rows else None
+        known, heads, expected = frozenset(table.codes), table.heads, f"a code of the table {table.name}"
+
+        def of_open_list(
+            value: Any, context: tuple[str, list[Ended]], before: str, template: str, index: Index
+        ) -> None:
+            if value.__class__ is str and value not in known and not heads.isdisjoint(value.split(".")):
+                context[1].append((before, template, index, _UNKNOWN, expected))
+            else:
+                code(value, context, before, template, index)
+
+        return of_open_list
 
     walk, path = compile_walk(struct, of), codes_path(struct, codes_at)
     if walk is None:
@@ -80,9 +95,9 @@ def explained(ended: list[Ended], here: Callable[[str, Any], str]) -> list[Findi
         Finding(
             here(template, index) if not before else "",
             place(before, template, index),
-            "a code that is not in force",
+            got,
             "code",
             instead,
         )
-        for before, template, index, instead in ended[:MAX_FINDINGS]
+        for before, template, index, got, instead in ended[:MAX_FINDINGS]
     ]

@@ -46,6 +46,8 @@ _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _XS_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _XS_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _COMMA: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?")
+_PERCENT: Final = re.compile(r"(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?)[ \u00a0\u202f]?%")
+_PERCENT_COMMA: Final = re.compile(r"(-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?)[ \u00a0\u202f]?%")
 
 
 def plain(number: int | Decimal) -> str:
@@ -170,6 +172,20 @@ def decimal_comma(media: Media) -> Form:
         return number
 
     return Form("text", read, lambda value: plain(value).replace(".", ","), expected=expected)
+
+
+def percent(comma: str) -> Form:
+    """`12,5%` as text is the number 12.5. A number without the sign is refused, since it may mean a fraction of 1."""
+    match = _PERCENT_COMMA.fullmatch if comma == "," else _PERCENT.fullmatch
+    expected = f"a number with a percent sign, such as 12{comma}5%"
+
+    def read(raw: Any) -> Decimal:
+        found = match(raw) if isinstance(raw, str) else None
+        if found is None:
+            raise Bad("type", expected)
+        return Decimal(_digits(found[1]).replace(",", "."))
+
+    return Form("text", read, lambda value: plain(value).replace(".", comma) + "%", expected=expected)
 
 
 def _between_thousands(points: str, comma: str) -> re.Pattern[str]:
@@ -330,8 +346,12 @@ def boolean_words(yes: str, no: str) -> Form:
     return Form("text", read, lambda value: yes if value else no, expected=expected)
 
 
-def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
-    """A code of the table for a canonical value; of several codes, the first without an end is written."""
+def codes_form(table: CodeTable, *, as_integer: bool, media: Media, others: bool = False) -> Form:
+    """A code of the table for a canonical value; of several codes, the first without an end is written.
+
+    With `others` a text that the table does not have is the same here and there, unless it belongs to the table by its
+    form.
+    """
     canonical_of = {row.code: row.canonical if row.canonical is not None else row.code for row in table.rows}
     code_of: dict[str, str] = {}
     for row in table.by_preference:
@@ -339,6 +359,11 @@ def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
     shown = list(canonical_of)
     expected = f"a code of the table {table.name}: " + ", ".join(shown[:8]) + (", …" if len(shown) > 8 else "")
     number = as_integer and media == "json"
+    heads = table.heads
+
+    def other(text: str) -> bool:
+        apart = others and text not in canonical_of and heads.isdisjoint(text.split("."))
+        return apart and (not as_integer or text.isascii() and text.isdigit() and str(int(text)) == text)
 
     def read(raw: Any) -> str:
         if number:
@@ -348,12 +373,16 @@ def codes_form(table: CodeTable, *, as_integer: bool, media: Media) -> Form:
         elif not isinstance(raw, str):
             raise Bad("type", f"text, {expected}")
         value = canonical_of.get(raw)
+        if value is None and other(raw):
+            return str(raw)
         if value is None:
             raise Bad("code", expected)
         return value
 
     def write(value: str) -> Any:
         code = code_of.get(value)
+        if code is None and other(value):
+            code = value
         if code is None:
             raise Bad("code", f"a value that the table {table.name} has a code for")
         return int(code) if number else code

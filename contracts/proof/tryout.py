@@ -5,7 +5,7 @@ It is for authors of mapping tables. Nothing is stored or sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +15,7 @@ from contracts.base.errors import Failure, Finding
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract
 from contracts.errors import MESSAGE_WRONG_ROOT
+from contracts.mapping.plan import Node
 from contracts.wire import soap
 from contracts.wire.jsontext import read_json
 
@@ -45,6 +46,7 @@ class Tryout:
     media: str = ""
     message: str = ""
     parsed: str = ""
+    passed: tuple[str, ...] = ()  # what the document has and the table reads over, such as a signature inside
     canonical: Value | None = None
     failure: Failure | None = None
     written: list[Written] = field(default_factory=list)
@@ -66,7 +68,11 @@ def try_out(
     tryout = Tryout(format_name)
     try:
         _parse(tryout, codec, raw, message)
+        if message is None and tryout.media == "xml":
+            _choose(tryout, compiled, codec, raw, at)
         tryout.canonical = _read(codec, tryout.message, tryout.media, raw, at)
+        if tryout.media == "xml" and tryout.message in codec.plans:
+            tryout.passed = tuple(dict.fromkeys(_passed(codec.plans[tryout.message].root, _element(raw))))
     except Failure as failure:
         tryout.failure = failure
         return tryout
@@ -100,6 +106,35 @@ def _parse(tryout: Tryout, codec: Codec, raw: bytes, message: str | None) -> Non
         value = read_json(raw)
         tryout.parsed = "object: " + ", ".join(value) if isinstance(value, dict) else type(value).__name__
     tryout.message = message or ""
+
+
+def _choose(tryout: Tryout, compiled: CompiledContract, codec: Codec, raw: bytes, at: float | None) -> None:
+    """Of messages with one root element, the first that the document is, else the one with the fewest findings. (On the
+    wire the operation says which it is.)
+    """
+    first = tryout.message
+    others = [each for each in messages(compiled, codec) if each != first and codec.same_root(first, each)]
+    wrong: dict[str, int] = {}
+    for each in (first, *others) if others else ():
+        try:
+            _read(codec, each, "xml", raw, at)
+        except Failure as failure:
+            wrong[each] = len(failure.findings)
+        else:
+            tryout.message = each
+            return
+    tryout.message = min(wrong, key=wrong.__getitem__, default=first)
+
+
+def _passed(node: Node, element: etree._Element) -> Iterator[str]:
+    """The places of the format that are read over and that the element has."""
+    yield from (f"{node.here}/@{etree.QName(name).localname}" for name in sorted(node.unread) if name in element.attrib)
+    for child in node.below():
+        for each in element.iterchildren(child.name):
+            if child.kind == "ignore":
+                yield child.here
+            else:
+                yield from _passed(child, each)
 
 
 def _element(raw: bytes) -> etree._Element:

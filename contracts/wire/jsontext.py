@@ -75,8 +75,11 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def read_json(raw: bytes) -> Any:
-    """The value. MESSAGE_NOT_JSON with line and column of the fault."""
+def read_json(raw: bytes, any_text: bool = False) -> Any:
+    """The value. MESSAGE_NOT_JSON with line and column of the fault.
+
+    `any_text`: with characters that XML 1.0 cannot carry, for a document that is no message.
+    """
     try:
         if len(raw) > MAX_VALUES and _too_many(raw):
             raise _Refused(f"more than {MAX_VALUES} values")
@@ -86,7 +89,7 @@ def read_json(raw: bytes) -> Any:
         value = _DECODER.decode(text)
         if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _deeper(value):
             raise _Refused(_TOO_DEEP)
-        if (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
+        if not any_text and (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
             _look(value, "")
     except _Refused as error:
         raise MESSAGE_NOT_JSON(why=str(error), line="–", column="–") from None

@@ -6,6 +6,7 @@ A message in memory marks where a layer begins and ends. Inside are texts and st
     for_jwe        AES-256-GCM of the inner text: ciphertext "." tag, both in base64url (RFC 7516 §7.1)
     for_xml        the same as XML Encryption has it: base64 of nonce, ciphertext and tag (XML Encryption 1.1 §5.2.4),
                    with the white space that it came with
+    in_package     the same octets as they are, as a part of a package has them (MTOM)
 
 The key and the nonce are in the mark. So the text can be written again, octet by octet, wherever the whole is kept
 under seal.
@@ -30,7 +31,7 @@ from contracts.wire.base64_lines import Lines, extra, laid_out
 KEY: Final = 32
 NONCE: Final = 12
 TAG: Final = 16
-_BEGINS: Final = (b"lgsp-attach-url", b"lgsp-attach-jwe", b"lgsp-attach-xml")
+_BEGINS: Final = (b"lgsp-attach-url", b"lgsp-attach-jwe", b"lgsp-attach-xml", b"lgsp-attach-bin")
 _ENDS: Final = b"lgsp-attach-end"
 _STOP: Final = b"!"  # behind the key: no character of base64
 
@@ -72,16 +73,11 @@ class ForJwe(NamedTuple):
         return Base64Url().size(inner) + 1 + Base64Url().size(TAG)
 
 
-class ForXml(NamedTuple):
+class InPackage(NamedTuple):
     key: bytes
     nonce: bytes
-    lines: Lines
 
     def over(self, inner: Iterator[bytes], /) -> Iterator[bytes]:
-        coded = (binascii.b2a_base64(data, newline=False) for data, _ in _threes(self._sealed(inner)))
-        return laid_out(coded, self.lines)
-
-    def _sealed(self, inner: Iterator[bytes]) -> Iterator[bytes]:
         cipher = Cipher(AES(self.key), GCM(self.nonce)).encryptor()
         yield self.nonce
         yield from map(cipher.update, inner)
@@ -89,7 +85,21 @@ class ForXml(NamedTuple):
         yield cipher.tag
 
     def size(self, inner: int, /) -> int:
-        return -(-(NONCE + inner + TAG) // 3) * 4 + extra(self.lines)
+        return NONCE + inner + TAG
+
+
+class ForXml(NamedTuple):
+    key: bytes
+    nonce: bytes
+    lines: Lines
+
+    def over(self, inner: Iterator[bytes], /) -> Iterator[bytes]:
+        sealed = InPackage(self.key, self.nonce).over(inner)
+        coded = (binascii.b2a_base64(data, newline=False) for data, _ in _threes(sealed))
+        return laid_out(coded, self.lines)
+
+    def size(self, inner: int, /) -> int:
+        return -(-InPackage(self.key, self.nonce).size(inner) // 3) * 4 + extra(self.lines)
 
 
 def _threes(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -108,11 +118,13 @@ class Marks:
     """The marks of one message, which hold the random bytes of its spool."""
 
     def __init__(self, nonce: bytes) -> None:
-        self._url, self._jwe, self._xml, self._end = (
+        self._url, self._jwe, self._xml, self._package, self._end = (
             binascii.b2a_base64(mark + nonce, newline=False) for mark in (*_BEGINS, _ENDS)
         )
-        marks = (re.escape(mark) for mark in (self._url, self._jwe, self._xml, self._end))
-        self.pattern: Final = rb"(?P<url>%b)|(?:%b(?P<jwe>[^!]++)|%b(?P<xml>[^!]++))!|(?P<end>%b)" % tuple(marks)
+        marks = (re.escape(mark) for mark in (self._url, self._jwe, self._xml, self._package, self._end))
+        self.pattern: Final = (
+            rb"(?P<url>%b)|(?:%b(?P<jwe>[^!]++)|%b(?P<xml>[^!]++)|%b(?P<package>[^!]++))!|(?P<end>%b)" % tuple(marks)
+        )
 
     def in_base64url(self, text: bytes) -> bytes:
         return self._url + text + self._end
@@ -124,19 +136,24 @@ class Marks:
         written = json.dumps([(length, space.decode("ascii"), count) for length, space, count in lines])
         return self._xml + _url(key + nonce + written.encode("ascii")) + _STOP + text + self._end
 
+    def in_package(self, text: bytes, key: bytes, nonce: bytes) -> bytes:
+        return self._package + _url(key + nonce) + _STOP + text + self._end
+
 
 def begun(match: re.Match[bytes]) -> Layer | None:
     """The layer that a match of `Marks.pattern` begins; None for an end."""
-    url, jwe, xml = match.group("url", "jwe", "xml")
+    url, jwe, xml, package = match.group("url", "jwe", "xml", "package")
     if url is not None:
         return Base64Url()
-    told = jwe or xml
+    told = jwe or xml or package
     if told is None:
         return None
     raw = urlsafe_b64decode(told + b"=" * (-len(told) % 4))
     key, nonce, rest = raw[:KEY], raw[KEY : KEY + NONCE], raw[KEY + NONCE :]
     if jwe is not None:
         return ForJwe(key, nonce, rest)
+    if package is not None:
+        return InPackage(key, nonce)
     lines = tuple((length, space.encode("ascii"), count) for length, space, count in json.loads(rest))
     return ForXml(key, nonce, lines)
 

@@ -12,8 +12,10 @@ Invariant: each byte is searched once. Number and heads of parts are bounded.
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -48,12 +50,15 @@ def parameters(content_type: str) -> dict[str, str]:
 
 
 class Package(NamedTuple):
-    """`rest` is the package with raw stand-ins for the contents of its parts; `numbers` their numbers by Content-ID."""
+    """`rest` is the package with raw stand-ins for the contents of its parts; `numbers` their numbers by Content-ID.
+    `short`: the parts that stay in `rest`.
+    """
 
     rest: bytes
     envelope: bytes
     media_type: str  # of the envelope, without XOP: text/xml, application/soap+xml
     numbers: dict[str, int]
+    short: dict[str, bytes]
 
 
 class _Scan:
@@ -104,8 +109,10 @@ class _Scan:
                 raise MTOM_MALFORMED(why=f"the head of a part has at most {HEAD_BYTES} bytes")
 
 
-def lift_package(source: File, spool: Spool, limit: int, content_type: str) -> Package:
-    """MTOM_MALFORMED; `xml.too-large` if what is left is longer than `limit` bytes."""
+def lift_package(source: File, spool: Spool, limit: int, content_type: str, *, short: int = 0) -> Package:
+    """MTOM_MALFORMED; `xml.too-large` if what is left is longer than `limit` bytes. Parts of at most `short` bytes
+    stay.
+    """
     given = parameters(content_type)
     boundary = given.get("boundary", "")
     if given.get("type", "").lower() != ROOT_TYPE or _BOUNDARY.fullmatch(boundary) is None:
@@ -114,7 +121,7 @@ def lift_package(source: File, spool: Spool, limit: int, content_type: str) -> P
     if any(scan.until_delimiter()):
         raise MTOM_MALFORMED(why="text before the first part")
     rest, envelope = [b"--" + boundary.encode()], b""
-    numbers: dict[str, int] = {}
+    numbers, stay = dict[str, int](), dict[str, bytes]()
     size, parts, root = 0, 0, given.get("start", "").strip().strip("<>")
     while (end := scan.take(2)) == b"\r\n":
         parts += 1
@@ -130,12 +137,11 @@ def lift_package(source: File, spool: Spool, limit: int, content_type: str) -> P
             root = name
             envelope = contents = _held(scan.until_delimiter(), limit)
         else:
-            if not name or name in numbers or name == root:
+            if not name or name in numbers or name in stay or name == root:
                 raise MTOM_MALFORMED(why="a Content-ID is missing, or there twice")
             if media.startswith(("multipart/", "message/")):
                 raise MTOM_MALFORMED(why="a package in a package")
-            numbers[name] = spool.add(scan.until_delimiter())
-            contents = spool.raw_stand_in(numbers[name])
+            contents = _lifted(scan.until_delimiter(), spool, short, name, numbers, stay)
         rest += (b"\r\n", head, b"\r\n\r\n", contents, b"\r\n--", boundary.encode())
         size += len(head) + len(contents) + len(boundary) + 10
         if size > limit:
@@ -144,7 +150,23 @@ def lift_package(source: File, spool: Spool, limit: int, content_type: str) -> P
         raise MTOM_MALFORMED(why="text after a boundary")
     source.seek(-2, 2)
     rest.append(b"--\r\n" if source.read(2) == b"\r\n" else b"--")
-    return Package(b"".join(rest), envelope, given.get("start-info", "text/xml").partition(";")[0].strip(), numbers)
+    media_type = given.get("start-info", "text/xml").partition(";")[0].strip()
+    return Package(b"".join(rest), envelope, media_type, numbers, stay)
+
+
+def _lifted(
+    pieces: Iterator[bytes], spool: Spool, short: int, name: str, numbers: dict[str, int], stay: dict[str, bytes]
+) -> bytes:
+    """What stands in the rest for the contents of a part, which goes to `numbers`, or to `stay` if it is short."""
+    begin = bytearray()
+    while short and len(begin) <= short:
+        piece = next(pieces, b"")
+        if not piece:
+            stay[name] = bytes(begin)
+            return stay[name]
+        begin += piece
+    numbers[name] = spool.add(chain((bytes(begin),), pieces))
+    return spool.raw_stand_in(numbers[name])
 
 
 def _held(pieces: Iterator[bytes], limit: int) -> bytes:
@@ -196,7 +218,8 @@ def package_of(envelope: bytes, spool: Spool, version: Version) -> tuple[str, by
 
 def put_in(root: etree._Element, package: Package, spool: Spool) -> None:
     """Replaces each xop:Include of the envelope."""
-    left = dict(package.numbers)
+    left: dict[str, bytes] = {name: spool.stand_in(number) for name, number in package.numbers.items()}
+    left |= {name: binascii.b2a_base64(contents, newline=False) for name, contents in package.short.items()}
     for include in list(root.iter(INCLUDE)):
         parent = include.getparent()
         if (
@@ -214,10 +237,10 @@ def put_in(root: etree._Element, package: Package, spool: Spool) -> None:
             name = unquote_to_bytes(href[4:]).decode("ascii") if href.lower().startswith("cid:") else ""
         except UnicodeDecodeError:
             name = ""
-        number = left.pop(name, None)
-        if number is None:
+        text = left.pop(name, None)
+        if text is None:
             raise MTOM_MALFORMED(why="a cid: names no part, or one that is named twice")
         parent.remove(include)
-        parent.text = spool.stand_in(number).decode("ascii")
+        parent.text = text.decode("ascii")
     if left:
         raise MTOM_MALFORMED(why="a part is named by no xop:Include")

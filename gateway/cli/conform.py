@@ -95,7 +95,7 @@ def suite(
     from gateway.sandbox.conformance.suite import provider_suite
 
     make = provider_suite if role == "provider" else caller_suite
-    made = make(compiled, _wanted(part, compiled, as_json))
+    made = make(compiled, _wanted(part, compiled, role, as_json))
     emit({"ok": True} | made.to_json(), as_json, made.to_yaml().rstrip("\n"))
 
 
@@ -115,7 +115,8 @@ def provider(
     settings = load_instance(data, as_json)
     _check_named(told, as_json, whole=not tried.case)
     compiled = _contract(settings, contract, as_json)
-    made = provider_suite(compiled, _wanted(part, compiled, as_json), _known(tried.known, compiled, as_json))
+    wanted = _wanted(part, compiled, "provider", as_json)
+    made = provider_suite(compiled, wanted, _known(tried.known, compiled, as_json))
     chosen = list(made.chosen(tried.case))
     if not chosen:
         what = "no case has this id / không có trường hợp nào mang mã này"
@@ -162,7 +163,7 @@ def caller(
     if system not in systems:
         refuse("system", system, systems, as_json)
     compiled = _contract(settings, contract, as_json)
-    wanted = _wanted(part, compiled, as_json)
+    wanted = _wanted(part, compiled, "caller", as_json)
     suite = caller_suite(compiled, replace(wanted, kinds=wanted.kinds or ("rest",)))
     place, started = settings.run / trial.FOLDER / system, time.time()
     run = caller_run.begin(
@@ -247,16 +248,24 @@ def _contract(settings: Settings, name: str, as_json: bool) -> CompiledContract:
     return known[name]
 
 
-def _wanted(part: Part, compiled: CompiledContract, as_json: bool) -> Wanted:
+def _wanted(part: Part, compiled: CompiledContract, role: str, as_json: bool) -> Wanted:
+    """A provider is tried for the operations by which the gateway calls one: it takes in the others itself."""
     from gateway.cli.common.name_checks import refuse
     from gateway.sandbox.conformance.suite import Wanted
+    from gateway.sandbox.vendors.application import called
 
     if part.format_name not in compiled.formats:
         refuse("format", part.format_name, compiled.formats, as_json)
     if part.operation is not None and part.operation not in compiled.contract.operations:
         refuse("operation", part.operation, compiled.contract.operations, as_json)
+    operations = called(compiled) if role == "provider" else tuple(compiled.contract.operations)
+    if not operations or part.operation is not None and part.operation not in operations:
+        asked = part.operation or compiled.contract.name
+        what = f"no provider is called by {asked} / không bên cung cấp nào được gọi theo {asked}"
+        then = f"Operations that call one / Thao tác gọi bên cung cấp: {', '.join(operations) or '–'}"
+        fail(Exit.USAGE, "not-called", what, then, as_json)
     kinds = () if part.protocol is None else (part.protocol,)
-    return Wanted(kinds, (part.format_name,), () if part.operation is None else (part.operation,))
+    return Wanted(kinds, (part.format_name,), operations if part.operation is None else (part.operation,))
 
 
 def _known(file: Path | None, compiled: CompiledContract, as_json: bool) -> tuple[Known, ...]:

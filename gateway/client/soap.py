@@ -7,6 +7,7 @@ Invariant: a successful answer in clear to an encrypted request is refused.
 
 from __future__ import annotations
 
+import io
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -16,7 +17,9 @@ from lxml import etree
 from contracts.base.errors import Failure
 from contracts.base.words import Words
 from contracts.wire import soap
+from contracts.wire.attachments import Spool
 from contracts.wire.headers import RESPOND_ASYNC
+from contracts.wire.lifting import lift_xml
 from gateway.client.answers import ACCEPTED, Answer, Problem, Receipt, element_bytes, unbase64
 from gateway.client.errors import CLIENT_IDENTITY, CLIENT_USAGE, NotProven, refused, wrongly_used
 from gateway.client.rest import not_proven, why
@@ -66,11 +69,21 @@ def version_of(number: str) -> soap.Version:
 
 
 def content_of(content: bytes) -> etree._Element:
-    """The element for the Body, read by the hardened parser; a stylesheet may precede it, as in published alerts."""
+    """The element for the Body, read by the hardened parser; a stylesheet may precede it, as in published alerts.
+
+    Large base64 texts are beside the document while it is read: the parser takes no such texts.
+    """
     try:
-        return soap.parse_xml(content, published=True)
+        if len(content) <= soap.MAX_BYTES:
+            return soap.parse_xml(content, published=True)
+        spool = Spool(io.BytesIO())
+        element = soap.parse_xml(lift_xml(io.BytesIO(content), spool, soap.MAX_BYTES, exact=True), published=True)
     except Failure as failure:
         raise wrongly_used(failure) from None
+    for each in element.iter("{*}*"):
+        if each.text is not None and spool.mentions(each.text):
+            each.text = b"".join(spool.restore(each.text.encode(), parsed=True)).decode()
+    return element
 
 
 def action_of(contract: str, element: etree._Element) -> str:

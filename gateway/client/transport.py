@@ -22,6 +22,7 @@ _SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _KEEP_ALIVE: Final = 4.0  # seconds, shorter than the gateway's: a call on a closing connection may or may not arrive
 _LIMIT: Final = 20_000_000
 SILENT: Final = 60.0  # seconds: a stream has a heartbeat more often
+SLOWEST: Final = 1_000_000  # bytes a second of a large body, as the gateway waits for it
 
 
 class RawAnswer(NamedTuple):
@@ -107,17 +108,22 @@ class HttpTransport:
     def __init__(
         self, tls: ssl.SSLContext, *, seconds: float, connections: int, resolver: AbstractResolver | None = None
     ) -> None:
-        """`seconds` limits a whole request. `resolver` replaces the resolver of this host."""
+        """`seconds` limits a whole request, with a second more for each SLOWEST bytes. `resolver` replaces the resolver
+        of this host.
+        """
         self._tls = tls
         self._resolver = resolver
+        self._seconds = seconds
         self._timeout = aiohttp.ClientTimeout(total=seconds, connect=min(5.0, seconds))
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
+        seconds = self._seconds + len(body or b"") // SLOWEST
+        timeout = aiohttp.ClientTimeout(total=seconds, connect=self._timeout.connect)
         async with _told(method, url):
             async with self._open().request(
-                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, timeout=self._timeout
+                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, timeout=timeout
             ) as response:
                 return await _Open(response, method, url).whole()
         raise AssertionError("unreachable")

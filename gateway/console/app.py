@@ -90,7 +90,7 @@ def build_desk(services: DeskServices, beside: Beside | None = None) -> DeskApp:
         elif path == "/" or path == "/console" or path.startswith(below):
             await pages(scope, receive, send)
         elif is_document(path):
-            reply = documents.document(services.registry.snapshot, scope, settings.base, "")
+            reply = documents.document(services.registry.snapshot, scope, documents.Bases(settings.base, "", ""))
             await send_reply(reply, scope, send)
         elif documentation.is_served(path):
             await send_reply(await asyncio.to_thread(documentation.reply, desk, scope), scope, send)

@@ -166,17 +166,19 @@ def _end(connection: Connection, vault: Vault, decision: Decision, terms: _Terms
 
 def _locked(connection: Connection, decision: Decision) -> tuple[Row[Any], QueueRow | None]:
     """The transfer and its place in the queue, locked until the transaction ends. None of them is waited for: a worker
-    that ends the message locks both in another order.
+    that ends the message locks both in another order. Whoever misses the place does not lock the transfer, so that one
+    of two who decide at once comes through.
     """
     id, transfer, queue = decision.transfer, tables.transfer, tables.queue
     columns = [queue.c[name] for name in QueueRow._fields]
     waits = connection.execute(select(*columns).where(queue.c.transfer == id).with_for_update(skip_locked=True)).first()
+    if waits is None and connection.scalar(select(queue.c.transfer).where(queue.c.transfer == id)) is not None:
+        raise QUEUE_UNDER_WAY(transfer=id)
     row = connection.execute(select(transfer).where(transfer.c.id == id).with_for_update(skip_locked=True)).first()
     state = connection.scalar(select(transfer.c.state).where(transfer.c.id == id)) if row is None else row.state
     if state is None:
         raise QUEUE_UNKNOWN(transfer=id)
-    placed = connection.scalar(select(queue.c.transfer).where(queue.c.transfer == id)) is not None
-    if row is None or placed and waits is None or state == State.FORWARDING:
+    if row is None or state == State.FORWARDING:
         raise QUEUE_UNDER_WAY(transfer=id)
     if state in FINAL:
         raise QUEUE_ENDED(transfer=id, state=state)

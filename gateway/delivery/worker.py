@@ -194,11 +194,13 @@ class Deliverer:
         operation = contract.contract.operations[str(job.row.operation)]
         if job.row.idempotent and not operation.idempotent:
             raise tampered(job.transfer, "transfer.idempotent")
-        message = contract.codec("canonical").read_json(operation.request, body)
+        codec = contract.codec("canonical")
+        message = await off_loop(transfer.heavy, codec.read_json, operation.request, body)
         transfer = _with_terms(transfer, contract.contract, operation, job)
         if transfer.fed is not None:
             committed = job.row.committed
-            facts = facts_of(contract, operation, message, committed + self._clock(job).ahead_at(committed))
+            at = committed + self._clock(job).ahead_at(committed)
+            facts = await off_loop(transfer.heavy, facts_of, contract, operation, message, at)
             transfer = transfer._replace(fed=transfer.fed._replace(facts=facts))
         return Delivery(
             open=transfer,

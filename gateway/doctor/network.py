@@ -24,6 +24,9 @@ from gateway.settings import Settings
 from security.grants.windows import Moment
 
 _SECONDS: Final = 2.0
+_ALL: Final = ("0.0.0.0", "::")  # noqa: S104 # compared, not bound
+# Files by which Docker and Podman mark a container, whose addresses are those of its own network.
+_CONTAINER: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 
 def addresses(settings: Settings) -> Iterator[Finding]:
@@ -39,7 +42,11 @@ def addresses(settings: Settings) -> Iterator[Finding]:
     if desk_transport.is_bare(settings):
         plain.add(settings.desk_host)
     for host in sorted(plain | ({settings.host, settings.desk_host} if sandbox else set())):
-        if not is_local(host):
+        if is_local(host):
+            continue
+        if sandbox and host in _ALL and any(each.exists() for each in _CONTAINER):
+            yield finding("listen.container", host=host)
+        else:
             yield finding("listen.sandbox-open" if sandbox else "listen.desk-open", host=host)
 
 

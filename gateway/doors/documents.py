@@ -10,7 +10,7 @@ import hashlib
 import html
 import json
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 from contracts.base.words import Language
@@ -27,7 +27,7 @@ from contracts.faces.schema import schema_json
 from contracts.faces.wsdl import wsdl
 from contracts.faces.xsd import xsd
 from contracts.wire import problems
-from gateway.doors.document_addresses import ROOT, foreign_faces
+from gateway.doors.document_addresses import ROOT, foreign_faces, to_read
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.programs import program, programs
 from gateway.doors.reply import Reply
@@ -54,13 +54,17 @@ def soap_document(contract: CompiledContract | None, query: bytes, address: str)
     return Reply(200, {"content-type": _XML, **_SAFE}, body)
 
 
-def document(snapshot: Snapshot, scope: Any, base: str, here: str | None = None) -> Reply:
-    """A page or a JSON document under `/contracts`, by what the caller accepts.
+class Bases(NamedTuple):
+    """What addresses begin with: those that are called, those of documents, those of the documentation site (None: none
+    is shown). Empty: paths alone."""
 
-    `base` is the public base address, where operations are called. `here` is what links to documents begin with, where
-    that is another; empty: they are paths alone.
-    """
-    links = base if here is None else here
+    base: str
+    links: str
+    site: str | None
+
+
+def document(snapshot: Snapshot, scope: Any, bases: Bases) -> Reply:
+    """A page or a JSON document under `/contracts`, by what the caller accepts."""
     path: str = scope["path"].removeprefix(ROOT).strip("/")
     accept = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")
     languages = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept-language"), "")
@@ -70,12 +74,11 @@ def document(snapshot: Snapshot, scope: Any, base: str, here: str | None = None)
     if scope["method"] not in ("GET", "HEAD"):
         failure = ADDRESS_METHOD(method=scope["method"], path=scope["path"], allowed="GET")
         return Reply(*problems.render(failure, transfer=None, accept_language=languages))
-    reply = _catalogue(snapshot, path, (base, links), language, form) or _of_contract(
-        snapshot, path, (base, links), language, form
-    )
+    reply = _catalogue(snapshot, path, bases, language, form) or _of_contract(snapshot, path, bases, language, form)
     if reply is not None:
         return unless_known(reply, scope)
-    failure = ADDRESS_UNKNOWN(method=scope["method"], path=scope["path"], catalogue=base + ROOT)
+    known = to_read(bases.base, bases.site or "")
+    failure = ADDRESS_UNKNOWN(method=scope["method"], path=scope["path"], catalogue=known)
     return Reply(*problems.render(failure, transfer=None, accept_language=languages))
 
 
@@ -89,11 +92,11 @@ def unless_known(reply: Reply, scope: Any) -> Reply:
     return Reply(reply.status, headers, reply.body)
 
 
-def _catalogue(snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, form: str) -> Reply | None:
+def _catalogue(snapshot: Snapshot, path: str, bases: Bases, language: Language, form: str) -> Reply | None:
     """The list of contracts in the form that is accepted, and the catalogue at its own addresses."""
-    base, links = bases
+    base, links, site = bases
     if not path and form == _PAGE:
-        return _page(_list_page(snapshot, language, site=not links))
+        return _page(_list_page(snapshot, language, site))
     if not path and form == _PLAIN:
         return _json([_summary(each, base, links) for each in snapshot.contracts.values()])
     stated = _stated("catalog", path, form)
@@ -123,8 +126,8 @@ def _rdf_body(entries: tuple[dcat.Entry, ...], publisher: dcat.Publisher | None,
     return rdf.written(nodes, form)
 
 
-def _of_contract(snapshot: Snapshot, path: str, bases: tuple[str, str], language: Language, form: str) -> Reply | None:
-    base, links = bases
+def _of_contract(snapshot: Snapshot, path: str, bases: Bases, language: Language, form: str) -> Reply | None:
+    base, links, site = bases
     name, _, leaf = path.partition("/")
     if name == "files" and (found := program(leaf)) is not None:
         return Reply(200, {"content-type": found[1], **_SAFE}, found[0])
@@ -133,7 +136,7 @@ def _of_contract(snapshot: Snapshot, path: str, bases: tuple[str, str], language
     if contract is None:
         return None
     if leaf == "" and form == _PAGE:
-        return _page(_contract_page(contract, language, base, not links))
+        return _page(_contract_page(contract, language, base, site))
     if leaf == "" and form == _PLAIN:
         return _json(_summary(contract, base, links))
     if leaf == "operations":
@@ -176,7 +179,7 @@ def _wsdl(contract: CompiledContract, address: str, format_name: str = "canonica
 
 
 @lru_cache(maxsize=1024)
-def _contract_page(contract: CompiledContract, language: Language, base: str, site: bool) -> str:
+def _contract_page(contract: CompiledContract, language: Language, base: str, site: str | None) -> str:
     return page(contract, language, base, programs(), site)
 
 
@@ -275,7 +278,7 @@ def _samples(each: CompiledContract) -> bytes:
     return json.dumps([*own, *generated_samples], ensure_ascii=False).encode()
 
 
-def _list_page(snapshot: Snapshot, language: Language, *, site: bool) -> str:
+def _list_page(snapshot: Snapshot, language: Language, site: str | None) -> str:
     """The catalogue. Its links keep the language."""
     title, other, its_name = (
         ("Danh mục hợp đồng dữ liệu", "en", "English") if language == "vi" else ("Data contracts", "vi", "Tiếng Việt")
@@ -288,7 +291,7 @@ def _list_page(snapshot: Snapshot, language: Language, *, site: bool) -> str:
     return (
         f'<!doctype html><html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>{title}</title>'
-        f"{to_site(language) if site else ''}<h1>{title}</h1>"
+        f"{to_site(language, site)}<h1>{title}</h1>"
         f'<p><a href="?lang={other}">{its_name}</a></p><ul>{rows}</ul>'
         f'<p>DCAT-AP 3: <a href="{ROOT}/catalog.jsonld">JSON-LD</a> · <a href="{ROOT}/catalog.ttl">Turtle</a> · '
         f'<a href="{ROOT}/catalog.rdf">RDF/XML</a></p></html>'

@@ -19,7 +19,7 @@ from contracts.canonical.model import Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import carries_files
 from contracts.wire import problems
-from gateway.doors.document_addresses import is_document
+from gateway.doors.document_addresses import is_document, to_read
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
 from gateway.doors.http.body import Scope, Spooling
 from gateway.doors.http.costly import Reading, Readings
@@ -30,6 +30,7 @@ from gateway.doors.soap import SoapDoor
 from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
 from gateway.registry.snapshot import Snapshot
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import Addressed, Answered, Face, Refused
 from security.jose import GROWN
 
@@ -58,7 +59,7 @@ class Trials(Protocol):
 
 @dataclass(slots=True)
 class ExchangeApp:
-    """An `Application`. `base` is the gateway's public address."""
+    """An `Application`. `base` is the gateway's public address, `site` that of the people's listener if it is told."""
 
     exchange: Exchange
     rest: RestDoor
@@ -71,6 +72,7 @@ class ExchangeApp:
     spooling: Spooling | None = None  # None: no body may be over the limit
     record: Record | None = None  # a sandbox keeps how a vendor's call ended, by the contract that its address names
     trials: Trials | None = None  # of a sandbox
+    site: str = ""
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def answer(self, call: Call) -> Reply:
@@ -87,7 +89,7 @@ class ExchangeApp:
         if target is not None:
             return await self._transfer(call, target)
         if is_document(path):
-            return await self._build(_document, snapshot, call.scope, self.base)
+            return await self._build(_document, snapshot, call.scope, self.base, self.site)
         if snapshot.names_contract(path):
             return await self._transfer(call, None)
         call.app = self.apis
@@ -130,7 +132,8 @@ class ExchangeApp:
             carry = partial(self.exchange.carry, addressed, door, reading)
             return self._recorded(*await self.trials.answer(addressed, door, carry), target)
         ended = await self.exchange.carry(addressed, door, reading)
-        return self._recorded(ended, door.render(ended), target)
+        heavy = isinstance(ended, Answered) and ended.heavy
+        return self._recorded(ended, await off_loop(heavy, door.render, ended), target)
 
     def _spooling(self, target: _Target) -> Spooling | None:
         """For bodies over the usual limit; None where none may be."""
@@ -171,17 +174,17 @@ class ExchangeApp:
             allowed = sorted(call.snapshot.rest_methods(path))
         if allowed:
             return ADDRESS_METHOD(method=method, path=path, allowed=", ".join(allowed))
-        return ADDRESS_UNKNOWN(method=method, path=path, catalogue=f"{self.base}/contracts")
+        return ADDRESS_UNKNOWN(method=method, path=path, catalogue=to_read(self.base, self.site))
 
 
 def _face(path: str) -> Face:
     return Face.SOAP if path.startswith(SOAP_PREFIX) else Face.REST
 
 
-def _document(snapshot: Snapshot, scope: Scope, base: str) -> Reply:
-    from gateway.doors.documents import document
+def _document(snapshot: Snapshot, scope: Scope, base: str, site: str) -> Reply:
+    from gateway.doors.documents import Bases, document
 
-    return document(snapshot, scope, base)
+    return document(snapshot, scope, Bases(base, base, site or None))
 
 
 def _soap_document(contract: CompiledContract, query: bytes, address: str) -> Reply | None:

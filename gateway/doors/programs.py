@@ -1,4 +1,5 @@
-"""The programs that make a signed call, as they are served: those of `examples/foreign/`, and the sample client.
+"""The programs that make a signed call, as they are served: those of `examples/foreign/`, and the sample client. With
+it comes what checks certificates of conformance.
 
 Invariant: a name is one of a fixed list. It never becomes a path.
 """
@@ -14,7 +15,9 @@ from typing import Final
 from contracts.faces.pages.first_calls import PYTHON
 
 _TOP: Final = Path(__file__).resolve().parents[2]
-_FOREIGN: Final = _TOP / "examples" / "foreign"
+# In a checkout they are in `examples/`; an installed package has them beside this module.
+_BESIDE: Final = Path(__file__).with_name("foreign")
+_FOREIGN: Final = _BESIDE if _BESIDE.is_dir() else _TOP / "examples" / "foreign"
 _PROGRAMS: Final = {
     "lgsp.sh": ("curl/lgsp.sh", "text/x-shellscript"),
     "lgsp.mjs": ("node/lgsp.mjs", "text/javascript"),
@@ -41,10 +44,11 @@ def programs() -> frozenset[str]:
 
 
 def _python() -> bytes:
-    """The sample client: it uses nothing else of the gateway."""
-    written = io.BytesIO()
+    """The sample client, and the check that uses it: they use nothing else of the gateway."""
+    written, ours = io.BytesIO(), _TOP / "gateway"
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as package:
-        package.writestr(zipfile.ZipInfo("gateway/__init__.py"), b"")
-        for file in sorted((_TOP / "gateway" / "sample_client").glob("*.py")):
-            package.writestr(zipfile.ZipInfo(f"gateway/sample_client/{file.name}"), file.read_bytes())
+        for folder in ("", "audit/", "audit/verifier/"):
+            package.writestr(zipfile.ZipInfo(f"gateway/{folder}__init__.py"), b"")
+        for file in (*sorted((ours / "sample_client").glob("*.py")), ours / "audit" / "verifier" / "conformance.py"):
+            package.writestr(zipfile.ZipInfo(file.relative_to(_TOP).as_posix()), file.read_bytes())
     return written.getvalue()

@@ -19,7 +19,7 @@ from contracts.base.errors import Failure, Theirs
 from contracts.base.ids import new_id
 from contracts.canonical.model import Contract, Pattern
 from contracts.codecs.codec import Codec
-from contracts.errors import SOAP_NOT_UNDERSTOOD, XML_TOO_LARGE
+from contracts.errors import MTOM_MALFORMED, SOAP_NOT_UNDERSTOOD, XML_TOO_LARGE
 from contracts.wire import faults, mtom
 from contracts.wire import soap as wire
 from contracts.wire.attachments import File, Spool
@@ -41,7 +41,17 @@ from gateway.doors.signature_hints import explained
 from gateway.exchange.answer_keys import answers_for, demand_key
 from gateway.journal.write import ReplayKey
 from gateway.transfer.large_body import LargeBody, NotLifted
-from gateway.transfer.stages import Addressed, Answered, Authenticated, Authorised, Message, Receipt, Refused, Requested
+from gateway.transfer.stages import (
+    Addressed,
+    Answered,
+    Authenticated,
+    Authorised,
+    Message,
+    Receipt,
+    Received,
+    Refused,
+    Requested,
+)
 from security.errors import BODY_ENCRYPTION_UNEXPECTED, BODY_NOT_ENCRYPTED
 from security.keys import SigningKey
 from security.signature_hints import soap_hints
@@ -53,6 +63,8 @@ from security.wssec.sign import EnvelopeHeaders
 
 MEDIA_TYPE: Final = "text/xml; charset=utf-8"
 ID_MAX: Final = 256  # characters of a wsa:MessageID
+SHORT_PART: Final = 8_192  # bytes of a part of an encrypted package that is held with its envelope
+_ONE_PART: Final = partial(MTOM_MALFORMED, why="one part of an encrypted package is long: the CipherValue of its Body")
 _VERSIONS: Final = {"text/xml": wire.V11, "application/xml": wire.V11, "application/soap+xml": wire.V12}
 _ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 
@@ -102,7 +114,7 @@ class SoapDoor:
         received, contract = addressed.received, addressed.contract.contract
         media, large = media_type(received.headers), received.large
         if large is not None and contract.protection == "encrypted":
-            return self._decrypted(addressed, large, _version(media))
+            return self._decrypted(addressed, large)
         if media == mtom.PACKAGE and large is not None:
             content_type, package = received.headers["content-type"], list[mtom.Package]()
 
@@ -122,30 +134,33 @@ class SoapDoor:
         spool = large.spool if large is not None else None
         return addressed._replace(received=received), self._opened(contract, root), spool
 
-    def _decrypted(
-        self, addressed: Addressed, large: LargeBody, version: wire.Version
-    ) -> tuple[Addressed, Opened, Spool | None]:
-        """The same of a large envelope that is encrypted: lifted, decrypted, and its content lifted."""
+    def _decrypted(self, addressed: Addressed, large: LargeBody) -> tuple[Addressed, Opened, Spool | None]:
+        """The same of a large envelope that is encrypted: lifted, decrypted, and its content lifted. In a package the
+        octets of its CipherValue may be a part.
+        """
+        received, sealed = addressed.received, Spool(large.scratch())
+        packed = media_type(received.headers) == mtom.PACKAGE
+        try:
+            outer, root, version = (_package if packed else _envelope)(received, large.source, sealed, self.body_limit)
+        except Theirs as failure:
+            if failure.code != XML_TOO_LARGE.code:
+                raise
+            raise BODY_TOO_LARGE(limit=self.body_limit) from None
+        self._check_hidden(addressed.contract.contract, root)
+        if packed and not sealed.attachments:  # a short one
+            body = self._lifted(large, lambda *_: outer)
+            return addressed._replace(received=received._replace(body=body)), self._open(root), large.spool
 
-        def decrypt(source: File, write: Callable[[bytes], object]) -> LargeHidden:
-            sealed = Spool(large.scratch())
-            try:
-                outer = lift_xml(source, sealed, self.body_limit, exact=True)
-            except Theirs as failure:
-                if failure.code != XML_TOO_LARGE.code:
-                    raise
-                raise BODY_TOO_LARGE(limit=self.body_limit) from None
-            root = wire.parse_envelope(outer, version)
-            self._check_hidden(addressed.contract.contract, root)
+        def decrypt(_source: File, write: Callable[[bytes], object]) -> LargeHidden:
             hidden = decrypt_large(outer, root, sealed, self.body_keys, write)
             if hidden is None:
-                raise BODY_TOO_LARGE(limit=self.body_limit)
+                raise _ONE_PART() if packed else BODY_TOO_LARGE(limit=self.body_limit)
             return hidden
 
-        large.decrypt(decrypt, lambda hidden: hidden.around)
+        large.decrypt(decrypt, lambda hidden: hidden.around, any_size=packed)
         signed, spool = self._lifted(large, partial(lift_xml, exact=True)), large.spool
         assert spool is not None
-        received = addressed.received._replace(body=large.body(signed, spool) or b"")
+        received = received._replace(body=large.body(signed, spool) or b"")
         return addressed._replace(received=received), Opened(signed, parse_opened(signed, version)), spool
 
     def _lifted(self, large: LargeBody, lift: Callable[[File, Spool, int], bytes]) -> bytes:
@@ -157,7 +172,10 @@ class SoapDoor:
     def _opened(self, contract: Contract, root: etree._Element) -> Opened:
         """The signed envelope. It must be encrypted exactly if the contract says so."""
         self._check_hidden(contract, root)
-        return Opened(b"", root) if contract.protection == "signed" else decrypt_envelope(root, self.body_keys)
+        return Opened(b"", root) if contract.protection == "signed" else self._open(root)
+
+    def _open(self, root: etree._Element) -> Opened:
+        return decrypt_envelope(root, self.body_keys)
 
     def _check_hidden(self, contract: Contract, root: etree._Element) -> None:
         hidden = is_encrypted(root)
@@ -208,7 +226,8 @@ class SoapDoor:
                 expected=", ".join(sorted(codec.soap_roots)) or "—",
                 document=other_format.document(addressed.contract, codec.name, addressed.received),
             )
-        return operation_of(addressed.contract.contract, codec, root, envelope.action), root[1], children[0]
+        operation = operation_of(addressed.contract.contract, codec, root, envelope.action)
+        return operation, addressed.contract.contract.operations[operation].request, children[0]
 
     def job(self, authorised: Authorised) -> None:
         """None: an element cannot be sent to the reader process, and libxml2 releases the interpreter's lock."""
@@ -286,6 +305,24 @@ class SoapDoor:
         return Reply(status, {"content-type": media, "lgsp-transfer": receipt.transfer}, envelope)
 
 
+def _envelope(
+    received: Received, source: File, sealed: Spool, limit: int
+) -> tuple[bytes, etree._Element, wire.Version]:
+    """A large encrypted envelope with a stand-in for its CipherValue, and its root."""
+    version = _version(media_type(received.headers))
+    outer = lift_xml(source, sealed, limit, exact=True)
+    return outer, wire.parse_envelope(outer, version), version
+
+
+def _package(received: Received, source: File, sealed: Spool, limit: int) -> tuple[bytes, etree._Element, wire.Version]:
+    """The same of a package. Its short parts, as a wrapped key, are put into the envelope as they are."""
+    package = mtom.lift_package(source, sealed, limit, received.headers["content-type"], short=SHORT_PART)
+    version = _version(package.media_type.lower())
+    root = wire.parse_envelope(package.envelope, version)
+    mtom.put_in(root, package, sealed)
+    return package.rest, root, version
+
+
 def _version(media: str) -> wire.Version:
     version = _VERSIONS.get(media)
     if version is None:
@@ -306,7 +343,7 @@ def operation_of(contract: Contract, codec: Codec, root: tuple[str, str], action
     """The operation of a Body's element. The signed action decides where several of a foreign format share it."""
     if codec.media != "xml":  # each canonical element names its operation
         return root[0]
-    same = (each.name for each in contract.operations.values() if each.request == root[1])
+    same = (each.name for each in contract.operations.values() if codec.same_root(each.request, root[1]))
     return next((each for each in same if codec.supports(each) and codec.soap_action(each) == action), root[0])
 
 

@@ -18,10 +18,12 @@ from gateway.feeds import keys
 from gateway.feeds.keys import Claim, Party, Settled
 from gateway.journal.write import KeyRow
 from gateway.transfer.key_seals import is_sound
+from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import Decoded
 from gateway.vault.errors import TRANSFER_TAMPERED
 
 TRIES: Final = 8  # of one message whose keys others change at the same time
+_MANY: Final = 20  # keys that are sealed in the event loop
 _LONG: Final = 4096  # bytes of a body that is not worked on in the event loop
 
 
@@ -42,15 +44,15 @@ class BusinessKeys:
             return None
         party, at = Party(caller.agency, caller.id), requested.received.at
         what = (requested.contract.contract, operation, decoded.message, party, self.hash_id, at)
-        if operation.identity.items or len(requested.received.body) > _LONG:
-            return await asyncio.to_thread(keys.claim, *what)
-        return keys.claim(*what)
+        return await off_loop(operation.identity.items or len(requested.received.body) > _LONG, keys.claim, *what)
 
     async def read(self, claimed: Claim | None) -> Mapping[str, KeyRow]:
         return {} if claimed is None else await asyncio.to_thread(self._read, claimed)
 
-    def settle(self, claimed: Claim | None, known: Mapping[str, KeyRow], transfer: str) -> Settled:
-        return Settled(Kind.SUBMITTED) if claimed is None else keys.settle(claimed, known, transfer)
+    async def settle(self, claimed: Claim | None, known: Mapping[str, KeyRow], transfer: str) -> Settled:
+        if claimed is None:
+            return Settled(Kind.SUBMITTED)
+        return await off_loop(len(claimed.own) > _MANY, keys.settle, claimed, known, transfer)
 
     def _read(self, claimed: Claim) -> dict[str, KeyRow]:
         with self.engine.connect() as connection:

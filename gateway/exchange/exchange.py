@@ -59,7 +59,7 @@ from gateway.registry.receiving import receive
 from gateway.registry.routing import FEED
 from gateway.transfer import entries, outcome
 from gateway.transfer.evidence_parts import parts_of
-from gateway.transfer.large_body import off_loop
+from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.shown_findings import shown, told
 from gateway.transfer.stages import (
     Addressed,
@@ -197,7 +197,8 @@ class Exchange:
         keep = keep_of(requested)
         told = fed(requested.operation, row)
         if told is not None:
-            told = told._replace(facts=facts_of(requested.contract, requested.operation, decoded.message, now + ahead))
+            what = (requested.contract, requested.operation, decoded.message, now + ahead)
+            told = told._replace(facts=await off_loop(heavy, facts_of, *what))
         transfer = OpenTransfer(
             row.id,
             self.process,
@@ -224,7 +225,7 @@ class Exchange:
         claimed = await keys.claim(decoded)
         known = await keys.read(claimed) if claimed is not None and claimed.refers is not None else {}
         for _try in range(TRIES):
-            settled = keys.settle(claimed, known, requested.received.transfer)
+            settled = await keys.settle(claimed, known, requested.received.transfer)
             if settled.repeats is not None:
                 return await self._repeat_of_content(requested, settled.repeats)
             done = await self._hand_in(decoded, settled)
@@ -251,7 +252,7 @@ class Exchange:
         new = OpenTransfer(transfer, self.process, None, salt=salt, intent=intent.leaf, ahead=ahead)
         how = Ending(event=Event.HANDED_IN, at=now, status=200, answer=answer_json, keys=settled.new)
         row, accepted, receipt = outcome.end_new(row_of(decoded, None, now, self.process, how.event), new, how)
-        text = event(decoded, now, settled.kind, settled.replaces)
+        text = await off_loop(heavy, event, decoded, now, settled.kind, settled.replaces)
         feed = FeedRow(row.contract, transfer, text, f"{transfer}/canonical")
         bound = {
             "request": binding.of_transfer(intent.leaf, row),
@@ -334,10 +335,12 @@ class Exchange:
                 committed, GATEWAY_FAULT(transfer=transfer.id, fault=type(fault).__name__)
             )
         requested = committed.requested
-        answer = canonical_answer(requested, incoming.answer)
+        heavy = len(incoming.evidence_in) > HEAVY
+        answer = await off_loop(heavy, canonical_answer, requested, incoming.answer)
         how = Ending(event=Event.ANSWER_CAME, at=self.clock(), status=200, call=incoming, answer=answer)
-        receipt = await self._end(transfer, how)
-        return Answered(requested, receipt, answer=masked(committed.decoded.authorised, incoming.answer))
+        receipt = await self._end(transfer._replace(heavy=transfer.heavy or heavy), how)
+        seen = await off_loop(heavy, masked, committed.decoded.authorised, incoming.answer)
+        return Answered(requested, receipt, answer=seen, heavy=heavy)
 
     async def _forward_failed(self, committed: Committed, failure: Failure) -> Answered:
         requested, transfer, now = committed.requested, committed.open, self.clock()

@@ -30,6 +30,7 @@ from contracts.wire.jsontext import read_json
 from gateway.feeds import places
 from gateway.feeds.places import ALWAYS, Times
 from gateway.feeds.sessions import Span
+from gateway.journal.driver_reads import Read
 from gateway.journal.schema import tables
 from gateway.transfer.provider_agencies import provider_agencies
 from gateway.transfer.states import State
@@ -43,14 +44,14 @@ _END_MARKS: Final = tuple(f':{end}"' for end in (*ENDS.values(), EXPIRED))
 _logger: Final = logging.getLogger("lgsp.feeds")
 _event: Final = tables.feed_event.c
 COLUMNS: Final = (_event.offset, _event.transfer, _event.event, _event.body_ref, _event.sequenced)
-# Made once: to make a statement anew costs more than to run it.
-_AFTER: Final = (
+_FOLLOWING: Final = (
     select(*COLUMNS)
     .where(_event.contract == bindparam("contract"), _event.offset > bindparam("low"))
     .order_by(_event.offset)
     .limit(bindparam("limit"))
 )
-_BETWEEN: Final = _AFTER.where(_event.offset <= bindparam("high"))
+_AFTER: Final = Read(_FOLLOWING)
+_BETWEEN: Final = Read(_FOLLOWING.where(_event.offset <= bindparam("high")))
 # What older events do not tell: a reader gets "unknown", never a false value.
 _LAST_TOLD: Final = "lgspfailedrules"
 NOT_TOLD: Final = NOT_READ | {_LAST_TOLD: UNKNOWN}
@@ -293,9 +294,9 @@ def _rows(
     limit = max(1, min(limit, MOST))
     bounds = {"contract": contract, "low": low, "limit": limit + 1}
     if high is None:
-        events = connection.execute(_AFTER, bounds).all()
+        events = _AFTER.rows(connection, **bounds)
     else:
-        events = connection.execute(_BETWEEN, bounds | {"high": high}).all()
+        events = _BETWEEN.rows(connection, **bounds, high=high)
     if low and (not events or events[0][0] != low + 1):
         places.check(connection, contract, low)
     rows = [FeedRow.of(row) for row in events[:limit]]

@@ -28,6 +28,7 @@ from gateway.audit.witnessing.config import public_checkpoint
 from gateway.doors.api.apis import build_apis
 from gateway.doors.api.feed_readings import close_sessions
 from gateway.doors.api.services import Services
+from gateway.doors.document_addresses import site_of
 from gateway.doors.exchange_app import ExchangeApp, Record, Trials
 from gateway.doors.health import Health, Vitals
 from gateway.doors.http import refusals
@@ -112,6 +113,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         soap=soap,
         apis=build_apis(services),
         base=settings.base,
+        site=site_of(settings),
         body_limit=settings.body_limit,
         clock=clock,
         readings=readings,

@@ -33,6 +33,7 @@ from typing import Final
 from gateway.hardening import private_files
 from gateway.processes.child import READY
 from gateway.processes.forkserver import ForkServer
+from gateway.processes.service_manager import ServiceManager
 from gateway.processes.sockets import open_listeners
 from gateway.processes.supervised import Child, NotStarted, gateway_children, words
 from gateway.processes.table import DOOR, GATEWAY, catalogue
@@ -74,6 +75,7 @@ class Supervisor:
         settings = self.settings
         listeners = open_listeners(settings)
         self._lifeline = os.pipe()
+        manager = ServiceManager()
         settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         sockets = {name: listener.fileno() for name, listener in listeners.items()}
         self._children = gateway_children(settings, sockets)
@@ -94,13 +96,18 @@ class Supervisor:
             self._await_ready()
             if not self._stopping:
                 self.on_ready()
+                manager.ready()
             while not self._stopping:
                 self._tend()
                 if self._reload:
                     self._reload = False
+                    manager.reloading()
                     self._replace_all()
+                    manager.ready()
+                manager.alive()
                 time.sleep(0.2)
         finally:
+            manager.stopping()
             for listener in listeners.values():  # first, so that no connection queues where no door will accept it
                 listener.close()
             self._end_all()

@@ -47,6 +47,7 @@ class LargeBody:
     size: int = 0
     spool: Spool | None = None
     _around: Around | None = None
+    _any_size: bool = False
     _more: list[Scratch] = field(default_factory=list)
 
     @classmethod
@@ -67,14 +68,21 @@ class LargeBody:
         """The digests of the whole body, by their names in Content-Digest."""
         return {name: each.digest() for name, each in self.hashes.items()}
 
-    def decrypt(self, decrypt: Callable[[File, Callable[[bytes], object]], T], around: Callable[[T], Around]) -> T:
+    def decrypt(
+        self,
+        decrypt: Callable[[File, Callable[[bytes], object]], T],
+        around: Callable[[T], Around],
+        *,
+        any_size: bool = False,
+    ) -> T:
         """Puts what `decrypt` writes in the place of the body. The digests stay those of what travelled.
 
-        `around` gives what makes the body of the decrypted one, with stand-ins in both; None if it cannot.
+        `around` gives what makes the body of the decrypted one, with stand-ins in both; None if it cannot. `any_size`:
+        a body without large contents is taken too, as a whole.
         """
         plain = self.scratch()
         opened = decrypt(self.source, plain.write)
-        self._around = around(opened)
+        self._around, self._any_size = around(opened), any_size
         self.source.close()
         self.source = plain
         return opened
@@ -109,7 +117,10 @@ class LargeBody:
         """What travelled, with stand-ins. None of an encrypted one without large contents, which is over its limit."""
         if self._around is None:
             return rest
-        return self._around(rest, spool) if spool.attachments else None
+        if spool.attachments:
+            return self._around(rest, spool)
+        whole = self._around(rest, spool) if self._any_size else None
+        return None if whole is None else b"".join(spool.restore(whole))
 
     def close(self) -> None:
         for each in (self.source, *self._more):

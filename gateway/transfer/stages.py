@@ -321,6 +321,7 @@ class Answered(NamedTuple):
     kept: bool = False
     failure: Failure | None = None
     as_of: str | None = None  # of an answer from the feed: when its event was accepted
+    heavy: bool = False  # the answer is written off the event loop
 
 
 class Refused(NamedTuple):

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from contracts.base.errors import Failure, Ours
+from gateway.journal.driver_reads import Read
 from gateway.journal.schema import tables
 from gateway.journal.write import VaultRow
 from gateway.keys.key_encryption import PLAIN, AtRest
@@ -36,8 +37,9 @@ _FRESH: Final = 1.0  # seconds for which a key in memory is used without checkin
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
 _table: Final = tables.vault.c
-_BODIES: Final = select(_table.id, _table.key_id, _table.size, _table.sealed).where(
-    _table.id.in_(bindparam("ids", expanding=True))
+_BODIES: Final = Read(
+    select(_table.id, _table.key_id, _table.size, _table.sealed).where(_table.id.in_(bindparam("ids", expanding=True))),
+    many="ids",
 )
 _DAY: Final = 86_400
 
@@ -131,15 +133,15 @@ class Vault:
 
     def open_bound(self, connection: Connection, id: str) -> Opened:
         """The body of that id, with its binding."""
-        row = connection.execute(_BODIES, {"ids": [id]}).first()
-        if row is None:
+        rows = _BODIES.rows(connection, ids=[id])
+        if not rows:
             raise VAULT_NOT_FOUND(id=id)
-        return self._opened(*row)
+        return self._opened(*rows[0])
 
     def open_many(self, connection: Connection, ids: Sequence[str]) -> Mapping[str, Opened | Ours | None]:
         """Those bodies that exist; None if the key was destroyed or is missing; a failure if the body does not open."""
         bodies: dict[str, Opened | Ours | None] = {}
-        for row in connection.execute(_BODIES, {"ids": ids}).all():
+        for row in _BODIES.rows(connection, ids=ids):
             try:
                 bodies[row[0]] = self._opened(*row)
             except Ours as failure:

@@ -2,6 +2,7 @@
 
     envelope with a stand-in for its CipherValue -> the envelope as it was signed, in pieces
 
+The octets of the CipherValue may have come beside the envelope too, as the part of a package (MTOM, XOP).
 Invariant: the pieces are void until `decrypt_large` has returned: the tag was checked over the whole then. The caller
 then parses the envelope and verifies its signature, as that of any other.
 """
@@ -25,13 +26,13 @@ from security.wssec.signed_info import Element, text_of
 
 
 class LargeHidden(NamedTuple):
-    """An envelope that was decrypted: as it came, with `stand_in` for its CipherValue, and what is around its content
-    in the signed one. `lines`: the white space of the CipherValue.
+    """An envelope, or a package, that was decrypted: as it came, with `stand_in` for its CipherValue, and what is
+    around its content in the signed one. `lines`: the white space of the CipherValue; None if its octets are a part.
     """
 
     outer: bytes
     stand_in: bytes
-    lines: Lines
+    lines: Lines | None
     key: bytes
     iv: bytes
     before: bytes
@@ -42,6 +43,8 @@ class LargeHidden(NamedTuple):
         if not signed.startswith(self.before) or not signed.endswith(self.after):
             return None
         content = signed[len(self.before) : len(signed) - len(self.after)]
+        if self.lines is None:
+            return self.outer.replace(self.stand_in, spool.marks.in_package(content, self.key, self.iv), 1)
         return self.outer.replace(self.stand_in, spool.marks.for_xml(content, self.key, self.iv, self.lines), 1)
 
 
@@ -50,7 +53,7 @@ def decrypt_large(
 ) -> LargeHidden | None:
     """Gives the signed envelope to `write`. None if its CipherValue is not the one large content of `spool`.
 
-    `outer` was parsed to `root`, which is consumed.
+    `outer` was parsed to `root`, which is consumed. It may be a package that has a raw stand-in for its one part.
     """
     hidden = take_apart(root, keys)
     text = text_of(hidden.value, CIPHER_VALUE, malformed)
@@ -75,4 +78,6 @@ def decrypt_large(
     except InvalidTag:
         raise BODY_DECRYPTION() from None
     write(after)
+    if (raw := spool.raw_stand_in(0)) in outer:
+        return LargeHidden(outer, raw, None, key, iv, before, after)
     return LargeHidden(outer, text.encode("ascii"), attachment.lines, key, iv, before, after)

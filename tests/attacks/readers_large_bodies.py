@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable, Iterable
 
+from contracts.wire import mtom
 from contracts.wire.attachments import Spool
 from contracts.wire.lifting import lift_xml
 from contracts.wire.soap import V11, parse_envelope
@@ -13,7 +15,7 @@ from security.wssec import decrypt, encrypt, large
 from security.wssec import sign as wssign
 from security.wssec.sign import EnvelopeHeaders
 from tests.attacks.readers_security import NOW, known
-from tests.attacks.readers_wire import again
+from tests.attacks.readers_wire import _BOUNDARY, _ROOT, again
 from tests.attacks.reading import Try, reader
 
 
@@ -48,6 +50,20 @@ def envelopes_in_pieces() -> Iterable[Try]:
             return None
         return decrypt.parse_opened(bytes(signed), V11)
 
+    def packed(raw: bytes) -> object:
+        """The same, with the octets of the CipherValue as a part."""
+        begin = raw.rindex(b"<xenc:CipherValue>") + 18
+        end = raw.index(b"<", begin)
+        link = b'<i:Include xmlns:i="%b" href="cid:p"/>' % mtom.XOP.encode()
+        part = b"\r\n--b\r\nContent-ID: <p>\r\n\r\n" + base64.b64decode(raw[begin:end])
+        whole = _ROOT + raw[:begin] + link + raw[end:] + part + b"\r\n--b--"
+        spool, signed = Spool(io.BytesIO()), bytearray()
+        package = mtom.lift_package(io.BytesIO(whole), spool, len(whole) + 100, _BOUNDARY, short=20)
+        root = parse_envelope(package.envelope, V11)
+        mtom.put_in(root, package, spool)
+        assert large.decrypt_large(package.rest, root, spool, keys, signed.extend) is not None
+        return decrypt.parse_opened(bytes(signed), V11)
+
     def around(content: Callable[[int], bytes]) -> Callable[[int], bytes]:
         def make(n: int) -> bytes:
             envelope = wssign.sign_envelope(b"<a/>", known().sign, NOW, headers)
@@ -58,4 +74,5 @@ def envelopes_in_pieces() -> Iterable[Try]:
 
     yield Try("text", opened, around(again(b"a")))
     yield Try("elements", opened, around(again(b"<b/>")), 500_000)
+    yield Try("text beside the envelope", packed, around(again(b"a")))
     yield Try("another end of the Body", opened, around(again(b"a", b"", b"</a></soap:Body>")))

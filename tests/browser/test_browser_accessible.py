@@ -164,6 +164,30 @@ def test_nothing_serious_is_found_and_each_page_has_both_languages(console: Cons
     assert not same, same
 
 
+# A page of each kind that the documentation site has, and what both listeners show of contracts.
+DOCS = (
+    *(f"/docs/en{path}" for path in ("", "/client", "/in-force", "/errors", "/api-exchange", "/search?q=chu+ky")),
+    "/docs/vi/changes/field-report/v1",
+    *("/contracts?lang=vi", "/contracts/field-report/v1?lang=en", "/contracts/field-report/v1/operations?lang=vi"),
+)
+LONG = ("/docs/en/errors", "/docs/en/api-exchange")  # its contrast is that of the others, and takes long to look at
+
+
+def test_nothing_serious_is_found_in_the_documentation_and_it_fits_a_phone(console: Console) -> None:
+    """Nobody is signed in."""
+    page = console.page(viewport={"width": 390, "height": 844})
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    found = []
+    for path in DOCS:
+        answer = page.goto(path)
+        assert answer is not None and answer.status == 200, path
+        width = page.evaluate("document.documentElement.scrollWidth")
+        options = {"rules": {"color-contrast": {"enabled": False}}} if path in LONG else {}
+        found += [*faults(page, **options), *([f"{path}: {width}"] if width > 390 else [])]
+    assert not found and not troubles, "\n".join([*found, *troubles])
+
+
 def test_pages_fit_a_phone(console: Console, site: Site) -> None:
     page = console.signed_in("phuc", *EVERY, viewport={"width": 390, "height": 844})
     wide = []

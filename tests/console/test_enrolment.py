@@ -40,7 +40,7 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def desk(office: Desk, quick: None, instance_keys: Settings) -> Iterator[Desk]:
+def desk(office: Desk, instance_keys: Settings) -> Iterator[Desk]:
     """A desk whose folder has the keys of an instance."""
     settings = office.services.settings
     for folder in ("keys", "ca"):

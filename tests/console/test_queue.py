@@ -28,7 +28,7 @@ REASON = "the provider was asked by telephone"
 
 
 @pytest.fixture
-def office(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def office(post: Post, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk beside a keeper that delivers. Its folder is no whole instance."""
     monkeypatch.setattr(integrity, "command", lambda _desk: [sys.executable, "-c", ""])
     folder = tmp_path / "office"

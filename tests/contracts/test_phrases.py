@@ -4,6 +4,7 @@ of a page."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -71,6 +72,25 @@ def _phrases() -> Iterator[str]:
                         yield from _texts(call.args[number]) if number < len(call.args) else ()
 
 
+def _reasons() -> Iterator[str]:
+    """What a call says as `why`, and why an address is not called: sentences, no choices or numbers."""
+    for text in _whys():
+        if re.search("[a-z] [a-z]", text):
+            yield text
+
+
+def _whys() -> Iterator[str]:
+    for place in ("gateway/sandbox", "gateway/push"):
+        for path in sorted((ROOT / place).rglob("*.py")):
+            for each in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(each, ast.keyword) and each.arg == "why":
+                    yield from _texts(each.value)
+                elif isinstance(each, ast.FunctionDef) and each.name.endswith("objection"):
+                    for node in ast.walk(each):
+                        if isinstance(node, ast.Return) and node.value is not None:
+                            yield from _texts(node.value)
+
+
 def _texts(argument: ast.expr) -> Iterator[str]:
     if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
         yield argument.value
@@ -86,7 +106,7 @@ def _turned(text: str) -> bool:
     return said != text and not _ENGLISH & set(said.split())
 
 
-@pytest.mark.parametrize("phrase", sorted({*_phrases(), *grid._WRONG_KIND.values()} - NAMES - {""}))
+@pytest.mark.parametrize("phrase", sorted({*_phrases(), *_reasons(), *grid._WRONG_KIND.values()} - NAMES - {""}))
 def test_what_a_finding_says_is_told_in_vietnamese(phrase: str) -> None:
     assert " " not in phrase.removeprefix("as: ").removeprefix("unit: ") or vietnamese(phrase) != phrase, phrase
 

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from aiohttp import web
 from sqlalchemy import Engine, select, update
 
 from adapters.rest import RestAdapter
+from bench.ports import free_ports
 from gateway.delivery.breaker import Breakers, Rules
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.policy import RetryPolicy
@@ -165,13 +167,21 @@ class Post:
             return self.vault.open(connection, f"{transfer}/{part}")
 
 
+@cache
+def _same() -> tuple[int, float]:
+    """The provider's port and the time of the province, one for all tests of a process: else each of them would fill
+    its registry anew, instead of copying that of the first."""
+    return free_ports(1)[0], time.time()
+
+
 @pytest_asyncio.fixture
 async def post(database: Engine, tmp_path: Path, keys: House) -> AsyncIterator[Post]:
     now = time.time()
     gateway, identity = keys.identity("gateway", now), keys.identity("truong-ha", now)
     provider = Provider(identity, gateway.sign, identity.sign)
-    await provider.start(keys)
-    filled(database, province(endpoints={**ENDPOINTS, "truong-ha": provider.url}), [identity], now)
+    port, began = _same()
+    await provider.start(keys, port)
+    filled(database, province(endpoints={**ENDPOINTS, "truong-ha": provider.url}), [identity], began)
     journal = Journal(database, lock_of(database).path, "keeper-1", kind="keeper")
     journal.start()
     with writing(database) as connection:

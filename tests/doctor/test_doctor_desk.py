@@ -23,6 +23,23 @@ def test_pages_under_tls_or_behind_a_proxy_are_no_trouble(other: Any) -> None:
     assert "listen.desk-open" not in {each.kind.code for each in network.addresses(settings)}
 
 
+def test_the_addresses_of_a_container_are_those_of_its_own_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only 0.0.0.0 is: an address that somebody chose is one that others have, too."""
+    mark = tmp_path / ".dockerenv"
+    mark.touch()
+
+    def told(host: str) -> set[str]:
+        settings = Settings(Path("x"), host=host, desk_host=host, public_base="https://t.invalid")
+        return {each.kind.code for each in network.addresses(settings)}
+
+    monkeypatch.setattr(network, "_CONTAINER", (mark,))
+    assert told("0.0.0.0") == {"listen.container"} and told("10.20.0.5") == {"listen.sandbox-open"}
+    monkeypatch.setattr(network, "_CONTAINER", (tmp_path / "none",))
+    assert told("0.0.0.0") == {"listen.sandbox-open"}
+
+
 def test_the_certificate_of_the_pages_is_looked_at(tmp_path: Path) -> None:
     made, certificate, private = make_root("desk", time.time()), tmp_path / "desk.crt", tmp_path / "desk.key"
     certificate.write_bytes(made.pem)

@@ -216,7 +216,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "persons.none": lambda s: edited(s, "DELETE FROM person", "DELETE FROM officer"),
     "base.not-https": lambda s: replace(s, public_base="http://trao-doi.invalid"),
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
-    "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="0.0.0.0"),
+    "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="10.20.0.5"),
     "listen.desk-open": lambda s: replace(s, desk_host="0.0.0.0"),
     "mail.settings": lambda s: replace(s, mail_server="smtp://mail.example", mail_from="nobody"),
     "openid.settings": lambda s: replace(s, oidc_issuer="http://sso.example", oidc_client="lgsp"),
@@ -255,7 +255,7 @@ APART |= {"files.owner", "files.unread"}  # tests/cli/test_other_users.py
 APART |= {"persons.break-glass", "content.unapproved"}  # test_attack_persons.py, test_attack_unsigned_rows.py
 APART |= {"grants.disclose", "content.waiting", "route.not-granted", "route.mask-unshown"}  # test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue"}  # the same
-APART |= {"log.check-failed", "listen.desk-ending"}  # test_doctor_log_check.py, test_doctor_desk.py
+APART |= {"log.check-failed", "listen.desk-ending", "listen.container"}  # _log_check.py, test_doctor_desk.py
 APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
 APART |= {
     f"vault.{each}"

@@ -25,13 +25,15 @@ ALERT = "/incident-alert/v1/alerts"
 
 
 class Load:
-    """Alerts from several connections, in a thread; `acknowledged` by identifier, others by what came of them."""
+    """Alerts from several connections, in a thread; `acknowledged` by identifier, others by what came of them. `pause`:
+    seconds between two calls of a connection.
+    """
 
-    def __init__(self, settings: Settings, connections: int = 6) -> None:
+    def __init__(self, settings: Settings, connections: int = 6, pause: float = 0.0) -> None:
         self.acknowledged: dict[str, str] = {}
         self.others: Counter[str] = Counter()
         self.unanswered: list[str] = []
-        self._settings, self._connections = settings, connections
+        self._settings, self._connections, self._pause = settings, connections, pause
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -57,6 +59,8 @@ class Load:
 
     async def _one(self, caller: AsyncRestClient) -> None:
         while not self._stop.is_set():
+            if self._pause:
+                await asyncio.sleep(self._pause)
             identifier = f"LOAD-{uuid.uuid4()}"
             try:
                 answer = await caller.call("POST", ALERT, messages.fire_alarm(identifier=identifier))

@@ -53,7 +53,11 @@ def server_url() -> str:
     # No test takes the power away from it: what was committed is there for whoever reads it, also unsynced.
     admin = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        for name in ("fsync", "full_page_writes"):
+        for name in (
+            "fsync",
+            "full_page_writes",
+            "autovacuum",
+        ):  # of the hundreds of databases, it visits one after another
             connection.execute(text(f"ALTER SYSTEM SET {name} = off"))
         connection.execute(text("SELECT pg_reload_conf()"))
     admin.dispose()
@@ -127,7 +131,7 @@ def _created(template: str = "template1") -> str:
     base = make_url(server_url()).set(drivername="postgresql+psycopg")
     admin = create_engine(base, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
     admin.dispose()
     return base.set(database=name).render_as_string(hide_password=False)
 

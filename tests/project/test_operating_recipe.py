@@ -11,9 +11,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -135,7 +137,7 @@ def _unit(file: Path) -> dict[str, list[str]]:
 @pytest.mark.server
 def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> None:
     checkout = machine.root / "checkout"
-    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs")
+    kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs", "examples")
     for name in kept:
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
@@ -152,11 +154,20 @@ def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> Non
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     notes = (machine.root / "notes").read_text("utf-8")
     assert ran.stdout.count("/console/link/") == len(answers["officers"]) + len(answers["people"])
-    assert "useradd --system" in notes and "systemctl enable --now lgsp" in notes
+    assert "useradd --system" in notes and "systemctl enable --now lgsp lgsp-doctor.timer lgsp-backup.timer" in notes
     unit = _unit(machine.root / "etc/systemd/system/lgsp.service")
     assert unit["User"] == ["lgsp"]
     shutil.copy(machine.root / "etc/lgsp/secret", machine.root / "credentials" / "lgsp")
+    heard: list[bytes] = []
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(machine.root / "notify"))
+    listening = threading.Thread(
+        target=lambda: heard.extend(iter(lambda: manager.recv(100), b"STOPPING=1")), daemon=True
+    )
+    listening.start()
     environment = machine.environment | dict(each.split("=", 1) for each in unit["Environment"])
+    environment |= {"NOTIFY_SOCKET": str(machine.root / "notify"), "WATCHDOG_USEC": "1000000"}
+    assert unit["Type"] == ["notify"]
     start = _below(unit["ExecStart"][0], machine.root).split()
     with subprocess.Popen(start, env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as up:
         try:
@@ -179,9 +190,14 @@ def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> Non
             up.send_signal(signal.SIGTERM)
             output = up.communicate(timeout=60)[0]
     assert up.returncode == 0, output
+    listening.join(10)
+    manager.close()
+    assert not listening.is_alive() and heard[0] == b"READY=1" and b"WATCHDOG=1" in heard, heard
 
 
-@pytest.mark.parametrize("name", ["lgsp.service", "lgsp-witness.service"])
+@pytest.mark.parametrize(
+    "name", sorted(each.name for each in (ROOT / "deploy").iterdir() if each.suffix in (".service", ".timer"))
+)
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (package systemd)")
 def test_a_unit_is_sound_for_systemd(name: str, tmp_path: Path) -> None:
     text = (ROOT / "deploy" / name).read_text("utf-8")
@@ -189,6 +205,8 @@ def test_a_unit_is_sound_for_systemd(name: str, tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n", "utf-8")
     program.chmod(0o755)
     (tmp_path / name).write_text(text.replace("/opt/lgsp/bin/lgsp", str(program)), "utf-8")
+    if name.endswith(".timer"):  # it starts the service of its name
+        shutil.copy(ROOT / "deploy" / name.replace(".timer", ".service"), tmp_path)
     told = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)], capture_output=True, text=True
     )

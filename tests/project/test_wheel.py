@@ -45,6 +45,9 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     assert ours <= names
     assert {name.partition("/")[0] for name in names if "dist-info" not in name} == {*PACKAGES}
     assert {"gateway/sample_client/rest.py", "gateway/audit/verifier/check.py"} <= names
+    foreign = [each for each in (ROOT / "examples" / "foreign").rglob("*.*") if each.is_file()]
+    assert len(foreign) > 4
+    assert {f"gateway/doors/{each.relative_to(ROOT / 'examples').as_posix()}" for each in foreign} <= names
     assert "lgsp = gateway.cli:main" in points
     assert "License-Expression: Apache-2.0" in about and "Requires-Python: >=3.11" in about
 
@@ -74,6 +77,10 @@ def test_what_was_installed_works_from_any_folder(installed: Path, tmp_path: Pat
     ran = _lgsp(installed, anywhere, "contract", "check", "--json")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["ok"] is True
+    code = "from gateway.doors.programs import programs; print(*sorted(programs()))"
+    env = {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    told = subprocess.run([sys.executable, "-c", code], cwd=anywhere, env=env, capture_output=True, text=True)
+    assert told.stdout.split() == ["Lgsp.cs", "Lgsp.csproj", "Lgsp.java", "lgsp-python.zip", "lgsp.mjs", "lgsp.sh"]
 
 
 @pytest.mark.server

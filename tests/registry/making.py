@@ -56,7 +56,13 @@ def contracts() -> dict[str, CompiledContract]:
 
 
 def province(text: str = PROVINCE, endpoints: dict[str, str] | None = None) -> Document:
-    return parse(text, contracts(), ENDPOINTS if endpoints is None else endpoints)
+    """Read once for each text and its addresses."""
+    return _province(text, tuple((ENDPOINTS if endpoints is None else endpoints).items()))
+
+
+@lru_cache(maxsize=64)
+def _province(text: str, endpoints: tuple[tuple[str, str], ...]) -> Document:
+    return parse(text, contracts(), dict(endpoints))
 
 
 @dataclass(frozen=True)

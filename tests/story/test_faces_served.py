@@ -12,6 +12,7 @@ from rdflib import DCAT, RDF, Graph, URIRef
 
 from examples.story import World
 from gateway.sample_client.soap import ZeepSigner, zeep_transport
+from gateway.settings import Settings
 
 pytestmark = pytest.mark.server
 
@@ -24,6 +25,17 @@ def session(world: World) -> requests.Session:
     made.trust_env = False
     made.verify = str(world.identity("canh-bao").folder / "ca.crt")
     return made
+
+
+def test_whoever_meets_the_exchange_listener_first_finds_the_documentation(
+    world: World, instance: Settings, session: requests.Session
+) -> None:
+    base, html = world.identity("canh-bao").gateway, {"accept": "text/html", "accept-language": "en"}
+    assert f"{instance.desk_named}/docs" in session.get(f"{base}/", headers=html, timeout=60).json()["next"]
+    for path in ("/contracts", f"/contracts/{CAP}"):
+        page = etree.HTML(session.get(f"{base}{path}", headers=html, timeout=60).content)
+        links = [str(each.get("href")) for each in page.iterfind(".//nav//a")]
+        assert links and all(requests.get(each, timeout=60).status_code == 200 for each in links), links
 
 
 def test_every_address_of_the_summary_answers(world: World, session: requests.Session) -> None:

@@ -9,18 +9,26 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+import requests
+from cryptography.x509 import load_pem_x509_certificate
+from lxml import etree
 
 from bench.demo import demo_settings, running
 from bench.ports import free_ports
 from gateway.settings import Settings
 from tests.commandline import lgsp
+from tests.conformance.bad.provider import Provider, serve
+from tests.conformance.bad.wire import Keys
 from tests.story.joining_client import Client, provider, shell, soap_provider
+from tests.story.vendor import Vendor
 
 pytestmark = pytest.mark.server
 
@@ -31,7 +39,8 @@ TAKEN = (SAMPLES / "ServiceRequestReceived.da-tiep-nhan.json").read_bytes()
 QUESTION = "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3"
 MINUTE = 30  # calls
 DAY = 86_400
-CLOCK = "/sandbox/api/clock"
+CLOCK, CONFORMANCE, FAULTS = (f"/sandbox/api/{each}" for each in ("clock", "conformance", "faults"))
+PROVIDER: dict[str, Any] = {"role": "both", "contracts": ["field-report/v1"]}
 TOOLS = {"curl": ("openssl",), "Python": ("python3",), "Node": ("node",), "Java": ("java", "javac")}
 TOLD = ({"REST"}, {"REST", "SOAP"})
 
@@ -42,47 +51,6 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = replace(settings, sandbox_join="open", push_networks="127.0.0.0/8", sandbox_vendor_minute=MINUTE)
     with running(settings):
         yield settings
-
-
-class Vendor:
-    """Her folder, and what the join told."""
-
-    def __init__(self, settings: Settings, folder: Path, name: str, **asked: Any) -> None:
-        self.desk, self.folder = settings.desk, folder
-        folder.mkdir()
-        content = {
-            "name": name,
-            "contact": "ky-thuat@mau.example",
-            "contracts": ["field-report/v1", "indicator/v1"],
-            **asked,
-        }
-        self.told = self.curl("POST", "/sandbox/join", content)
-        self.certify(self.told)
-
-    def curl(self, method: str, path: str, content: Any) -> Any:
-        token = ["--header", f"Authorization: Bearer {self.told['token']}"] if hasattr(self, "told") else []
-        body = ["--header", "content-type: application/json", "--data-binary", "@-"] if content is not None else []
-        done = subprocess.run(
-            ["curl", "--silent", "--show-error", "--fail-with-body", "-X", method, *token, *body, self.desk + path],
-            input=json.dumps(content),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-    def certify(self, told: Any) -> None:
-        """The commands of the page, then the requests by curl."""
-        requests = " ".join(f"--data-urlencode {use}@{use}.csr" for use in ("tls", "sign", "encrypt"))
-        address = f"{self.desk}/sandbox/api/systems/{told['system']}/certificates"
-        send = f"curl --silent --fail-with-body --header 'Authorization: Bearer {self.told['token']}' {requests}"
-        done = shell(
-            f"set -e\n{told['openssl']}\n{send} --output identity.zip {address} && unzip -qo identity.zip", self.folder
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        self.client = Client(self.folder)
-        self.client.wait()
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +114,7 @@ def test_what_the_page_of_a_contract_shows_is_what_the_tenant_is_told(sandbox: S
 
 def test_her_provider_is_called_for_her_calls_alone(sandbox: Settings, first: Vendor, second: Vendor) -> None:
     (port,) = free_ports(1)
-    wanted = {"role": "both", "contracts": ["field-report/v1"], "address": f"https://localhost:{port}/nhan"}
+    wanted = {**PROVIDER, "address": f"https://localhost:{port}/nhan"}
     told = first.curl("PUT", f"/sandbox/api/systems/{first.told['system']}", wanted)
     assert told["hosts"] == ["localhost", "127.0.0.1"]
     first.certify(told)
@@ -162,16 +130,52 @@ def test_her_provider_is_called_for_her_calls_alone(sandbox: Settings, first: Ve
     assert mine["transfers"] and first.told["system"] not in json.dumps(second.client.rest("GET", "/transfers").json())
 
 
+def test_her_provider_conforms_and_its_certificate_holds_without_the_gateway(sandbox: Settings, first: Vendor) -> None:
+    """By curl she starts the run and takes its certificate; by bash and openssl, as the pages say, she checks it."""
+    (port,) = free_ports(1)
+    address = f"https://localhost:{port}/nhan"
+    first.curl("PUT", f"/sandbox/api/systems/{first.told['system']}", {**PROVIDER, "address": address})
+    server = serve(Provider(Keys.load(first.folder), address), port, first.folder)
+    try:
+        wanted = {"system": first.told["system"], "contract": "field-report/v1", "role": "provider"}
+        run = first.curl("POST", CONFORMANCE, {**wanted, "software": "Phần mềm Một", "version": "3.2"})
+        until = time.monotonic() + 180
+        while not (told := first.curl("GET", f"{CONFORMANCE}/{run['id']}", None))["certified"]:
+            assert (not told["over"] or told["passed"]) and time.monotonic() < until, told
+            time.sleep(0.5)
+    finally:
+        server.shutdown()
+        server.server_close()
+    made = first.curl("GET", f"{CONFORMANCE}/{run['id']}/certificate", None)
+    facts = json.loads(made["entry"])["facts"]
+    assert (facts["software"], facts["version"]) == ("Phần mềm Một", "3.2")
+    assert facts["cases"] == len(told["report"]["results"]) > 50
+    script = next(each for each in _texts(sandbox, "audit-log") if each.startswith("# by-hand.sh"))
+    commands = next(each for each in _texts(sandbox, "sandbox") if "bash by-hand.sh" in each)
+    first.client.file("by-hand.sh").write_text(script, "utf-8")
+    for text, holds in ((made["entry"], True), (made["entry"].replace("3.2", "3.3"), False)):
+        first.client.file("certificate.json").write_text(json.dumps({**made, "entry": text}), "utf-8")
+        done = shell(commands, first.folder)
+        assert (done.returncode == 0) == holds == ("under its checkpoint" in done.stdout), done.stdout + done.stderr
+    gateway = load_pem_x509_certificate(first.client.file("gateway-sign.crt").read_bytes()).public_key()
+    signed = jwt.PyJWS().decode(made["signature"], gateway, algorithms=["ES256"])  # type: ignore[arg-type]
+    assert signed == made["entry"].encode()
+
+
+def _texts(sandbox: Settings, guide: str) -> list[str]:
+    """What a page of the documentation shows to be copied."""
+    page = subprocess.run(
+        ["curl", "--silent", "--fail", f"{sandbox.desk}/docs/en/{guide}"], capture_output=True, text=True, check=True
+    ).stdout
+    found = etree.HTML(page).iterfind(".//pre")
+    return ["".join(map(str, each.itertext())) for each in found]
+
+
 def test_her_provider_by_soap_is_called_too(second: Vendor) -> None:
     """Registered with SOAP, it gets an envelope of the gateway, and its signed answer comes back as JSON to a caller by
     REST."""
     (port,) = free_ports(1)
-    wanted = {
-        "role": "both",
-        "contracts": ["field-report/v1"],
-        "protocol": "soap",
-        "address": f"https://localhost:{port}/nhan",
-    }
+    wanted = {**PROVIDER, "protocol": "soap", "address": f"https://localhost:{port}/nhan"}
     second.certify(second.curl("PUT", f"/sandbox/api/systems/{second.told['system']}", wanted))
     with soap_provider(second.client, port, json.loads(TAKEN)) as seen:
         answer = second.client.rest("POST", "/field-report/v1/requests", REPORT, "bao-qua-soap")
@@ -310,12 +314,43 @@ def test_the_log_explains_every_second_time(sandbox: Settings, first: Vendor) ->
     move(first, reset=True)
 
 
-def test_who_calls_too_often_is_told_when_to_go_on(second: Vendor, first: Vendor) -> None:
-    answers = [second.client.rest("GET", QUESTION) for _ in range(2 * MINUTE + 2)]
-    refused = [each for each in answers if each.status_code == 429]
+def test_two_vendors_at_once_disturb_neither_each_other_nor_the_province(
+    sandbox: Settings, first: Vendor, second: Vendor
+) -> None:
+    """Each orders a fault of the same operation, moves her clock and calls; one calls until her quota is used up."""
+    province = Client(sandbox.identities / "y-te")
+
+    def attack(vendor: Vendor, hours: int, **fault: Any) -> tuple[list[requests.Response], list[float]]:
+        vendor.curl("POST", FAULTS, {"operation": "indicator/v1 getValue", **fault})
+        vendor.client.ahead = move(vendor, hours=hours)["ahead"]
+        times, answers = [], []
+        for _ in range(4):
+            began = time.monotonic()
+            answers.append(vendor.client.rest("GET", QUESTION))
+            times.append(time.monotonic() - began)
+        return answers, times
+
+    with ThreadPoolExecutor(2) as both:
+        broken = both.submit(attack, first, 3, kind="wrong-status")
+        slow = both.submit(attack, second, 50, kind="slow", seconds=1, calls=2)
+        theirs = [province.rest("GET", QUESTION) for _ in range(6)]
+    (hers, _), (others, waited) = broken.result(), slow.result()
+    assert [each.json()["code"] for each in hers] == ["provider.fault"] * 4, hers[0].text
+    assert [each.status_code for each in others] == [200] * 4 and min(waited[:2]) >= 1
+    for answers, hours in ((hers, 3), (others, 50)):
+        for each in answers:
+            assert at(each.headers["lgsp-time"]) - time.time() == pytest.approx(hours * 3600, abs=60)
+    assert all(each.status_code == 200 and "lgsp-time" not in each.headers for each in theirs)
+    # The quota of one is hers alone; nobody's clock gives her another.
+    flood = [second.client.rest("GET", QUESTION) for _ in range(2 * MINUTE)]
+    refused = [each for each in flood if each.status_code == 429]
     assert refused and refused[0].json()["code"] == "sandbox.quota"
     assert 1 <= int(refused[0].headers["retry-after"]) <= 60
-    assert first.client.rest("GET", QUESTION).status_code == 200  # her own count
+    first.curl("DELETE", FAULTS, None)
+    for vendor in (first, second):
+        move(vendor, reset=True)
+        vendor.client.ahead = 0
+    assert first.client.rest("GET", QUESTION).status_code == 200 == province.rest("GET", QUESTION).status_code
 
 
 def test_the_kit_joins_by_one_command_and_goes_on_where_it_was(sandbox: Settings, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from contracts.canonical.model import RestCall
 from contracts.canonical.validate import Validator
 from contracts.codecs import jsonread
 from contracts.codecs.cells import csvtext, xlsxread, xlsxwrite
+from contracts.codecs.cells.hidden import Hidden
 from contracts.codecs.codec import Codec, Shared, Value
 from contracts.errors import MESSAGE_INVALID, MESSAGE_NOT_EXPRESSIBLE
 from contracts.mapping.cells import LINES, CellPlan, normal_title
@@ -75,14 +76,15 @@ class CellCodec(Codec):
         """Whether all lines of a file form one message."""
         return self._tables[message].each is not None
 
-    def read_lines(self, message: str, raw: bytes, at: float | None = None) -> list[Line]:
-        """All lines with their findings. `at` is the time of receipt (Unix time).
+    def read_lines(self, message: str, raw: bytes, at: float | None = None, hidden: Hidden | None = None) -> list[Line]:
+        """All lines with their findings. `at` is the time of receipt (Unix time). `hidden` gets what the workbook
+        hides, also if it cannot be read.
 
         MESSAGE_INVALID where the file as a whole cannot be read.
         """
         table = self._table(message)
         try:
-            return list(table.lines(raw, None if at is None else day_at(at)))
+            return list(table.lines(raw, None if at is None else day_at(at), Hidden() if hidden is None else hidden))
         except Unreadable as fault:
             here = f"line {fault.line}" if fault.line else ""
             raise self._failure(
@@ -197,18 +199,22 @@ class _Table:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def lines(self, raw: bytes, day: str | None) -> Iterator[Line]:
+    def lines(self, raw: bytes, day: str | None, hidden: Hidden) -> Iterator[Line]:
         if len(raw) > MAX_BYTES:
             raise Unreadable(f"{len(raw)} bytes", f"at most {MAX_BYTES} bytes")
-        rows = csvtext.read(raw, self._layout) if self._layout.media == "csv" else xlsxread.read(raw, self._layout)
+        csv = self._layout.media == "csv"
+        rows = csvtext.read(raw, self._layout) if csv else xlsxread.read(raw, self._layout, hidden)
         header = next(rows, None)
         if header is None or self._layout.media == "xlsx" and header.number != self._layout.header_row:
             raise Unreadable("no line with the titles", f"the titles in line {self._layout.header_row}")
+        hidden.begin(header)
         places = self._header(header)
         count = 0
         for row in rows:
             if all(cell == "" for cell in row.cells):
                 continue
+            if row.hidden:
+                hidden.rows.append(row.number)
             if count == MAX_LINES:
                 raise Unreadable(f"more than {MAX_LINES} lines", f"at most {MAX_LINES} lines a file", row.number)
             yield self._line_of(row, places, count, day)

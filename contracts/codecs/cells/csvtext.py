@@ -15,23 +15,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from contracts.base.composing import form_c
-from contracts.mapping.grid import MAX_COLUMNS, MAX_ROWS, Layout, Row, Rows, Unreadable
+from contracts.mapping.grid import DELIMITERS, MAX_COLUMNS, MAX_ROWS, Layout, Row, Rows, Unreadable
 
 MAX_LINE: Final = 1_000_000  # characters
 _BOMS: Final = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
 _RUNS: Final = re.compile("'*[=+\\-@\t\r]")
+_SEP: Final = re.compile("sep=([^\r\n])(?:[\r\n]|\\Z)", re.I)
+_TAKEN: Final = re.compile("sep=|\ufeff", re.I)  # read as something else at the very beginning
 _HARMLESS: Final = re.compile(r"[+-][0-9 .,]*")  # a telephone number or a negative number: not a formula
 
 
 def decode(raw: bytes, encoding: str) -> str:
-    """The text without its byte order mark. `Unreadable` for bytes outside the encoding."""
+    """The text without its byte order marks. `Unreadable` for bytes outside the encoding."""
     if encoding == "utf-16":
         encoding = next((name for name in ("utf-16-le", "utf-16-be") if raw.startswith(_BOMS[name])), "")
         if not encoding:
             raise Unreadable(
                 "UTF-16 without a byte order mark", "a byte order mark, or encoding: utf-16-le or utf-16-be"
             )
-    raw = raw.removeprefix(_BOMS.get(encoding, b""))
+    bom = _BOMS.get(encoding, b"")
+    raw = raw.removeprefix(bom).removeprefix(bom)  # some programs put a second mark before a text that has one
     try:
         text = raw.decode("cp1258" if encoding == "windows-1258" else encoding)
     except UnicodeDecodeError as error:
@@ -59,10 +62,17 @@ def _toned(character: str) -> str:
 
 
 def read(raw: bytes, layout: Layout) -> Rows:
-    """The records from the header on. `Unreadable` for invalid CSV."""
+    """The records from the header on. `Unreadable` for invalid CSV.
+
+    A first line `sep=;` states the delimiter, as Excel reads it. It is not counted for the header.
+    """
     text = decode(raw, layout.encoding)
-    records = csv.reader(_lines(text), delimiter=layout.delimiter, strict=True)
-    line, count = 1, 0
+    lines, delimiter, before = _lines(text), stated_delimiter(text), 0
+    if delimiter is not None:
+        next(lines)
+        before = 1
+    records = csv.reader(lines, delimiter=delimiter or layout.delimiter, strict=True)
+    line, count = 1 + before, 0
     try:
         for record in records:
             count += 1
@@ -72,9 +82,19 @@ def read(raw: bytes, layout: Layout) -> Rows:
                 raise Unreadable(f"{len(record)} cells", f"at most {MAX_COLUMNS} cells a line", line)
             if count >= layout.header_row:
                 yield Row(line, record)
-            line = records.line_num + 1
+            line = records.line_num + 1 + before
     except csv.Error as error:
         raise Unreadable(f"no CSV: {error}", "quotes that are closed, and doubled inside a cell", line) from None
+
+
+def stated_delimiter(text: str) -> str | None:
+    """The delimiter that a first line `sep=;` states. `Unreadable` for one that no table has."""
+    stated = _SEP.match(text)
+    if stated is None:
+        return None
+    if stated[1] not in DELIMITERS:
+        raise Unreadable("a line sep= with another sign", "one of , ; | or a tab", 1)
+    return stated[1]
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -89,10 +109,12 @@ def write(rows: Iterable[Sequence[str]], layout: Layout) -> bytes:
     """Lines end with CR LF. UTF-8 and UTF-16 begin with a byte order mark, which Excel needs to detect UTF-8."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=layout.delimiter, lineterminator="\r\n")
+    whole = csv.writer(out, delimiter=layout.delimiter, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     for _ in range(layout.header_row - 1):
         out.write("\r\n")
-    for row in rows:
-        writer.writerow(row)
+    for number, row in enumerate(rows):
+        first = number == 0 and layout.header_row == 1
+        (whole if first and _TAKEN.match("".join(row[:1])) is not None else writer).writerow(row)
     encoding = "utf-16-le" if layout.encoding == "utf-16" else layout.encoding
     return _BOMS.get(encoding, b"") + encode(out.getvalue(), encoding)
 

@@ -3,7 +3,8 @@
 Rejected: more relationships, sheets, styles, texts, rows or cells than the bounds below. Formulas are never evaluated;
 a cell with one is rejected, since its stored result cannot be checked.
 A numeric cell is a binary double, read as the shortest decimal that denotes it (as typed, up to 15 digits). A whole
-number from 2^53 on is rejected, since a double is not exact there. A number is a date where its format says so.
+number from 2^53 on is rejected, since a double is not exact there. A number is a date or a percentage where its format
+says so.
 Invariant: memory is bounded by these limits, whatever the file declares.
 """
 
@@ -14,11 +15,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from posixpath import join, normpath
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zipfile import ZipFile
 
 from contracts.base.integers import whole_number
+from contracts.codecs.cells.hidden import Hidden
 from contracts.codecs.cells.xlsxparts import MAIN, MAX_NAME, NO_XLSX, STRICT, Budget, elements, open_book
+from contracts.codecs.cells.xlsxwrite import letters
 from contracts.mapping.grid import MAX_COLUMNS, MAX_ROWS, Cell, Layout, Row, Rows, Typed, Unreadable
 
 MAX_STRINGS: Final = 50_000_000  # characters of all shared texts
@@ -29,39 +32,49 @@ MAX_SHEETS: Final = 1_000
 MAX_STYLES: Final = 65_536  # number formats, and cell styles
 MAX_FORMAT: Final = 255  # characters of a number format (ECMA-376 part 1, 18.8.30; the same bound as Excel's)
 LAST_ROW: Final = 1_048_576
+LAST_COLUMN: Final = 16_384
+_TRUE: Final = ("1", "true")
 _MAX_NUMBER: Final = 400  # characters of a number: more than any double needs
 _MAX_DATE: Final = 64
+_LETTERS: Final = tuple(letters(at) for at in range(MAX_COLUMNS))
 _TYPE: Final = re.compile(r"/relationships/(?:officeDocument|worksheet|sharedStrings|styles)$")
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
+_SHORT: Final = re.compile(r"0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,6})\.[0-9]{0,7}[1-9]")
 _NUMBER: Final = re.compile(r"[ \t\r\n]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?[ \t\r\n]*")
 _LITERAL: Final = re.compile(r'"[^"]*"|\\.|_.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.I)
-_DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+_Style = Literal["number", "percent", "date"]
+_DATE_FORMATS: Final = (*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59))
+_BUILT_IN: Final[dict[int, _Style]] = {**dict.fromkeys(_DATE_FORMATS, "date"), 9: "percent", 10: "percent"}
 _EPOCH: Final = datetime(1899, 12, 30)
 
 
-def read(raw: bytes, layout: Layout) -> Rows:
-    """The rows from the header on. `Unreadable` if the file as a whole cannot be read."""
+def read(raw: bytes, layout: Layout, hidden: Hidden | None = None) -> Rows:
+    """The rows from the header on; without a sheet in `layout`, those of the first sheet that is not hidden. `hidden`
+    gets the sheets and columns that the workbook hides. `Unreadable` if the file as a whole cannot be read.
+    """
     with open_book(raw) as book:
-        yield from _Workbook(book).rows(layout)
+        yield from _Workbook(book, Hidden() if hidden is None else hidden).rows(layout)
 
 
 class _Workbook:
-    def __init__(self, book: ZipFile) -> None:
-        self._book, self._budget = book, Budget()
+    def __init__(self, book: ZipFile, hidden: Hidden) -> None:
+        self._book, self._budget, self._hidden = book, Budget(), hidden
         root = self._related("_rels/.rels", "").get("officeDocument")
         if not root:
             raise Unreadable("no workbook in it", NO_XLSX)
         self._main = root[0][1]
         folder, _, name = self._main.rpartition("/")
         self._parts = self._related(f"{folder}/_rels/{name}.rels".lstrip("/"), folder)
+        self._hidden_sheets: list[str] = []
         self._sheets, self._days = self._outline()
         self._texts: list[str] = []
-        self._dates: list[bool] = []
+        self._styles: list[_Style] = []
 
     def rows(self, layout: Layout) -> Rows:
         names = list(self._sheets)
-        wanted = layout.sheet if layout.sheet is not None else names[0] if names else None
+        shown = next((name for name in names if name not in self._hidden_sheets), next(iter(names), None))
+        wanted = layout.sheet if layout.sheet is not None else shown
         if wanted is None or wanted not in self._sheets:
             raise Unreadable(
                 f"the sheets {', '.join(names[:8])[:200]}", f"a sheet {wanted}" if wanted else "at least one sheet"
@@ -69,8 +82,9 @@ class _Workbook:
         part = dict(self._parts.get("worksheet", [])).get(self._sheets[wanted])
         if part is None:
             raise Unreadable("a sheet that is no worksheet", "a sheet of cells")
+        self._hidden.name_sheets(self._hidden_sheets, wanted)
         self._texts = list(self._shared())
-        self._dates = self._styles()
+        self._styles = self._formats()
         return self._sheet(part, layout)
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -105,10 +119,13 @@ class _Workbook:
             if count > MAX_SHEETS:
                 raise Unreadable("too many sheets", f"at most {MAX_SHEETS} sheets")
             if name == "workbookPr":
-                days = 1462 if element.get("date1904") in ("1", "true") else 0
+                days = 1462 if element.get("date1904") in _TRUE else 0
             else:
                 key = next((at for at in element.keys() if at.endswith("}id")), "id")
-                sheets[_name(element, "name")] = _name(element, key)
+                title = _name(element, "name")
+                sheets[title] = _name(element, key)
+                if element.get("state", "visible") != "visible":
+                    self._hidden_sheets.append(title)
         return sheets, days
 
     def _shared(self) -> Iterator[str]:
@@ -124,11 +141,11 @@ class _Workbook:
                 raise Unreadable("too many shared texts", f"at most {MAX_TEXTS} shared texts")
             yield text
 
-    def _styles(self) -> list[bool]:
-        """For each cell style: whether it shows a number as a date."""
+    def _formats(self) -> list[_Style]:
+        """For each cell style how it shows a number."""
         part, count = self._only("styles"), 0
-        own: dict[int, bool] = {}
-        styles: list[bool] = []
+        own: dict[int, _Style] = {}
+        styles: list[_Style] = []
         for name, element in self._events(part, "numFmt", "cellXfs") if part is not None else ():
             count += 1 if name == "numFmt" else len(element)
             if count > MAX_STYLES:
@@ -136,19 +153,26 @@ class _Workbook:
             if name == "numFmt":
                 above = element.getparent()
                 if above is not None and above.tag.endswith("}numFmts"):  # others belong to tables and conditions
-                    own[_format(element, "")] = _is_date(element.get("formatCode", ""))
+                    own[_format(element, "")] = _style(element.get("formatCode", ""))
                 continue
             numbers = [_format(each, "0") for each in element]
-            styles += [own[number] if number in own else number in _DATE_FORMATS for number in numbers]
+            styles += [own[number] if number in own else _BUILT_IN.get(number, "number") for number in numbers]
         return styles
 
     # --- cells --------------------------------------------------------------------------------------------------------
 
     def _sheet(self, part: str, layout: Layout) -> Rows:
-        number = count = cells = 0
-        for name, element in self._events(part, "row", "mergeCell"):
+        number = count = cells = columns = 0
+        for name, element in self._events(part, "row", "mergeCell", "col"):
             if name == "mergeCell":
                 self._check_merged(element.get("ref", ""), layout)
+                continue
+            if name == "col":
+                columns += 1
+                if columns > LAST_COLUMN:
+                    raise Unreadable("too many columns", f"at most {LAST_COLUMN} columns")
+                if element.get("hidden") in _TRUE:
+                    self._hidden.hide(*(whole_number(element.get(each, "")) or 0 for each in ("min", "max")))
                 continue
             count, cells = count + 1, cells + len(element)
             if count > MAX_ROWS:
@@ -160,7 +184,7 @@ class _Workbook:
                 raise Unreadable("rows out of order", f"rows from top to bottom, at most {LAST_ROW}", number)
             number = stated
             if number >= layout.header_row:
-                yield Row(number, self._cells(element, number))
+                yield Row(number, self._cells(element, number), element.get("hidden") in _TRUE)
 
     def _check_merged(self, reference: str, layout: Layout) -> None:
         last = _REFERENCE.fullmatch(reference.rpartition(":")[2].replace("$", ""))
@@ -173,11 +197,13 @@ class _Workbook:
 
     def _cells(self, row: Any, number: int) -> list[Cell]:
         cells: list[Cell] = []
+        row_number = str(number)
         for each in row:
             if not each.tag.endswith("}c"):
                 continue
             at = len(cells)
-            if (reference := each.get("r")) is not None:
+            reference = each.get("r")
+            if reference is not None and (at >= MAX_COLUMNS or reference != _LETTERS[at] + row_number):
                 match = _REFERENCE.fullmatch(reference)
                 if match is None or int(match[2]) != number or (at := _index(match[1])) < len(cells):
                     raise Unreadable("cells out of order", "cells from left to right", number)
@@ -193,13 +219,13 @@ class _Workbook:
     def _cell(self, element: Any) -> Cell:
         kind, value, inline = element.get("t", "n"), None, ""
         for part in element:
-            tag = part.tag.rpartition("}")[2]
-            if tag == "f":
-                return Typed("refused", "a value instead of a formula (copy, then paste as values)")
-            if tag == "v":
+            tag = part.tag
+            if tag.endswith("}v"):
                 value = part.text or ""
-            elif tag == "is":
+            elif tag.endswith("}is"):
                 inline = _text(part)
+            elif tag.endswith("}f"):
+                return Typed("refused", "a value instead of a formula (copy, then paste as values)")
         if kind == "inlineStr":
             return inline
         if value is None or value == "":
@@ -212,15 +238,17 @@ class _Workbook:
         if kind == "str":
             return _unescaped(value)
         if kind == "b":
-            return Typed("boolean", value in ("1", "true"))
+            return Typed("boolean", value in _TRUE)
         if kind == "d":
             return _iso_date(value)
         if kind == "n":
             style = whole_number(element.get("s", "0"))
             if style is None:
                 return Typed("refused", "a cell style that is in the workbook")
-            dated = style < len(self._dates) and self._dates[style]
-            return _dated(value, self._days) if dated else _number(value)
+            shown = self._styles[style] if style < len(self._styles) else "number"
+            if shown == "date":
+                return _dated(value, self._days)
+            return _number(value) if shown == "number" else _percent(_number(value))
         return Typed("refused", "a value instead of an error of the spreadsheet")
 
 
@@ -240,6 +268,8 @@ def _format(element: Any, default: str) -> int:
 
 def _text(element: Any) -> str:
     """The text of `si` or `is`: its runs, without phonetic hints."""
+    if len(element) == 1 and (only := element[0]).tag.endswith("}t"):
+        return _unescaped(only.text or "")
     return "".join(
         _unescaped(each.text or "")
         for each in element.iter(MAIN + "t", STRICT + "t")
@@ -269,6 +299,8 @@ def _is_number(text: str) -> bool:
 
 
 def _number(text: str) -> Typed:
+    if _SHORT.fullmatch(text) is not None:  # a double holds it
+        return Typed("number", Decimal(text))
     if not _is_number(text):
         return Typed("refused", "a number")
     try:
@@ -278,7 +310,7 @@ def _number(text: str) -> Typed:
         return Typed("refused", "a number")
     if not stated.is_finite() or abs(double) == float("inf"):
         return Typed("refused", "a number")
-    if len("".join(map(str, stated.as_tuple().digits)).rstrip("0")) > 17:
+    if len(text) > 17 and len("".join(map(str, stated.as_tuple().digits)).rstrip("0")) > 17:
         return Typed("refused", "a text cell, for a number of more than 15 digits")
     value = Decimal(repr(double))
     if value == value.to_integral_value():
@@ -286,6 +318,11 @@ def _number(text: str) -> Typed:
             return Typed("refused", "a text cell, for a whole number of more than 15 digits")
         value = Decimal(int(value))
     return Typed("number", value)
+
+
+def _percent(number: Typed) -> Typed:
+    """The number that the cell shows before its percent sign."""
+    return Typed("percent", number.value.scaleb(2)) if isinstance(number.value, Decimal) else number
 
 
 def _dated(text: str, days: int) -> Typed:
@@ -313,8 +350,9 @@ def _iso_date(text: str) -> Typed:
     )
 
 
-def _is_date(code: str) -> bool:
-    """Whether a number format shows a date: its letters outside quotes, escapes and colours."""
+def _style(code: str) -> _Style:
+    """How a number format shows a number: by its letters and signs outside quotes, escapes and colours."""
     if len(code) > MAX_FORMAT:  # before the patterns, whose cost is quadratic in the length
         raise Unreadable("a number format that is too long", f"number formats of at most {MAX_FORMAT} characters")
-    return re.search("[dmyhs]", _LITERAL.sub("", code), re.I) is not None
+    signs = _LITERAL.sub("", code)
+    return "date" if re.search("[dmyhs]", signs, re.I) is not None else "percent" if "%" in signs else "number"

@@ -202,7 +202,8 @@ class _Reader:
         shape, table = row.get("as"), self.tables.get(str(row.get("codes")))
         as_json = self.plan.media == "json"
         if table is not None:
-            return Scalar("integer" if shape == "integer" and as_json else "string", values=table.codes)
+            values = () if row.get("others") else table.codes
+            return Scalar("integer" if shape == "integer" and as_json else "string", values=values)
         if scalar is None:
             return None
         if "unit" in row:

@@ -33,7 +33,8 @@ class _Message:
 
     def define(self, root: Shape, title: str) -> None:
         whole = self._object(root)
-        self._made[self._name] = {"type": whole["type"], **({"title": title} if title else {}), **whole}
+        kind = {"type": whole["type"]} if "type" in whole else {}  # a list whose items are ignored takes anything
+        self._made[self._name] = {**kind, **({"title": title} if title else {}), **whole}
 
     def _object(self, shape: Shape) -> dict[str, Any]:
         if shape.holds == "items":
@@ -88,7 +89,7 @@ class _Message:
                 **{word: bound for word, bound in bounds.items() if bound is not None},
             }
         if shape.absent is not None:
-            only_words = shape.text is None and not shape.children
+            only_words = shape.text is None and not shape.children and not shape.again
             schema = _with_words([] if only_words else [schema], shape.absent)
         return {**schema, **({"description": shape.title} if shape.title and "$ref" not in schema else {})}
 

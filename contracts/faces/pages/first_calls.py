@@ -68,6 +68,12 @@ def _sample(contract: CompiledContract, operation: Operation) -> dict[str, Any]:
     return value
 
 
+def verified_by(base: str, certificate: str) -> str:
+    """The command that checks a certificate of conformance, in a system's folder of keys."""
+    known = "--vkey log.vkey --gateway gateway-sign.crt"
+    return f"{fetch(base, PYTHON)}{_PYTHON_PATH} -m gateway.audit.verifier.conformance {certificate} {known}"
+
+
 def fetch(base: str, *names: str) -> str:
     """The commands that get programs, in a folder with `ca.crt`."""
     return "".join(f"curl --silent --show-error --cacert ca.crt --remote-name {base}{FILES}/{name}\n" for name in names)

@@ -29,33 +29,37 @@ STYLE: Final = (
     "table{border-collapse:collapse;width:100%;margin:1rem 0;display:block;overflow-x:auto}th,td{border:1px solid "
     "#c8c8c8;padding:.35rem .6rem;text-align:left;vertical-align:top}"
     "th{background:#eef2f5}pre{background:#f5f5f5;padding:.8rem;overflow:auto}"
-    "code{font-family:ui-monospace,monospace;overflow-wrap:anywhere}.over{color:#8a1c1c}"
+    ".drawing{overflow-x:auto}code{font-family:ui-monospace,monospace;overflow-wrap:anywhere}.over{color:#8a1c1c}"
 )
 
 
-def to_site(language: Language) -> str:
-    """Links to the documentation site, which the listener for people serves."""
-    root = f"/docs/{language}"
+def to_site(language: Language, site: str | None) -> str:
+    """Links to the documentation site, which the listener for people serves. `site`: what their addresses begin with,
+    empty on that listener itself; None: no link.
+    """
+    if site is None:
+        return ""
+    root = f"{site}/docs/{language}"
     links = ((root, "site"), (f"{root}/in-force", "site.contracts"), (f"{root}/errors", "site.errors"))
-    shown = (f'<a href="{address}">{say(word, language)}</a>' for address, word in links)
+    shown = (f'<a href="{escape(address)}">{say(word, language)}</a>' for address, word in links)
     return f"<nav><p>{' · '.join(shown)}</p></nav>"
 
 
 def page(
-    compiled: CompiledContract, language: Language, base: str, programs: Collection[str] = (), site: bool = False
+    compiled: CompiledContract, language: Language, base: str, programs: Collection[str] = (), site: str | None = None
 ) -> str:
     """The page as HTML. `base` is the public base address. `programs`: those that are served to make a call with.
-    `site`: the listener serves the documentation site too.
+    `site`: as `to_site` takes it.
 
     The documents are linked by path alone: each listener that serves the page serves them too.
     """
     contract, root = compiled.contract, base.rstrip("/")
     other: Language = "en" if language == "vi" else "vi"
     here, soap = f"/contracts/{contract.name}", f"/soap/{contract.name}"
-    changes = ((say("changes", language), f"/docs/{language}/changes/{contract.name}"),) if site else ()
+    what_changed = (say("changes", language), f"{site}/docs/{language}/changes/{contract.name}")
     faces = (
         (say("calls-rest", language), f"{here}/operations?lang={language}"),
-        *changes,
+        *((what_changed,) if site is not None else ()),
         ("OpenAPI", f"{here}/openapi.json"),
         ("WSDL", f"{soap}?wsdl"),
         ("XSD", f"{soap}?xsd"),
@@ -70,7 +74,7 @@ def page(
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" '
         'content="width=device-width">',
         f"<title>{escape(contract.title.say(language, {}))}</title><style>{STYLE}</style></head><body>",
-        to_site(language) if site else "",
+        to_site(language, site),
         f"<h1>{escape(contract.title.say(language, {}))} <small><code>{escape(contract.name)}</code></small></h1>",
         f"<p>{escape(contract.description.say(language, {}))}</p>",
         f"<p>{say('version', language)} {escape(contract.version)}, <code>{escape(compiled.digest)}</code>.</p><p>",

@@ -22,7 +22,7 @@ def head(words: Iterable[str], language: Language) -> list[str]:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """An HTML table. Titles and cells are HTML already."""
-    lines = ["<table><tr>" + "".join(f'<th scope="col">{title}</th>' for title in titles) + "</tr>"]
+    """An HTML table, which keys scroll where it is wider than the page. Titles and cells are HTML already."""
+    lines = ['<table tabindex="0"><tr>' + "".join(f'<th scope="col">{title}</th>' for title in titles) + "</tr>"]
     lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
     return "\n".join([*lines, "</table>"])

@@ -60,7 +60,7 @@ def handling(compiled: CompiledContract, language: Language) -> list[str]:
     ]
     return [
         *parts,
-        drawing(workflow, language),
+        f'<div class="drawing" tabindex="0">{drawing(workflow, language)}</div>',
         table([*head(("state", "meaning"), language), "Open311", *head(("deadline", "note"), language)], states),
         table([*head(("step", "meaning", "from-state", "to-state", "by", "note"), language)], steps),
         table(head(("hours", "meaning", "week", "free-days"), language), hours),

@@ -13,23 +13,30 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from contracts.base.composing import form_c
+from contracts.base.errors import Theirs
 from contracts.codecs.cells import csvtext, xlsxread
+from contracts.codecs.cells.hidden import Hidden
 from contracts.importers.errors import IMPORT_NOTHING, IMPORT_UNREADABLE
 from contracts.importers.shape import Call, Group, Interface, Message, Note, Part, Value
 from contracts.importers.source import Files
+from contracts.mapping.cells import normal_title
 from contracts.mapping.grid import Cell, CellMedia, Layout, Row, Typed, Unreadable
 
 ROWS: Final = 1_000  # rows that are looked at
 _TITLE_ROWS: Final = 30  # rows among which the titles are looked for
 _TEXT: Final = Value({"type": "string", "minLength": 1, "maxLength": 2_000})
+_DAY: Final = Value({"type": "string", "format": "date"})
+_PERCENT: Final = Value({"type": "number"}, {"as": "percent"})
+_PERCENT_COMMA: Final = Value({"type": "number"}, {"as": "percent-comma"})
 _Guess = tuple[Callable[[str], object], Value]
 _GUESSES: Final[tuple[_Guess, ...]] = (
     (re.compile(r"true|false").fullmatch, Value({"type": "boolean"})),
     (re.compile(r"-?(0|[1-9][0-9]{0,14})").fullmatch, Value({"type": "integer"})),
     (re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?").fullmatch, Value({"type": "number"})),
     (re.compile(r"-?(0|[1-9][0-9]{0,14})(,[0-9]+)?").fullmatch, Value({"type": "number"}, {"as": "decimal-comma"})),
-    (lambda text: _fits(text, "%Y-%m-%d", 10), Value({"type": "string", "format": "date"})),
+    (re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?[ \u00a0\u202f]?%").fullmatch, _PERCENT),
+    (re.compile(r"-?(0|[1-9][0-9]{0,14})(,[0-9]+)?[ \u00a0\u202f]?%").fullmatch, _PERCENT_COMMA),
+    (lambda text: _fits(text, "%Y-%m-%d", 10), _DAY),
     (lambda text: _fits(text, "%d/%m/%Y", 10), Value({"type": "string", "format": "date"}, {"as": "dd/MM/yyyy"})),
     *(
         (
@@ -46,49 +53,68 @@ _GUESSES: Final[tuple[_Guess, ...]] = (
 
 
 def import_csv(files: Files, operations: Sequence[str] = ()) -> Interface:
-    """Raises IMPORT_NOTHING, IMPORT_TOO_LARGE or IMPORT_UNREADABLE. The delimiter is that of the title line."""
+    """Raises IMPORT_NOTHING, IMPORT_TOO_LARGE or IMPORT_UNREADABLE. The delimiter is that of a line `sep=;`, else that
+    which gives the most columns.
+    """
     raw = files.first()
-    last = None
+    fault = None
     for encoding in ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8", "windows-1258"):
+        read: list[Interface] = []
+        fault = None
         try:
-            csvtext.decode(raw, encoding)
-            return max(
-                (_interface(files, "csv", raw, Layout("csv", 1, each, encoding), operations) for each in ",;\t|"),
-                key=lambda each: len(each.calls[0].request.body.parts),
-            )
+            for delimiter in csvtext.stated_delimiter(csvtext.decode(raw, encoding)) or ",;\t|":
+                try:  # with another delimiter than its own, a file may be no CSV
+                    read.append(_interface(files, "csv", raw, Layout("csv", 1, delimiter, encoding), operations))
+                except Unreadable as error:
+                    fault = fault or error
         except Unreadable as error:
-            last = error
-    raise IMPORT_UNREADABLE(file=files.main, why="" if last is None else f"{last.got}; {last.expected}")
+            fault = error
+        best = max(read, key=_width, default=None)
+        if best is not None and (fault is None or _width(best) > 1):
+            return best
+    raise _unreadable(files, fault)
+
+
+def _width(interface: Interface) -> int:
+    return len(interface.calls[0].request.body.parts)
 
 
 def import_xlsx(files: Files, operations: Sequence[str] = ()) -> Interface:
-    """The first sheet. Raises IMPORT_NOTHING, IMPORT_TOO_LARGE or IMPORT_UNREADABLE."""
-    return _interface(files, "xlsx", files.first(), Layout("xlsx"), operations)
+    """The first sheet that is not hidden. Raises IMPORT_NOTHING, IMPORT_TOO_LARGE or IMPORT_UNREADABLE."""
+    try:
+        return _interface(files, "xlsx", files.first(), Layout("xlsx"), operations)
+    except Unreadable as error:
+        raise _unreadable(files, error) from None
+
+
+def _unreadable(files: Files, error: Unreadable | None) -> Theirs:
+    return IMPORT_UNREADABLE(file=files.main, why="" if error is None else f"{error.got}; {error.expected}")
 
 
 def _interface(files: Files, media: CellMedia, raw: bytes, layout: Layout, operations: Sequence[str]) -> Interface:
+    """Raises Unreadable as well."""
     stem = PurePosixPath(files.main).stem
     name = f"nop {stem}"
     if unknown := [each for each in operations if each != name]:
         raise IMPORT_NOTHING(file=files.main, why=f"{', '.join(unknown)} ∉ {name}"[:400])
     rows: list[Row] = []
-    try:
-        for row in csvtext.read(raw, layout) if media == "csv" else xlsxread.read(raw, layout):
-            files.visit(1 + len(row.cells))
-            rows.append(row)
-            if len(rows) > ROWS:
-                break
-    except Unreadable as error:
-        raise IMPORT_UNREADABLE(file=files.main, why=f"{error.got}; {error.expected}") from None
+    hidden = Hidden()
+    for row in csvtext.read(raw, layout) if media == "csv" else xlsxread.read(raw, layout, hidden):
+        files.visit(1 + len(row.cells))
+        rows.append(row)
+        if len(rows) > ROWS:
+            break
     width = max((_filled(row) for row in rows[:_TITLE_ROWS]), default=0)
     at = next((number for number, row in enumerate(rows) if _filled(row) == width), 0)
     if not width:
         raise IMPORT_NOTHING(file=files.main, why="no-titles", findings=[])
     notes = [Note("guessed", f"{files.main}:{rows[at].number}", str(len(rows) - at - 1))]
+    notes += _hidden(files.main, hidden, rows[at:])
     group = Group(stem, _columns(files.main, rows[at], rows[at + 1 :], notes))
     if not group.parts:
         raise IMPORT_NOTHING(file=files.main, why=", ".join(dict.fromkeys(each.code for each in notes)))
-    head = {"header_row": str(rows[at].number)} if rows[at].number > 1 else {}
+    line = at + 1 if media == "csv" else rows[at].number  # a line sep= is not counted, and a cell may have line breaks
+    head = {"header_row": str(line)} if line > 1 else {}
     if media == "csv":
         head |= {"delimiter": layout.delimiter, "encoding": layout.encoding}
     return Interface(
@@ -101,11 +127,24 @@ def _interface(files: Files, media: CellMedia, raw: bytes, layout: Layout, opera
     )
 
 
+def _hidden(file: str, hidden: Hidden, rows: Sequence[Row]) -> list[Note]:
+    """What the workbook hides: a note for each kind of place."""
+    hidden.begin(rows[0])
+    numbers = [*hidden.rows, *(row.number for row in rows[1:] if row.hidden and _filled(row))]
+    listed = {
+        "sheet": [hidden.sheet] if hidden.sheet else [],
+        "sheets": hidden.sheets,
+        "rows": [str(each) for each in numbers],
+        "columns": hidden.columns,
+    }
+    return [Note(f"hidden-{kind}", file, ", ".join(each[:20])) for kind, each in listed.items() if each]
+
+
 def _columns(file: str, titles: Row, rows: Sequence[Row], notes: list[Note]) -> list[Part]:
     parts: list[Part] = []
     seen: set[str] = set()
     for number, cell in enumerate(titles.cells):
-        title = form_c(cell).strip() if isinstance(cell, str) else ""
+        title = normal_title(cell) if isinstance(cell, str) else ""
         if not title:
             continue
         if title in seen:
@@ -136,11 +175,14 @@ def _kind(cells: Sequence[Cell]) -> Value:
         texts = [each for each in cells if isinstance(each, str)]
         return next((value for fits, value in _GUESSES if all(map(fits, texts))), _TEXT)
     typed: list[Any] = [each.value for each in cells if isinstance(each, Typed) and each.kind != "refused"]
+    shown = sum(isinstance(each, Typed) and each.kind == "percent" for each in cells)
+    if shown:
+        return _PERCENT if shown == len(cells) else _TEXT
     if len(typed) == len(cells):
         if all(isinstance(each, bool) for each in typed):
             return Value({"type": "boolean"})
         if all(isinstance(each, datetime) for each in typed):
-            return _GUESSES[-1][1] if any(each.hour or each.minute or each.second for each in typed) else _GUESSES[4][1]
+            return _GUESSES[-1][1] if any(each.hour or each.minute or each.second for each in typed) else _DAY
         if all(isinstance(each, Decimal) for each in typed):
             return Value({"type": "integer" if all(each == int(each) for each in typed) else "number"})
     return _TEXT

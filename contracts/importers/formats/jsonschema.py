@@ -99,6 +99,8 @@ class Reader:
 
     def _fill(self, part: Part, at: Place, name: str) -> None:
         kind = self._kind(at)
+        if len(_kinds(at.node)) > 1:
+            self._note("alternatives", at, name)
         for word in at.node:
             if word not in _IGNORED and not word.startswith("x-"):
                 self._note("facet", at, f"{word}")
@@ -166,16 +168,15 @@ class Reader:
     def _kind(self, at: Place, seen: set[int] | None = None) -> str | None:
         kind = at.node.get("type")
         if isinstance(kind, list):
-            kinds = [each for each in kind if each != "null"]
-            kind = kinds[0] if len(kinds) == 1 else None
+            kind = next(iter(_kinds(at.node)), None)
         if isinstance(kind, str):
             return kind
         if "properties" in at.node:
             return "object"
         if "items" in at.node:
             return "array"
-        if isinstance(at.node.get("enum"), list) or isinstance(at.node.get("const"), str):
-            return "string"
+        if kinds := _kinds(at.node):
+            return kinds[0]
         seen = {id(at.node)} if seen is None else seen
         for each in self.documents.of_list(at, "allOf"):
             if id(each.node) not in seen:
@@ -188,7 +189,12 @@ class Reader:
         kind = at.node.get("type")
         options = (*self._raw(at, "oneOf"), *self._raw(at, "anyOf"))
         return (
-            at.node.get("nullable") is True or isinstance(kind, list) and "null" in kind or {"type": "null"} in options
+            at.node.get("nullable") is True
+            or isinstance(kind, list)
+            and "null" in kind
+            or kind is None
+            and None in self._raw(at, "enum")
+            or {"type": "null"} in options
         )
 
     @staticmethod
@@ -308,6 +314,27 @@ class Reader:
                 bounds.pop(inclusive, None)
                 bounds[exclusive if strict is True else inclusive] = value
         return bounds
+
+
+def _kinds(node: Mapping[str, Any]) -> list[str]:
+    """The kinds that a list of types allows, or those of the values that are listed without a type; never null."""
+    kind = node.get("type")
+    if isinstance(kind, str):
+        return [kind]
+    if isinstance(kind, list):
+        kinds = [each for each in kind if isinstance(each, str) and each != "null"]
+    else:
+        codes = node["enum"] if isinstance(node.get("enum"), list) else [node.get("const")]
+        kinds = [each for each in map(_kind_of_code, codes) if each]
+    if "number" in kinds:
+        kinds = ["number" if each == "integer" else each for each in kinds]
+    return list(dict.fromkeys(kinds))
+
+
+def _kind_of_code(code: object) -> str:
+    if _is_number(code):
+        return "integer" if code == int(code) else "number"  # type: ignore[call-overload]
+    return "boolean" if isinstance(code, bool) else "string" if isinstance(code, str) else ""
 
 
 def listed(part: Part) -> Group:

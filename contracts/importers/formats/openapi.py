@@ -125,7 +125,8 @@ class _OpenApi:
         group = Group(name)
         for (parameter, where), place in parameters.items():
             schema = place.get("schema")
-            if where not in ("query", "path") or schema is None:
+            again = any(part.name == parameter for part in group.parts)  # in the path and in the query
+            if where not in ("query", "path") or schema is None or again:
                 self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
                 continue
             part = self.reader.member(parameter, schema, bool(place.node.get("required")))
@@ -163,12 +164,13 @@ class _OpenApi:
         )
         schema = None if media is None else content[media].get("schema")
         if media is None or schema is None:
-            self.notes.append(Note("media", at.shown(), ", ".join(content)))
+            self.notes.append(Note("media" if media is None else "no-schema", at.shown(), ", ".join(content)))
             return None
         part = self.reader.content(schema, name)
         if part.many and part.content is not None and not part.keyed:
             return Message(name, None, listed(part))
         if part.many or not isinstance(part.content, Group):
-            self.notes.append(Note("root", schema.shown(), name))
+            open_object = part.content is None and schema.node.get("type") == "object"
+            self.notes.append(Note("open-object" if open_object else "root", schema.shown(), name))
             return None
         return Message(name, None, part.content)

@@ -166,10 +166,18 @@ class _Wsdl:
         if not first and not any(kind == "binding" for kind, _ in self.parts):
             for (kind, _), port in self.parts.items():
                 if kind == "portType":
-                    self.notes.append(Note("no-binding", port.place()))
                     for op in port.node.iterfind(f"{{{WSDL}}}operation"):
-                        first.setdefault(str(op.get("name")), _Bound(port.at(op), port, False, SOAP11))
+                        by_type = self._by_type(port.at(op))
+                        self.notes.append(Note("no-binding-rpc" if by_type else "no-binding", port.place()))
+                        first.setdefault(str(op.get("name")), _Bound(port.at(op), port, by_type, SOAP11))
         yield from first.values()
+
+    def _by_type(self, op: Component) -> bool:
+        """Whether the request's parts have types: only rpc has a place for these."""
+        way = op.node.find(f"{{{WSDL}}}input")
+        message = None if way is None else self.parts.get(("message", op.name_of(way.get("message", ""))))
+        parts = () if message is None else message.node.iterfind(f"{{{WSDL}}}part")
+        return any(part.get("type") is not None for part in parts)
 
     # --- one operation ------------------------------------------------------------------------------------------------
 

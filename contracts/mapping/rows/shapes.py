@@ -44,12 +44,22 @@ def _grouped(points: str, comma: str) -> Shape:
     )
 
 
+def _percent(comma: str) -> Shape:
+    return Shape(
+        ("number",),
+        lambda scalar, media: value_formats.percent(comma),
+        lambda scalar, as_json: Scalar("string", pattern=f"^{_WHOLE}([{comma}][0-9]+)?[ ]?%$"),
+    )
+
+
 SHAPES: Final[Mapping[str, Shape]] = {
     "decimal-comma": Shape(
         ("number",),
         lambda scalar, media: value_formats.decimal_comma(media),
         lambda scalar, as_json: Scalar("string", pattern="^-?(0|[1-9][0-9]*)(,[0-9]+)?$"),
     ),
+    "percent": _percent("."),
+    "percent-comma": _percent(","),
     "text": Shape(("number", "integer"), lambda scalar, media: value_formats.number_as_text(scalar), _number_pattern),
     "point-thousands": _grouped(".", ","),
     "comma-thousands": _grouped(",", "."),

@@ -41,6 +41,15 @@ class Tree:
             return
         node = self.root
         for step in steps:
+            if step.attribute:
+                if step.name in node.attributes or node.kind == "ignore":
+                    self.reader.bad(at, here, "a path that rows use", "overlap", "a path of its own")
+                elif not (node.children or node.attributes or node.text or node.choice):
+                    self.reader.bad(
+                        at, here, "an attribute of an element that no row uses", "path", "the element itself"
+                    )
+                node.unread.add(step.name)
+                return
             child = self._child(node, step, here, at)
             if child is None:
                 return

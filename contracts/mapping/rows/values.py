@@ -43,7 +43,8 @@ class Values:
                     "a file codes/<name>.csv, for a text",
                 )
                 return None
-            self._covered(table, scalar, str(row["canonical"]), at)
+            if not row.get("others"):
+                self._covered(table, scalar, str(row["canonical"]), at)
             if shape == "integer" and any(str(int(code)) != code for code in table.codes if _is_number(code)):
                 self.reader.bad(at, table.name, "codes with leading zeros as integers", "code", "codes as text")
             if (
@@ -55,7 +56,19 @@ class Values:
                     at, table.name, f"as: {shape}", "table", "as: integer, for a table of numbers, or nothing"
                 )
                 return None
-            return value_formats.codes_form(table, as_integer=shape == "integer", media=media)
+            others = row.get("others", False)
+            if not isinstance(others, bool) or others and scalar.values:
+                self.reader.bad(
+                    (*at, "others"),
+                    str(row["canonical"]),
+                    f"others: {others}",
+                    "code",
+                    "true, for a field of any codes",
+                )
+                return None
+            return value_formats.codes_form(table, as_integer=shape == "integer", media=media, others=others)
+        if "others" in row:
+            self.reader.bad((*at, "others"), str(row["canonical"]), "others without codes", "code", "only beside codes")
         timed = (
             shape == "datetime" or isinstance(shape, str) and times.is_time_pattern(shape) and times.has_clock(shape)
         )

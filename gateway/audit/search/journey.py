@@ -1,5 +1,6 @@
 """The journey of one transfer: its entries in the log, in order, and its present state.
 
+Its sender repeats a message, and is refused, as often as it likes: a journey has the `ENDS` oldest and newest entries.
 Invariant: no body is read; a journey contains only names and sizes of the vault's parts.
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -20,6 +21,7 @@ from gateway.journal.schema import tables
 
 _PAGE: Final = 500
 _PENDING: Final = 2_000
+ENDS: Final = 200  # entries of the transfer, and refusals of its message, of either end
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """`row` is the transfer's, None if it was refused. `feed` holds its events, `vault` its parts."""
+    """`row` is the transfer's, None if it was refused. `feed` holds its events, `vault` its parts. `left_out`: there
+    are entries between the steps."""
 
     transfer: str
     steps: tuple[Step, ...]
@@ -41,6 +44,7 @@ class Journey:
     queue: Mapping[str, Any] | None
     feed: tuple[Mapping[str, Any], ...]
     vault: tuple[Mapping[str, Any], ...]
+    left_out: bool = False
 
 
 def of_message(connection: Connection, message: str, system: str | None) -> list[Journey]:
@@ -48,25 +52,27 @@ def of_message(connection: Connection, message: str, system: str | None) -> list
 
     A message that was only refused gives one journey of its refusals.
     """
-    entries = _all(connection, Query(message=message, system=system, oldest_first=True))
-    transfers = dict.fromkeys(each.facts.about for each in entries if each.facts.kind == "intent")
+    query = Query(message=message, system=system, oldest_first=True)
+    transfers = dict.fromkeys(each.facts.about for each in _all(connection, replace(query, kind="intent")))
     if transfers:
         return [of_transfer(connection, transfer) for transfer in transfers]
+    entries, left_out = _ends(connection, query)
     steps = tuple(_step(each) for each in entries)
-    return [Journey(entries[0].facts.transfer, steps, None, None, (), ())] if entries else []
+    return [Journey(entries[0].facts.transfer, steps, None, None, (), (), left_out)] if entries else []
 
 
 def of_transfer(connection: Connection, id: str) -> Journey:
     """The journey of a transfer; the id of a repeat gives that of the repeated transfer."""
-    entries = _all(connection, Query(transfer=id, oldest_first=True))
+    entries, left_out = _ends(connection, Query(transfer=id, oldest_first=True))
     abouts = {each.facts.about for each in entries}
     transfer = next(iter(abouts)) if abouts and id not in abouts else id
     if transfer != id:
-        entries = _all(connection, Query(transfer=transfer, oldest_first=True))
+        entries, left_out = _ends(connection, Query(transfer=transfer, oldest_first=True))
     intent = next((each.facts for each in entries if each.facts.kind == "intent"), None)
     if intent is not None and intent.message is not None:  # refusals of the same message id belong to it
-        refused = Query(message=intent.message, system=intent.system, kind="refusal", oldest_first=True)
-        entries = sorted({each.idx: each for each in (*entries, *_all(connection, refused))}.values())
+        query = Query(message=intent.message, system=intent.system, kind="refusal", oldest_first=True)
+        refused, more = _ends(connection, query)
+        entries, left_out = sorted({each.idx: each for each in (*entries, *refused)}.values()), left_out or more
     steps = [_step(each) for each in entries]
     steps += _waiting(connection, transfer, {step.facts.transfer + step.facts.kind + step.facts.at for step in steps})
     row, queue, feed, vault = tables.transfer, tables.queue, tables.feed_event, tables.vault
@@ -87,6 +93,7 @@ def of_transfer(connection: Connection, id: str) -> Journey:
         queue=None if queued is None else dict(queued),
         feed=tuple(dict(each) for each in events),
         vault=tuple({"part": str(id).partition("/")[2], "size": size, "key": key} for id, size, key in parts),
+        left_out=left_out,
     )
 
 
@@ -120,6 +127,17 @@ def entries_of(connection: Connection, transfer: str) -> list[dict[str, Any]]:
         *({"index": None, **json.loads(row.entry)} for row in connection.execute(waiting)),
         *({"index": None, **step.entry} for step in about if step.index is None),
     ]
+
+
+def _ends(connection: Connection, query: Query) -> tuple[list[Logged], bool]:
+    """The oldest and the newest entries, oldest first, and whether there are others between them."""
+    first = search(connection, query, limit=ENDS)
+    if first.next is None:
+        return list(first.hits), False
+    last = search(connection, replace(query, oldest_first=False), limit=ENDS).hits[::-1]
+    following = search(connection, query, limit=1, cursor=first.next).hits
+    later = [each for each in last if each.idx > first.hits[-1].idx]
+    return [*first.hits, *later], bool(following) and following[0].idx < later[0].idx
 
 
 def _all(connection: Connection, query: Query) -> list[Logged]:

@@ -49,6 +49,7 @@ def journey_as_json(of: Journey) -> dict[str, Any]:
     return {
         "transfer": of.transfer,
         "steps": steps,
+        "leftOut": of.left_out,
         "state": _row(of.row),
         "queue": _queue(of.queue),
         "feed": of.feed,

@@ -73,7 +73,7 @@ def signer_of(
     kind = message.headers.get("content-type", "")
     if opened is not None and not (kind.startswith("application/jose") or b"EncryptedData" in message.body):
         raise ClientError("an opened form lies beside it, and it is not encrypted")
-    if kind.startswith("multipart/related"):
+    if kind.startswith("multipart/related") and opened is None:
         envelope, files = _unpacked(kind, message.body)
         return _soap(envelope, files, by_thumbprint, moment)
     if "xml" in kind and b"Envelope" in message.body[:2000]:

@@ -69,6 +69,8 @@ def _journey_text(of: Journey) -> str:
     lines = spoken(words("transfer", id=of.transfer))
     for step in of.steps:
         lines += [line(step.index, step.facts), *sentences(step)]
+    if of.left_out:
+        lines += spoken(words("left-out"))
     if of.row is None:
         lines += spoken(words("state.none"))
     else:

@@ -163,6 +163,7 @@ def _lines(tryout: Tryout) -> list[str]:
         ]
         return lines
     lines += ["2. canonical / dạng chuẩn:", _indented(pretty(tryout.canonical))]
+    lines += [f"   read over, not verified / đọc lướt, không kiểm tra: {place}" for place in tryout.passed]
     for number, each in enumerate(tryout.written, 3):
         lines.append(f"{number}. {each.format} ({each.media}); {_OUTCOMES[each.outcome]}")
         if each.text:
@@ -196,6 +197,7 @@ def _result(tryout: Tryout) -> dict[str, Any]:
         "media": tryout.media,
         "message": tryout.message,
         "parsed": tryout.parsed,
+        "passed": list(tryout.passed),
         "canonical": None if tryout.canonical is None else write_json(tryout.canonical).decode("utf-8"),
         "refused": None
         if failure is None

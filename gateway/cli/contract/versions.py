@@ -184,14 +184,15 @@ def _checked(folder: Path, report: Report) -> list[str]:
         path, _, rest = what.partition(": ")
         if " " in path:  # no path: a loss of the whole format
             path, rest = "", ""
-        lost.setdefault((where, rest or what), []).extend([path] if rest else [])
+        format_name, _, message = where.partition(" ")
+        lost.setdefault((format_name, rest or what), []).append(f"{message} {path}" if rest else message)
     lines = [f"{'ok ' if report.ok else 'NO '} {report.contract or folder}"]
     if proved:
         lines += ["     đã chứng minh / proved", *(f"       {vietnamese(item)} / {item}" for item in proved)]
     if lost:
         lines.append("     mất khi chuyển đổi / lost on the way")
-    for (where, what), paths in lost.items():
-        lines.append(f"       {where}: {', '.join(paths)}{': ' if paths else ''}{vietnamese(what)} / {what}")
+    for (where, what), places in lost.items():
+        lines.append(f"       {where}: {', '.join(places)}: {vietnamese(what)} / {what}")
     if report.warnings:
         lines += ["     nên xem lại / look again", *(f"       {finding_line(finding)}" for finding in report.warnings)]
     if report.findings:

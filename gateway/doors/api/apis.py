@@ -57,6 +57,7 @@ from gateway.doors.api.connexion_parts import (
 )
 from gateway.doors.api.services import ApiRequest, Caller, Common, Handler, Prove, Services
 from gateway.doors.api.validation import FORM_DATA, JSON_DATA, PARAMS, RECEIVED, Checks, validators
+from gateway.doors.document_addresses import read_on
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN, BODY_MEDIA_TYPE
 from gateway.doors.http.body import Receive, Scope, Send, brings_body
 from gateway.doors.http.costs import estimate
@@ -264,7 +265,7 @@ class _Inner:
             raise ADDRESS_UNKNOWN(
                 method=received.method,
                 path=received.path,
-                catalogue=f"{self._services.settings.base}/contracts",
+                catalogue=read_on(self._services.settings),
             )
         api_call: _ApiCall = scope[_API_CALL]
         caller = api_call.caller
@@ -368,7 +369,7 @@ class ApiApp:
                 return ADDRESS_UNKNOWN(
                     method=received.method,
                     path=received.path,
-                    catalogue=f"{self._services.settings.base}/contracts",
+                    catalogue=read_on(self._services.settings),
                 )
         return None
 

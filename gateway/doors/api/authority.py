@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, select
 
 from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.document_addresses import read_on
 from gateway.doors.errors import ADDRESS_UNKNOWN
 from gateway.doors.reply import Reply
 from gateway.journal.schema import tables
@@ -18,7 +19,7 @@ _MEDIA = {"content-type": "application/pkix-crl", "cache-control": "public, max-
 async def read_revocation_list(services: Services, request: ApiRequest) -> Reply:
     crl = await services.readers.run(request.owner, _stored, services.engine, request.params["issuer"])
     if crl is None:
-        raise ADDRESS_UNKNOWN(method="GET", path=request.received.path, catalogue=f"{services.settings.base}/contracts")
+        raise ADDRESS_UNKNOWN(method="GET", path=request.received.path, catalogue=read_on(services.settings))
     return Reply(200, dict(_MEDIA), crl)
 
 

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from adapters.model import DropFolder, DropRule
 from contracts.base.errors import Finding
 from contracts.codecs.cells.codec import CellCodec, Line, shown
+from contracts.codecs.cells.hidden import Hidden
 from contracts.mapping.grid import MEDIA_TYPES
 from gateway.doors.files.errors import FILE_NO_OPERATION, FILE_NO_RULE
 from gateway.registry.records import System
@@ -64,11 +65,12 @@ def addressed(of: Received, system: System, rule: DropRule) -> Addressed:
 
 @dataclass(slots=True)
 class FileDoor:
-    """One file. `lines` are known once it is decoded, even if decoding fails."""
+    """One file. `lines` and `hidden` are known once it is decoded, even if decoding fails."""
 
     rule: DropRule
     digest: bytes
     lines: list[Line] = field(default_factory=list)
+    hidden: Hidden = field(default_factory=Hidden)
 
     @property
     def good(self) -> list[Line]:
@@ -126,7 +128,8 @@ class FileDoor:
         """
         codec = requested.codec
         assert isinstance(codec, CellCodec)  # is_whole
-        self.lines = codec.read_lines(requested.request, requested.received.body, requested.received.at)
+        received = requested.received
+        self.lines = codec.read_lines(requested.request, received.body, received.at, self.hidden)
         if self.bad and (not requested.operation.partial or not self.good):
             findings = [shown(line.number, finding) for line in self.bad for finding in line.findings]
             raise codec.invalid(requested.request, findings)

@@ -182,7 +182,9 @@ class OneFile:
             whole = file.is_whole(addressed)
         except Failure as failure:
             return outcome(failure=failure, receipt=await self._refuse(recorded, failure, received))
-        outcome = partial(outcome, contract=rule.contract, operation=rule.operation, format=rule.format)
+        outcome = partial(
+            outcome, contract=rule.contract, operation=rule.operation, format=rule.format, hidden=file.hidden
+        )
         return await (self._whole if whole else self._lines)(outcome, addressed, file, recorded)
 
     async def _whole(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.base.errors import Failure, Finding
@@ -18,12 +18,14 @@ from contracts.base.times import rfc3339
 from contracts.base.words import Words, WordsFile
 from contracts.codecs.cells import csvtext
 from contracts.codecs.cells.codec import Line, placed
+from contracts.codecs.cells.hidden import Hidden
 from contracts.errors import MESSAGE_INVALID
 from contracts.mapping.grid import Layout
 from contracts.wire import problems
 from gateway.transfer.stages import Receipt
 
 MOST: Final = 1_000  # findings in a report; `found` counts all
+_SHOWN: Final = 20  # names or numbers in a sentence
 _LAYOUT: Final = Layout("csv", delimiter=";")
 _TITLES: Final = ("Dòng / Line", "Cột / Column", "Lỗi", "Cần", "Có", "Error", "Expected", "Found")
 _words = WordsFile(__file__)
@@ -48,6 +50,7 @@ class FileOutcome:
     failure: Failure | None = None
     receipt: Receipt | None = None
     queued: bool = False
+    hidden: Hidden = field(default_factory=Hidden)
 
     @property
     def result(self) -> str:
@@ -94,6 +97,8 @@ def _json(outcome: FileOutcome, checkpoint: str) -> bytes:
     if outcome.failure is not None:
         problem = problems.problem(outcome.failure, transfer=None, language="vi")
         document["problem"] = {name: problem[name] for name in ("code", "messages")}
+    if outcome.hidden:
+        document["hidden"] = _hidden_json(outcome.hidden)
     document["found"] = len(findings)
     document["findings"] = [
         {
@@ -124,11 +129,40 @@ def _json(outcome: FileOutcome, checkpoint: str) -> bytes:
 
 def _csv(outcome: FileOutcome) -> bytes:
     rows: list[tuple[str, ...]] = [_TITLES, _summary(outcome)]
+    rows += [("", "", said.vi, "", "", said.en, "", "") for said in _hidden_words(outcome.hidden)]
     for number, column, finding in _all_findings(outcome)[:MOST]:
         rule, expected, got = _rule(finding), finding.expected, finding.got
         line = str(number) if number else ""
         rows.append((line, column, rule.vi, vietnamese(expected), vietnamese(got), rule.en, expected, got))
     return csvtext.write([[csvtext.guarded(cell) for cell in row] for row in rows], _LAYOUT)
+
+
+def _hidden_json(hidden: Hidden) -> dict[str, Any]:
+    """What the workbook hides, as data and in words."""
+    said = _hidden_words(hidden)
+    return {
+        "sheet": hidden.sheet or None,
+        "sheets": hidden.sheets,
+        "columns": hidden.columns,
+        "rows": hidden.rows[:MOST],
+        "vi": [each.vi for each in said],
+        "en": [each.en for each in said],
+    }
+
+
+def _hidden_words(hidden: Hidden) -> list[Words]:
+    """A sentence for each kind of place that the workbook hides."""
+    listed = {
+        "sheet": [hidden.sheet] if hidden.sheet else [],
+        "rows": [str(number) for number in hidden.rows],
+        "columns": hidden.columns,
+        "sheets": hidden.sheets,
+    }
+    return [
+        _words(f"hidden.{kind}", count=len(each), names=", ".join(each[:_SHOWN]) + ", …" * (len(each) > _SHOWN))
+        for kind, each in listed.items()
+        if each
+    ]
 
 
 def _rule(finding: Finding) -> Words:

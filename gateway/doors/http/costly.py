@@ -21,8 +21,9 @@ from contracts.folder.bundle import Bundle
 from gateway.doors.http import reader
 from gateway.doors.http.costs import Turn
 from gateway.doors.http.errors import BODY_TOO_COSTLY
-from gateway.doors.http.reader import JOB_SECONDS, LENGTH, Job, failure_of, packed, unpacked
+from gateway.doors.http.reader import JOB_SECONDS, LENGTH, Done, Job, failure_of, packed, unpacked
 from gateway.exchange.doors import Door
+from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.stages import Authorised, Message
 
 IDLE_SECONDS: Final = 120.0
@@ -49,10 +50,10 @@ class Reader:
             if self._idle is not None:
                 self._idle.cancel()
             try:
-                done = unpacked(await self._ask(job))
+                done = await self._done(job)
                 if done.wanted:
                     await self._ask(await asyncio.to_thread(self.bundle_of, done.wanted))
-                    done = unpacked(await self._ask(job))
+                    done = await self._done(job)
             except (EOFError, ConnectionError):
                 turn.spend(JOB_SECONDS)
                 log.error("the reader ended over a body of %d bytes", len(job.raw))
@@ -67,6 +68,10 @@ class Reader:
         if done.failure is not None:
             raise failure_of(done)
         return done.value
+
+    async def _done(self, job: Job) -> Done:
+        answer = await self._ask(job)
+        return await off_loop(len(answer) > HEAVY, unpacked, answer)
 
     async def _ask(self, what: Job | Bundle) -> bytes:
         process = self._process

@@ -69,8 +69,24 @@ class _Plain(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
+class _Frames:
+    """A pickle that is read frame by frame (64 KiB, PEP 3154): between two of them another thread can run."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._file = io.BytesIO(raw)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)
+
+    def readline(self) -> bytes:
+        return self._file.readline()
+
+
 def unpacked(raw: bytes) -> Done:
-    return Done(*_Plain(io.BytesIO(raw)).load())
+    """What the reader answered. A long answer is unpacked in a thread: the interpreter's lock is free after each
+    frame.
+    """
+    return Done(*_Plain(_Frames(raw)).load())
 
 
 def failure_of(done: Done) -> Failure:

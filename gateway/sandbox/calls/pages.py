@@ -15,6 +15,7 @@ from gateway.sandbox.calls.listing import Listed
 from gateway.sandbox.calls.one import One
 from gateway.sandbox.calls.traces import ANSWER
 from gateway.sandbox.vendors import showing
+from gateway.sandbox.vendors.programs import PAGE_ONLY
 
 HERE: Final = "/sandbox/calls"
 _MOST_BASE: Final = 4 * bases.MOST  # of a form: base64 and the coding of the form are longer
@@ -110,18 +111,17 @@ def _shown(ask: Ask, found: One, *, hers: bytes = b"", body: tuple[str, str] | N
     return Shown("sandbox-call.html", values)
 
 
-_ONLY: Final = "The same is served to programs below /sandbox/api, which a sandbox alone has."
 PAGES: Final = (
     Page("/calls", calls, May.TENANT, N_("My calls"), Menu.SANDBOX, root="/sandbox"),
     Page("/calls/events", events, May.TENANT, root="/sandbox"),
-    Page("/calls/reset", reset, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/calls/reset", reset, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
     Page("/calls/{id}", call, May.TENANT, N_("A call of mine"), root="/sandbox"),
     Page(
-        "/calls/{id}/base", compare, May.TENANT, N_("A call of mine"), method="POST", page_only=_ONLY, root="/sandbox",
-        looks=True, upload=_MOST_BASE,
+        "/calls/{id}/base", compare, May.TENANT, N_("A call of mine"), method="POST", page_only=PAGE_ONLY,
+        root="/sandbox", looks=True, upload=_MOST_BASE,
     ),
     Page(
-        "/calls/{id}/body", open_body, May.TENANT, N_("A call of mine"), method="POST", page_only=_ONLY,
+        "/calls/{id}/body", open_body, May.TENANT, N_("A call of mine"), method="POST", page_only=PAGE_ONLY,
         root="/sandbox",
     ),
 )  # fmt: skip

@@ -85,7 +85,7 @@ def read(given: Mapping[str, Any]) -> Wanted:
     to, reset = given.get("to") or None, given.get("reset") or None
     parts = {name: given[name] for name in ("days", "hours") if given.get(name) not in (None, "")}
     if (to is not None) + (reset is not None) + bool(parts) != 1:
-        raise SANDBOX_FORM(field="days", why="days, hours | to | reset")
+        raise SANDBOX_FORM(field="days", why="exactly one: days with hours, to, or reset")
     if reset is not None:
         return Wanted()
     if to is not None:
@@ -97,7 +97,7 @@ def read(given: Mapping[str, Any]) -> Wanted:
 def _number(name: str, given: Any) -> int:
     text = str(given)
     if isinstance(given, bool) or not text.isascii() or not text.isdigit() or len(text) > 5:
-        raise SANDBOX_FORM(field=name, why="0, 1, 2 …")
+        raise SANDBOX_FORM(field=name, why="a whole number from 0")
     return int(text)
 
 

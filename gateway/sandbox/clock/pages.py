@@ -20,7 +20,7 @@ from gateway.console.site.render import failure_values
 from gateway.registry.tenant_clock import MOST
 from gateway.sandbox.clock import moving
 from gateway.sandbox.clock.moving import DAY, Stands
-from gateway.sandbox.vendors.programs import Given, served
+from gateway.sandbox.vendors.programs import PAGE_ONLY, Given, served
 
 HERE: Final = "/sandbox/clock"
 FIELDS: Final = ("days", "hours", "to", "reset")
@@ -76,12 +76,5 @@ def _shown(ask: Ask, failure: Failure | None) -> Shown:
 
 PAGES: Final = (
     Page("/clock", clock, May.TENANT, N_("My clock"), Menu.SANDBOX, root="/sandbox"),
-    Page(
-        "/clock",
-        moved,
-        May.TENANT,
-        method="POST",
-        page_only="The same is served to programs at /sandbox/api/clock, which a sandbox alone has.",
-        root="/sandbox",
-    ),
+    Page("/clock", moved, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from contracts.faces.pages.first_calls import verified_by
 from gateway.console.errors import CONSOLE_NO_PAGE
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Sent, Shown
@@ -12,6 +13,7 @@ from gateway.journal.jobs import RUNNING
 from gateway.registry.own_feed import OWN
 from gateway.sandbox.conformance import runs
 from gateway.sandbox.vendors import showing
+from gateway.sandbox.vendors.programs import PAGE_ONLY
 
 HERE: Final = "/sandbox/conformance"
 
@@ -47,6 +49,7 @@ def one(ask: Ask) -> Shown:
         "certified": files.certificate.is_file(),
         "picture": files.picture.is_file(),
         "here": f"{HERE}/{job.id}",
+        "check": verified_by(ask.desk.services.settings.base, f"{job.id}.certificate.json"),
     }
     return Shown("sandbox-run.html", values)
 
@@ -99,13 +102,12 @@ def _file(ask: Ask, what: str, media: str, ending: str = "") -> Sent:
     return Sent(file.read_bytes(), media, f"{job.id}.{ending}" if ending else "")
 
 
-_ONLY: Final = "The same is served to programs at /sandbox/api/conformance, which a sandbox alone has."
 PAGES: Final = (
     Page("/conformance", every, May.TENANT, N_("Conformance"), Menu.SANDBOX, root="/sandbox"),
-    Page("/conformance", start, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/conformance", start, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
     Page("/conformance/{run}", one, May.TENANT, N_("A run of conformance"), root="/sandbox"),
-    Page("/conformance/{run}/next", go_on, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
-    Page("/conformance/{run}/stop", stop, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/conformance/{run}/next", go_on, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
+    Page("/conformance/{run}/stop", stop, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
     Page("/conformance/{run}/events", events, May.TENANT, root="/sandbox"),
     Page("/conformance/{run}/report", report, May.TENANT, root="/sandbox"),
     Page("/conformance/{run}/junit", junit, May.TENANT, root="/sandbox"),

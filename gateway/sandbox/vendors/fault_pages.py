@@ -10,6 +10,7 @@ from gateway.registry.tenants import is_tenant
 from gateway.sandbox.simulation.faults import KINDS, NONE
 from gateway.sandbox.vendors import ordering, showing
 from gateway.sandbox.vendors.ordering import Orderer
+from gateway.sandbox.vendors.programs import PAGE_ONLY
 
 HERE: Final = "/sandbox/faults"
 ALL: Final = "/sandbox/vendors/faults"
@@ -69,12 +70,11 @@ def _end(ask: Ask, by: Orderer, here: str) -> Moved:
     return Moved(here, "sandbox-fault-reset")
 
 
-_ONLY: Final = "The same is served to programs at /sandbox/api/faults, which a sandbox alone has."
 PAGES: Final = (
     Page("/faults", own, May.TENANT, N_("Faults on demand"), Menu.SANDBOX, root="/sandbox"),
-    Page("/faults", order, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
-    Page("/faults/reset", end, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/faults", order, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
+    Page("/faults/reset", end, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
     Page("/vendors/faults", every, May.OPERATE, N_("Faults on demand"), Menu.SANDBOX, root="/sandbox"),
-    Page("/vendors/faults", order_any, May.OPERATE, method="POST", page_only=_ONLY, root="/sandbox"),
-    Page("/vendors/faults/reset", end_any, May.OPERATE, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/vendors/faults", order_any, May.OPERATE, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
+    Page("/vendors/faults/reset", end_any, May.OPERATE, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
 )

@@ -26,7 +26,7 @@ from gateway.sandbox.vendors import invitations, overview
 from gateway.sandbox.vendors.errors import SANDBOX_FORM
 from gateway.sandbox.vendors.expelling import expel as expelled
 from gateway.sandbox.vendors.invitations import Invitation
-from gateway.sandbox.vendors.programs import Given, served
+from gateway.sandbox.vendors.programs import PAGE_ONLY, Given, served
 
 HERE: Final = "/sandbox/vendors"
 _NUMBER: Final = re.compile(r"[0-9]{1,3}")
@@ -108,15 +108,14 @@ def expel(ask: Ask) -> Moved:
     return Moved(f"{HERE}/{ask.path['vendor']}", "sandbox-expelled")
 
 
-_ONLY: Final = "The same is served to programs below /sandbox/api, which a sandbox alone has."
 LIST: Final = (
     Page("/vendors", vendors, May.OPERATE, N_("Vendors"), Menu.SANDBOX, root="/sandbox"),
-    Page("/vendors/invite", invite, May.OPERATE, method="POST", page_only=_ONLY, root="/sandbox"),
-    Page("/vendors/withdraw", withdraw, May.OPERATE, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/vendors/invite", invite, May.OPERATE, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
+    Page("/vendors/withdraw", withdraw, May.OPERATE, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
 )
 ONE: Final = (  # behind every other address below /sandbox/vendors
     Page("/vendors/{vendor}", vendor, May.OPERATE, N_("A vendor"), root="/sandbox"),
-    Page("/vendors/{vendor}/expel", expel, May.OPERATE, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/vendors/{vendor}/expel", expel, May.OPERATE, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
 )
 
 

@@ -11,6 +11,7 @@ from gateway.console.site.render import failure_values
 from gateway.registry.own_feed import OWN
 from gateway.sandbox.vendors import bundles, certificates, fault_pages, first_calls, operating, showing
 from gateway.sandbox.vendors.joining import Vendors
+from gateway.sandbox.vendors.programs import PAGE_ONLY
 
 HERE: Final = "/sandbox/tenant"
 USES: Final = ("tls", "sign", "encrypt")
@@ -49,6 +50,7 @@ def _system(ask: Ask, failure: Failure | None) -> Shown:
         "given": {use: ask.form.get(use, "")[:16_384] for use in USES},
         "origin": ask.origin,
         "gateway": ask.desk.services.settings.base,
+        "held": sorted({each.contract for each in snapshot.grants(it.agency)}),
         "contracts": [(name, each.contract.title) for name, each in sorted(snapshot.contracts.items())
                       if name not in OWN],
         "failure": None if failure is None else failure_values(failure, ask.language),
@@ -93,13 +95,14 @@ def bundle(ask: Ask) -> Sent:
     return Sent(text.encode(), "application/yaml", f"{ask.viewer.account.agency}.yaml")
 
 
-_ONLY: Final = "The same is served to programs below /sandbox/api, which a sandbox alone has."
 PAGES: Final = (
     Page("/tenant", tenant, May.TENANT, N_("My systems"), Menu.SANDBOX, root="/sandbox"),
-    Page("/tenant/systems", add, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/tenant/systems", add, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
     Page("/tenant/systems/{system}", system, May.TENANT, N_("A system of mine"), root="/sandbox"),
-    Page("/tenant/systems/{system}", change, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
-    Page("/tenant/systems/{system}/certificates", order, May.TENANT, method="POST", page_only=_ONLY, root="/sandbox"),
+    Page("/tenant/systems/{system}", change, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"),
+    Page(
+        "/tenant/systems/{system}/certificates", order, May.TENANT, method="POST", page_only=PAGE_ONLY, root="/sandbox"
+    ),
     Page("/tenant/systems/{system}/events", events, May.TENANT, root="/sandbox"),
     Page("/tenant/systems/{system}/identity", identity, May.TENANT, root="/sandbox"),
     Page("/tenant/bundle", bundle, May.TENANT, root="/sandbox"),

@@ -31,6 +31,8 @@ from gateway.registry.tenants import is_tenant
 from gateway.sandbox.vendors.errors import SANDBOX_FORM
 
 API: Final = "/sandbox/api"
+# Why the API of the management does not do what a page of POST does.
+PAGE_ONLY: Final = f"The same is served to programs below {API}, which a sandbox alone has."
 MOST_BODY: Final = 100_000
 _TOKEN: Final = 200  # characters of `authorization`
 

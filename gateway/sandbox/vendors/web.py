@@ -23,6 +23,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from contracts.base.errors import Failure
+from contracts.base.words import Words
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import LOGIN_NEEDED
 from gateway.console.site import guard
@@ -173,7 +174,9 @@ async def _certify(vendors: Vendors, request: Request) -> Response:
     async with asyncio.timeout(certificates.SECONDS + 5):
         job = await _ended(desk, viewer, system.id, job)
     if (trouble := job.facts.get("trouble")) is not None:
-        raise SANDBOX_FORM(field="-", why=f"{trouble['code']}: {trouble['en']['what']}")
+        raise SANDBOX_FORM(
+            field="-", why=Words(*(f"{trouble['code']}: {trouble[each]['what']}" for each in ("vi", "en")))
+        )
     await asyncio.sleep(_TAKEN_UP)
     mine = await asyncio.to_thread(certificates.issued, desk, system.id)
     files = await asyncio.to_thread(certificates.credentials, desk, system, mine)

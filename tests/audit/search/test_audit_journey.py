@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from contracts.base.ids import new_id
+from gateway.audit.search import journey
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.journey import Journey, entries_of, of_message, of_transfer
 from gateway.audit.search.search import reading
@@ -114,6 +115,19 @@ def test_a_transfer_by_any_of_its_ids(told: Engine) -> None:
         assert [(each["contract"], each["offset"]) for each in whole.feed] == [("field-report/v1", 5)]
         assert of_transfer(connection, AGAIN) == whole  # the id of its repeat
         assert of_message(connection, MESSAGE, "phan-anh") == [whole] == of_message(connection, MESSAGE, None)
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+def test_of_what_is_repeated_without_end_the_journey_has_both_ends(
+    told: Engine, ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the four entries of the transfer itself; the refusal of its message stands apart."""
+    monkeypatch.setattr(journey, "ENDS", ends)
+    with reading(told) as connection:
+        found = of_transfer(connection, ONE)
+        assert [index for index, _ in kinds(found)] == {1: [0, 1, 6, None], 2: [0, 1, 3, 5, 6, None]}[ends]
+        assert found.left_out == (ends == 1)
+        assert of_transfer(connection, AGAIN) == found and of_message(connection, MESSAGE, "phan-anh") == [found]
 
 
 def test_what_was_only_refused_and_what_is_not_there(told: Engine) -> None:

@@ -19,17 +19,14 @@ from typer.testing import CliRunner
 from bench.demo import running
 from bench.ports import free_ports
 from contracts.compiled.contract import CompiledContract, catalogue
-from gateway.audit.verifier.conformance import check
 from gateway.cli.tree import app
-from gateway.journal import jobs
-from gateway.journal.database import open_engine, snapshot, writing
-from gateway.keys.keyring import Keyring
+from gateway.journal.database import open_engine, snapshot
 from gateway.registry.snapshot import load_snapshot
 from gateway.sample_client.errors import WrongAnswer
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox import live
-from gateway.sandbox.conformance import caller_run, runs, trial
+from gateway.sandbox.conformance import caller_run, trial
 from gateway.sandbox.conformance.caller_suite import caller_suite, steps_of
 from gateway.sandbox.conformance.cases import Suite
 from gateway.sandbox.conformance.results import Run, Software
@@ -138,28 +135,6 @@ def test_the_gateway_names_a_bad_answer(sandbox: Sandbox, fault: str, code: str)
     finally:
         provider.fault = None
     assert code in [each["failure"] for each in tries], tries
-
-
-def test_a_run_that_was_asked_for_gives_a_certificate(sandbox: Sandbox) -> None:
-    """The process of the simulated systems carries it out; the certificate is checked by code that is not ours."""
-    engine, settings = open_engine(sandbox.settings.database_url), sandbox.settings
-    with snapshot(engine) as connection:
-        agency = load_snapshot(connection).systems["truong-ha"].agency
-    facts = {"role": "provider", "contract": NAME, "system": "truong-ha", "agency": agency, "protocol": "rest",
-             "format": "canonical", "operations": ["createRequest"], "software": "Mềm", "version": "1"}  # fmt: skip
-    with writing(engine) as connection:
-        job = jobs.add(connection, runs.KIND, "truong-ha", ("H14.0/lan", ""), time.time(), **facts, **runs.BEGUN)
-    files, until = runs.files_of(settings, job.id), time.monotonic() + 180
-    while not files.certificate.is_file() and time.monotonic() < until:
-        time.sleep(0.2)
-        with engine.connect() as connection:
-            now = jobs.find(connection, job.id)
-        assert now is not None and (now.state == jobs.RUNNING or now.facts["passed"]), now
-    keyring = Keyring(settings)
-    made = json.loads(files.certificate.read_text("utf-8"))
-    shown = check(made, keyring.log_vkey.read_text("ascii").strip(), keyring.sign_certificate.read_bytes())
-    assert (shown["software"], shown["version"], shown["contract"]) == ("Mềm", "1", NAME)
-    assert files.junit.is_file() and json.loads(files.report.read_text("utf-8"))["passed"]
 
 
 # --- the kit judges callers -------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from contracts.base.errors import Theirs
 from contracts.compiled.contract import CompiledContract
 from contracts.mapping.steps import above, json_steps
+from contracts.proof.tryout import try_out
 from contracts.wire.soap import parse_xml
 
 CAP = "urn:oasis:names:tc:emergency:cap:1."
@@ -78,6 +79,10 @@ def test_a_signed_alert_is_taken_as_the_same_without_its_signature(
     signed = alert.replace(f'"{space}"', f'"{space}" {place}').replace("</alert>", f"{SIGNATURE}{SIGNATURE}</alert>")
     value = codec.read_xml("Alert", parse_xml(signed.encode()))
     assert value == codec.read_xml("Alert", parse_xml(alert.encode()))
+    tried = try_out(catalogue["incident-alert/v1"], f"cap1{version}", signed.encode())
+    assert tried.ok and tried.passed == ("cap:alert/ds:Signature[]",), (
+        "it is said that it was read over, and not verified"
+    )
     other = signed.replace("s:Signature", "s:Manifest")
     with pytest.raises(Theirs) as caught:
         codec.read_xml("Alert", parse_xml(other.encode()))

@@ -227,6 +227,10 @@ SEEDED: list[tuple[str, Edit, list[tuple[str, Level, str, str]]]] = [
     ("a code that begins later", swap("codes/area.csv", "2025-07-01", "2026-07-01"), [("code.validity-shortened", B, "area: 01273", "codes/area.csv:3")]),
     ("a code that begins sooner", swap("codes/area.csv", "2025-07-01", "2025-06-01"), [("code.validity-extended", B, "area: 01273", "codes/area.csv:3")]),
     ("a code that is replaced", swap("codes/level.csv", "cao,Cao,High,,,", "cao,Cao,High,,2027-12-31,thap"), [("code.replaced", M, "level: cao", "codes/level.csv:2")]),
+    ("a list opened in a request", schema('"codes": "level"', '"codes": "level", "others": "^[a-z0-9-]+$"'), [("schema.values-widened", M, "Report.level", "schema.json:18")]),
+    ("a prefix more", swap("systems/so.yaml", 's: "urn:so"', 's: "urn:so", t: "urn:khac"'), [("format.changed", M, "so", "systems/so.yaml:3")]),
+    ("a prefix with another meaning", swap("systems/so.yaml", 's: "urn:so"', 's: "urn:khac"'), [("format.changed", B, "so", "systems/so.yaml:3")]),
+    ("an empty text read as nothing", swap("systems/so.yaml", "codes: tinh-trang}", 'codes: tinh-trang, missing: [""]}'), [("mapping.row-changed", M, "so: Figure.status", "systems/so.yaml:10")]),
     ("a successor", swap("codes/level.csv", "2026-12-31,thap", "2026-12-31,cao"), [("code.successor-changed", P, "level: vua", "codes/level.csv:4")]),
     ("the words of a code", swap("codes/level.csv", "cao,Cao,High", "cao,Mức cao,High"), [("code.words-changed", P, "level: cao", "codes/level.csv:2")]),
     (

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import openpyxl
@@ -93,6 +94,45 @@ def test_an_xlsx_file_becomes_a_draft_that_takes_it() -> None:
     assert messages[0]["ma_tram"] == "001" and messages[0]["luc"] == "2026-11-24T08:30:00+07:00"
     back = openpyxl.load_workbook(io.BytesIO(codec.write_cells("MucNuoc", messages))).active
     assert back is not None and [cell.value for cell in back[2]] == LINES[1].split(";")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "sep=;\r\nMã\u00a0trạm;Tỷ  lệ;Độ ẩm\r\n001;41,07%;5%\r\n",
+        "\ufeff\ufeffMã trạm;Tỷ\u202flệ;Độ ẩm\n001;41,07 %;5%\n",
+        '"Báo cáo\nquý";;\nMã trạm;"Tỷ\nlệ";Độ ẩm\n001;41,07%;5%\n',
+    ],
+    ids=["sep", "marks", "line breaks"],
+)
+def test_what_spreadsheets_put_into_a_csv_file(raw: str) -> None:
+    draft, codec = drafted(import_csv, raw.encode(), "mức nước.csv")
+    assert list(types_of(draft)["properties"]) == ["ma_tram", "ty_le", "do_am"]
+    assert codec.read_cells("MucNuoc", raw.encode()) == [
+        {"ma_tram": "001", "ty_le": Decimal("41.07"), "do_am": Decimal(5)}
+    ]
+
+
+def test_what_a_workbook_shows_and_hides() -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Mã trạm", "Tỷ\u00a0lệ", "Lẫn"], ["001", 0.4107, 0.5], ["002", 1, 0.25]):
+        sheet.append(row)
+    for cell in ("B2", "B3", "C3"):
+        sheet[cell].number_format = "0.00%"
+    sheet.row_dimensions[3].hidden = sheet.column_dimensions["B"].hidden = True
+    sheet.parent.create_sheet("Danh mục", 0).sheet_state = "hidden"
+    book.active = 1
+    out = io.BytesIO()
+    book.save(out)
+    draft = write(import_xlsx(Files("muc-nuoc.xlsx", lambda path: out.getvalue())))
+    assert [types_of(draft)["properties"][name]["type"] for name in ("ty_le", "lan")] == ["number", "string"]
+    assert b"as: percent" in draft.files["systems/muc-nuoc-xlsx.yaml"]
+    assert {each.code: each.detail for each in draft.notes} == {
+        "guessed": "2", "hidden-rows": "3", "hidden-columns": "Tỷ lệ", "hidden-sheets": "Danh mục"
+    }  # fmt: skip
+    assert all("{" not in each.say("vi") for each in draft.notes)
 
 
 def test_columns_that_do_not_agree_are_text_and_one_is_required() -> None:

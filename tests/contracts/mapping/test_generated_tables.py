@@ -49,6 +49,8 @@ FORMS: dict[str, list[str]] = {
         "as: double",
         "as: point-thousands",
         "as: comma-thousands",
+        "as: percent",
+        "as: percent-comma",
         'unit: {factor: "0.01"}',
         'as: decimal-comma, unit: {factor: "1.6", offset: "32"}',
     ],

@@ -128,6 +128,7 @@ async def test_what_the_documents_do_not_hold_never_reaches_a_handler(path: str,
     answer = await ask(app, "GET", path)
     assert answer.status == 404 and answer.json["code"] == "address.unknown"
     assert answer.headers["content-type"] == "application/problem+json"
+    assert world.services.settings.desk_named + "/docs" in answer.json["next"]
 
 
 async def test_no_redirect_for_a_slash_too_many(world: World) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from sqlalchemy import update
 
@@ -178,6 +180,26 @@ def test_a_header_that_does_not_fit_is_reported_by_line_and_title(place: Place) 
     )
 
 
+def test_what_a_workbook_hides_is_told_in_both_languages_also_if_it_is_refused(place: Place) -> None:
+    for name, value in (("an", 41.07), ("xau", "x")):
+        book = openpyxl.load_workbook(io.BytesIO(XLSX))
+        sheet = book["Số liệu"]
+        sheet["H6"] = value
+        sheet.row_dimensions[6].hidden = sheet.column_dimensions["H"].hidden = True
+        book.create_sheet("Nháp").sheet_state = "hidden"
+        out = io.BytesIO()
+        book.save(out)
+        dropped(place, **{f"{name}_xlsx": out.getvalue()})
+        place.look()
+    for report, name in zip(place.reports(), ("an", "xau"), strict=True):
+        hidden = report["hidden"]
+        assert (hidden["rows"], hidden["columns"], hidden["sheet"]) == ([6], ["Giá trị"], None)
+        assert "Nháp" in hidden["sheets"] and len(hidden["vi"]) == len(hidden["en"]) == 3
+        said = place.table(name)[2:5]
+        assert [row[2] for row in said] == hidden["vi"] and [row[5] for row in said] == hidden["en"]
+    assert [report["lines"]["refused"] for report in place.reports()] == [0, 1]
+
+
 def test_without_a_grant_nothing_is_taken_and_with_one_the_same_file_is(place: Place) -> None:
     apply(place, edited(without="G-0007"))
     dropped(place, a_csv=CSV)
@@ -213,7 +235,7 @@ def test_our_own_trouble_is_not_the_senders(place: Place) -> None:
 def test_a_mistake_of_ours_holds_up_no_other_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     real = CellCodec.read_lines
 
-    def broken(codec: CellCodec, message: str, raw: bytes, *at: float) -> Any:
+    def broken(codec: CellCodec, message: str, raw: bytes, *at: Any) -> Any:
         if raw.startswith(b"PK"):
             raise RuntimeError("nobody foresaw this")
         return real(codec, message, raw, *at)

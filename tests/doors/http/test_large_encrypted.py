@@ -3,6 +3,7 @@ nowhere."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ from gateway.sample_client.jose import seal
 from gateway.sandbox.standins.base import serving
 from tests.doors.http.test_large_rest import FILES, answered, entry, kept, nothing_stays, proved, rows
 from tests.doors.http.test_large_soap import OPERATION, stranger_agrees
+from tests.doors.http.test_large_soap import packed as in_clear
 from tests.doors.http.town import MIB, SEALED, Town, forget_peak, memory, noise
 from tests.size import FULL
 
@@ -183,14 +185,44 @@ def in_lines(value: bytes) -> bytes:
     return b"\r\n" + b"\n".join(value[at : at + 76] for at in range(0, len(value), 76)) + b"\n"
 
 
-@pytest.mark.parametrize("change", [bytes, in_lines], ids=["one line", "many lines"])
+def packed(
+    *more: tuple[str, bytes], value: Callable[[bytes], bytes] = bytes
+) -> Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]]:
+    """The octets of both CipherValues as parts, as WSS4J stores them; then `more` parts (Content-ID, content)."""
+
+    def mutate(sent: dict[str, str], content: bytes) -> tuple[dict[str, str], bytes]:
+        parts: list[tuple[str, bytes]] = []
+
+        def include(match: re.Match[bytes]) -> bytes:
+            octets = base64.b64decode(match[2])
+            parts.append((f"c{len(parts)}@x", value(octets) if len(octets) > 1_000 else octets))
+            link = f'<xop:Include xmlns:xop="http://www.w3.org/2004/08/xop/include" href="cid:{parts[-1][0]}"/>'
+            return match[1] + link.encode() + match[3]
+
+        root = re.sub(rb"(<xenc:CipherValue>)([^<]+)(</)", include, content)
+        assert len(parts) == 2
+        text = b"--b0\r\nContent-Type: application/xop+xml\r\nContent-ID: <root@x>\r\n\r\n" + root
+        for name, octets in (*parts, *more):
+            text += f"\r\n--b0\r\nContent-Type: application/octet-stream\r\nContent-ID: <{name}>\r\n\r\n".encode()
+            text += octets
+        kind = 'multipart/related; boundary="b0"; type="application/xop+xml"; start="<root@x>"; start-info="text/xml"'
+        return {**sent, "content-type": kind}, text + b"\r\n--b0--\r\n"
+
+    return mutate
+
+
+@pytest.mark.parametrize(
+    "change",
+    [value_changed(bytes), value_changed(in_lines), packed()],
+    ids=["one line", "many lines", "a package"],
+)
 @pytest.mark.parametrize("subject", ["soap", "by REST"])
-def test_by_soap_in_bounded_memory(large: Town, subject: str, change: Change) -> None:
-    whole = (subject, change) == ("soap", bytes)
+def test_by_soap_in_bounded_memory(large: Town, subject: str, change: Any, request: pytest.FixtureRequest) -> None:
+    whole = subject == "soap" and "many lines" not in request.node.name
     size = 50 * MIB if whole and FULL else 12 * MIB if whole else MIB
     files = [noise(size * 3 // 5), noise(size * 2 // 5 + 7)]
     client = large.soap_client()
-    how: dict[str, Any] = {"encrypt_it": True, "mutate": value_changed(change)}
+    how: dict[str, Any] = {"encrypt_it": True, "mutate": change}
     first = client.call(CONTRACT, OPERATION, large.sealed_element(large.with_files([noise(MIB)])), **how)
     assert first.ok, first.raw[:2000]
     document = large.with_files(files) | {"subject": subject}
@@ -240,6 +272,61 @@ def test_an_envelope_that_does_not_open_goes_nowhere(large: Town, change: Change
         CONTRACT, OPERATION, large.sealed_element(document), encrypt_it=True, mutate=value_changed(change)
     )
     assert answer.fault is not None and answer.fault.problem == code, answer.raw[:2000]
+    assert len(large.soap.came) == came
+    nothing_stays(large)
+
+
+@pytest.mark.parametrize("sizes", [[10], [20_000, 3_000], [60_000, 60_000]])
+def test_an_encrypted_package_of_any_size(large: Town, sizes: list[int]) -> None:
+    files = [noise(size) for size in sizes]
+    client, document = large.soap_client(), large.with_files(files) | {"subject": "soap"}
+    prepared = client.prepare(CONTRACT, OPERATION, large.sealed_element(document), encrypt_it=True, mutate=packed())
+    raw = client.exchange(prepared)
+    assert client.judge(prepared, raw).ok, raw.body[:2000]
+    assert large.soap.files[-1] == files
+    transfer = raw.headers["lgsp-transfer"]
+    assert kept(large, transfer, "request").endswith(b"\r\n\r\n" + prepared.request.body)
+    stranger_agrees(large, transfer)
+    nothing_stays(large)
+
+
+_CLEAR = ("clear@x", b"a file in clear " * 1_000)
+
+
+@pytest.mark.parametrize(
+    ("mutate", "code"),
+    [
+        (packed(_CLEAR), "mtom.malformed"),
+        (packed(("clear@x", b"short")), "mtom.malformed"),
+        (packed(("c1@x", b"a second of that name")), "mtom.malformed"),
+        (packed(value=lambda octets: octets[:-1] + bytes([octets[-1] ^ 1])), "body.decryption"),
+        (packed(value=lambda octets: octets[1:]), "body.decryption"),
+        (packed(value=lambda octets: octets[:5_000]), "body.decryption"),
+        (packed(value=lambda octets: b""), "body.encryption-profile"),
+    ],
+)
+def test_an_encrypted_package_that_is_none_goes_nowhere(large: Town, mutate: Any, code: str) -> None:
+    came = len(large.soap.came)
+    element = large.sealed_element(large.with_files([noise(size) for size in FILES]) | {"subject": "soap"})
+    answer = large.soap_client().call(CONTRACT, OPERATION, element, encrypt_it=True, mutate=mutate)
+    assert answer.fault is not None and answer.fault.problem == code, answer.raw[:2000]
+    assert len(large.soap.came) == came
+    nothing_stays(large)
+
+
+def test_files_beside_an_encrypted_body_are_named_by_nothing_in_it(large: Town) -> None:
+    """A file in clear that the header names is no part of an encrypted package, nor is a package in clear."""
+    came = len(large.soap.came)
+    element = large.sealed_element(large.with_files([noise(size) for size in FILES]) | {"subject": "soap"})
+    link = b'<x><i:Include xmlns:i="http://www.w3.org/2004/08/xop/include" href="cid:clear@x"/></x></soap:Header>'
+
+    def named(sent: dict[str, str], content: bytes) -> tuple[dict[str, str], bytes]:
+        return packed(_CLEAR)(sent, content.replace(b"</soap:Header>", link, 1))
+
+    beside = large.soap_client().call(CONTRACT, OPERATION, element, encrypt_it=True, mutate=named)
+    assert beside.fault is not None and beside.fault.problem == "mtom.malformed", beside.raw[:2000]
+    clear = large.soap_client().call(CONTRACT, OPERATION, element, mutate=in_clear)
+    assert clear.fault is not None and clear.fault.problem == "body.not-encrypted", clear.raw[:2000]
     assert len(large.soap.came) == came
     nothing_stays(large)
 

@@ -33,6 +33,13 @@ def test_the_suite_is_yaml(simulated: Simulated) -> None:
     assert all(each["title"]["vi"] and each["source"] and each["expected"] for each in made["cases"])
 
 
+def test_a_called_system_is_tried_for_what_the_gateway_calls(simulated: Simulated) -> None:
+    """The gateway takes in values itself, and asks a provider for one."""
+    for role, operations in (("provider", {"getValue"}), ("caller", {"getValue", "submitValues"})):
+        made = json.loads(lgsp(simulated, "suite", "indicator/v1", "--role", role, "--json")[1])
+        assert {each["sent"]["operation"] for each in made["cases"]} == operations
+
+
 def test_a_run(simulated: Simulated, tmp_path: Path) -> None:
     case = ("--case", "rest.canonical.createRequest.repeat")
     code, told = provider(simulated, *case, "--junit", str(tmp_path / "report.xml"), "--json")
@@ -53,6 +60,8 @@ def test_a_fault_ends_with_1_and_says_what_to_change(simulated: Simulated) -> No
 def test_wrong_words_are_usage(simulated: Simulated, tmp_path: Path) -> None:
     assert lgsp(simulated, "suite", "field-report/v9")[0] == 2
     assert lgsp(simulated, "suite", NAME, "--format", "nope")[0] == 2
+    assert lgsp(simulated, "suite", "camera-event/v1")[0] == 2, "nobody is called by it"
+    assert lgsp(simulated, "suite", "indicator/v1", "--operation", "submitValues")[0] == 2
     assert provider(simulated, "--case", "nope")[0] == 2
     known = tmp_path / "known.json"
     known.write_text('[{"operation": "createRequest", "ask": {}, "answer": {}}]')

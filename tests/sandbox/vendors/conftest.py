@@ -16,7 +16,7 @@ from tests.sandbox.vendors.desks import VendorDesk
 
 
 @pytest.fixture
-def vendors(office: Desk, post: Post, quick: None, instance_keys: Settings) -> Iterator[VendorDesk]:
+def vendors(office: Desk, post: Post, instance_keys: Settings) -> Iterator[VendorDesk]:
     """An open sandbox whose folder has the keys of an instance."""
     settings = office.services.settings
     for folder in ("keys", "ca"):

@@ -39,7 +39,7 @@ def _cannot_be_null(here: str) -> bool:
 
 
 KIND = RowKind(
-    words=frozenset({"as", "zone", "unit", "codes", "default", "constant", "absent", "missing"}),
+    words=frozenset({"as", "zone", "unit", "codes", "others", "default", "constant", "absent", "missing"}),
     fits=lambda builder, row: True,
     read=_read,
     optional=frozenset({"default"}),

@@ -31,6 +31,8 @@ def of(type_: dict[str, Any], words: str, media: str = "json") -> CompiledContra
         (TIME, 'as: "H:mm d/M/yy", zone: "+07:00"', "8:05 7/3/26", "2026-03-07T08:05:00+07:00"),
         ({"type": "number"}, "as: point-thousands", "-1.234.567,50", Decimal("-1234567.50")),
         ({"type": "number"}, "as: comma-thousands", "1,234,567.5", Decimal("1234567.5")),
+        ({"type": "number"}, "as: percent", "-41.07%", Decimal("-41.07")),
+        ({"type": "number"}, "as: percent-comma", "41,07%", Decimal("41.07")),
         ({"type": "integer"}, "as: point-thousands", "12.345", 12345),
         ({"type": "boolean"}, "as: Y/N", "N", False),
         ({"type": "boolean"}, "as: Có/Không", "Có", True),
@@ -48,6 +50,7 @@ def test_a_shape_reads_and_writes(type_: dict[str, Any], words: str, theirs: obj
     [
         (DATE, "as: d/M/yyyy", "07/03/2026", "2026-03-07"),
         ({"type": "number"}, "as: point-thousands", "1234,5", Decimal("1234.5")),
+        ({"type": "number"}, "as: percent", "12 %", Decimal("12")),
     ],
 )
 def test_what_a_shape_also_reads(type_: dict[str, Any], words: str, theirs: object, ours: object) -> None:
@@ -64,6 +67,8 @@ def test_what_a_shape_also_reads(type_: dict[str, Any], words: str, theirs: obje
         ({"type": "number"}, "as: point-thousands", "1.234.56", "type"),
         ({"type": "number"}, "as: point-thousands", "1234.567", "type"),
         ({"type": "integer"}, "as: comma-thousands", "1,234.5", "type"),
+        ({"type": "number"}, "as: percent", "41.07", "type"),
+        ({"type": "number"}, "as: percent-comma", "41.07%", "type"),
         ({"type": "boolean"}, "as: Y/N", "y", "type"),
         ({"type": "boolean"}, "as: Y/N", True, "type"),
         (TEXT, "as: integer", "1273", "type"),
@@ -117,6 +122,7 @@ def test_what_is_no_such_number(text: str) -> None:
         ({"type": "boolean"}, "as: Y/"),
         (TEXT, "as: Y/N"),
         (TEXT, "as: point-thousands"),
+        (TEXT, "as: percent"),
     ],
 )
 def test_what_is_no_shape(type_: dict[str, Any], words: str) -> None:
