@@ -67,12 +67,13 @@ class RestAdapter:
         else:
             body = await beside(outgoing.heavy, lambda: outgoing.codec.write_json(operation.request, outgoing.message))
             if outgoing.encrypted:
+                kind = outgoing.codec.json_type(operation.request)
                 receiver, spool, plain = _receiver(endpoint, self.clock() + endpoint.ahead), outgoing.spool, body
                 if spool is not None and spool.size(plain) != len(plain):
-                    body, opened = await beside(True, lambda: seal_large(plain, JSON, self.key, receiver, spool))
+                    body, opened = await beside(True, lambda: seal_large(plain, kind, self.key, receiver, spool))
                 else:
-                    body, opened = jose.seal(plain, JSON, self.key, receiver)
-            headers["content-type"] = media
+                    body, opened = jose.seal(plain, kind, self.key, receiver)
+            headers["content-type"] = media if outgoing.encrypted else outgoing.codec.json_type(operation.request)
             headers["idempotency-key"] = f'"{outgoing.transfer}"'
         large = await large_of(outgoing.spool, body)
         if large is not None:

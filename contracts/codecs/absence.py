@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from contracts.canonical.findings import Index, Problems, filled
-from contracts.codecs.xmlleaf import NIL, Read
+from contracts.codecs.xmlleaf import Read, is_nil
 from contracts.codecs.xmlproblems import Element, XmlProblems
 from contracts.mapping.frames import getter, setter
 from contracts.mapping.plan import Leaf
@@ -48,11 +48,12 @@ def json_reader(
     leaf: Leaf, inner: Callable[[Any, Any, Index, Problems], None]
 ) -> Callable[[Any, Any, Index, Problems], None]:
     """Reads a reason in place of the group, or the group by `inner`."""
-    words, put, here = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), leaf.here
+    words, put, here = leaf.words, _put(leaf), leaf.here
 
     def read(raw: Any, into: Any, index: Index, problems: Problems) -> None:
         if (raw is None or raw.__class__ is str) and raw in words:
-            put(into, words[raw], index, problems, filled(here, index, 0))
+            if (reason := words[raw]) is not None:
+                put(into, reason, index, problems, filled(here, index, 0))
         else:
             inner(raw, into, index, problems)
 
@@ -75,21 +76,16 @@ def json_writer(
 
 def xml_reader(leaf: Leaf, inner: Read) -> Read:
     """As `json_reader`, for elements."""
-    words, put, has_reason = {word: reason for reason, word in leaf.tokens.items()}, _put(leaf), _has_reason(leaf)
+    words, put, has_reason = leaf.words, _put(leaf), _has_reason(leaf)
 
     def read(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
         word: str | None = element.text
         is_reason = not len(element) and word is not None and not element.attrib and word in words
-        if (
-            None in words
-            and element.get(NIL) in ("true", "1")
-            and len(element.attrib) == 1
-            and not len(element)
-            and not word
-        ):
+        if None in words and is_nil(element):
             is_reason, word = True, None
         if is_reason:
-            put(into, words[word], index, problems, problems.path(element))
+            if (reason := words[word]) is not None:
+                put(into, reason, index, problems, problems.path(element))
         elif has_reason(into):
             problems.add(
                 problems.path(element),

@@ -18,6 +18,8 @@ from contracts.base.errors import Finding, PlainErrorType, Theirs
 from contracts.canonical.findings import MAX_FINDINGS, Enough, NotExpressible, Problems, filled, kind_of
 from contracts.canonical.model import Contract, Operation, RestCall, Scalar
 from contracts.canonical.validate import Validator
+from contracts.codecs.form import MEDIA as FORM
+from contracts.codecs.form import read_form
 from contracts.codecs.messages import (
     JsonMessage,
     OnFirstUse,
@@ -83,8 +85,11 @@ class Codec:
             op.name: calls.get(op.name, RestCall(op.method, op.path)) for op in contract.operations.values()
         }
         self._actions = {op: actions.get(op, f"{contract.namespace}:{op}") for op in contract.operations}
-        self.soap_roots = self._roots(lambda op: op.request, "")
-        self.soap_answer_roots = self._roots(lambda op: op.answer, "Response")
+        self._requests = self._roots(lambda op: op.request, "")
+        self._answers = self._roots(lambda op: op.answer, "Response")
+        self.soap_roots, self.soap_answer_roots = (
+            {root: bodies[0] for root, bodies in every.items()} for every in (self._requests, self._answers)
+        )
 
     @property
     def contract(self) -> Contract:
@@ -101,19 +106,40 @@ class Codec:
         return self._actions[operation]
 
     def same_root(self, one: str, other: str) -> bool:
-        """Whether two messages of this foreign XML format have one root element."""
-        return one == other or {one, other} <= self.mapped and self.plans[one].root.name == self.plans[other].root.name
+        """Whether two messages of this foreign XML format have one root element, and no `when` tells them apart."""
+        if one == other:
+            return True
+        plans = (self.plans[one], self.plans[other]) if {one, other} <= self.mapped else None
+        return plans is not None and plans[0].root.name == plans[1].root.name and plans[0].content is None
 
-    def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, tuple[str, str]]:
-        """`{ns}local` of a Body's child -> operation and message; the first operation where they share a root."""
-        roots: dict[str, tuple[str, str]] = {}
+    def soap_body(self, element: etree._Element, answer: bool = False) -> tuple[str, str] | None:
+        """Operation and message of a Body's child, by its name and, where messages share it, by what it holds."""
+        bodies = (self._answers if answer else self._requests).get(str(element.tag), [])
+        return next((body for body in bodies if self._means(body[1], element)), None)
+
+    def soap_bodies(self) -> Mapping[str, str]:
+        """The root element of the request of each operation that a Body's child can mean."""
+        return {op: root for root, bodies in self._requests.items() for op, _ in bodies}
+
+    def _means(self, message: str, element: etree._Element) -> bool:
+        plan = self.plans.get(message)
+        return plan is None or plan.content is None or plan.content.matches(element)
+
+    def _roots(self, message_of: Callable[[Operation], str], suffix: str) -> Mapping[str, list[tuple[str, str]]]:
+        """`{ns}local` of a Body's child -> operations and messages.
+
+        Where operations share a root, it is the first one for each `when`.
+        """
+        roots: dict[str, list[tuple[str, str]]] = {}
         for op in self._contract.operations.values():
             message = message_of(op)
             if message in self.mapped:
                 if self.media == "xml":
-                    roots.setdefault(self.plans[message].root.name, (op.name, message))
+                    known = roots.setdefault(self.plans[message].root.name, [])
+                    if not known or self.plans[message].content is not None and message not in {m for _, m in known}:
+                        known.append((op.name, message))
             else:
-                roots[f"{{{self._contract.namespace}}}{op.name}{suffix}"] = (op.name, message)
+                roots[f"{{{self._contract.namespace}}}{op.name}{suffix}"] = [(op.name, message)]
         return roots
 
     # --- compiling ----------------------------------------------------------------------------------------------------
@@ -147,6 +173,16 @@ class Codec:
         find = here_in_xml(xml, root) if root and xml else json.here if json else None
         return "" if find is None else ", ".join(filter(None, (find(*indexed(path)) for path in paths)))
 
+    def json_type(self, message: str) -> str:
+        """The media type of the message in REST: that of JSON, or of a form where the table says so."""
+        plan = self.plans.get(message)
+        return FORM if plan is not None and plan.form else "application/json"
+
+    def parsed(self, message: str, raw: bytes) -> Any:
+        """The bytes of a message in REST as the JSON that the table maps."""
+        plan = self.plans.get(message)
+        return read_form(raw, plan) if plan is not None and plan.form else read_json(raw)
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def read_json(self, message: str, raw: bytes, at: float | None = None) -> Value:
@@ -165,6 +201,8 @@ class Codec:
         tag = element.tag
         if tag not in codec.roots:
             raise MESSAGE_WRONG_ROOT(got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))
+        if codec.content is not None and not codec.content.matches(element):
+            raise MESSAGE_WRONG_ROOT(got=f"{tag}, {message} ?"[:200], expected=f"{tag}: {codec.content.words}")
         element, day = composed(element), None if at is None else day_at(at)
         check, valid = self._in_force[message], self._validators[message].is_valid
         if codec.fast is not None:
@@ -195,8 +233,10 @@ class Codec:
 
     def read_query(self, message: str, query: str, at: float | None = None) -> Value:
         """The query string of a GET operation: each parameter once, named like the format's top-level fields."""
-        parameters = parse_query(query)
         struct, plan = self._validators[message].struct, self.plans.get(message)
+        if plan is not None and plan.form:
+            return self.read_json(message, query.encode("utf-8"), at)
+        parameters = parse_query(query)
         day = None if at is None else day_at(at)
         problems = Problems(at=day)
         into: Value = {}
@@ -280,6 +320,8 @@ class Codec:
     def write_query(self, message: str, value: Value) -> str:
         """A query string for a provider that is called by GET."""
         plan = self.plans.get(message)
+        if plan is not None and plan.form:
+            return self.write_json(message, value).decode()
         fields = value if plan is None else read_json(self.write_json(message, value))
         for name, item in fields.items():
             if isinstance(item, (dict, list)):

@@ -117,7 +117,7 @@ def _group(node: Node) -> Read:
 
 def _many(node: Node) -> Read:
     here, canonical, skip_empty = node.here.removesuffix("[]"), node.canonical.removesuffix("[]"), node.skip_empty
-    find = list_at(node.keys)
+    find, skips = list_at(node.keys), node.skips
     value = _value(node.text) if node.text is not None and node.text.keys == () else None
     item = _object(node) if node.text is None else _leaf(node.text) if value is None else _nothing
 
@@ -128,6 +128,8 @@ def _many(node: Node) -> Read:
         if not raw and skip_empty:
             return
         items = find(into)
+        if skips:
+            raw = [each for each in raw if not (each is None or each.__class__ is str) or each not in skips]
         for number, each in enumerate(raw):
             inner = (index, number)
             if value is not None:

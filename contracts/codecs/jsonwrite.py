@@ -34,10 +34,14 @@ def _whole(node: Node, memo: Memo) -> Write:
 
 
 def _places(node: Node, memo: Memo) -> Write:
-    """A list of a fixed length. Missing values at its end are not written; there is no word for one before the end."""
+    """A list of a fixed length. Missing values at its end are not written; before the end null, if a row says so."""
     checks = constant_checks(node)
     places = [
-        (len(encode_basestring(child.name)) + 1, _member(child, set(), memo))
+        (
+            len(encode_basestring(child.name)) + 1,
+            _member(child, set(), memo),
+            "" if child.text is None else _null(child.text),
+        )
         for child in node.children
         if child.kind != "ignore"
     ]
@@ -46,9 +50,10 @@ def _places(node: Node, memo: Memo) -> Write:
     def write(value: Any) -> str:
         for check in checks:
             check(value)
-        texts = [member(value)[key:] for key, member in places]
+        texts = [member(value)[key:] for key, member, _ in places]
         while texts and not texts[-1]:
             texts.pop()
+        texts = [text or null for text, (_, _, null) in zip(texts, places, strict=False)]
         if "" in texts:
             raise NotExpressible(here, canonical, "nothing", "required", "a value in each place before the last one")
         return "[" + ",".join(texts) + "]"
@@ -125,7 +130,7 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     lists = [getter(child.keys) for child in node.children if child.kind == "many"]
     leaves = [child.text for child in node.children if child.kind == "plain" and child.text is not None]
     getters = [*lists, *(raw_getter(leaf) for leaf in leaves if leaf.keys is not None)]
-    getters += [getter(child.absent.keys or ()) for child in node.children if child.absent is not None]
+    getters += [getter(child.absent.keys or ()) for child in node.children if child.absent and child.absent.tokens]
     inner = [_presence(child) for child in node.children if child.kind == "plain" and child.text is None]
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 
@@ -177,8 +182,18 @@ def _item(node: Node, memo: Memo) -> Write:
     text = _scalar(node.text)
     if not node.text.keys or node.text.special is not None:
         return text
-    of = getter(node.text.keys)
-    return lambda value: text(of(value))
+    of, nothing = shown(node.text), _null(node.text)
+
+    def write(value: Any) -> str:
+        found = of(value)
+        return nothing if found is None else text(found)
+
+    return write
+
+
+def _null(leaf: Leaf) -> str:
+    """What stands for a missing value where something must stand; "" where the format has no null for it."""
+    return "null" if None in leaf.missing else ""
 
 
 def _one(node: Node, key: str, memo: Memo) -> Write:

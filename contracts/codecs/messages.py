@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from contracts.canonical.findings import Enough, Index, Problems, filled
 from contracts.canonical.integers import compile_integers
 from contracts.canonical.model import Contract, Struct
 from contracts.codecs import jsonread, xmlread, xmlwrite
+from contracts.codecs.form import form_writer, read_form
 from contracts.codecs.xml_fast_path import FastReaders, compile_fast_readers
-from contracts.mapping.plan import Plan, canonical_plan
+from contracts.mapping.plan import Chosen, Plan, canonical_plan
 from contracts.wire.jsontext import read_json
 
 T = TypeVar("T")
@@ -35,6 +37,7 @@ class XmlMessage:
     roots: frozenset[str]
     root: str
     prefixes: Mapping[str, str]
+    content: Chosen | None
 
 
 class OnFirstUse(dict[str, T | None], Generic[T]):
@@ -82,6 +85,7 @@ def _xml(
         roots=roots,
         root=root,
         prefixes=prefixes,
+        content=plan.content,
     )
 
 
@@ -108,18 +112,20 @@ def here_in_xml(codec: XmlMessage, root: str) -> Callable[[str, Any], str]:
 def mapped_json(plan: Plan) -> JsonMessage:
     """A message that a table maps to JSON."""
     reader, here = jsonread.compile_reader(plan), plan.here_of()
+    parse: Callable[[bytes], Any] = partial(read_form, plan=plan) if plan.form else read_json
+    writer = jsonread.compile_writer(plan)
 
     def read(raw: bytes, day: str | None) -> tuple[Any, Problems]:
         into: dict[str, Any] = {}
         problems = Problems(at=day)
         try:
-            reader(read_json(raw), into, None, problems)
+            reader(parse(raw), into, None, problems)
         except Enough:
             pass
         return into, problems
 
     return JsonMessage(
-        read, jsonread.compile_writer(plan), lambda at, index: filled(here.get(at, ""), index, 0), reader
+        read, form_writer(writer) if plan.form else writer, lambda at, index: filled(here.get(at, ""), index, 0), reader
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from contracts.errors import MESSAGE_NOT_QUERY
@@ -10,6 +13,8 @@ from contracts.mapping import value_formats
 from contracts.mapping.plan import Plan
 from contracts.wire.jsontext import MAX_DIGITS
 from contracts.wire.xmltext import ILLEGAL
+
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 
 
 def query_text(item: Any) -> str:
@@ -21,17 +26,30 @@ def query_text(item: Any) -> str:
 def guess(text: str, plan: Plan, name: str) -> Any:
     """A parameter as the raw value that the format's JSON would have."""
     node = next((child for child in plan.root.children if child.name == name), None)
-    raw = node.text.form.raw if node is not None and node.text is not None else "text"
+    return typed(text, node.text.form.raw if node is not None and node.text is not None else "text")
+
+
+def typed(text: str, raw: str) -> Any:
+    """A text as the raw value of JSON of this kind (text, number or boolean); unchanged where it is none."""
     if raw == "boolean":
         return {"true": True, "false": False}.get(text, text)
-    if raw == "number" and text.isascii() and text.removeprefix("-").isdigit() and len(text) <= MAX_DIGITS:
-        return int(text)
+    if raw == "number" and len(text) <= MAX_DIGITS and _NUMBER.fullmatch(text) is not None:
+        return Decimal(text) if "." in text else int(text)
     return text
 
 
 def parse_query(query: str) -> dict[str, str]:
     """The parameters by name. MESSAGE_NOT_QUERY for duplicates and invalid encoding."""
     parameters: dict[str, str] = {}
+    for key, value in pairs(query):
+        if key in parameters:
+            raise MESSAGE_NOT_QUERY(why=f"the parameter {key[:60]!r} stands twice")
+        parameters[key] = value
+    return parameters
+
+
+def pairs(query: str) -> Iterator[tuple[str, str]]:
+    """Names and texts, in order. MESSAGE_NOT_QUERY for invalid encoding."""
     for part in query.split("&") if query else ():
         name, equals, text = part.partition("=")
         try:
@@ -40,9 +58,6 @@ def parse_query(query: str) -> dict[str, str]:
             raise MESSAGE_NOT_QUERY(why="bytes that are not UTF-8") from None
         if not equals or not key:
             raise MESSAGE_NOT_QUERY(why="a part that is not name=value")
-        if key in parameters:
-            raise MESSAGE_NOT_QUERY(why=f"the parameter {key[:60]!r} stands twice")
         if ILLEGAL.search(key) is not None or ILLEGAL.search(value) is not None:
             raise MESSAGE_NOT_QUERY(why="a character that XML 1.0 cannot carry")
-        parameters[key] = value
-    return parameters
+        yield key, value

@@ -112,7 +112,16 @@ def _spread(parts: Sequence[str | None], takes: Sequence[Take], into: Any) -> No
 
 def _content(node: Node, space: str, prefix: str) -> tuple[str, str, list[Take]]:
     """Patterns of an element's content, without groups and with a group for each child, and the stores of each."""
-    unsupported = node.choice, node.again, node.entry, node.absent, node.key_name, finisher(node), node.text
+    unsupported = (
+        node.skips or None,
+        node.choice,
+        node.again,
+        node.entry,
+        node.absent,
+        node.key_name,
+        finisher(node),
+        node.text,
+    )
     if (
         any(each is not None for each in unsupported)
         or node.led_to

@@ -21,6 +21,11 @@ NIL: Final = f"{{{XSI}}}nil"
 _REASONS: Final = frozenset(REASONS)
 
 
+def is_nil(element: Element) -> bool:
+    """Whether an element is empty and says by xsi:nil, and nothing else, that it has no value."""
+    return element.get(NIL) in ("true", "1") and len(element.attrib) == 1 and not len(element) and not element.text
+
+
 def read_absent(element: Element, canonical: str, index: Index, problems: XmlProblems) -> dict[str, Any]:
     """The absence of an element with xsi:nil; a finding if its form is wrong."""
     reason = element.get("absent")
@@ -53,13 +58,7 @@ def value_reader(leaf: Leaf) -> Callable[[Element, Index, XmlProblems], Any]:
         if len(element) or not problems.bare and element.attrib:
             if nil and element.get(NIL) is not None:
                 return read_absent(element, canonical, index, problems)
-            if (
-                nil_word
-                and element.get(NIL) in ("true", "1")
-                and len(element.attrib) == 1
-                and not len(element)
-                and not raw
-            ):
+            if nil_word and is_nil(element):
                 raw = None
             else:
                 raw = careful_text(element, canonical, index, problems)

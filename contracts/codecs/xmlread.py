@@ -6,6 +6,7 @@ canonical format the order of elements is that of the XSD. Comments are skipped,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from lxml import etree
@@ -16,6 +17,7 @@ from contracts.codecs.xmlleaf import (
     NIL,
     Read,
     attribute_reader,
+    is_nil,
     leaf_reader,
     read_absent,
     simple_leaf,
@@ -286,11 +288,11 @@ def _one(node: Node, plan: Plan) -> Read:
 
 def _many(node: Node, plan: Plan) -> Read:
     nil, canonical = node.nil, node.canonical
-    find = list_at(node.keys)
+    find, one_text = list_at(node.keys), _one_text(node)
     plain = not node.children and not node.attributes and not node.unread
     scalar = node.text is not None and plain and node.text.keys == ()
     value = value_reader(node.text) if scalar and node.text is not None else None
-    content = None if scalar else _content(node, plan)
+    content = None if scalar else leaf_reader(node.text) if node.text is not None and one_text else _content(node, plan)
 
     if content is None:
         assert value is not None
@@ -309,6 +311,8 @@ def _many(node: Node, plan: Plan) -> Read:
             items.append(item)
             read_item(element, item, inner, problems)
 
+    if node.skips:
+        return _skipping(read, node.skips, scalar)
     if not nil:
         return read
 
@@ -330,6 +334,27 @@ def _many(node: Node, plan: Plan) -> Read:
             )
 
     return read_nil
+
+
+def _skipping(read: Read, words: Sequence[str | None], of_texts: bool) -> Read:
+    """Reads an item, unless it is nil or a word for nothing."""
+    nil, texts = None in words, frozenset(words) if of_texts else frozenset()
+
+    def read_unless(element: Element, into: Any, index: Index, problems: XmlProblems) -> None:
+        if element.attrib:
+            over = nil and is_nil(element)
+        else:
+            over = not len(element) and (element.text or "") in texts
+        if not over:
+            read(element, into, index, problems)
+
+    return read_unless
+
+
+def _one_text(node: Node) -> bool:
+    """Whether an item of a list is one value that may be nil: an element with a text, and nothing to add."""
+    alone = not node.attributes and not node.unread and not node.children and node.key_name is None
+    return alone and node.text is not None and None in node.text.words and finisher(node) is None
 
 
 def _attributes(node: Node, root: bool) -> Read:

@@ -178,7 +178,8 @@ def _group(node: Node, tags: _Tags, rendered: frozenset[str], siblings: Sequence
     if node.entry is not None:
         return _entries(node, node.entry, siblings, tags, _Element(head, tail, below, attributes))
     if node.kind == "many":
-        return _many(node, tags, _Element(head, tail, below, attributes))
+        nil_head = tags.opening(node.name, rendered, _XSI_PREFIX)[0]
+        return _many(node, tags, _Element(head, tail, below, attributes), nil_head)
     if node.kind == "one":
         return _one(node, tags, head, tail, below)
     if node.text is not None and not node.attributes:
@@ -219,7 +220,7 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     inner = []
     for child in node.children:
         if child.absent is not None:
-            getters.append(getter(child.absent.keys or ()))
+            getters += [getter(child.absent.keys or ())] if child.absent.tokens else []
         if child.kind in ("many", "one"):
             getters.append(getter(child.keys))
         else:
@@ -227,13 +228,29 @@ def _presence(node: Node) -> Callable[[Any], bool]:
     return lambda value: any(get(value) is not None for get in getters) or any(test(value) for test in inner)
 
 
-def _many(node: Node, tags: _Tags, element: _Element) -> Write:
+def _nil_items(leaf: Leaf, get: Callable[[Any], Any], element: _Element, nil_head: str) -> Write:
+    """Items that are one value each; one without a value is an element with xsi:nil."""
+    text, find, tokens = _scalar(leaf), shown(leaf), leaf.tokens
+    nil = f'{nil_head} xsi:nil="true">{element.tail}'
+
+    def item(each: Any) -> str:
+        found = find(each)
+        if found is None or isinstance(found, dict) and tokens[found["absent"]] is None:
+            return nil
+        return f"{element.head}>{text(found)}{element.tail}"
+
+    return lambda value: "".join([item(each) for each in get(value) or ()])
+
+
+def _many(node: Node, tags: _Tags, element: _Element, nil_head: str) -> Write:
     head, tail, below, attributes = element
     get = getter(node.keys)
     nil = node.nil
     plain = not node.attributes and not (node.key_name or "").startswith("@")
     start, between = head + ">", f"{tail}{head}>"
     item = _scalar(node.text) if plain and node.text is not None and node.text.keys == () else _inner(node, tags, below)
+    if plain and node.text is not None and node.text.keys and None in node.text.words:
+        return _nil_items(node.text, get, element, nil_head)
 
     def write(value: Any) -> str:
         items = get(value)

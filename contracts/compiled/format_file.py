@@ -13,6 +13,7 @@ from contracts.canonical.patterns import validator
 from contracts.compiled.source import IDENTIFIER, FieldReader, FormatSource, Source
 from contracts.folder.source_locations import read_yaml
 from contracts.mapping.cells import HEAD_WORDS, CellTableReader, layout_of
+from contracts.mapping.content import check_choices
 from contracts.mapping.grid import CellMedia
 from contracts.mapping.table import TableReader
 
@@ -60,6 +61,11 @@ def read_format(source: Source, path: str, raw: bytes) -> None:
         plan = reader.plan(name, struct)
         if plan is not None:
             format_.plans[name] = plan
+    check_choices(reader, format_.plans)
+    for op in () if source.contract is None else source.contract.operations.values():
+        if op.answer in format_.plans and format_.plans[op.answer].form:
+            at = ("messages", op.answer, "body")
+            reader.bad(at, op.answer, "an answer that is a form", "unsupported", "JSON: requests alone can be forms")
     _calls(read, format_, source)
     source.formats[format_.name] = format_
 

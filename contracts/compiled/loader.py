@@ -19,7 +19,7 @@ from contracts.folder.bundle import Bundle
 from contracts.folder.source_locations import Located, read_json
 
 _SAMPLE: Final = re.compile(
-    r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|xml|csv|xlsx)"
+    r"samples/(?P<format>[^/]+)/(?P<message>[A-Za-z_]\w*)\.(?P<name>[^/.]+)\.(?P<kind>json|form|xml|csv|xlsx)"
 )
 
 _MOST_TABLE_BYTES: Final = 2_000_000  # about 25,000 rows, which take some seconds
@@ -131,7 +131,7 @@ def _samples(source: Source, files: Mapping[str, bytes]) -> None:
                 "",
                 "a sample without a place",
                 "layout",
-                "samples/<format>/<Message>.<name>.json, .xml, .csv or .xlsx",
+                "samples/<format>/<Message>.<name>.json, .form, .xml, .csv or .xlsx",
             )
             continue
         twin = f"samples/{match['format']}/{match['message']}.{match['name']}.canonical.json"

@@ -81,7 +81,8 @@ class _Face:
 
     def __init__(self, compiled: CompiledContract, format_name: str) -> None:
         self._compiled, self._format = compiled, format_name
-        self._mapped = compiled.codec(format_name).mapped
+        self._codec = compiled.codec(format_name)
+        self._mapped = self._codec.mapped
         if format_name == "canonical":
             self.schemas = definitions(compiled, _SCHEMAS, True)
         else:
@@ -103,7 +104,7 @@ class _Face:
             "parameters": [*_signature_parameters(op), *(self._query(op) if op.method == "GET" else [])],
         }
         if op.method == "POST":
-            operation["requestBody"] = {"required": True, "content": self._media({JSON: self._content(op.request)})}
+            operation["requestBody"] = {"required": True, "content": self._media(self._body(op.request))}
         answer = {
             "description": "The answer, signed by the gateway (tag lgsp-answer)",
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS},
@@ -139,6 +140,17 @@ class _Face:
             return clear
         return {JOSE: {"schema": {"type": "string", "description": _ENCRYPTED}, "x-lgsp-content": clear}}
 
+    def _body(self, message: str) -> dict[str, Any]:
+        media, content = self._codec.json_type(message), self._content(message)
+        if media != JSON:  # members within members: a[b]=1; lists: a[]=1
+            nested = [
+                name for name, each in self.schemas[message]["properties"].items() if each.get("type") == "object"
+            ]
+            content |= (
+                {"encoding": {name: {"style": "deepObject", "explode": True} for name in nested}} if nested else {}
+            )
+        return {media: content}
+
     def _content(self, message: str) -> dict[str, Any]:
         examples = {f"{each.format}-{each.name}": {"value": value} for each, value in self._samples(message)}
         return {"schema": {"$ref": f"{_SCHEMAS}{message}"}, **({"examples": examples} if examples else {})}
@@ -147,7 +159,7 @@ class _Face:
         """Mapped messages in the format's own form, others in canonical form, whatever the format of the sample."""
         named = [each for each in self._compiled.samples if each.message == message]
         if message in self._mapped:
-            return [(each, read_json(each.raw)) for each in named if each.format == self._format]
+            return [(each, self._codec.parsed(message, each.raw)) for each in named if each.format == self._format]
         return [(each, read_json(each.canonical)) for each in named]
 
     def _query(self, op: Operation) -> list[dict[str, Any]]:

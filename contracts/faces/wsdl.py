@@ -37,10 +37,10 @@ def wsdl(compiled: CompiledContract, address: str, format_name: str = "canonical
     name = "".join(part.capitalize() for part in contract.id.split("-"))
     space = compiled.namespace if format_name == "canonical" else f"{compiled.namespace}:{format_name}"
     answers = {op: root for root, (op, _) in codec.soap_answer_roots.items()}
-    # Of two operations with the same Body element, the door and the WSDL use the first.
+    # Of two operations with the same Body element, the door and the WSDL use the first, unless the content tells them.
     bodies = {
         op: (root, answers.get(op) or _root_of_answer(compiled, format_name, op))
-        for root, (op, _) in codec.soap_roots.items()
+        for op, root in codec.soap_bodies().items()
     }
     operations = [op for op in contract.operations.values() if op.name in bodies]
     spaces = dict.fromkeys(root.rpartition("}")[0].lstrip("{") for pair in bodies.values() for root in pair)

@@ -113,6 +113,7 @@ class _Writer:
         lines = [f"  {name}:"]
         if message.root is not None:
             lines.append(f"    root: {message.root}")
+        lines += ["    body: form"] if message.form else []
         lines += ["    rows:", *self.rows] if self.rows else ["    rows: []"]
         if EMPTY_FIELD in schema["properties"]:
             lines.append(f"    drops: [{EMPTY_FIELD}]")
@@ -167,7 +168,7 @@ class _Writer:
         path = canonical + ("[]" if part.many else "")
         item: dict[str, Any]
         if isinstance(part.content, Items):
-            item = self._again(part.content, part.name, path, here)
+            item = self._again(part, part.content, path, here)
         elif isinstance(part.content, Value):
             item = dict(part.content.schema)
             self._row(part, part.content, path, here)
@@ -186,6 +187,7 @@ class _Writer:
             if schema is None:
                 self._undo(before, part, path, here)
                 return None
+            self.rows += _nil_items(part, path, here)
             item = {"$ref": "#/$defs/" + self._definition(part.content, schema)}
         absent = {}
         if part.nil and (part.many or isinstance(part.content, Group)):
@@ -211,16 +213,17 @@ class _Writer:
         inside = f'canonical: "{canonical}.'
         self.later = {key: [row for row in rows if inside not in row] for key, rows in self.later.items()}
 
-    def _again(self, items: Items, name: str, canonical: str, here: str) -> dict[str, Any]:
+    def _again(self, part: Part, items: Items, canonical: str, here: str) -> dict[str, Any]:
         """A list inside the items of a list with the same items: one row, after the first row of that list."""
         definition, above = self.open_lists[items]
         row = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, again: {_quoted(above)}}}"
+        rows = [row, *_nil_items(part, canonical, here)]
         if self._has_rows(above):
-            self.rows.append(row)
+            self.rows += rows
         else:
-            self.later.setdefault(items, []).append(row)
+            self.later.setdefault(items, []).extend(rows)
             if self.interface.media == "xml":
-                self.interface.notes.append(Note("order", here, name))
+                self.interface.notes.append(Note("order", here, part.name))
         return {"$ref": f"#/$defs/{definition}"}
 
     def _has_rows(self, items: str) -> bool:
@@ -238,7 +241,7 @@ class _Writer:
         if part.stands_as_nil and not part.many:
             line += ", absent: {unknown: null}"
             asks.append("nil")
-        elif part.nil and not part.many:
+        elif part.nil and not part.many or part.nil_items:
             line += ", missing: [null]"
         hint = f"  # {'; '.join(map(mark, asks))}" if asks else ""
         self.rows.append(f"      - {{{line}}}{hint}")
@@ -257,6 +260,12 @@ class _Writer:
         name = self.taken.name(wanted)
         self.parts[name] = (wanted, content)
         return name
+
+
+def _nil_items(part: Part, canonical: str, here: str) -> list[str]:
+    """The row by which items that are nil are read over."""
+    row = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, missing: [null]}}"
+    return [row] if part.nil_items else []
 
 
 def submitted(interface: Interface, names: Sequence[str]) -> Interface:

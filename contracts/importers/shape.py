@@ -57,7 +57,7 @@ class Part:
     """An element, attribute, text or member.
 
     `step` is its step in a mapping table. `most` None means unbounded. `nil`: it may be nil (XML) or null (JSON).
-    `keyed`: its items are members whose names are values.
+    `nil_items`: the items of a list may be nil. `keyed`: its items are members whose names are values.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Part:
     title: str = ""
     constant: str | None = None
     nil: bool = False
+    nil_items: bool = False
     keyed: bool = False
 
     @property
@@ -101,6 +102,7 @@ class Message:
     name: str
     root: str | None
     body: Group
+    form: bool = False  # its bytes are a form in place of JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from contracts.canonical.findings import Index, Problems
 from contracts.canonical.model import Array, Choice, RecursiveRef, Scalar, Struct, Type
@@ -115,6 +115,7 @@ class Node:
     skip_empty: bool = False
     entry: Leaf | None = None  # of a keyed list: the field that holds the name of the member
     absent: Leaf | None = None  # the words for the absence of the whole group
+    skips: tuple[str | None, ...] = ()  # of a list: the words of items that are read over; None is null, or xsi:nil
     # the discriminator, and a node for each branch
     choice: tuple[str, list[tuple[tuple[str, ...], Node]]] | None = None
     again: Node | None = None  # a node above with the same content (recursion)
@@ -186,6 +187,15 @@ class Derived:
     make: Callable[[Any, Any, Problems], None]
 
 
+class Chosen(Protocol):
+    """What tells a message from another one with the same root."""
+
+    @property
+    def words(self) -> str: ...
+    def matches(self, element: Any, /) -> bool: ...
+    def excludes(self, other: Any, /) -> bool: ...
+
+
 @dataclass(slots=True)
 class Plan:
     media: Media
@@ -200,6 +210,8 @@ class Plan:
     derived: list[Derived] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
     lines: Mapping[str, str] = field(default_factory=dict)  # canonical path: file and line of its row
+    content: Chosen | None = None  # the `when` of the message
+    form: bool = False  # its bytes are a form (application/x-www-form-urlencoded) in place of JSON
 
     def here_of(self) -> dict[str, str]:
         """Canonical path -> path in the format, for leaves and for the objects and arrays above them."""

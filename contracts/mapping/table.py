@@ -14,6 +14,8 @@ from typing import Any, Final
 from contracts.canonical.model import Struct
 from contracts.canonical.places import Places
 from contracts.folder.source_locations import Path
+from contracts.mapping.content import read_content
+from contracts.mapping.forms import unfit
 from contracts.mapping.plan import Node, Plan
 from contracts.mapping.rows.builder import Builder
 from contracts.mapping.rows.kinds import add_row
@@ -22,7 +24,7 @@ from contracts.mapping.rows.tree import Tree
 from contracts.mapping.rows.values import Values
 from contracts.mapping.steps import xml_steps
 
-_MESSAGE_WORDS: Final = {"root", "rows", "drops", "ignores"}
+_MESSAGE_WORDS: Final = {"root", "when", "body", "rows", "drops", "ignores"}
 
 
 class TableReader(TableContext):
@@ -47,7 +49,18 @@ class TableReader(TableContext):
             add_row(builder, row, (*at, "rows", number))
         for number, ignored in enumerate(self._names(node, "ignores", at)):
             builder.tree.ignore(ignored, (*at, "ignores", number))
-        return builder.finish((*at, "rows"))
+        plan = builder.finish((*at, "rows"))
+        if "body" in node:
+            plan.form = self.media == "json" and node["body"] == "form"
+            if not plan.form:
+                self.bad((*at, "body"), message, "another body", "table", "body: form, in a JSON format")
+            for place in unfit(plan) if plan.form else ():
+                expected = "values, lists of values, and members within members"
+                self.bad((*at, "body"), place, "what a form does not have", "unsupported", expected)
+        if "when" in node:
+            plan.content = read_content(self, node["when"], message, (*at, "when"))
+            return plan if plan.content is not None else None
+        return plan
 
     def _names(self, node: Mapping[str, Any], word: str, at: Path) -> list[str]:
         value = node.get(word, [])

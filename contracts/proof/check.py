@@ -29,8 +29,10 @@ from contracts.faces.samples import allowed
 from contracts.folder.bundle import Bundle
 from contracts.folder.todo_markers import marks
 from contracts.proof import faces
+from contracts.proof.budget import Budget, Exhausted
 from contracts.proof.personal import unmarked
 from contracts.proof.trials import variants
+from contracts.proof.unwritten import unwritten
 from contracts.wire import jsontext
 from contracts.wire.soap import parse_xml
 
@@ -60,17 +62,17 @@ class Report:
         return not self.findings
 
 
-def check(folder: Path) -> Report:
-    """Checks a folder. Faults of the folder are findings, never exceptions."""
-    report = _check("/".join(folder.absolute().parts[-2:]), lambda: Bundle.from_folder(folder))
+def check(folder: Path, budget: Budget | None = None) -> Report:
+    """Checks a folder. Faults of the folder are findings, never exceptions; so is a budget that is used up."""
+    report = _check("/".join(folder.absolute().parts[-2:]), lambda: Bundle.from_folder(folder), budget)
     if report.compiled is not None:
         report.findings += layout(report.compiled, folder.name)
     return report
 
 
-def check_bundle(bundle: Bundle) -> Report:
+def check_bundle(bundle: Bundle, budget: Budget | None = None) -> Report:
     """Checks a folder that was read before."""
-    return _check("", lambda: bundle)
+    return _check("", lambda: bundle, budget)
 
 
 def refused(failure: Failure) -> Report:
@@ -86,15 +88,22 @@ def layout(compiled: CompiledContract, folder: str) -> list[Finding]:
     return [Finding("contract.yaml", "version", f"version {version} in {folder}", "layout", f"a folder {wanted}")]
 
 
-def _check(place: str, read: Callable[[], Bundle]) -> Report:
-    report = Report(place)
+def _check(place: str, read: Callable[[], Bundle], budget: Budget | None) -> Report:
+    report, budget = Report(place), budget or Budget(lambda: 0.0)
     try:
-        report.bundle = bundle = read()
-        report.findings.extend(marks(bundle))
-        report.compiled = compiled = compile_bundle(bundle)
+        with budget.step("schema and tables"):
+            report.bundle = bundle = read()
+            report.findings.extend(marks(bundle))
+            report.compiled = compiled = compile_bundle(bundle)
+        _prove(compiled, bundle, report, budget)
     except Failure as failure:
         report.findings.extend(failure.findings)
-        return report
+    except Exhausted:
+        report.findings.append(budget.finding())
+    return report
+
+
+def _prove(compiled: CompiledContract, bundle: Bundle, report: Report, budget: Budget) -> None:
     report.contract, report.digest = compiled.contract.name, compiled.digest
     if Bundle.from_bytes(bundle.to_bytes()).digest != bundle.digest:
         report.findings.append(Finding("", "", "another digest after storing", "bundle", "the same bytes"))
@@ -117,22 +126,26 @@ def _check(place: str, read: Callable[[], Bundle]) -> Report:
         for message in sorted(codec.mapped):
             report.losses.extend(f"{codec.name} {message}: {loss}" for loss in codec.losses(message))
     report.warnings += unmarked(compiled, bundle)
-    schema = _schema(compiled, report)
-    report.proved.append(faces.generated_samples(compiled, report.findings))
-    report.proved += faces.foreign_faces(compiled, report.findings)
+    with budget.step("the XSD"):
+        schema = _schema(compiled, report)
+    with budget.step("generated samples"):
+        report.proved.append(faces.generated_samples(compiled, report.findings, budget.spend))
+    with budget.step("faces of formats"):
+        report.proved += faces.foreign_faces(compiled, report.findings, budget.spend)
     for sample in compiled.samples:
         before = len(report.findings)
-        _sample(compiled, sample, schema, report)
+        with budget.step(f"sample {sample.format}/{sample.message}.{sample.name}"):
+            _sample(compiled, sample, schema, report)
         if len(report.findings) == before:
             report.proved.append(
                 f"sample {sample.format}/{sample.message}.{sample.name}: decoded, and the laws hold in every format"
             )
     for message in compiled.exchanged:
-        _trials(compiled, message, report)
-    return report
+        with budget.step(f"the laws on {message}"):
+            _trials(compiled, message, report, budget)
 
 
-def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
+def _trials(compiled: CompiledContract, message: str, report: Report, budget: Budget) -> None:
     """Checks the laws on the variants of the largest sample of a message."""
     canonical, validator = compiled.codec("canonical"), compiled.validators[message]
     formats = [codec for codec in compiled.formats.values() if codec.name == "canonical" or message in codec.mapped]
@@ -148,6 +161,7 @@ def _trials(compiled: CompiledContract, message: str, report: Report) -> None:
         if compiled.validate(message, value):
             continue
         tried += 1
+        budget.spend()
         for codec in formats:
             refused += _laws(codec, message, value, report)
         if report.findings:
@@ -193,6 +207,11 @@ def _sample(compiled: CompiledContract, sample: Sample, schema: etree.XMLSchema 
             report.findings.append(
                 Finding(path, where, "another value than in the twin", "sample", "the same canonical message")
             )
+    if decoded is not None and decoded == twin:
+        raw = parse_xml(sample.raw, published=True) if is_xml else sample.raw
+        lost = _try(report, path, lambda: unwritten(codec, sample.message, raw, codec.write(sample.message, twin)))
+        losses = (f"{codec.name} {sample.message}: {loss}" for loss in lost or ())
+        report.losses += [loss for loss in losses if loss not in report.losses]
     _everywhere(compiled, sample, twin, schema, report)
 
 

@@ -21,18 +21,23 @@ from contracts.faces.examples import Unsatisfiable
 from contracts.faces.foreign import xsd
 from contracts.faces.foreign.jsonschema import foreign_definitions
 from contracts.faces.samples import Generated, of_message
-from contracts.wire.jsontext import read_json
 from contracts.wire.soap import parse_xml
 
 _SCHEMAS: Final = "#/components/schemas/"
 
 
-def generated_samples(compiled: CompiledContract, findings: list[Finding]) -> str:
-    """Checks the generated samples and returns a summary. A message without samples is a finding."""
+def generated_samples(
+    compiled: CompiledContract, findings: list[Finding], spend: Callable[[], None] = lambda: None
+) -> str:
+    """Checks the generated samples and returns a summary. A message without samples is a finding.
+
+    `spend` is called after each message, here and below.
+    """
     counted: Counter[bool] = Counter()
     for message in compiled.exchanged:
         try:
             samples = of_message(compiled, message)
+            spend()
         except Unsatisfiable as error:
             findings.append(
                 Finding("schema.json", message, str(error), "sample", "constraints that one value can keep")
@@ -40,6 +45,7 @@ def generated_samples(compiled: CompiledContract, findings: list[Finding]) -> st
             continue
         for each in samples:
             wrong = _broken(compiled, each)
+            spend()
             counted[not each.rule] += 1
             if wrong:
                 where = f"{message} {each.name} ({each.media})"
@@ -65,7 +71,9 @@ def _broken(compiled: CompiledContract, sample: Generated) -> str:
     return "accepted" if sample.rule else ""
 
 
-def foreign_faces(compiled: CompiledContract, findings: list[Finding]) -> list[str]:
+def foreign_faces(
+    compiled: CompiledContract, findings: list[Finding], spend: Callable[[], None] = lambda: None
+) -> list[str]:
     """Checks that what a format writes of every sample is valid by the XSD or OpenAPI of the format."""
     proved = []
     for name, codec in compiled.formats.items():
@@ -82,6 +90,7 @@ def foreign_faces(compiled: CompiledContract, findings: list[Finding]) -> list[s
         for sample in compiled.samples:
             if sample.message in codec.mapped and (raw := _written(compiled, name, sample)) is not None:
                 why, count = refused(sample.message, raw), count + 1
+                spend()
                 if why:
                     at = f"samples/{sample.format}/{sample.message}.{sample.name}"
                     findings.append(
@@ -129,12 +138,12 @@ class _Memory(etree.Resolver):
 
 def json_face(compiled: CompiledContract, format_name: str) -> Callable[[str, bytes], str]:
     """A function that returns why the OpenAPI schema of the format refuses a message, or ""."""
-    schemas = foreign_definitions(compiled, format_name, _SCHEMAS)
+    schemas, codec = foreign_definitions(compiled, format_name, _SCHEMAS), compiled.codec(format_name)
 
     def valid(message: str, raw: bytes) -> str:
         described = {"$ref": _SCHEMAS + message, "components": {"schemas": schemas}}
         try:
-            draft4(described, formats=False).validate(read_json(raw))
+            draft4(described, formats=False).validate(codec.parsed(message, raw))
         except jsonschema_rs.ValidationError as error:
             return f"{'/'.join(map(str, error.instance_path))}: {error.kind.name}"
         return ""

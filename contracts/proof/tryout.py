@@ -6,7 +6,7 @@ It is for authors of mapping tables. Nothing is stored or sent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lxml import etree
@@ -16,8 +16,8 @@ from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract
 from contracts.errors import MESSAGE_WRONG_ROOT
 from contracts.mapping.plan import Node
+from contracts.proof.unwritten import unwritten
 from contracts.wire import soap
-from contracts.wire.jsontext import read_json
 
 Outcome = Literal["same", "with-losses", "differs", "refused", "not-expressible"]
 
@@ -79,7 +79,9 @@ def try_out(
     for each in compiled.formats.values():
         for media in sorted(each.speaks):
             if each.name == "canonical" or tryout.message in each.mapped:
-                tryout.written.append(_through(each, media, tryout.message, tryout.canonical, at))
+                written = _through(each, media, tryout.message, tryout.canonical, at)
+                same = each is codec and media == tryout.media
+                tryout.written.append(_again(codec, tryout.message, raw, written) if same else written)
     return tryout
 
 
@@ -94,16 +96,14 @@ def _parse(tryout: Tryout, codec: Codec, raw: bytes, message: str | None) -> Non
     if tryout.media == "xml":
         root = _element(raw)
         tryout.parsed = str(root.tag)
-        known = {
-            **{tag: name for tag, (_, name) in codec.soap_roots.items()},
-            **{tag: name for tag, (_, name) in codec.soap_answer_roots.items()},
-        }
-        tryout.message = message or known.get(tryout.parsed, "")
+        body = codec.soap_body(root, answer=True) or codec.soap_body(root)
+        tryout.message = message or ("" if body is None else body[1])
         if not tryout.message:
+            known = dict.fromkeys([*codec.soap_roots, *codec.soap_answer_roots])
             raise MESSAGE_WRONG_ROOT(got=tryout.parsed[:200], expected=" / ".join(known))
         return
     if tryout.media == "json":
-        value = read_json(raw)
+        value = codec.parsed(message or "", raw)
         tryout.parsed = "object: " + ", ".join(value) if isinstance(value, dict) else type(value).__name__
     tryout.message = message or ""
 
@@ -145,6 +145,16 @@ def _element(raw: bytes) -> etree._Element:
 
 def _read(codec: Codec, message: str, media: str, raw: bytes, at: float | None) -> Value:
     return codec.read_xml(message, _element(raw), at) if media == "xml" else codec.read(message, raw, media, at)
+
+
+def _again(codec: Codec, message: str, raw: bytes, written: Written) -> Written:
+    """With the places of the message that are not written again, as losses."""
+    if not written.ok:
+        return written
+    lost = unwritten(codec, message, _element(raw) if written.media == "xml" else raw, written.text)
+    if not lost:
+        return written
+    return replace(written, outcome="with-losses", losses=[*written.losses, *lost])
 
 
 def _through(codec: Codec, media: str, message: str, value: Value, at: float | None) -> Written:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, select
 
 from gateway.backup.manifest import Tick, broken
 from gateway.journal.database import revision
@@ -25,6 +25,7 @@ from gateway.journal.schema import tables
 FOLDER: Final = "database"
 SQLITE_FILE: Final = "lgsp.db"
 _PAGES: Final = 2000  # pages of a step, which takes some milliseconds
+_ROWS: Final = 1000  # of one reading, while they go from database to database
 _LOG: Final = ("log_entry", "log_tile", "checkpoint", "cosigned", "stamp")
 _ESCAPES: Final = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -194,10 +195,28 @@ def copy_in(connection: Connection, folder: Path, expected: dict[str, int], tick
                     copy.write(data)
             if cursor.rowcount != expected[name]:
                 raise broken(folder, f"{name}.copy holds {cursor.rowcount} rows of {expected[name]}")
-            number = tables.metadata.tables[name].autoincrement_column
-            if number is not None:
-                top = f'(SELECT COALESCE(max("{number.name}"), 0) + 1 FROM "{name}")'
-                cursor.execute(f"SELECT setval(pg_get_serial_sequence('{name}', '{number.name}'), {top}, false)")
+            _number_on(cursor, tables.metadata.tables[name])
+
+
+def copy_across(here: Connection, there: Connection, table: Table) -> None:
+    """Fill one empty PostgreSQL table with the rows of another database, in the caller's transaction."""
+    columns = ", ".join(f'"{each.name}"' for each in table.columns)
+    driver: Any = there.connection.driver_connection
+    with driver.cursor() as cursor:
+        cursor.execute(f'DELETE FROM "{table.name}"')  # rows from migrations
+        rows = here.execution_options(yield_per=_ROWS).execute(select(table))
+        with cursor.copy(f'COPY "{table.name}" ({columns}) FROM STDIN') as copy:
+            for row in rows:
+                copy.write_row(row)
+        _number_on(cursor, table)
+
+
+def _number_on(cursor: Any, table: Table) -> None:
+    """New rows get numbers after those that are there."""
+    number = table.autoincrement_column
+    if number is not None:
+        top = f'(SELECT COALESCE(max("{number.name}"), 0) + 1 FROM "{table.name}")'
+        cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table.name}', '{number.name}'), {top}, false)")
 
 
 def _known_columns(folder: Path, name: str, line: str) -> str:

@@ -1,4 +1,4 @@
-"""`lgsp backup`, `lgsp restore`: copies of an instance, and going on from one."""
+"""`lgsp backup`, `lgsp restore`, `lgsp move`: copies of an instance, going on from one, and the move to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contracts.base.times import rfc3339
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, failed, failures_as_exits
 from gateway.cli.common.progress import progress as shown
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ restore_commands = typer.Typer(
     no_args_is_help=True,
     help="Restore a backup into an empty place: `lgsp restore FOLDER --data NEW`; confirm it.",
 )
+top = typer.Typer()
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
 Vkey = Annotated[
     str | None,
@@ -344,6 +345,34 @@ def _known(files: Sequence[Path], as_json: bool) -> list[Known]:
 
 def _key(text: str | None, as_json: bool) -> NoteKey | None:
     return None if text is None else arguments.log_key(text, as_json)
+
+
+@top.command()
+def move(
+    database: Annotated[str, typer.Argument(help="Address of an empty database (postgresql+psycopg://…).")],
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move a stopped instance from SQLite to an empty PostgreSQL database, whole or not at all. The log is verified
+    there; the old file is kept under another name."""
+    from gateway.backup.move import move as moving
+    from gateway.cli.run import alone
+    from gateway.processes.supervised import NotStarted
+
+    settings = load_instance(data, as_json)
+    url = database.replace("postgresql://", "postgresql+psycopg://", 1)
+    try:
+        with alone(settings), _progress(as_json) as tick, failures_as_exits(as_json):
+            done = moving(settings, url, time.time(), actor(), tick)
+    except NotStarted as trouble:
+        failed(Exit.USAGE, trouble, as_json)
+    result = {"tables": done.tables, "rows": done.rows, "entries": done.entries, "kept": str(done.kept)}
+    text = (
+        f"{done.rows} rows, {done.entries} entries of the log, verified there"
+        f" / {done.rows} dòng, {done.entries} mục nhật ký, đã kiểm tra tại nơi mới\n"
+        f"The old file / tệp cũ: {done.kept}\nlgsp up"
+    )
+    emit({"ok": True, **result}, as_json, text)
 
 
 @contextmanager

@@ -73,7 +73,7 @@ _OF: Final[Mapping[Duty, str]] = {
         access propose, access approve, access refuse, access revoke, access suspend, access resume
         access review --officer
         audit reindex, ca renew, contract publish,
-        enrol
+        enrol, move
         console user add, console user link, console user roles, console user disable, console user enable
         console token add, console token revoke, console repair
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key

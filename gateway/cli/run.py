@@ -129,7 +129,7 @@ def up(
         loaded=() if all(each.takes_settings for each in beside) else (commands,),  # agents are started by theirs
     )
     try:
-        with _alone(settings):
+        with alone(settings):
             engine = open_engine(settings.database_url)
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
             comparison.check(engine)
@@ -203,7 +203,7 @@ def _migrating(found: str, newest: str) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings) -> Iterator[None]:
     """One `up` a data folder. The lock is this process's and ends with it, however it ends; a second `up` touches
     nothing."""
     import fcntl

@@ -42,6 +42,7 @@ app = typer.Typer(name="lgsp", no_args_is_help=True, pretty_exceptions_enable=Fa
 app.add_typer(keys.top)
 app.add_typer(run.top)
 app.add_typer(setup.top)
+app.add_typer(backup.top)
 app.add_typer(scorecard.top)
 app.add_typer(checkout.top)
 app.add_typer(datasets.top)

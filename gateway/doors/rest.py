@@ -172,7 +172,7 @@ class RestDoor:
 
     def _lifted(self, authenticated: Authenticated, large: LargeBody) -> Authenticated:
         """With the large contents beside the body. The signature is verified: nobody else's body is taken apart."""
-        self._check_media(authenticated.received)
+        self._check_media(authenticated.received, JSON)
         return authenticated.with_body(self._rest_of(large))
 
     def _rest_of(self, large: LargeBody) -> bytes:
@@ -222,7 +222,7 @@ class RestDoor:
         requested = authorised.requested
         if requested.operation.method == "GET":
             return None
-        self._check_media(requested.received, opened=bool(requested.authenticated.opened))
+        self._check_body(requested)
         contract, codec = requested.contract, requested.codec
         if codec.contract is not contract.contract:  # the codec of an older minor version
             contract = next(
@@ -236,16 +236,20 @@ class RestDoor:
         requested = authorised.requested
         if requested.operation.method == "GET":
             return requested.codec.read_query(requested.request, requested.received.query, requested.received.theirs)
-        self._check_media(requested.received, opened=bool(requested.authenticated.opened))
+        self._check_body(requested)
         message, content, at = requested.request, requested.content, requested.received.theirs
         return other_format.read(requested, lambda codec: codec.read_json(message, content, at))
 
     def here(self, requested: Requested, paths: Sequence[str]) -> str:
         return requested.codec.here(requested.request, paths)
 
-    def _check_media(self, received: Received, *, opened: bool = False) -> None:
-        if not opened and media_type(received.headers) != JSON:
-            raise BODY_MEDIA_TYPE(got=media_type(received.headers) or "—", expected=JSON)
+    def _check_body(self, requested: Requested) -> None:
+        if not requested.authenticated.opened:
+            self._check_media(requested.received, requested.codec.json_type(requested.request))
+
+    def _check_media(self, received: Received, expected: str) -> None:
+        if media_type(received.headers) != expected:
+            raise BODY_MEDIA_TYPE(got=media_type(received.headers) or "—", expected=expected)
 
     # --- out ----------------------------------------------------------------------------------------------------------
 

@@ -214,7 +214,7 @@ class SoapDoor:
         codec = addressed.snapshot.codec(authenticated.caller, addressed.contract)
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         tag = children[0].tag if len(children) == 1 else f"{len(children)} elements"
-        root = codec.soap_roots.get(tag)
+        root = codec.soap_body(children[0]) if len(children) == 1 else None
         if root is None:
             other = other_format.of_root(addressed.contract, codec.name, str(tag), addressed.received)
             if other is not None:

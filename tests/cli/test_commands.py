@@ -24,7 +24,7 @@ import typer
 
 from contracts.base.ids import new_id
 from gateway import __version__
-from gateway.cli.run import _alone
+from gateway.cli.run import alone
 from gateway.cli.tree import app
 from gateway.journal.database import open_engine, writing
 from gateway.keys.keyring import Keyring
@@ -316,7 +316,7 @@ def test_one_up_a_data_folder(sandbox: Settings) -> None:
     folder = os.open(sandbox.run, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        with pytest.raises(NotStarted, match="running already"), _alone(sandbox):
+        with pytest.raises(NotStarted, match="running already"), alone(sandbox):
             raise AssertionError("a second one came in")
         done = commandline.lgsp("up", "--data", str(sandbox.data))
         assert done.code == 3 and [line.count(" / ") for line in done.err.splitlines()] == [1, 1], done.err
@@ -325,7 +325,7 @@ def test_one_up_a_data_folder(sandbox: Settings) -> None:
         )
     finally:
         os.close(folder)
-    with _alone(sandbox):
+    with alone(sandbox):
         pass
 
 

@@ -23,7 +23,7 @@ import gateway.client
 from bench.demo import demo_settings, running, world_of
 from examples.story.exchange import ALERTS
 from examples.story.world import World
-from gateway.cli.run import _alone
+from gateway.cli.run import alone
 from gateway.client import Client
 from gateway.keys.keyring import NAMES
 from gateway.processes.supervisor import PID
@@ -217,6 +217,6 @@ def test_where_nothing_runs_there_is_nothing_to_replace(tmp_path: Path, world: W
     assert told["error"]["code"] == "not-running"
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / PID).write_text(f"{os.getpid()}\n", "ascii")  # what one that was killed left there: ours by now
-    with _alone(Settings(tmp_path)):  # one that starts
+    with alone(Settings(tmp_path)):  # one that starts
         told = world.lgsp("reload", "--data", str(tmp_path))
         assert told["error"]["code"] == "not-running" and "still starting" in told["error"]["what"]

@@ -68,6 +68,7 @@ class Shape:
     free: bool = False
     title: str = ""
     absent: Text | None = None  # the words for the absence of the whole group
+    nil_items: bool = False  # of a list: an item may be null, or nil
     led_to: str = ""  # its canonical path, where the `again` of a shape below refers to it
     again: str = ""  # the canonical path of a shape above with the same content (recursion)
     holds: Holds = "members"
@@ -108,6 +109,7 @@ class _Reader:
             free=node.kind == "ignore",
             title=self.title(node.text.canonical if node.text is not None else node.canonical),
             absent=None if node.absent is None else _words(node.absent),
+            nil_items=None in node.skips,
             led_to=node.canonical if node.led_to else "",
             again="" if node.again is None else node.again.canonical,
             holds=node.holds,
@@ -287,6 +289,7 @@ def alternatives(shapes: Sequence[Shape]) -> Shape:
         absent=next((each.absent for each in shapes if each.absent is not None), None),
         led_to=first.led_to,
         again=first.again,
+        nil_items=any(each.nil_items for each in shapes),
     )
 
 

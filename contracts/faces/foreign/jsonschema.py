@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from contracts.canonical.model import Scalar
 from contracts.compiled.contract import CompiledContract
 from contracts.faces.foreign.comparison import Shape, Text, shape_of
 from contracts.faces.schema import definitions, scalar_schema
@@ -81,6 +82,8 @@ class _Message:
         if shape.free:
             return {}
         schema = self._content(shape)
+        if shape.nil_items and shape.text is None:
+            schema = _with_words([schema], Text(Scalar("string"), nil=True))
         if shape.many:
             bounds = {"minItems": shape.least or None, "maxItems": shape.most}
             schema = {

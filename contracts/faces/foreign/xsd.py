@@ -122,7 +122,8 @@ class _Writer:
         local = shape.name.rpartition("}")[2]
         occurs = "" if top or unordered else _occurs(shape.least, shape.most)
         form = ' form="unqualified"' if not top and schema.namespace and not _space(shape.name) else ""
-        nil = ' nillable="true"' if any(each is not None and each.nil for each in (shape.text, shape.absent)) else ""
+        may_be_nil = shape.nil_items or any(each is not None and each.nil for each in (shape.text, shape.absent))
+        nil = ' nillable="true"' if may_be_nil else ""
         shape = _with_words(shape)
         start = f"{indent}<xs:element name={quoteattr(local)}{form}{occurs}{nil}"
         words = documentation(shape.title, "", indent + "  ")

@@ -116,6 +116,9 @@ class Reader:
                     return
                 inner = Part(name, name, listed(inner))
             least, most = at.node.get("minItems"), at.node.get("maxItems")
+            part.nil_items = self._nullable(items) and not inner.many
+            if part.nil_items:
+                self._note("nil-items", items, name)
             part.content, part.least, part.most = (
                 inner.content,
                 least if isinstance(least, int) else 0,

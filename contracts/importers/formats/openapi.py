@@ -7,7 +7,7 @@ Invariant: every operation that is left out has a note.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from contracts.importers.documents import Documents, Place
@@ -17,6 +17,13 @@ from contracts.importers.shape import MAX_CALLS, MAX_PARTS, Call, Group, Interfa
 from contracts.importers.source import Files
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
+_FORM: Final = "application/x-www-form-urlencoded"
+_OF_HTTP: Final = frozenset(  # of the transport, of its proof and of who calls, never of the message
+    ("accept", "accept-encoding", "accept-language", "authorization", "content-digest", "content-length")
+    + ("content-type", "cookie", "date", "digest", "host", "idempotency-key", "if-match", "if-none-match", "prefer")
+    + ("signature", "signature-input", "traceparent", "tracestate", "user-agent", "x-api-key", "x-correlation-id")
+    + ("x-request-id",)
+)
 _WEBHOOK: Final = "webhook"  # in place of a method: the system calls
 
 
@@ -99,10 +106,13 @@ class _OpenApi:
         body = at.get("requestBody")
         if body is None:
             request: Message | None = Message(f"{name} request", None, self._parameters(name, parameters))
-        else:
             for (parameter, where), place in parameters.items():
-                self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
-            request = self._message(f"{name} request", body)
+                if where == "header" and request is not None and parameter in {p.name for p in request.body.parts}:
+                    self.notes.append(Note("moved", place.shown(), f"{parameter} ({where})"))
+        else:
+            request = self._message(f"{name} request", body, forms=True)
+            if request is not None:
+                request = self._beside(name, request, parameters)
         response = None if method == _WEBHOOK else self._response(at)
         self.reader.start_message("answer")
         answer = None if response is None else self._message(f"{name} answer", response)
@@ -121,12 +131,24 @@ class _OpenApi:
             path=path if called else None,
         )
 
+    def _beside(self, name: str, request: Message, parameters: Mapping[tuple[str, str], Place]) -> Message:
+        """The message with the parameters beside its body as members of it, where it has no such member."""
+        group, known = self._parameters(name, parameters), {part.name for part in request.body.parts}
+        is_list = any(part.step.startswith("[") for part in request.body.parts)
+        taken = [] if is_list else [part for part in group.parts if part.name not in known]
+        for (parameter, where), place in parameters.items():
+            if parameter in {part.name for part in group.parts}:
+                moved = parameter in {part.name for part in taken}
+                self.notes.append(Note("moved" if moved else "parameter", place.shown(), f"{parameter} ({where})"))
+        return replace(request, body=replace(request.body, parts=[*request.body.parts, *taken]))
+
     def _parameters(self, name: str, parameters: Mapping[tuple[str, str], Place]) -> Group:
         group = Group(name)
         for (parameter, where), place in parameters.items():
             schema = place.get("schema")
             again = any(part.name == parameter for part in group.parts)  # in the path and in the query
-            if where not in ("query", "path") or schema is None or again:
+            spoken = where == "header" and parameter.lower() not in _OF_HTTP
+            if where not in ("query", "path") and not spoken or schema is None or again:
                 self.notes.append(Note("parameter", place.shown(), f"{parameter} ({where})"))
                 continue
             part = self.reader.member(parameter, schema, bool(place.node.get("required")))
@@ -147,21 +169,20 @@ class _OpenApi:
         ]
         return responses[good[0]] if good and responses[good[0]].get("content") is not None else None
 
-    def _message(self, name: str, at: Place) -> Message | None:
-        """The message of a request body or response: its JSON content, or an empty group without content."""
+    def _message(self, name: str, at: Place, *, forms: bool = False) -> Message | None:
+        """The message of a request body or response: its JSON content, or an empty group without content.
+
+        `forms`: else a form.
+        """
         content = dict(self.documents.members(at.get("content")))
         if "application/jose" in content:  # our own faces describe encrypted content there
             content = dict(self.documents.members(content["application/jose"].get("x-lgsp-content"))) or content
         if not content:
             return Message(name, None, Group(name))
-        media = next(
-            (
-                each
-                for each in content
-                if each.partition(";")[0].endswith(("/json", "+json")) or each in ("*/*", "application/*")
-            ),
-            None,
-        )
+        types = {each: each.partition(";")[0].strip() for each in content}
+        json = (each for each, of in types.items() if of.endswith(("/json", "+json")) or of in ("*/*", "application/*"))
+        form = (each for each, of in types.items() if forms and of == _FORM)
+        media = next(json, None) or next(form, None)
         schema = None if media is None else content[media].get("schema")
         if media is None or schema is None:
             self.notes.append(Note("media" if media is None else "no-schema", at.shown(), ", ".join(content)))
@@ -173,4 +194,18 @@ class _OpenApi:
             open_object = part.content is None and schema.node.get("type") == "object"
             self.notes.append(Note("open-object" if open_object else "root", schema.shown(), name))
             return None
+        if types[media] == _FORM:
+            return Message(name, None, self._form(part.content, schema), form=True)
         return Message(name, None, part.content)
+
+    def _form(self, group: Group, at: Place) -> Group:
+        """The parts that a form has: values, lists of values, and groups of such. It has no null."""
+        kept = []
+        for part in group.parts:
+            if isinstance(part.content, Value):
+                kept.append(replace(part, nil=False, nil_items=False, least=0 if part.nil else part.least))
+            elif isinstance(part.content, Group) and (not part.many or part.keyed):
+                kept.append(replace(part, nil=False, content=self._form(part.content, at)))
+            else:
+                self.notes.append(Note("form", at.shown(), part.name))
+        return replace(group, parts=kept)

@@ -95,7 +95,7 @@ class Reader:
             nil=nil,
         )
         if nil and part.many:  # the items may be nil, not the list
-            part.nil, part.least = False, 0
+            part.nil, part.nil_items, part.least = False, True, 0
             self.note("nil-items", component, local)
         elif nil and least:
             self.note("nillable", component, local)

@@ -147,13 +147,15 @@ class Coverage:
             each.keys is None or each.keys[: len(leaf.keys) - 1] != leaf.keys[:-1] for each in node.attributes.values()
         )
         nested = len(leaf.keys) > 1 and (apart or node.kind == "many")
+        if alone and not nested and _null_says_missing(node, leaf):
+            return
         if not alone or nested or not self.known[leaf.canonical].field.required:
             self.reader.bad(
                 at,
                 leaf.canonical,
                 "an optional field as the text of an element with attributes, or of a list's items",
                 "unsupported",
-                "a required field, or an element or attribute of its own",
+                "a required field, an element or attribute of its own, or for an item's only value missing: [null]",
             )
 
     def _dropped(self, path: str, *, inside: bool = False) -> bool:
@@ -250,6 +252,12 @@ class Coverage:
                 "table",
                 "a second row that ends in {}",
             )
+
+
+def _null_says_missing(node: Node, leaf: Leaf) -> bool:
+    """Whether the only value of an item has null, or xsi:nil, for a missing value; then the item stands without it."""
+    whole = node.kind == "many" and not node.attributes and not node.children and node.entry is None
+    return whole and leaf.special is None and None in leaf.missing
 
 
 def _names(leaf: Leaf) -> bool:

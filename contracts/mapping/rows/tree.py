@@ -131,6 +131,8 @@ class Tree:
             )
         else:
             node.text = leaf
+            if node.kind == "many" and leaf.keys == ():
+                node.skips = leaf.missing
         return node
 
     def _walk(self, steps: list[Step], arrays: list[str], here: str, at: Path) -> Node | None:
@@ -238,6 +240,13 @@ class Tree:
             self.reader.bad(at, here, "words for two groups in one place", "absent", "one group")
         leaf.here = f"{self.root.here}/{here}" if self.reader.media == "xml" else here
         node.absent = leaf
+
+    def found(self, here: str, at: Path) -> Node | None:
+        """The node that rows have made at a path; None where there is none."""
+        node: Node | None = self.root
+        for step in self._steps(here, at) or ():
+            node = None if node is None else self._children.get((id(node), step.name, step.key_name, step.key_value))
+        return node
 
     def finish(self, at: Path) -> None:
         """Merges the conditional bindings of each place into one, and checks the places of lists of a fixed length."""

@@ -193,15 +193,15 @@ class Values:
             self.losses.append(f"{leaf.canonical}: the reason for an absence ({', '.join(missing)}) is lost")
         leaf.tokens = {str(reason): token for reason, token in tokens.items()}
 
-    def missing(self, row: Mapping[str, Any], place: Place, scalar: Scalar, leaf: Leaf, at: Path) -> None:
-        """Reads the words of the format for a missing value."""
+    def missing(self, row: Mapping[str, Any], place: Place, scalar: Scalar | None, leaf: Leaf, at: Path) -> None:
+        """Reads the words of the format for a missing value, for a missing group, or for items that are read over."""
         words = row["missing"]
         if (
             not isinstance(words, list)
             or not words
             or not _words([*words, *leaf.tokens.values()])
             or place.field.required
-            or not leaf.keys
+            and leaf.keys
         ):
             self.reader.bad(
                 (*at, "missing"),
@@ -212,7 +212,9 @@ class Values:
             )
             return
         for word in words:
-            if not self._is_word(word, scalar, leaf.form):
+            if not (
+                self._is_word(word, scalar, leaf.form) if scalar is not None else self._stands_for_group(word, place)
+            ):
                 self.reader.bad(
                     (*at, "missing"),
                     leaf.canonical,
@@ -221,6 +223,8 @@ class Values:
                     "a text that cannot be a value of the field, or null",
                 )
         leaf.missing = tuple(words)
+        if not leaf.keys:
+            self.losses.append(f"{leaf.canonical}: an item that is {' or '.join(map(_said, words))} is read over")
 
     def _stands_for_group(self, word: Any, place: Place) -> bool:
         """In XML an empty element may be an empty group, and a text an item of a list of texts."""
@@ -251,6 +255,10 @@ class Values:
 def _words(words: Collection[Any]) -> bool:
     """Whether the words differ from each other."""
     return len({repr(word) for word in words}) == len(words)
+
+
+def _said(word: str | None) -> str:
+    return "null" if word is None else f"{word!r}"
 
 
 def _decimal(text: Any) -> Decimal | None:

@@ -50,7 +50,7 @@ KINDS: Final = frozenset(
             "process-ended",
         ),
         *("opaque-body", "opaque-body-read", "opaque-body-removed"),
-        *("notice", "probes", "push-altered", "push-key", "push-subscription"),
+        *("moved", "notice", "probes", "push-altered", "push-key", "push-subscription"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "reindex"),
         *("registry-accepted", "registry-adopted", "report", "restore"),
         *("restore-confirmed", "token", "transfer.tampered"),

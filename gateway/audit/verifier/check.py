@@ -17,6 +17,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from cryptography import x509
 
 from gateway.audit.verifier.certificates import Known, certificates_of, systems_of, unmark
 from gateway.audit.verifier.findings import Findings
-from gateway.audit.verifier.messages import Http, NotLooked, NotSigned, read_http, signer_of
+from gateway.audit.verifier.messages import Http, NotLooked, NotSigned, read_http, signer_of, time_of
 from gateway.sample_client.audit import Checkpoint, LogKey, included, leaf_hash, read_checkpoint
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.signing import Verifier
@@ -246,6 +247,9 @@ def _signatures(
             channel.key_id if channel is not None else "not here, or it does not hold",
         )
     senders = {"request": caller.get("system"), "forwarded": "gateway", "provider-answer": provider}
+    times = [
+        datetime.fromisoformat(each["at"]).timestamp() for each in entries if each["kind"] in ("intent", "outcome")
+    ]
     forwarded: Http | None = None
     for part, system in senders.items():
         name = f"messages/{part}.http"
@@ -254,7 +258,10 @@ def _signatures(
         try:
             message = read_http(files[name])
             opened = files.get(f"messages/{part}.opened")
-            signer = signer_of(message, opened, known.by_id, known.by_thumbprint, known.moment, forwarded)
+            moment = known.moment
+            if part != "request" and times:
+                moment = time_of(message, opened, min(times), max(times))
+            signer = signer_of(message, opened, known.by_id, known.by_thumbprint, moment, forwarded)
         except NotSigned as why:
             # A dropped file is known by its folder; a refused answer may be unsigned. What went out and came back is
             # digested whole, so nobody removed its signature. Of a request only the body is digested.

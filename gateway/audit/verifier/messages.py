@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -20,6 +21,9 @@ from gateway.sample_client.signing import Verifier
 
 if TYPE_CHECKING:
     from gateway.sample_client import wssec
+
+_CREATED = re.compile(rb"<(?:[A-Za-z0-9_-]{1,20}:)?Created>([0-9T:.-]{19,26}Z)</")  # of a Timestamp (WS-Security)
+_BEFORE = 65_536  # bytes of an envelope in which it comes
 
 
 class NotLooked(Exception):
@@ -59,6 +63,22 @@ def read_http(data: bytes) -> Http:
         return Http(headers, body, status=int(first.split(" ")[1]))
     method, target, _ = first.split(" ")
     return Http(headers, body, method, target)
+
+
+def time_of(message: Http, opened: bytes | None, first: float, last: float) -> float:
+    """When a message says that it was signed, if that is within these times: else the nearer of them.
+
+    What is sent on may have waited in a queue. The signature covers the time, and whoever verifies compares it.
+    """
+    covered = re.search(r";created=([0-9]{1,12})(?![0-9])", message.headers.get("signature-input", ""))
+    if covered is not None:
+        return min(max(float(covered[1]), first), last)
+    named = _CREATED.search((message.body if opened is None else opened)[:_BEFORE])
+    try:
+        stated = datetime.fromisoformat(named[1].decode()).timestamp() if named is not None else first
+    except ValueError:
+        stated = first
+    return min(max(stated, first), last)
 
 
 def signer_of(

@@ -57,6 +57,7 @@ def contract_publish(
 
 
 def _publish(settings: Settings, folder: Path, accepted: Accepted, signs: bool, as_json: bool) -> None:
+    from contracts.proof.budget import Budget
     from contracts.proof.check import check as check_folder
     from gateway.registry.changes import publish as publishing
 
@@ -68,7 +69,7 @@ def _publish(settings: Settings, folder: Path, accepted: Accepted, signs: bool, 
             "Name a contract's folder. / Chỉ thư mục của một hợp đồng.",
             as_json,
         )
-    report = check_folder(folder)
+    report = check_folder(folder, Budget(time.process_time))
     bundle, compiled = report.bundle, report.compiled
     if not report.ok or bundle is None or compiled is None:
         from contracts.errors import CONTRACT_INVALID

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -34,6 +35,7 @@ def contract_check(
 ) -> None:
     """Prove every contract in a folder; print each finding with file and line."""
     from contracts.folder.bundle import catalogue_folders
+    from contracts.proof.budget import Budget
     from contracts.proof.check import check as check_folder
 
     if folder is None:
@@ -50,7 +52,7 @@ def contract_check(
             _NAME_ONE,
             as_json,
         )
-    reports = [check_folder(each) for each in folders]
+    reports = [check_folder(each, Budget(time.process_time)) for each in folders]
     lines = [line for each, report in zip(folders, reports, strict=True) for line in _checked(each, report)]
     good = sum(report.ok for report in reports)
     if len(reports) > 1:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -33,6 +34,7 @@ from contracts.diff.compare import differences, level_of
 from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle
 from contracts.folder.zipped import unpacked
+from contracts.proof.budget import Budget
 from contracts.proof.check import Report, check_bundle, layout, refused
 from gateway.console.accounts import store as accounts
 from gateway.console.accounts.records import Account, Viewer
@@ -331,7 +333,7 @@ def _alone(content: bytes) -> Report:
 @lru_cache(maxsize=2)
 def _report(content: bytes) -> Report:
     """The same bytes have the same findings."""
-    return check_bundle(Bundle.from_bytes(content))
+    return check_bundle(Bundle.from_bytes(content), Budget(time.thread_time))
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

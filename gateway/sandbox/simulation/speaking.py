@@ -114,12 +114,12 @@ class SpeakingSoap(SoapStandIn):
 
 def _answering(address: Address, body: bytes) -> Iterator[Place]:
     """The operations that this element answers."""
-    tag = parse_xml(body).tag
+    element = parse_xml(body)
     for compiled in address.contracts:
         for name, codec in compiled.formats.items():
-            if "xml" in codec.speaks and address.format_name in (None, name) and tag in codec.soap_answer_roots:
-                operation, _ = codec.soap_answer_roots[tag]
-                yield Place(compiled, codec, compiled.contract.operations[operation])
+            meant = codec.soap_body(element, answer=True) if "xml" in codec.speaks else None
+            if address.format_name in (None, name) and meant is not None:
+                yield Place(compiled, codec, compiled.contract.operations[meant[0]])
 
 
 def whose(call: Call) -> str:

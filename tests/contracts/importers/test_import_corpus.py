@@ -46,6 +46,7 @@ NOTED = {  # what the draft says of the document: nothing is left out in silence
     "kinds-of-values": {"one-way", "alternatives", "codes"},
     "title-line": {"guessed"},
     "webhooks": {"webhook"},
+    "items-that-are-null": {"choice", "nil-items", "one-way"},
     "nullable-list-of-itself": {"one-way"},
     "characters-of-an-example": {"characters", "one-way"},
 }
@@ -183,3 +184,18 @@ def test_a_document_with_nothing_to_take_says_what_it_lacks(name: str, document:
         (import_wsdl if name.endswith("wsdl") else import_openapi)(Files(name, lambda path: document.encode()))
     assert caught.value.code == "import.nothing" and code in caught.value.what("en")
     assert code in [each.rule for each in caught.value.findings]
+
+
+def test_items_that_are_nil_are_read_over() -> None:
+    compiled, foreign = proved("array-of-wrapper.wsdl")
+    nil = '<Unit xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>'
+    one = f"<Unit><Name>a</Name><Children>{nil}<Unit><Name>b</Name></Unit></Children></Unit>"
+    (operation,) = compiled.contract.operations.values()
+    read = compiled.codec(foreign).read(
+        operation.request, f'<Hoi xmlns="urn:t"><Units>{nil}{one}{nil}</Units></Hoi>'.encode()
+    )
+    assert json.dumps(read).count('"name": ') == 2 and "absent" not in json.dumps(read)
+    compiled, foreign = proved("items-that-are-null.yaml")
+    (operation,) = compiled.contract.operations.values()
+    read = compiled.codec(foreign).read(operation.request, b'{"ten":[null,"a"],"muc":[{"so":1},null]}')
+    assert read == {"ten": ["a"], "muc": [{"so": 1}]}

@@ -173,7 +173,8 @@ def test_a_query_of_parameters_and_an_answer_without_content() -> None:
         {"name": "nhieu", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
     ]
     made = draft(document(None, parameters=parameters, method="get"))
-    assert [note.detail for note in made.notes if note.code == "parameter"] == ["X-Khoa (header)", "nhieu (query)"]
+    assert [note.detail for note in made.notes if note.code == "parameter"] == ["nhieu (query)"]
+    assert [note.detail for note in made.notes if note.code == "moved"] == ["X-Khoa (header)"]
     codec = compile_bundle(Bundle.of(made.files)).codec("tram-quan-trac-json")
     assert codec.write_query("GuiSoLieuRequest", {"tu_ngay": "2026-01-01"}) == "tuNgay=2026-01-01"
     assert codec.rest["guiSoLieu"].method == "GET"
