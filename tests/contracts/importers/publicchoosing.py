@@ -44,14 +44,14 @@ def likeness(kind: Kind, raw: bytes) -> tuple[str, str] | None:
     """
     try:
         if kind == "wsdl":
-            root = etree.fromstring(raw, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
+            root = etree.fromstring(raw, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True))
             if not isinstance(root.tag, str) or etree.QName(root).localname != "definitions":
                 return None
             names = {
                 f"{etree.QName(each).localname} {each.get('name')}" for each in root.iter("{*}*") if each.get("name")
             }
             names.add(root.get("targetNamespace") or "")
-            said = b" ".join(etree.tostring(root, method="c14n").replace(b">", b"> ").replace(b"<", b" <").split())
+            said = b" ".join(etree.tostring(root).replace(b">", b"> ").replace(b"<", b" <").split())
         else:
             top = json.loads(raw) if raw.lstrip()[:1] == b"{" else yaml.load(raw, _LOADER)
             if not str(top.get("openapi", "")).startswith(("3.0", "3.1")):

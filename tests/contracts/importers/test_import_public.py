@@ -22,6 +22,7 @@ from tests.contracts.importers.publiclist import Document, Package
 from tests.contracts.importers.publictrial import Outcome, Task, all_tried
 from tests.size import FULL
 
+ROOT = Path(__file__).parents[3]
 CORPUS = Path(__file__).parents[1] / "corpus"
 LEAST = 300  # documents of each kind
 
@@ -35,6 +36,15 @@ def test_the_list_names_enough_documents_and_each_once() -> None:
     for each in documents:
         assert re.fullmatch(r"[0-9a-f]{64}", each.digest) and each.package.version
         assert not each.path.startswith("/") and ".." not in each.path.split("/") and "://" not in each.path
+
+
+def test_the_page_says_how_many_documents_the_list_names() -> None:
+    page = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+    documents = listed.read()
+    assert f"names {len(documents)} documents" in page
+    of_kind = {kind: [each.package.name for each in documents if each.kind == kind] for kind in listed.KINDS}
+    counted = " | ".join(f"{len(names)}, {len(set(names))}" for names in of_kind.values())
+    assert f"| documents, packages | {counted} |" in page
 
 
 def test_the_list_reads_back_as_written(tmp_path: Path) -> None:
