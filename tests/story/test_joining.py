@@ -256,6 +256,9 @@ def test_her_calls_go_by_her_clock_and_others_by_real_time(
     assert mine
     for each in mine:
         assert at(each.get("clock", each["at"])) - at(each["at"]) == pytest.approx(30 * DAY, abs=0.01), each
+    handled = moved.client.rest("GET", f"/handlings?transfer={answer.headers['lgsp-transfer']}")
+    assert handled.status_code == 200 and "lgsp-time" in handled.headers, handled.text  # the gateway's own API
+    assert not any(each["overdue"] for each in handled.json()["handlings"]), "it came after the clock was moved"
     other = second.client.rest("POST", "/field-report/v1/requests", REPORT, "bao-hom-nay")
     assert other.status_code in (200, 202) and "lgsp-time" not in other.headers
     assert not any("clock" in each for each in entries(sandbox, other.headers["lgsp-transfer"]))

@@ -16,6 +16,7 @@ Invariant: what connexion or a handler raises becomes a failure here, and an ans
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -316,6 +317,9 @@ class ApiApp:
         if call.turn is not None:
             call.turn.spend(estimate(call.body))
             call.turn.end()
+        if call.certificate is not None:
+            with suppress(Failure):  # who has to be known is refused later
+                call.channel()  # by whose clock it is judged
         received, api_call = call.received(Face.REST), _ApiCall(call)
         scope = dict(call.scope)
         # A copy: connexion writes into it, and a server may share one between requests.

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.doors.api.services import ApiRequest, Services
 from gateway.doors.reply import Reply
 from gateway.journal.database import snapshot
+from gateway.journal.write import HandlingRow
 from gateway.registry.own_feed import CENTRE
 from gateway.workflow import reading
 from gateway.workflow.errors import HANDLING_UNKNOWN
@@ -33,18 +34,19 @@ HANDLERS = {"listOwnHandlings": list_handlings, "readOwnHandling": read_handling
 
 
 def _page(services: Services, request: ApiRequest) -> dict[str, Any]:
-    params, now, actor = request.params, request.received.theirs, _actor(request)
+    params, actor, late = request.params, _actor(request), request.params["list"] == "overdue"
     sought = reading.Sought(
         concerning=None if actor.centre else actor.agency,
         contract=params["contract"],
         state=params["state"],
         transfer=params["transfer"],
         ended={"open": False, "overdue": False, "ended": True}.get(params["list"]),
-        before=now if params["list"] == "overdue" else None,
+        before=request.received.theirs if late else None,
     )
     with snapshot(services.engine) as connection:
         found = reading.page(connection, sought, params["after"], params["limit"])
-    return {"handlings": [listed(each, now) for each in found.handlings], "next": found.next}
+    told = [listed(each, _now(request, each)) for each in found.handlings]
+    return {"handlings": [each for each in told if each["overdue"] or not late], "next": found.next}
 
 
 def _one(services: Services, request: ApiRequest) -> dict[str, Any]:
@@ -55,7 +57,13 @@ def _one(services: Services, request: ApiRequest) -> dict[str, Any]:
     parts = {row.agency, row.sender_agency, *(each.step.agency for each in seen.steps)}
     if not seen.sound or not (actor.centre or actor.agency in parts):
         raise HANDLING_UNKNOWN(handling=id)
-    return shown(seen, seen.possible(actor), request.received.theirs)
+    return shown(seen, seen.possible(actor), _now(request, row))
+
+
+def _now(request: ApiRequest, row: HandlingRow) -> float:
+    """By the clock of the reader's agency. What was opened after it had been moved is no older for that."""
+    agency = request.snapshot.agency(request.proven.system.agency)
+    return request.received.at + (0 if agency is None else agency.clock.since(row.opened))
 
 
 def _actor(request: ApiRequest) -> Actor:
