@@ -6,7 +6,6 @@ Invariant: every answer was right, and the memory is read while the door still s
 from __future__ import annotations
 
 import contextlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,7 @@ PACKAGES: Final = (
 class Door:
     """`first_answer`: seconds from the start of the process, in its own interpreter, to its first exchange.
 
-    `loading`: seconds that a process takes to load the packages and end, just afterwards (median of three).
+    `loading`: seconds that a process takes to load the packages and end, just afterwards.
     """
 
     first_answer: float
@@ -75,12 +74,9 @@ def measure(exchanges: int, say: Callable[[str], None] = lambda text: None) -> D
 
 
 def _loading(core: int | None) -> float:
-    def once() -> float:
+    with pinned(core):
         began = time.monotonic()
         subprocess.run(
             [sys.executable, "-W", "ignore", "-c", f"import {PACKAGES}"], check=True, stdin=subprocess.DEVNULL
         )
         return time.monotonic() - began
-
-    with pinned(core):
-        return statistics.median(once() for _ in range(3))

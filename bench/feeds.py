@@ -54,7 +54,7 @@ class Size:
 
 
 QUICK: Final = Size(
-    events=20_000, few=2_000, keys=2_000, rounds=2, small=100, streams=60, alerts=3, webhook=10_000
+    events=20_000, few=2_000, keys=2_000, rounds=2, small=100, streams=60, alerts=3, webhook=4_000
 )  # fmt: skip
 FULL: Final = Size(
     events=1_000_000, few=10_000, keys=100_000, rounds=3, small=400, streams=1000, alerts=5, webhook=1_000_000

@@ -39,7 +39,7 @@ class Size:
     warm: int
 
 
-QUICK: Final = Size(plain=500, gateway=2500, warm=300)
+QUICK: Final = Size(plain=300, gateway=1500, warm=300)
 FULL: Final = Size(plain=2000, gateway=10_000, warm=1000)
 
 

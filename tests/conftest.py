@@ -30,7 +30,9 @@ from contracts.base import safeyaml
 from contracts.compiled import contract
 from contracts.compiled.contract import CompiledContract
 from examples.story import World
+from gateway.console import app as desk_app
 from gateway.doors.api import apis
+from gateway.doors.api.validation import Checks
 from gateway.journal import database as database_module
 from gateway.journal import postgresql as postgresql_module
 from gateway.keys import keyring
@@ -148,21 +150,37 @@ def revisions() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def documents() -> Iterator[None]:
-    """The documents of our APIs are read and checked once a run. Hundreds of tests build the applications of them, and
-    each build read three, checked them against the schema of OpenAPI several times and followed their references: most
-    of what such a test cost."""
-    read, loaded = cache(_pickled), dict[bytes, Specification]()
-    load = Specification.load
+    """The documents of our APIs are read, merged, checked and compiled once a run. Hundreds of tests build the
+    applications of them, and each build did all of that anew: most of what such a test cost. Nothing changes a merged
+    document, and those that a test makes are its own."""
+    read, merge, load, compile_ = cache(_pickled), apis.merge, Specification.load, Checks.compile
+    kept: dict[tuple[Path | str, ...], dict[str, Any]] = {}
+    ours, loaded, compiled = set[int](), dict[int | bytes, Specification](), dict[int, Checks]()
 
-    def once(document: dict[str, object], **given: object) -> Specification:
-        name = hashlib.sha256(pickle.dumps(document)).digest()
+    def merged(documents: Sequence[Path], listener: str) -> dict[str, Any]:
+        key: tuple[Path | str, ...] = (*documents, listener)
+        if key not in kept:
+            kept[key] = merge(documents, listener)
+            ours.update(map(id, (kept[key], *(each for item in kept[key]["paths"].values() for each in item.values()))))
+        return kept[key]
+
+    def once(document: dict[str, Any], **given: Any) -> Specification:
+        name = id(document) if id(document) in ours else hashlib.sha256(pickle.dumps(document)).digest()
         if name not in loaded:
             loaded[name] = load(document, **given)
         return loaded[name]
 
+    def checked(operation: dict[str, Any], resolve: Any) -> Checks:
+        if id(operation) not in ours:
+            return compile_(operation, resolve)
+        return compiled.get(id(operation)) or compiled.setdefault(id(operation), compile_(operation, resolve))
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apis, "safeyaml", SimpleNamespace(load=lambda text: pickle.loads(read(text))))
+        patch.setattr(apis, "merge", merged)
+        patch.setattr(desk_app, "merge", merged)
         patch.setattr(Specification, "load", once)
+        patch.setattr(Checks, "compile", checked)
         yield
 
 

@@ -109,6 +109,7 @@ async def test_odd_names_and_wishes_admit_nobody(vendors: VendorDesk) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=lambda each: each[:24])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # no address comes as far as the database
 async def test_an_address_that_is_not_the_vendors_is_not_called(vendors: VendorDesk, address: str) -> None:
     answer = await vendors.ask({**CALLER, "role": "provider", "address": address})
     assert answer.status == 400 and "address" in answer.json["detail"], answer.body
