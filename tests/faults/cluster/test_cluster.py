@@ -72,6 +72,10 @@ def ready(settings: Settings) -> int:
         return int(refused.code)
 
 
+def is_ready(settings: Settings) -> bool:
+    return ready(settings) == 200
+
+
 def verifies(settings: Settings, world: World) -> bool:
     vkey = str(settings.identities / "bao-chay" / "log.vkey")
     return bool(world.lgsp("audit", "verify", "--data", str(settings.data), "--vkey", vkey)["ok"])
@@ -94,7 +98,7 @@ def test_a_leader_killed_and_a_database_that_is_frozen(machines: tuple[Settings,
         with frozen():
             end = time.monotonic() + FROZEN
             for load in loads:
-                until("callers are told", lambda load=load: load.others["journal.unavailable"])
+                until("callers are told", partial(load.others.get, "journal.unavailable"))
             print(f"callers are told after {time.monotonic() - end + FROZEN:.1f} s")
             assert [ready(each) for each in machines] == [503, 503]
             time.sleep(max(0.0, end - time.monotonic()))
@@ -105,7 +109,7 @@ def test_a_leader_killed_and_a_database_that_is_frozen(machines: tuple[Settings,
         for load in loads:
             load.wait(10)
     for settings in machines:
-        until("ready", lambda settings=settings: ready(settings) == 200)
+        until("ready", partial(is_ready, settings))
     acknowledged = here.acknowledged | there.acknowledged
     worlds = [world_of(each) for each in machines]
     for world in worlds:
