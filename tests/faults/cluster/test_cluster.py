@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from bench.demo import demo_settings, free_ports, running, world_of
+from bench.demo import demo_settings, running, world_of
+from bench.ports import free_ports
 from examples.story import World
 from gateway.audit.log.checkpoints import read_note, size_of
 from gateway.cli.run import ensure_instance
