@@ -25,9 +25,9 @@ _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]+\]){0,8})(\[\])?")
 
 
 def read_form(raw: bytes, plan: Plan) -> dict[str, Any]:
-    """The members of a body. Raises MESSAGE_NOT_QUERY with the reason."""
+    """The members of a body, which may end with a line break, as files do. Raises MESSAGE_NOT_QUERY with the reason."""
     try:
-        text = raw.decode("ascii")
+        text = raw.removesuffix(b"\n").removesuffix(b"\r").decode("ascii")
     except UnicodeDecodeError:
         raise MESSAGE_NOT_QUERY(why="bytes that are not percent-encoded") from None
     members: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Query strings: each parameter once, percent-encoded UTF-8, characters of XML 1.0 only."""
+"""Query strings, and the parts of forms: percent-encoded UTF-8, characters of XML 1.0 only."""
 
 from __future__ import annotations
 

@@ -48,5 +48,6 @@ def skeletons(files: Mapping[str, bytes]) -> dict[str, bytes]:
                 twin = b"[" + twin + b"]"
             else:
                 raw += b"\n"
-            samples |= {f"{stem}.{codec.media}": raw, f"{stem}.canonical.json": twin + b"\n"}
+            ending = "form" if message in codec.plans and codec.plans[message].form else codec.media
+            samples |= {f"{stem}.{ending}": raw, f"{stem}.canonical.json": twin + b"\n"}
     return samples

@@ -40,6 +40,7 @@ def test_parameters_beside_a_body_and_a_form_are_taken() -> None:
     notes = {(note.code, note.detail) for note in made.notes}
     assert {("moved", "jurisdiction_id (query)"), ("moved", "X-Nguon (header)"), ("form", "media")} <= notes
     assert {("parameter", "lat (query)"), ("parameter", "Accept (header)")} <= notes
+    assert "samples/phan-anh-json/GuiRequest.mau.form" in made.files
     codec = compile_bundle(Bundle.of(made.files)).codec("phan-anh-json")
     raw = b"service_code=x&lat=1.5&tag[]=a&attribute[k]=v&jurisdiction_id=cb&X-Nguon=n"
     value = codec.read("GuiRequest", raw)

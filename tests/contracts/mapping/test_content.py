@@ -15,6 +15,7 @@ from contracts.faces.wsdl import wsdl
 from contracts.folder.bundle import Bundle
 from contracts.proof.check import check_bundle
 from contracts.proof.tryout import try_out
+from gateway.doors.soap import operation_of
 from tests.contracts.rowsmaking import HEAD, LAWS, NAME, closed
 
 CONTRACT = (
@@ -98,6 +99,13 @@ def test_a_root_that_no_message_matches_means_none() -> None:
     assert codec.soap_body(etree.fromstring('<T xmlns="urn:d"><Dau loai="khac"/></T>')) is None
     assert codec.soap_body(etree.fromstring('<T xmlns="urn:d"/>')) is None
     assert codec.soap_body(etree.fromstring('<U xmlns="urn:d"/>')) is None
+
+
+def test_an_action_does_not_make_another_message_of_what_it_holds(chosen: CompiledContract) -> None:
+    """The door then refuses the action, since it does not name the operation of the Body."""
+    codec = chosen.codec("a")
+    body = codec.soap_body(etree.fromstring(codec.write("State", {"id": "1", "state": "x"})))
+    assert body is not None and operation_of(chosen.contract, codec, body, codec.soap_action("putPaper")) == "putState"
 
 
 def test_the_wsdl_has_both_operations(chosen: CompiledContract) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,7 +16,7 @@ from contracts.base.errors import Failure
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.faces.openapi import openapi
 from contracts.folder.bundle import Bundle
-from contracts.proof.check import check_bundle
+from contracts.proof.check import check, check_bundle
 from tests.contracts.rowsmaking import HEAD, LAWS, MA, NAME, closed, found
 
 CONTRACT = (
@@ -81,7 +82,7 @@ VALUE = {
 }
 
 
-def bundle(table: str, **samples: str) -> Bundle:
+def bundle(table: str) -> Bundle:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": DEFS}
     files = {"contract.yaml": CONTRACT, "schema.json": json.dumps(schema), "systems/a.yaml": table}
     files |= {f"codes/{name}.csv": text for name, text in MA.items()}
@@ -146,6 +147,17 @@ def test_what_is_no_such_form_is_refused(forms: CompiledContract, part: str, cod
     raw = RAW.replace("&lat=22.67", "").replace("&open=true", "") + "&" + part
     findings = found(lambda: forms.codec("a").read("Thing", raw.encode()), code)
     assert where in [here for here, _, _ in findings] if where else findings == []
+
+
+def test_a_sample_is_a_file(forms: CompiledContract, tmp_path: Path) -> None:
+    twin = forms.codec("canonical").write_json("Thing", VALUE)
+    files = {**bundle(TABLE).files, "samples/a/Thing.one.form": f"{RAW}\n".encode()}
+    for name, raw in (files | {"samples/a/Thing.one.canonical.json": twin}).items():
+        (tmp_path / "v1" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "v1" / name).write_bytes(raw)
+    report = check(tmp_path / "v1")
+    assert report.findings == [] and "a Thing: count: in the message, not written again" in report.losses
+    assert "sample a/Thing.one: decoded, and the laws hold in every format" in report.proved
 
 
 def test_the_face_names_the_form(forms: CompiledContract) -> None:
