@@ -14,6 +14,8 @@ _errors = Errors(__file__)
 AUDIT_LEASE_LOST = _errors.ours("audit.lease-lost", 503)
 GATEWAY_FAULT = _errors.ours("gateway.fault", 500)
 GATEWAY_RESTORED = _errors.ours("gateway.restored", 503)
+INSTANCE_DATABASE_TAKEN = _errors.ours("instance.database-taken", 500)
+INSTANCE_OTHER = _errors.ours("instance.other", 500)
 PROCESS_DIED = _errors.ours("process.died", 503)
 PROCESS_SILENT = _errors.ours("process.silent", 503)
 

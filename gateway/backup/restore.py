@@ -36,6 +36,7 @@ from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import NAMES, Keyring
+from gateway.registry import identity
 from gateway.registry.restore_lock import digest_of, hold
 from gateway.registry.seals.account_rows import carry_over
 from gateway.registry.seals.accounts import FACT
@@ -47,6 +48,8 @@ from gateway.settings import Settings
 from gateway.settings.running import is_running
 from gateway.settings.saving import save
 from gateway.transfer import entries
+from gateway.vault import key_digests
+from gateway.vault.keystore import KeyStore
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -231,10 +234,12 @@ class _Build:
         held = succession.Held(backup.size, backup.checkpoint, self.asked.complete, has_key=old is not None)
         decision = succession.decide(connection, trusted, held, outside)
         gone = bring_back(connection, self.now)
+        key_digests.forget_missing(connection, KeyStore(settings.vault_keys))
         digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
         checkpoint = backup.checkpoint
         if decision.reason is not None:
             settings, checkpoint = self._new_origin(connection, settings, old, decision, digest)
+        identity.record(connection, settings)
         done = Restored(
             backup=digest,
             made=backup.made,

@@ -13,6 +13,8 @@ from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import emit
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from gateway.cases.acting import Acting, By
     from gateway.settings import Settings
     from gateway.vault.vault import Vault
@@ -140,13 +142,19 @@ def _acting(settings: Settings, agency: str) -> tuple[Acting, By]:
         snapshot = load_snapshot(connection)
     centre = snapshot.centre()
     acting = Acting(
-        engine=engine, vault=_vault(settings), snapshot=snapshot, clock=time.time, mails=bool(settings.mail_server)
+        engine=engine,
+        vault=_vault(settings, engine),
+        snapshot=snapshot,
+        clock=time.time,
+        mails=bool(settings.mail_server),
     )
     return acting, By(agency or ("" if centre is None else centre.code), actor())
 
 
-def _vault(settings: Settings) -> Vault:
+def _vault(settings: Settings, sealing: Engine | None = None) -> Vault:
     from gateway.keys.keyring import Keyring
+    from gateway.vault.key_digests import KeyDigests
     from gateway.vault.vault import Vault
 
-    return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest)
+    digests = None if sealing is None else KeyDigests.of(sealing)
+    return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest, digests=digests)

@@ -122,6 +122,7 @@ def _office(settings: Settings) -> Office:
     from gateway.keys.key_encryption import AtRest
     from gateway.keys.keyring import Keyring
     from gateway.registry.registry import Registry
+    from gateway.vault.key_digests import KeyDigests
     from gateway.vault.vault import Vault
     from gateway.workflow.records import Office
     from security.transparency.entry import keyed
@@ -130,7 +131,12 @@ def _office(settings: Settings) -> Office:
     return Office(
         engine=engine,
         registry=Registry(engine),
-        vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies),
+        vault=Vault(
+            settings.vault_keys,
+            at_rest=AtRest.of(settings),
+            copies=settings.vault_copies,
+            digests=KeyDigests.of(engine),
+        ),
         hash_id=partial(keyed, Keyring(settings).hash_key()),
         clock=time.time,
     )

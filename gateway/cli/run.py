@@ -58,6 +58,7 @@ def up(
     from gateway.processes.sockets import check_ports
     from gateway.processes.supervised import NotStarted, sandbox_children
     from gateway.processes.supervisor import Supervisor
+    from gateway.registry import identity
     from gateway.registry.changes.adopting import adopt_content, adopt_receiving
     from gateway.registry.restore_lock import held_until
     from gateway.registry.seals import account_rows, accounts
@@ -132,6 +133,7 @@ def up(
             engine = open_engine(settings.database_url)
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
             comparison.check(engine)
+            identity.check(engine, settings)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
             account_rows.adopt(engine, accounts.Seal.of(settings), time.time())  # the same

@@ -16,6 +16,8 @@ from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from gateway.keeper.retention.holds import Hold
     from gateway.keeper.retention.status import KeyLine
     from gateway.settings import Settings
@@ -207,7 +209,8 @@ def hold_add(
     from gateway.keeper.retention.rows import Bodies
 
     settings = load_instance(data, as_json)
-    engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
+    engine, now = open_engine(settings.database_url), time.time()
+    vault = _vault(settings, engine)
     agency, contract = covered.agency, covered.contract
     hold = Hold(
         name=name,
@@ -309,11 +312,13 @@ def _transfers(covered: Covered, as_json: bool) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(arguments.transfer_id(each, as_json) for each in covered.transfer or ())) or None
 
 
-def _vault(settings: Settings) -> Vault:
+def _vault(settings: Settings, sealing: Engine | None = None) -> Vault:
     from gateway.keys.key_encryption import AtRest
+    from gateway.vault.key_digests import KeyDigests
     from gateway.vault.vault import Vault
 
-    return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
+    digests = None if sealing is None else KeyDigests.of(sealing)
+    return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies, digests=digests)
 
 
 def _key(line: KeyLine, now: float) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
@@ -23,9 +23,11 @@ from gateway.journal.database import open_engine, snapshot
 from gateway.settings import Settings
 from gateway.settings.running import is_running
 
+_FIRST: Final = "clock.skew"  # it explains others: signatures, tokens and certificates that are refused
+
 
 class Examined(NamedTuple):
-    """Grave ones first. `usual`: what would be a finding in production, and is normal in a sandbox."""
+    """A wrong clock first, then grave ones. `usual`: would be findings in production, and are normal in a sandbox."""
 
     findings: list[Finding]
     usual: list[Finding]
@@ -44,7 +46,7 @@ def examined(settings: Settings, clock: Callable[[], float], *, whole: bool = Tr
     every = list(_examine(settings, clock, partial(_permitted, unread), whole))
     if unread:
         every.append(finding("files.unread", paths=", ".join(sorted(unread))))
-    every.sort(key=lambda each: not each.kind.grave)
+    every.sort(key=lambda each: (each.kind.code != _FIRST, not each.kind.grave))
     usual = [each for each in every if sandbox and not each.kind.sandbox_too]
     return Examined([each for each in every if each not in usual], usual)
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, func, select
 
+from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
+from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
+from gateway.vault import key_digests
 from gateway.vault.keystore import KeyStore, copied
 from security.grants.windows import Moment
 
@@ -39,6 +43,9 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fi
     begun = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_(None))))
     if lost := sorted(set(missing) - begun):
         yield finding("vault.key-missing", keys=_some(lost))
+    with suppress(Failure):  # without the secret no key opens, which is a finding of its own
+        if differing := key_digests.differing(connection, KeyStore(settings.vault_keys, AtRest.of(settings))):
+            yield finding("vault.key-differs", keys=_some(differing))
     hold = tables.vault_hold.c
     on_hold = set(connection.scalars(select(hold.name).where(hold.released.is_(None))))
     late = [

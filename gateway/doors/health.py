@@ -27,6 +27,7 @@ from gateway.doors.http import refusals
 from gateway.doors.http.body import Scope
 from gateway.doors.reply import Reply
 from gateway.exchange.feed_readers import FeedReader, readers
+from gateway.journal.database import insert, moment, writing
 from gateway.journal.errors import JOURNAL_UNAVAILABLE
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
@@ -39,6 +40,7 @@ REST: Final = 20.0  # for each second of counting
 _SILENT_SECONDS: Final = 15.0
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 METRICS: Final = "/metrics"
+PROBED: Final = "probed"  # in `instance`: the last write of `/readyz`
 _TEXT: Final = {"content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store"}
 _ALARMS: Final = ("down", "queue", "certificate", "due", "late", "conform")
 _QUEUE: Final = ("waiting", "leased", "held", "done", "dead")
@@ -82,6 +84,7 @@ class Vitals:
     _pulse_until: float = float("-inf")
     _asking: threading.Lock = field(default_factory=threading.Lock)
     _looking: asyncio.Task[Pulse] | None = None
+    _written_until: float = float("-inf")
     journal: Journal | None = None  # that of this process, whose beats show whether the database can be written
     seconds: float = 2.0  # how long `ready` waits for the database
 
@@ -90,16 +93,31 @@ class Vitals:
         with self._asking:
             if self._pulse is None or time.monotonic() >= self._pulse_until:
                 with self.engine.connect() as connection:
-                    self._pulse = pulse(connection, self.clock())
+                    self._pulse = pulse(connection, moment(connection, self.clock))
                 self._pulse_until = time.monotonic() + KEPT_SECONDS
             return self._pulse
 
     async def _pulse_soon(self) -> Pulse:
         """One thread asks for all who wait. Raises `TimeoutError` where the database takes too long."""
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(asyncio.to_thread(self.pulse_now))
+            self._looking = asyncio.create_task(asyncio.to_thread(self._probe))
         async with asyncio.timeout(self.seconds):
             return await asyncio.shield(self._looking)
+
+    def _probe(self) -> Pulse:
+        """Reads, and where this process has no journal writes a row, every two seconds at most."""
+        if self.journal is None and time.monotonic() >= self._written_until:
+            with writing(self.engine) as connection:
+                at = str(moment(connection, self.clock))
+                row = insert(connection, tables.instance).values(key=PROBED, value=at)
+                connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": at}))
+            self._written_until = time.monotonic() + KEPT_SECONDS
+        return self.pulse_now()
+
+    @property
+    def last(self) -> Counts | None:
+        """The last counts, however old; None before the first ones."""
+        return self._kept
 
     async def counts(self) -> Counts:
         return await asyncio.to_thread(self.counts_now)
@@ -117,7 +135,7 @@ class Vitals:
     def _count(self) -> Counts:
         aside = len(quarantined(self.drops)) if self.drops is not None else 0
         with self.engine.connect() as connection:
-            counts = replace(count(connection, self.clock()), quarantined=aside)
+            counts = replace(count(connection, moment(connection, self.clock)), quarantined=aside)
             try:
                 snapshot = self.registry.snapshot
             except Failure:  # then nobody may read
@@ -185,7 +203,11 @@ def pulse(connection: Connection, now: float) -> Pulse:
     keepers = connection.execute(
         select(func.count())
         .select_from(process)
-        .where(process.c.kind == "keeper", process.c.state == "alive", process.c.seen > now - _SILENT_SECONDS)
+        .where(
+            process.c.kind == "keeper",
+            process.c.state == "alive",
+            func.coalesce(process.c.heard, process.c.seen) > now - _SILENT_SECONDS,
+        )
     ).scalar_one()
     return Pulse(
         log_size=int(newest[0]) if newest is not None else 0,
@@ -195,18 +217,52 @@ def pulse(connection: Connection, now: float) -> Pulse:
     )
 
 
-def metrics(
-    counts: Counts, revision: int, refused: Path | None = None, systems: Mapping[str, int] | None = None
-) -> str:
-    lines: list[str] = []
+@dataclass(frozen=True, slots=True)
+class _Text:
+    lines: list[str] = field(default_factory=list)
 
-    def gauge(name: str, words: str, values: Mapping[str, float], label: str = "", kind: str = "gauge") -> None:
-        lines.append(f"# HELP {name} {words}")
-        lines.append(f"# TYPE {name} {kind}")
-        lines.extend(
+    def gauge(self, name: str, words: str, values: Mapping[str, float], label: str = "", kind: str = "gauge") -> None:
+        self.lines.append(f"# HELP {name} {words}")
+        self.lines.append(f"# TYPE {name} {kind}")
+        self.lines.extend(
             f'{name}{{{label}="{key}"}} {value:g}' if label else f"{name} {value:g}" for key, value in values.items()
         )
 
+    def up(self, up: bool) -> None:
+        self.gauge("lgsp_database_up", "Whether the database answers; at 0 the rest is as last known.", {"": float(up)})
+
+    def refusals(self, refused: Path | None) -> None:
+        words = "Calls and connections that the doors of this machine refused, by limit."
+        self.gauge("lgsp_limit_refusals_total", words, refusals.counts(refused), "limit", "counter")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+
+def away_metrics(last: Counts | None, refused: Path | None = None) -> str:
+    """While the database is away: what was known last, and what this machine counts itself."""
+    text = _Text()
+    text.up(False)
+    if last is not None:
+        _counted(text, last)
+    text.refusals(refused)
+    return str(text)
+
+
+def metrics(
+    counts: Counts, revision: int, refused: Path | None = None, systems: Mapping[str, int] | None = None
+) -> str:
+    text = _Text()
+    text.up(True)
+    _counted(text, counts)
+    text.refusals(refused)
+    text.gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
+    text.gauge("lgsp_systems", "Systems, by whether they can call, or why not.", systems or {}, "state")
+    return str(text)
+
+
+def _counted(text: _Text, counts: Counts) -> None:
+    gauge = text.gauge
     gauge("lgsp_transfers", "Transfers by state.", counts.transfers, "state")
     gauge("lgsp_queue", "Messages of the queue by state.", counts.queue, "state")
     pushes = counts.pushes
@@ -238,16 +294,6 @@ def metrics(
         "Dropped files in quarantine, after the process died twice with them in hand.",
         {"": counts.quarantined},
     )
-    gauge(
-        "lgsp_limit_refusals_total",
-        "Calls and connections that the doors of this machine refused, by limit.",
-        refusals.counts(refused),
-        "limit",
-        "counter",
-    )
-    gauge("lgsp_registry_revision", "Revision of the registry that this process works with.", {"": revision})
-    gauge("lgsp_systems", "Systems, by whether they can call, or why not.", systems or {}, "state")
-    return "\n".join(lines) + "\n"
 
 
 @dataclass(slots=True)
@@ -268,9 +314,11 @@ class Health:
         if path == "/readyz":
             body = json.dumps({"ok": ready, "checks": checks}).encode()
             return Reply(200 if ready else 503, {"content-type": "application/json", "cache-control": "no-store"}, body)
-        if not (checks["database"] and checks["registry"]):
-            return Reply(503, dict(_TEXT), b"")
         vitals = self.vitals
+        if not checks["database"]:
+            return Reply(200, dict(_TEXT), away_metrics(vitals.last, vitals.refused).encode())
+        if not checks["registry"]:
+            return Reply(503, dict(_TEXT), b"")
         systems: Mapping[str, int] = Counter[str](vitals.registry.snapshot.readiness(vitals.clock()).values())
         text = metrics(await vitals.counts(), int(checks["revision"]), vitals.refused, systems)
         return Reply(200, dict(_TEXT), text.encode())

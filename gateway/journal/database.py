@@ -132,6 +132,13 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def moment(connection: Connection, clock: Callable[[], float]) -> float:
+    """Now, in Unix seconds: by the clock of PostgreSQL, which all machines share; else by `clock`."""
+    if connection.dialect.name == "sqlite":
+        return clock()
+    return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+
+
 def fold_back(engine: Engine, lock: FileLock | None = None) -> int:
     """Checkpoints SQLite's write-ahead log, so that no writer has to within a batch; returns the pages that it held.
 

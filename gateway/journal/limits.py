@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -78,6 +80,14 @@ class Presence:
                 yield True
             finally:
                 self._trying.release()
+
+
+_PRESENCES: Final[weakref.WeakKeyDictionary[Engine, Presence]] = weakref.WeakKeyDictionary()
+
+
+def presence_of(engine: Engine) -> Presence:
+    """The one of this engine. That of SQLite is never away."""
+    return _PRESENCES.setdefault(engine, Presence())
 
 
 def unavailable(error: Exception) -> Ours | None:

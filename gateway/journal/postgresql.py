@@ -20,7 +20,7 @@ from psycopg.errors import _WaitTimeout
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from gateway.journal.limits import Limits, Presence
+from gateway.journal.limits import Limits, Presence, presence_of
 from gateway.journal.statements import READ_ONLY
 
 _T = TypeVar("_T")
@@ -46,16 +46,13 @@ class Connection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         while True:
             try:
-                done = super().wait(gen, interval, self.limits.silent / (4 if presence.away else 1))
+                return super().wait(gen, interval, self.limits.silent / (4 if presence.away else 1))
             except _WaitTimeout:
                 if self.limits.patient and self._answers():
                     continue
                 presence.lost()
                 self.pgconn.finish()
                 raise Silent("the database answers nothing") from None
-            if presence.away:
-                presence.found()
-            return done
 
     def _answers(self) -> bool:
         """Whether the server answers another connection."""
@@ -83,7 +80,6 @@ def _connected(place: dict[str, Any], limits: Limits, presence: Presence) -> Con
 
 def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
     """An engine with SQLAlchemy's pool. `reading`: it cannot write."""
-    presence = Presence()
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -92,7 +88,7 @@ def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
         pool_timeout=limits.silent,
         connect_args=_network(url, limits.silent),
     )
-    first = "; ".join(_session(limits, reading))
+    first, presence = "; ".join(_session(limits, reading)), presence_of(engine)
 
     def connect(_dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]) -> Connection:
         with presence.attempt() as now:
@@ -106,6 +102,7 @@ def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
             except BaseException:
                 made.close()
                 raise
+            presence.found()
             return made
 
     event.listen(engine, "do_connect", connect)

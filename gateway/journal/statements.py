@@ -46,7 +46,8 @@ class Statements:
             if self.sqlite
             else "SELECT state, pg_current_xact_id()::text FROM process WHERE id = ? FOR SHARE"
         )
-        self.beat: Final = self._marked("UPDATE process SET seen = ? WHERE id = ? AND state = 'alive'")
+        heard = "" if self.sqlite else ", heard = extract(epoch FROM clock_timestamp())"
+        self.beat: Final = self._marked(f"UPDATE process SET seen = ?{heard} WHERE id = ? AND state = 'alive'")
         self.forget_replay: Final = self._marked("DELETE FROM replay WHERE key = ?")
         self.xact_status: Final = self._marked("SELECT pg_xact_status(CAST(? AS xid8))")
         names = ", ".join(TRANSFER_COLUMNS)

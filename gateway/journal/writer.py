@@ -33,7 +33,7 @@ from contracts.base.errors import Ours
 from gateway.journal import batch, processes
 from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
-from gateway.journal.limits import RETRY_SECONDS
+from gateway.journal.limits import RETRY_SECONDS, presence_of
 from gateway.journal.readback import Altered, Promised
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import Write, Written
@@ -77,6 +77,7 @@ class Journal:
         self._kind: Final = kind
         self._limit: Final = limit
         self._sql: Final = Statements(engine.dialect.name)
+        self._presence: Final = presence_of(engine)
         self._lock: Final = (
             lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
         )
@@ -134,8 +135,8 @@ class Journal:
         with self._opening:
             if not self._open:
                 raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason="the journal is not running")
-            if self._away:
-                raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=self.trouble)
+            if self._away or self._presence.away:
+                raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=self.trouble or "no answer")
             if self._queue.qsize() >= self._limit:
                 raise JOURNAL_BUSY(retry_after=1)
             self._queue.put(job)
@@ -280,6 +281,7 @@ class Journal:
         if self.trouble is not None:
             _log.warning("the journal is written again, after %.1f s", time.monotonic() - self._troubled_at)
         self.trouble, self._away, self._pause = None, False, _FIRST_PAUSE
+        self._presence.found()
 
     def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
         """The rows differ from what was written: keeps nothing of the batch, and logs it as critical."""

@@ -37,6 +37,7 @@ TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
 # Each fold writes an often-written page once: so seldom, but before a writer would fold by itself (at 8,000 pages).
 FOLD_SECONDS, FOLD_AT_MOST, FOLD_PAGES = 0.1, 1.0, 4000
+_NOT_FOLLOWED: Final = "checkpoints of the leading keeper are not taken over"
 _NOT_HANDED_IN: Final = "what a dead process had in hand is not logged"
 _logger: Final = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Keeper:
         tasks: Sequence[ScheduledTask] = (),
         *,
         in_hand: Path | None = None,
+        follow: Callable[[], None] | None = None,
         clocks: Clocks = Clocks(),  # noqa: B008  (immutable)
     ) -> None:
         self.lease: Lease | None = None
@@ -68,6 +70,7 @@ class Keeper:
         self._sequencer: Final = sequencer
         self._tasks: Final = tasks
         self._in_hand: Final = in_hand  # the folder of what processes of this machine have in hand
+        self._follow: Final = follow
         self._clock: Final = clocks.now
         self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
         self._rival: Final = leases.LeaseObserver(clocks.monotonic)
@@ -193,6 +196,7 @@ class Keeper:
             return
         self._hand_in(now)
         if self.lease is None:
+            self._catch_up()
             return
         self._recover(self.lease, now)
         if self._monotonic() - self._replays_at >= REPLAY_SECONDS:
@@ -259,6 +263,16 @@ class Keeper:
             self._works(_NOT_HANDED_IN)
         except Exception as error:  # tried again at the next tick
             self._log_failure(_NOT_HANDED_IN, error)
+
+    def _catch_up(self) -> None:
+        """What the leader writes beside the database, on a machine of its own."""
+        if self._follow is None:
+            return
+        try:
+            self._follow()
+            self._works(_NOT_FOLLOWED)
+        except Exception as error:
+            self._log_failure(_NOT_FOLLOWED, error)
 
     def _end(self) -> None:
         lease = self.lease

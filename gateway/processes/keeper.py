@@ -18,6 +18,7 @@ from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.witnessing import admission
 from gateway.audit.witnessing.admission import AdmissionDeadline
+from gateway.audit.witnessing.sharing import Follower
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.limits import for_work
 from gateway.journal.taken_up import FOLDER, Register
@@ -29,6 +30,7 @@ from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
+from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 
@@ -53,13 +55,11 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         note_changes(connection, settings, clock())
     runtime = await Runtime.start(settings, engine, process_id, "keeper")
     keyring = runtime.keyring
-    sequencer = Sequencer(
-        engine,
-        lock,
-        LogKey.open(keyring.log_key, settings.origin, keyring.at_rest),
-        CheckpointFile(settings.checkpoint_file),
+    log_key = LogKey.open(keyring.log_key, settings.origin, keyring.at_rest)
+    sequencer = Sequencer(engine, lock, log_key, CheckpointFile(settings.checkpoint_file))
+    vault = Vault(
+        settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies, digests=KeyDigests.of(engine)
     )
-    vault = Vault(settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies)
     web = revocation_fetch.open_session()
     closing = AsyncExitStack()
     closing.push_async_callback(web.close)
@@ -80,7 +80,15 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         hash_id=partial(keyed, keyring.hash_key()),
         closing=closing,
     )
-    keeper = Keeper(engine, process_id, sequencer, schedule(_TASKS, services), in_hand=settings.run / FOLDER)
+    follower = Follower(engine, settings, log_key, services.hash_id)
+    keeper = Keeper(
+        engine,
+        process_id,
+        sequencer,
+        schedule(_TASKS, services),
+        in_hand=settings.run / FOLDER,
+        follow=follower.catch_up if engine.dialect.name == "postgresql" else None,
+    )
     child.stop_when_told(keeper.stop, inherited.lifeline)
     child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))

@@ -33,7 +33,7 @@ from gateway.indicators.store import define
 from gateway.indicators.values import CONTRACT
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
-from gateway.registry import store
+from gateway.registry import identity, store
 from gateway.registry.changes import granting, proposals
 from gateway.registry.changes.adopting import GRANTED
 from gateway.registry.changes.document import Document, parse
@@ -115,8 +115,10 @@ def _make(draft: Settings, settings: Settings, endpoints: Mapping[str, str], now
     )
     engine = open_engine(draft.database_url)
     try:
+        identity.check_free(engine)
         migrate(engine)
         with writing(engine) as connection:
+            identity.record(connection, draft)
             changes = _fill(connection, draft, settings.base, endpoints, now, province)
             seal, facts = Seal.of(draft), {"changes": len(changes), "what": _summary(changes), "receiving": GRANTED}
             seal.mark.lift(seal.record(connection, None, "registry", facts, now, "gateway"))

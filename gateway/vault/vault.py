@@ -5,8 +5,8 @@ body can take another's place. What decides a transfer is also sealed with what 
 Retention ends by destroying the key (`keystore`); id, size and the key's id stay in the row.
 Invariants:
 - A key is on disk before anything is sealed with it.
-- All processes of an instance seal with the same key.
-- No key is ever in the database.
+- All processes of an instance seal with the same key, on all its machines (`key_digests`).
+- No key is ever in the database, only its digest.
 - A destroyed key opens nothing a second later, and leaves each process's memory within `FORGET_SECONDS`.
 """
 
@@ -27,6 +27,7 @@ from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
 from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING, VAULT_NOT_FOUND
+from gateway.vault.key_digests import KeyDigests
 from gateway.vault.keystore import KeyStore
 from security.seal import Record, Sealer, unseal_pieces
 
@@ -69,13 +70,22 @@ class Vault:
     """Seals and opens. Safe to share between threads."""
 
     def __init__(
-        self, keys_folder: Path, retention_class: str = DEFAULT, *, at_rest: AtRest = PLAIN, copies: Path | None = None
+        self,
+        keys_folder: Path,
+        retention_class: str = DEFAULT,
+        *,
+        at_rest: AtRest = PLAIN,
+        copies: Path | None = None,
+        digests: KeyDigests | None = None,
     ) -> None:
+        """`digests`: what the keys of other machines are compared by, before one seals here."""
         self.keys: Final = KeyStore(keys_folder, at_rest, copies)
         self._class: Final = retention_class
+        self._digests: Final = digests
         # By class (None: the vault's own): the day, its key's id, and its sealer.
         self._sealing: dict[str | None, tuple[int, str, Sealer]] = {}
         self._cache: dict[str, _Cached] = {}
+        self._confirmed: set[str] = set()  # keys that were compared
 
     def seal(
         self,
@@ -114,9 +124,7 @@ class Vault:
     def reseal(self, row: VaultRow, key_id: str) -> VaultRow:
         """The same body under another key, which is made if it does not exist."""
         plain, bound = self.unseal_bound(row)
-        if not self.keys.stands(key_id):
-            self.keys.make(key_id)
-        sealed = self._held(key_id).sealer.seal(_context(row.id, bound), plain)
+        sealed = self._sealer(key_id).seal(_context(row.id, bound), plain)
         return VaultRow(row.id, key_id, row.size, sealed if bound is None else binding.wrap(bound, sealed))
 
     def open(self, connection: Connection, id: str) -> bytes:
@@ -232,14 +240,26 @@ class Vault:
         """Drops the keys in memory; they are read from disk again."""
         self._sealing = {}
         self._cache = {}
+        self._confirmed = set()
 
     def _key_of_day(self, retention: str | None, now: float) -> tuple[int, str, Sealer]:
         self.forget_gone()  # once a day and class, for processes that do not serve
         id = key_id(now, retention or self._class)
-        if not self.keys.stands(id):
-            self.keys.make(id)
-        today = self._sealing[retention] = (int(now // _DAY), id, self._held(id).sealer)
+        today = self._sealing[retention] = (int(now // _DAY), id, self._sealer(id))
         return today
+
+    def _sealer(self, key_id: str) -> Sealer:
+        """The sealer of a key, which is made if it does not exist, and compared with that of other machines."""
+        digests = self._digests if key_id not in self._confirmed else None
+        if not self.keys.stands(key_id):
+            if self._digests is not None:
+                self._digests.check_new(key_id)
+            self.keys.make(key_id)
+        held = self._held(key_id)
+        if digests is not None:
+            digests.confirm(key_id, held.key)
+            self._confirmed.add(key_id)
+        return held.sealer
 
     def _held_for(self, id: str, key_id: str) -> _Cached:
         """The key of a body; a failure that names the body."""

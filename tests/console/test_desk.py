@@ -262,6 +262,7 @@ async def test_metrics_are_never_on_the_exchange_listener(world: World, desk: De
     text = answer.body.decode()
     for part in (
         'lgsp_transfers{state="accepted"} 1',
+        "lgsp_database_up 1",
         "lgsp_log_entries 1",
         'lgsp_queue{state="waiting"} 0',
         'lgsp_push_subscriptions{state="active"} 0',

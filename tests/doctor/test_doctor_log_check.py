@@ -1,11 +1,14 @@
-"""The doctor and the last verification of the log; what is normal in a sandbox is said apart."""
+"""The doctor and the last verification of the log; what is said first, and what is normal in a sandbox apart."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 
-from gateway.doctor import examined
+import pytest
+
+from gateway.doctor import examine, examined
+from gateway.doctor.findings import finding
 from gateway.journal import jobs, log_checks
 from gateway.journal.database import open_engine, writing
 from gateway.settings import Settings
@@ -37,3 +40,13 @@ def test_what_is_normal_in_a_sandbox_is_said_apart(settings: Settings) -> None:
     assert {"backup.never", "witness.none"} <= usual
     assert not usual & {each.kind.code for each in found.findings}
     assert not examined(replace(sandbox, kind="production"), time.time).usual
+
+
+def test_a_wrong_clock_is_said_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It explains what else is found then."""
+    skew = finding("clock.skew", seconds=400.0)
+    monkeypatch.setattr("gateway.doctor.store.disk", lambda _settings: iter([skew]))
+    every = examine(settings, time.time)
+    assert every[0] is skew and len(every) > 1
+    grave = [each.kind.grave for each in every]
+    assert grave == sorted(grave, reverse=True)

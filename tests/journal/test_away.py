@@ -3,19 +3,23 @@ itself when it is back."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import InternalError, OperationalError
 
 from contracts.base.errors import Ours
+from gateway.doors.health import METRICS, PROBES, Health, Vitals, pulse
 from gateway.journal import processes
-from gateway.journal.database import open_engine
-from gateway.journal.limits import Limits, Presence, for_calls, unavailable
+from gateway.journal.database import moment, open_engine, writing
+from gateway.journal.limits import Limits, Presence, for_calls, presence_of, unavailable
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission
@@ -64,6 +68,8 @@ def test_a_frozen_server_hangs_no_caller(
     with engine.connect() as held, caplog.at_level(logging.INFO), frozen():
         with pytest.raises(OperationalError) as lost:
             held.execute(text("SELECT 1"))
+        held.rollback()  # asks nothing of the server, and proves nothing
+        assert presence_of(engine).away
         with pytest.raises(OperationalError), engine.connect():
             pass
         with pytest.raises(Ours) as refused:
@@ -122,6 +128,57 @@ def test_a_server_that_takes_no_writes_is_left(journal: Journal) -> None:
         with pytest.raises(InternalError) as refused:
             connection.execute(text("INSERT INTO instance VALUES ('a', 'b')"))
         assert connection.invalidated and unavailable(refused.value) is not None
+
+
+async def test_readiness_and_metrics(journal: Journal, engine: Engine) -> None:
+    """Not ready: while nothing can be written, in the process with a journal and in the one without; and while nothing
+    answers. The metrics have what was known last."""
+    snapshot = SimpleNamespace(revision=7, held_until=0.0, readiness=lambda now: {}, systems={}, contracts={})
+    registry = cast(Any, SimpleNamespace(snapshot=snapshot))
+    door, desk = (
+        Health(Vitals(engine, registry, time.time, journal=each, seconds=SILENT), PROBES | {METRICS})
+        for each in (journal, None)
+    )
+
+    async def asked(of: Health, path: str = "/readyz") -> tuple[int, str]:
+        reply = await of.reply({"path": path, "method": "GET"})
+        assert reply is not None
+        return reply.status, reply.body.decode()
+
+    async def until(of: Health, status: int) -> str:
+        end = time.monotonic() + 60
+        while (answer := await asked(of))[0] != status:
+            assert time.monotonic() < end, answer
+            await asyncio.sleep(0.05)
+        return answer[1]
+
+    for of in (door, desk):
+        assert (await asked(of))[0] == 200 and "lgsp_database_up 1\n" in (await asked(of, METRICS))[1]
+    for of, table in ((door, "process"), (desk, "instance")):
+        with engine.connect() as locking:
+            locking.execute(text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
+            of.vitals._written_until = 0.0
+            journal._beat_at = 0.0
+            await until(of, 503)
+        await until(of, 200)
+    with frozen():
+        for of in (door, desk):
+            of.vitals._pulse_until = 0.0
+            assert '"database": false' in await until(of, 503)
+            status, said = await asked(of, METRICS)
+            assert status == 200 and "lgsp_database_up 0\n" in said and "lgsp_log_entries 0\n" in said
+    await until(door, 200)
+
+
+def test_a_machine_whose_clock_is_off_is_alive(engine: Engine, journal: Journal) -> None:
+    """Its beats are compared by the clock of the database."""
+    committed(journal, Write())
+    with writing(engine) as connection:
+        own = {"id": journal.process_id}
+        set_ = "UPDATE process SET kind = 'keeper', seen = seen - 400, heard = {} WHERE id = :id"
+        for heard, alive in (("NULL", 0), ("extract(epoch FROM clock_timestamp())", 1)):
+            connection.execute(text(set_.format(heard)), own)
+            assert pulse(connection, moment(connection, lambda: 0.0)).keepers == alive
 
 
 def test_several_hosts_and_the_one_that_takes_writes(url: str, tmp_path: Path) -> None:

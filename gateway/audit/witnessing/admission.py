@@ -48,22 +48,31 @@ class AdmissionDeadline:
         self._ends: Final = dict.fromkeys(kinds, -math.inf)
         self._written: float | None = None
 
-    def extend(self, kind: str, until: float) -> None:
-        """Sets the deadline of one kind (Unix seconds); does nothing for a kind that is not required."""
+    def extend(self, kind: str, until: float) -> str | None:
+        """Sets the deadline of one kind (Unix seconds); does nothing for a kind that is not required. Returns what was
+        written.
+        """
         if kind not in self._ends:
-            return
+            return None
         self._ends[kind] = until
         end = min(self._ends.values())
         if end == self._written or not math.isfinite(end):
-            return
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
-        try:
-            durable.write_new(draft, f"{end:.3f}\n".encode("ascii"))  # the doors run as the same user
-            os.replace(draft, self._path)
-        finally:
-            draft.unlink(missing_ok=True)
+            return None
+        text = f"{end:.3f}"
+        write_deadline(self._path, text)
         self._written = end
+        return text
+
+
+def write_deadline(path: Path, until: str) -> None:
+    """Replaces the file that doors read; they run as the same user."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        durable.write_new(draft, f"{until}\n".encode("ascii"))
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 class AdmissionCheck:

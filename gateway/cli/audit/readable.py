@@ -10,6 +10,7 @@ from contracts.base.errors import Failure
 
 if TYPE_CHECKING:
     from cryptography import x509
+    from sqlalchemy import Connection
 
     from gateway.audit.verify.rows.pieces import Files
     from gateway.registry.seals.accounts import Seal as AccountsSeal
@@ -50,6 +51,19 @@ def files(settings: Settings, open_all: bool) -> Files | None:
         return Files(Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest), open_all)
     except (OSError, Failure):
         return None
+
+
+def other_keys(connection: Connection, settings: Settings) -> list[str]:
+    """Findings about keys of the vault that are not those that were recorded; none for whoever may not read them."""
+    from gateway.keys.keyring import Keyring
+    from gateway.vault import key_digests
+    from gateway.vault.keystore import KeyStore
+
+    try:
+        found = key_digests.differing(connection, KeyStore(settings.vault_keys, Keyring(settings).at_rest))
+        return [f"the vault's key {each} of this machine is not the one that was recorded" for each in found]
+    except (OSError, Failure):
+        return []
 
 
 def seal(settings: Settings) -> Seal | None:

@@ -226,6 +226,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
             held = progress.add_task("rows", total=None)
             rows, registered, accounts, missing = None, None, None, [*unreadable, *_missing(connection, settings)]
             missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
+            missing += readable.other_keys(connection, settings)
             if asked.whole:
                 rows = check_complete(
                     connection,

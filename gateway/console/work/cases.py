@@ -22,6 +22,7 @@ from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.desk import Desk
 from gateway.keys.keyring import Keyring
 from gateway.transfer.case_entries import Folded
+from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 
 _MOST_ID: Final = 60
@@ -141,4 +142,4 @@ def _acting(desk: Desk) -> Acting:
 
 def _vault(desk: Desk) -> Vault:
     settings = desk.services.settings
-    return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest)
+    return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest, digests=KeyDigests.of(desk.services.engine))

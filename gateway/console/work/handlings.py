@@ -20,6 +20,7 @@ from gateway.console.site.desk import Desk
 from gateway.journal.write import HandlingRow
 from gateway.keys.key_encryption import AtRest
 from gateway.registry.own_feed import CENTRE
+from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 from gateway.workflow import acting, reading
 from gateway.workflow.errors import HANDLING_UNKNOWN
@@ -76,7 +77,12 @@ def office_of(desk: Desk) -> Office:
     return Office(
         engine=services.engine,
         registry=services.registry,
-        vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies),
+        vault=Vault(
+            settings.vault_keys,
+            at_rest=AtRest.of(settings),
+            copies=settings.vault_copies,
+            digests=KeyDigests.of(services.engine),
+        ),
         hash_id=partial(keyed, desk.hash_key),
         clock=desk.now,
     )

@@ -17,6 +17,7 @@ from gateway.journal.jobs import Job
 from gateway.journal.logged import Decided, FailedTries, decisions, failed_tries
 from gateway.keys.key_encryption import AtRest
 from gateway.transfer.states import State
+from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 
 PAGE: Final = 50
@@ -146,4 +147,9 @@ def move(desk: Desk, viewer: Viewer, given: tuple[str, str, str]) -> None:
 def _vault(desk: Desk) -> Vault:
     """It seals the event of a transfer that ends; nothing is opened."""
     settings = desk.services.settings
-    return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
+    return Vault(
+        settings.vault_keys,
+        at_rest=AtRest.of(settings),
+        copies=settings.vault_copies,
+        digests=KeyDigests.of(desk.services.engine),
+    )

@@ -21,6 +21,7 @@ from gateway.keeper.retention.holds import Hold
 from gateway.keeper.retention.status import KeyLine
 from gateway.keys.key_encryption import AtRest
 from gateway.vault.classes import HOLD_NAME
+from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -163,4 +164,9 @@ def _class(name: str, hold: str | None, lines: list[KeyLine], now: float) -> Cla
 
 def _vault(desk: Desk) -> Vault:
     settings = desk.services.settings
-    return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies)
+    return Vault(
+        settings.vault_keys,
+        at_rest=AtRest.of(settings),
+        copies=settings.vault_copies,
+        digests=KeyDigests.of(desk.services.engine),
+    )

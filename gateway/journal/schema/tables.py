@@ -136,6 +136,7 @@ process = Table(
     Column("started", Float, nullable=False),
     Column("seen", Float, nullable=False),
     Column("state", Text, nullable=False),  # alive | ended | dead
+    Column("heard", Float),  # the last beat by PostgreSQL's clock; NULL on SQLite, and of a process of 0.2.0
 )
 lease = Table(
     "lease",
@@ -298,6 +299,9 @@ vault_destroyed = Table(
     Column("destroyed", Float),  # NULL: under way, continued after a crash
     Column("bodies", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+)
+vault_key_digest = Table(  # PostgreSQL: what all machines compare their keys with (`gateway.vault.key_digests`)
+    "vault_key_digest", metadata, Column("id", Text, primary_key=True), Column("digest", Text, nullable=False)
 )
 vault_hold = Table(
     "vault_hold",

@@ -43,6 +43,7 @@ from gateway.keeper.retention import holds, rows
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
+from gateway.vault import key_digests
 from gateway.vault.classes import OPEN, SHORT, KeyName, key_id
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.transparency.entry import Json
@@ -130,6 +131,8 @@ class Retention:
     def run(self, lease: Lease, now: float) -> bool:
         """Destroys what is due; True if something moved, so that its key waits for the next run."""
         check, waits = _check_of(lease), False
+        with _logging("digests of keys are not recorded"):
+            key_digests.record(self.engine, self.vault.keys)
         with _logging("keys that came back are not destroyed again"):
             self._destroy_returned(now)
         if not self._time_is_certain(now):

@@ -25,6 +25,7 @@ from contracts.base.times import rfc3339
 from contracts.base.words import Words
 from gateway.audit.log import proofs
 from gateway.audit.log.checkpoints import CheckpointFile, size_of
+from gateway.audit.witnessing import sharing
 from gateway.audit.witnessing.admission import AdmissionDeadline, patience
 from gateway.audit.witnessing.config import WitnessStatus, standing
 from gateway.journal.append import append
@@ -73,6 +74,7 @@ class CoverageTracker:
     clock: Callable[[], float]
     prove: Prove
     file: CheckpointFile  # outside the database: the log's size, whatever the database says
+    seal: sharing.Seal | None = None  # for the deadline that other machines read; None: there are none
     now: WitnessStatus = field(default_factory=WitnessStatus)
     _kept: WitnessStatus = field(default_factory=WitnessStatus)
     _epoch: int | None = None
@@ -165,7 +167,11 @@ class CoverageTracker:
                 if notes:
                     append(connection, notes)
                 keep(connection, self.kind, self.now)
-        self.admission.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
+        until = self.admission.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
+        if until is not None and self.seal is not None:
+            with writing(self.engine, self.lock) as connection:
+                leases.check(connection, lease)
+                sharing.share(connection, until, self.seal)
 
     def _false_claim(self, moment: float) -> list[LogRow]:
         """For a table that claims more than is proved; noted again only after `patience` without that."""
@@ -230,6 +236,7 @@ def tracker_of(services: KeeperServices, kind: str, prove: Prove) -> CoverageTra
         clock=services.clock,
         prove=prove,
         file=CheckpointFile(settings.checkpoint_file),
+        seal=services.hash_id if services.engine.dialect.name == "postgresql" else None,
     )
 
 

@@ -9,6 +9,7 @@ from gateway.journal.schema import console_tables, mail_table, push_tables, tabl
 from tests.attacks.audit.alarmcolumns import alarms
 from tests.attacks.audit.casecolumns import cases
 from tests.attacks.audit.column_kinds import exempt, same
+from tests.attacks.audit.machinecolumns import machines
 from tests.attacks.audit.picking import (
     Column,
     Look,
@@ -210,18 +211,6 @@ def _journal() -> Iterator[Column]:
         "key",
         "expires",
     )
-    yield from exempt(
-        "process",
-        "leases of processes, renewed each second; a wrong one stops or delays a process and is fenced "
-        "by the journal, and decides nothing else",
-        *tables.process.c.keys(),
-    )
-    yield from exempt(
-        "lease",
-        "the lease of the leading keeper; whoever is overtaken stops, and each signature is held against "
-        "the checkpoint outside the database",
-        *tables.lease.c.keys(),
-    )
     quota = nth()
     yield from same(
         "quota_use",
@@ -393,6 +382,7 @@ def stores() -> Iterator[Column]:
         _vault,
         _journal,
         _instance,
+        machines,
         _console,
     ):
         yield from group()

@@ -1,0 +1,64 @@
+"""What an instance is, kept in its database: the log's name and key, and the authority. Compared at each start.
+
+So a folder that belongs to another instance, or a new one, does not serve a database that has one already: that would
+be a second authority and a second log key over the same rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection, Engine, inspect, select
+
+from gateway.errors import INSTANCE_DATABASE_TAKEN, INSTANCE_OTHER
+from gateway.journal.database import insert, writing
+from gateway.journal.schema import tables
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import Keyring
+from gateway.settings import Settings
+
+KEY: Final = "identity"  # in `instance`
+_table = tables.instance
+
+
+def of(settings: Settings) -> dict[str, str]:
+    """The origin, and digests of the log's public key and of the authority's root certificate (hex SHA-256)."""
+    vkey = Keyring(settings).log_vkey.read_text("ascii").strip()
+    found = {"origin": settings.origin, "log": hashlib.sha256(vkey.encode()).hexdigest()}
+    with suppress(FileNotFoundError):  # an authority that is kept elsewhere
+        root = EmbeddedAuthority(settings).root
+        found["authority"] = hashlib.sha256(root.public_bytes(Encoding.DER)).hexdigest()
+    return found
+
+
+def record(connection: Connection, settings: Settings) -> None:
+    """Within a writing transaction: of a new instance, and of a restored one."""
+    value = json.dumps(of(settings), sort_keys=True)
+    row = insert(connection, _table).values(key=KEY, value=value)
+    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def check(engine: Engine, settings: Settings) -> None:
+    """Raises `instance.other` if the database is of another instance. One of an older release is recorded first."""
+    with writing(engine) as connection:
+        text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
+        if text is None:
+            record(connection, settings)
+            return
+    known, own = json.loads(text), of(settings)
+    differing = [name for name, value in own.items() if known.get(name, value) != value]
+    if differing:
+        raise INSTANCE_OTHER(what=", ".join(differing), data=settings.data, origin=known.get("origin", "?"))
+
+
+def check_free(engine: Engine) -> None:
+    """Before a new instance is made. Raises `instance.database-taken` for a database that has one."""
+    if not inspect(engine).has_table(_table.name):
+        return
+    with engine.connect() as connection:
+        if connection.execute(select(_table.c.key).limit(1)).first() is not None:
+            raise INSTANCE_DATABASE_TAKEN(database=engine.url.render_as_string(hide_password=True))
