@@ -81,6 +81,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "security.seal:unseal_pieces",
     ),
     "files, keys and settings of our own, or that an officer gives": (
+        "gateway.doors.document_addresses:read_on",
         "contracts.base.safeyaml:load",
         "contracts.base.words:read",
         "contracts.folder.bundle:Bundle.from_folder",
@@ -90,6 +91,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
         "contracts.compiled.contract_file:read_contract",
         "contracts.compiled.workflow_file:read_workflow",
         "contracts.compiled.format_file:read_format",
+        "contracts.mapping.content:read_content",
         "contracts.compiled.loader:load",
         "contracts.compiled.loader:load_terms",
         "gateway.sample_client.identity:Encryption.load",

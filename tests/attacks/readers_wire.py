@@ -11,11 +11,13 @@ from lxml import etree
 
 from contracts.base.composing import form_c
 from contracts.codecs.codec import Codec
+from contracts.codecs.form import read_form
 from contracts.codecs.query import parse_query
 from contracts.compiled import contract as compiled
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import LargeForm, read_large
 from contracts.proof import tryout
+from contracts.proof.unwritten import unwritten
 from contracts.wire import attachments, headers, jsontext, lifting, mtom, problems, soap
 from tests.attacks.reading import Try, reader
 
@@ -303,6 +305,43 @@ def queries() -> Iterable[Try]:
             partial(lambda unit, n: "a=1&" + unit * n, unit),
         )
     yield Try("another name each", parse_query, lambda n: "&".join(f"a{at}=1" for at in range(n)))
+
+
+@reader("contracts.codecs.form:read_form")
+def forms() -> Iterable[Try]:
+    codec = contracts_by_name()["indicator/v1"].formats["kinh-te-json"]
+    plan = next(iter(codec.plans.values()))
+    for name, unit in {
+        "parts": b"a=b&",
+        "names": b"a",
+        "percents": b"%",
+        "escapes": b"%41",
+        "brackets": b"[",
+        "names within": b"[a]",
+        "and": b"&",
+    }.items():
+        yield Try(name, lambda raw: read_form(raw, plan), partial(lambda unit, n: unit * n, unit))
+    yield Try("a list", lambda raw: read_form(raw, plan), lambda n: b"&".join([b"a[]=1"] * n))
+    for many in (b"a%d=1", b"a[b%d]=1", b"a%d[b]=1", b"a%d[]=1"):
+        numbers = partial(lambda many, n: b"&".join(many % at for at in range(n)), many)
+        yield Try(f"another name each: {many!r}", lambda raw: read_form(raw, plan), numbers)
+
+
+@reader("contracts.proof.unwritten:unwritten")
+def losses() -> Iterable[Try]:
+    """What a message has and its rewriting lacks: all of what was put into it."""
+    seen: set[str] = set()
+    for _contract, _name, codec, message, media, raw in _samples():
+        if media in seen or message not in codec.plans or codec.media != media:
+            continue
+        seen.add(media)
+        for part, make in _grown(raw, media).items():
+
+            def lost(longer: bytes, codec: Any = codec, message: str = message, raw: bytes = raw) -> object:
+                return unwritten(codec, message, longer, raw)
+
+            yield Try(f"{media}: {part}", lost, make, 200_000)
+    assert seen == {"json", "xml"}
 
 
 @reader("contracts.wire.headers:joined")

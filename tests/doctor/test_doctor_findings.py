@@ -256,7 +256,7 @@ APART |= {"persons.break-glass", "content.unapproved"}  # test_attack_persons.py
 APART |= {"grants.disclose", "content.waiting", "route.not-granted", "route.mask-unshown"}  # test_attack_version.py
 APART |= {"receiving.unconfirmed", "receiving.overdue"}  # the same
 APART |= {"log.check-failed", "listen.desk-ending", "listen.container"}  # _log_check.py, test_doctor_desk.py
-APART |= {"clock.behind"}  # tests/attacks/access/test_attack_clock.py
+APART |= {"clock.behind", "vault.key-differs"}  # test_attack_clock.py, tests/processes/test_machines.py
 APART |= {
     f"vault.{each}"
     for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")

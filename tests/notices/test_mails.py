@@ -186,7 +186,7 @@ def _put(world: World, now: float, system: str = "dieu-hanh") -> None:
 
 def _states(world: World) -> list[tuple[str, int, str | None]]:
     with world.engine.connect() as connection:
-        query = select(tables.mail.c.state, tables.mail.c.tries, tables.mail.c.failure).order_by(tables.mail.c.id)
+        query = select(tables.mail.c.state, tables.mail.c.tries, tables.mail.c.failure).order_by(tables.mail.c.made)
         return [tuple(each) for each in connection.execute(query)]
 
 
@@ -226,7 +226,7 @@ async def test_one_that_is_refused_is_tried_again_and_one_without_an_address_hol
 ) -> None:
     box, now = Box(answer="550 no such box"), time.time()
     async with opened(tmp_path, keys) as world:
-        _put(world, now, "no-such-system")
+        _put(world, now - 1, "no-such-system")
         _put(world, now)
         with mail_server(box) as server:
             await _mailing(world, server, lambda: now).run_once(world.lease)
@@ -234,7 +234,7 @@ async def test_one_that_is_refused_is_tried_again_and_one_without_an_address_hol
             box.answer = "250 taken"
             await _mailing(world, server, lambda: now + 3601.0).run_once(world.lease)
             assert _states(world) == [("failed", 1, "mail.no-address"), ("sent", 2, None)]
-            _put(world, now)
+            _put(world, now + 1)
             box.answer = "451 later"
             await _mailing(world, server, lambda: now + 4 * 86_400.0).run_once(world.lease)
         assert _states(world)[-1] == ("failed", 1, "mail.refused")

@@ -79,14 +79,14 @@ def install(
     """Install issued certificates beside their keys; a complete folder is then loaded once as a check.
 
     `facts` go into system.json (`gateway`, `gateway_key_id`, `sign_key_id`, …). `trust` is a folder with the operator's
-    files; its certificates are taken where none are named. Keys may come from other tools than `keygen`, such as
-    openssl: the certificates name the system.
+    files; the certificates that it says are in it (`lgsp enrol`) are taken where none are named. Keys may come from
+    other tools than `keygen`, such as openssl: the certificates name the system.
     """
+    handed = _handed(trust)
     if trust is not None and not certificates:
-        certificates = [file for use in USES if (file := trust / f"{use}.crt").is_file()]
+        certificates = [trust / f"{use}.crt" for use in USES if f"{use}_key_id" in handed]
     assumed: dict[str, str] = {}
     about = _about(folder) if (folder / ABOUT).exists() else _from_certificates(folder, certificates)
-    handed = _handed(trust)
     keys = {use: _public(folder, use, passphrase) for use in USES if (folder / f"{use}.key").exists()}
     put: dict[str, str] = {}
     accepted: list[tuple[str, bytes]] = []

@@ -28,7 +28,7 @@ from contracts.proof.check import check_bundle
 from tests.contracts.importers.publiclist import Kind
 
 SECONDS: Final = 10  # of the processor, for import and check of one document
-MEMORY: Final = 2 << 30  # bytes
+MEMORY: Final = 2 << 30  # bytes, beside those that the process has when it begins
 _WAITS: Final = 30  # times SECONDS by the clock, because other work shares the processor
 
 State = Literal["passed", "nothing", "refused", "failed", "crashed", "slow"]
@@ -86,7 +86,8 @@ def tried(folder: Path, path: str, kind: Kind) -> Outcome:
 
 def _child(to: Connection, task: Task, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    most = MEMORY + int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     began = time.process_time()
     try:
         done = tried(task.folder, task.path, task.kind)

@@ -41,10 +41,10 @@ def ends(
     if pid == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
-        def read(codec: CellCodec, message: str, raw: bytes, moment: float | None = None) -> Any:
+        def read(codec: CellCodec, message: str, raw: bytes, *more: Any) -> Any:
             if raw.startswith(DEADLY):
                 at()
-            return _READ(codec, message, raw, moment)
+            return _READ(codec, message, raw, *more)
 
         try:
             with pytest.MonkeyPatch.context() as patch:
