@@ -49,7 +49,7 @@ from gateway.settings.running import is_running
 from gateway.settings.saving import save
 from gateway.transfer import entries
 from gateway.vault import key_digests
-from gateway.vault.keystore import KeyStore
+from gateway.vault.stores import open_keys
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -234,7 +234,7 @@ class _Build:
         held = succession.Held(backup.size, backup.checkpoint, self.asked.complete, has_key=old is not None)
         decision = succession.decide(connection, trusted, held, outside)
         gone = bring_back(connection, self.now)
-        key_digests.forget_missing(connection, KeyStore(settings.vault_keys))
+        key_digests.forget_missing(connection, open_keys(settings, None))
         digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
         checkpoint = backup.checkpoint
         if decision.reason is not None:
@@ -334,10 +334,8 @@ def runs_beside(old: str, data: Path) -> bool:
 
 def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]:
     named = connection.execute(select(tables.vault.c.key_id).distinct()).scalars()
-    there = settings.vault_keys
-    return sorted(
-        name for name in named if not (there / f"{name}.key").exists() and not (there / DESTROYED / name).exists()
-    )
+    keys = open_keys(settings, None)
+    return sorted(name for name in named if not keys.stands(name) and keys.ended(name) is None)
 
 
 def _missing_keys(settings: Settings) -> list[str]:

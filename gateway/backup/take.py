@@ -38,13 +38,14 @@ from gateway.registry.seals.revisions import revision as registry_revision
 from gateway.settings import Settings
 from gateway.settings.saving import save
 from gateway.transfer import entries
+from gateway.vault.stores import open_keys
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
 _words = WordsFile(__file__)
 
 VAULT_KEYS: Final = "vault-keys"
-DESTROYED: Final = "destroyed"  # in the vault's key folder: a file for each key whose retention ended, by id
+DESTROYED: Final = "destroyed"  # in the folder of keys: a file for each key whose retention ended, by id
 VAULT_KEYS_LIVE: Final = 7 * 86_400.0
 SANDBOX: Final = "sandbox"
 SANDBOX_PARTS: Final = ("identities", "agents", "standins.json")
@@ -195,8 +196,8 @@ class _Filling:
     def fill(self, draft: Path, keys: _Keys) -> Manifest:
         settings, wanted = self.settings, self.wanted
         keyring = Keyring(settings)
-        # The settings in force; the database is an option of the restore.
-        save(replace(settings, data=draft, database=""))
+        # The settings in force; the databases are options of the restore.
+        save(replace(settings, data=draft, database="", vault_database=""))
         public = [
             keyring.log_vkey,
             *(
@@ -211,13 +212,14 @@ class _Filling:
         if wanted.keys and settings.kind == "sandbox":
             for path in _below(settings.data, SANDBOX_PARTS):
                 manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
-        for path in sorted((settings.vault_keys / DESTROYED).glob("[!.]*")):  # a restore must not restore these keys
-            manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
+        kept = open_keys(settings, self.engine)
+        for key_id, at in kept.marks():  # a restore must not restore these keys
+            manifest.put(draft / settings.vault_keys.relative_to(settings.data) / DESTROYED / key_id, at.encode())
         until = None
         if wanted.vault_keys:
             until = self.now + VAULT_KEYS_LIVE
-            for path in sorted(settings.vault_keys.glob("[!.]*.key")):
-                manifest.put(draft / VAULT_KEYS / path.name, path.read_bytes())
+            for key_id, data in kept.forms():
+                manifest.put(draft / VAULT_KEYS / f"{key_id}.key", data)
         with database.snapshot(self.engine) as connection:
             newest = connection.execute(
                 select(tables.checkpoint.c.size, tables.checkpoint.c.note)

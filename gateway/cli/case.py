@@ -41,7 +41,9 @@ def case_list(
     if view not in reading.VIEWS:
         refuse("view", view, reading.VIEWS, as_json)
     with snapshot(open_engine(settings.database_url)) as connection:
-        found = reading.listed(connection, _vault(settings), reading.Asked(agency, view), time.time())
+        found = reading.listed(
+            connection, _vault(settings, connection.engine), reading.Asked(agency, view), time.time()
+        )
     cases = [each.shown() for each in found.cases]
     lines = "\n".join(map(casework.case_line, cases)) or casework.NOTHING
     emit({"ok": True, "cases": cases, "next": found.next}, as_json, lines)
@@ -55,7 +57,7 @@ def case_show(case: Id, data: Data = None, as_json: AsJson = False) -> None:
 
     settings = load_instance(data, as_json)
     with snapshot(open_engine(settings.database_url)) as connection:
-        told = reading.one(connection, _vault(settings), case, None, time.time()).shown()
+        told = reading.one(connection, _vault(settings, connection.engine), case, None, time.time()).shown()
     emit({"ok": True, "case": told}, as_json, "\n".join(casework.case_lines(told)))
 
 
@@ -151,10 +153,7 @@ def _acting(settings: Settings, agency: str) -> tuple[Acting, By]:
     return acting, By(agency or ("" if centre is None else centre.code), actor())
 
 
-def _vault(settings: Settings, sealing: Engine | None = None) -> Vault:
-    from gateway.keys.keyring import Keyring
-    from gateway.vault.key_digests import KeyDigests
-    from gateway.vault.vault import Vault
+def _vault(settings: Settings, engine: Engine) -> Vault:
+    from gateway.vault.stores import open_vault
 
-    digests = None if sealing is None else KeyDigests.of(sealing)
-    return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest, digests=digests)
+    return open_vault(settings, engine)

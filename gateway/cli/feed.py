@@ -32,10 +32,9 @@ def feed_read(
     from gateway.feeds.sessions import NOTE
     from gateway.journal.append import append
     from gateway.journal.database import open_engine, writing
-    from gateway.keys.key_encryption import AtRest
     from gateway.registry.snapshot import load_snapshot
     from gateway.transfer import entries
-    from gateway.vault.vault import Vault
+    from gateway.vault.stores import open_vault
 
     # Reading bodies at the command line is logged like any other reading, before anything is printed.
     settings = load_instance(data, as_json)
@@ -47,7 +46,7 @@ def feed_read(
 
         raise FEED_UNKNOWN(contract=contract)
     with engine.connect() as connection:
-        page = read(connection, contract, after, limit, vault=Vault(settings.vault_keys, at_rest=AtRest.of(settings)))
+        page = read(connection, contract, after, limit, vault=open_vault(settings, engine))
     facts: dict[str, Any] = {"contract": contract, "events": len(page.events)}
     if page.span is not None:
         facts |= {"read": [[page.span.first, page.span.last]], "owners": sorted(page.span.owners)}

@@ -119,11 +119,9 @@ def handling_step(
 
 def _office(settings: Settings) -> Office:
     from gateway.journal.database import open_engine
-    from gateway.keys.key_encryption import AtRest
     from gateway.keys.keyring import Keyring
     from gateway.registry.registry import Registry
-    from gateway.vault.key_digests import KeyDigests
-    from gateway.vault.vault import Vault
+    from gateway.vault.stores import open_vault
     from gateway.workflow.records import Office
     from security.transparency.entry import keyed
 
@@ -131,12 +129,7 @@ def _office(settings: Settings) -> Office:
     return Office(
         engine=engine,
         registry=Registry(engine),
-        vault=Vault(
-            settings.vault_keys,
-            at_rest=AtRest.of(settings),
-            copies=settings.vault_copies,
-            digests=KeyDigests.of(engine),
-        ),
+        vault=open_vault(settings, engine),
         hash_id=partial(keyed, Keyring(settings).hash_key()),
         clock=time.time,
     )

@@ -114,7 +114,7 @@ def _read(settings: Settings, wanted: Wanted) -> Figures:
     from gateway.keys.keyring import Keyring
     from gateway.registry.snapshot import load_snapshot
     from gateway.transfer import entries
-    from gateway.vault.vault import Vault
+    from gateway.vault.stores import open_vault
     from security.transparency import entry
 
     engine, keyring, now = open_engine(settings.database_url), Keyring(settings), time.time()
@@ -122,7 +122,7 @@ def _read(settings: Settings, wanted: Wanted) -> Figures:
         contract = load_snapshot(connection).contract(CONTRACT)
         if contract is None:
             raise FEED_UNKNOWN(contract=CONTRACT)
-        vault = Vault(settings.vault_keys, at_rest=keyring.at_rest)
+        vault = open_vault(settings, engine, keyring.at_rest)
         source = Source(connection, vault, contract, partial(entry.keyed, keyring.hash_key()))
         found = figures(source, every(connection), wanted, now)
     if (span := found.span) is not None:

@@ -221,16 +221,13 @@ def _decide(transfer: str, act: Act, reason: str, data: Data, as_json: bool, *, 
     from gateway.cli.common.language import spoken
     from gateway.delivery.decisions import Decision, decide
     from gateway.journal.database import open_engine
-    from gateway.keys.key_encryption import AtRest
-    from gateway.vault.key_digests import KeyDigests
-    from gateway.vault.vault import Vault
+    from gateway.vault.stores import open_vault
 
     settings = load_instance(data, as_json)
     id = arguments.transfer_id(transfer, as_json)
     why = arguments.reason_of(reason, as_json)
     engine = open_engine(settings.database_url)
-    rest, digests = AtRest.of(settings), KeyDigests.of(engine)
-    vault = Vault(settings.vault_keys, at_rest=rest, copies=settings.vault_copies, digests=digests)
+    vault = open_vault(settings, engine)
     decision = Decision(transfer=id, act=act, reason=why, actor=actor(), at=time.time(), unsent=unsent)
     state = decide(engine, vault, decision)
     text = "\n".join([*spoken(words("transfer", id=id)), *spoken(words(f"state.{state.value}"))])

@@ -44,7 +44,8 @@ def vault_status(data: Data = None, as_json: AsJson = False) -> None:
     from security.grants.windows import civil
 
     settings = load_instance(data, as_json)
-    now, engine, vault = time.time(), open_engine(settings.database_url), _vault(settings)
+    now, engine = time.time(), open_engine(settings.database_url)
+    vault = _vault(settings, engine)
     kept = statuses.status(engine, vault)
     waiting, log = statuses.doubted(engine, vault, now)
     keys = [_key(line, now) for line in kept.keys]
@@ -110,7 +111,8 @@ def vault_expire(
     from security.grants.windows import civil, moment
 
     settings = load_instance(data, as_json)
-    engine, vault, now = open_engine(settings.database_url), _vault(settings), time.time()
+    engine, now = open_engine(settings.database_url), time.time()
+    vault = _vault(settings, engine)
     due = destruction.due(engine, vault, now)
     counts = {line.name.id: line for line in statuses.status(engine, vault).keys}
     due_keys = [
@@ -124,7 +126,7 @@ def vault_expire(
             "\n".join(lines) or "nothing is due / chưa có gì đến hạn",
         )
     if clock_is_right:
-        statuses.confirm_clock(engine, settings.vault_keys, now, actor())
+        statuses.confirm_clock(engine, vault.keys, now, actor())
     waiting, log = statuses.doubted(engine, vault, now)
     with writing(engine) as connection:
         lease = leases.take(connection, f"command-{new_id()}", now, seconds=60.0)
@@ -312,13 +314,10 @@ def _transfers(covered: Covered, as_json: bool) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(arguments.transfer_id(each, as_json) for each in covered.transfer or ())) or None
 
 
-def _vault(settings: Settings, sealing: Engine | None = None) -> Vault:
-    from gateway.keys.key_encryption import AtRest
-    from gateway.vault.key_digests import KeyDigests
-    from gateway.vault.vault import Vault
+def _vault(settings: Settings, engine: Engine) -> Vault:
+    from gateway.vault.stores import open_vault
 
-    digests = None if sealing is None else KeyDigests.of(sealing)
-    return Vault(settings.vault_keys, at_rest=AtRest.of(settings), copies=settings.vault_copies, digests=digests)
+    return open_vault(settings, engine)
 
 
 def _key(line: KeyLine, now: float) -> dict[str, Any]:

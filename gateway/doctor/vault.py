@@ -14,10 +14,14 @@ from contracts.base.times import rfc3339
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
-from gateway.keys.key_encryption import AtRest
+from gateway.keys.key_encryption import PLAIN
 from gateway.settings import Settings
 from gateway.vault import key_digests
-from gateway.vault.keystore import KeyStore, copied
+from gateway.vault.copies import copied
+from gateway.vault.errors import VAULT_SAME_DATABASE, VAULT_STORE_OTHER, VAULT_UNAVAILABLE
+from gateway.vault.keys import Keys
+from gateway.vault.keystore import KeyStore
+from gateway.vault.stores import open_keys, shared
 from security.grants.windows import Moment
 
 _GRACE: Final = 86_400.0
@@ -28,12 +32,22 @@ _DATABASES: Final = (b"SQLite format 3\0", b"PGDMP", b"--\n-- PostgreSQL databas
 
 
 def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
-    store = KeyStore(settings.vault_keys, copies=settings.vault_copies)
+    try:
+        yield from _examined(settings, open_keys(settings, connection.engine, PLAIN), connection, now)
+    except Failure as failure:
+        if failure.code not in (VAULT_UNAVAILABLE.code, VAULT_SAME_DATABASE.code, VAULT_STORE_OTHER.code):
+            raise
+        yield finding("vault.database", reason=failure.what("en").rstrip("."))
+
+
+def _examined(settings: Settings, store: Keys, connection: Connection, now: float) -> Iterator[Finding]:
     ended = tables.vault_destroyed.c
     gone = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_not(None))))
-    files = [(settings.vault_keys / f"{name.id}.key", name) for name in store.names()]
-    files += copied(settings.vault_copies) if settings.vault_copies is not None else []
-    back = sorted(str(path) for path, name in files if name.id in gone or store.ended(name.id) is not None)
+    files = [(store.where(name.id), name) for name in store.names()]
+    if shared(settings):  # what a move left
+        files += [(str(settings.vault_keys / f"{name.id}.key"), name) for name in KeyStore(settings.vault_keys).names()]
+    files += [(str(path), name) for path, name in copied(settings.vault_copies)] if settings.vault_copies else []
+    back = sorted(place for place, name in files if name.id in gone or store.ended(name.id) is not None)
     if back:
         yield finding("vault.destroyed-back", count=len(back), paths=_some(back))
     standing = {name.id for name in store.names()}
@@ -44,7 +58,7 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fi
     if lost := sorted(set(missing) - begun):
         yield finding("vault.key-missing", keys=_some(lost))
     with suppress(Failure):  # without the secret no key opens, which is a finding of its own
-        if differing := key_digests.differing(connection, KeyStore(settings.vault_keys, AtRest.of(settings))):
+        if differing := key_digests.differing(connection, open_keys(settings, connection.engine)):
             yield finding("vault.key-differs", keys=_some(differing))
     hold = tables.vault_hold.c
     on_hold = set(connection.scalars(select(hold.name).where(hold.released.is_(None))))
@@ -53,7 +67,7 @@ def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Fi
     ]
     if odd := store.odd(now):
         yield finding("vault.odd-files", count=len(odd), files=_some(odd))
-    if late and not clock.confirmed(connection, settings.vault_keys, now):
+    if late and not clock.confirmed(connection, store, now):
         yield finding(
             "vault.clock",
             now=Moment(clock.words(now)),

@@ -30,8 +30,7 @@ from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.vault.key_digests import KeyDigests
-from gateway.vault.vault import Vault
+from gateway.vault.stores import open_vault
 from security.transparency.entry import keyed
 
 _TASKS: Final = declared_tasks()
@@ -57,9 +56,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     keyring = runtime.keyring
     log_key = LogKey.open(keyring.log_key, settings.origin, keyring.at_rest)
     sequencer = Sequencer(engine, lock, log_key, CheckpointFile(settings.checkpoint_file))
-    vault = Vault(
-        settings.vault_keys, at_rest=keyring.at_rest, copies=settings.vault_copies, digests=KeyDigests.of(engine)
-    )
+    vault = open_vault(settings, engine, keyring.at_rest)
     web = revocation_fetch.open_session()
     closing = AsyncExitStack()
     closing.push_async_callback(web.close)

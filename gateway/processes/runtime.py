@@ -26,8 +26,7 @@ from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.vault.key_digests import KeyDigests
-from gateway.vault.vault import Vault
+from gateway.vault.stores import open_vault
 from gateway.workflow.admission import judges
 from gateway.workflow.records import Office
 from security.transparency.entry import keyed
@@ -70,7 +69,7 @@ class Runtime:
         return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
 
     def exchange(self) -> Exchange:
-        vault = Vault(self.settings.vault_keys, at_rest=self.keyring.at_rest, digests=KeyDigests.of(self.engine))
+        vault = open_vault(self.settings, self.engine, self.keyring.at_rest)
         hash_id = partial(keyed, self.keyring.hash_key())
         office = Office(engine=self.engine, registry=self.registry, vault=vault, hash_id=hash_id, clock=time.time)
         return Exchange(

@@ -226,10 +226,11 @@ class Settings:
     file_seconds: float = _setting(
         2.0, "how long a dropped file must have stayed as it is before it is taken up, in seconds", _ANY
     )
+    vault_database: str = _setting(
+        "", "a second PostgreSQL for the vault's keys and the newest checkpoint; empty: folders of this machine"
+    )
     vault_backup: str = _setting(
-        "",
-        "folder for short-lived copies of the vault's keys, outside the data folder and outside what "
-        "backs up the database; empty: none",
+        "", "folder of short-lived copies of the vault's keys, outside of data and of any backup; empty: none"
     )
     vault_backup_days: int = _setting(7, "how long a copy of the vault's keys is kept, in days", _COUNT)
     retention_seconds: float = _setting(

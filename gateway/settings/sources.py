@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, create_model
@@ -69,6 +70,7 @@ def read(data: Path, environment: Mapping[str, str]) -> Settings:
     settings = Settings(data, **values)
     _check_places(settings)
     _check_networks(settings)
+    _check_second(settings)
     return settings
 
 
@@ -147,6 +149,33 @@ def _check_places(settings: Settings) -> None:
                 "vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere",
             )
         )
+
+
+def _check_second(settings: Settings) -> None:
+    """That it is another database is also looked at when it is opened: an address has many forms."""
+    if not settings.vault_database:
+        return
+    if not settings.vault_database.startswith("postgresql"):
+        raise BadSetting(
+            Words(
+                "vault_database phải là địa chỉ PostgreSQL (postgresql://…)",
+                "vault_database must be an address of PostgreSQL (postgresql://…)",
+            )
+        )
+    if _place(settings.vault_database) == _place(settings.database):
+        raise BadSetting(
+            Words(
+                "vault_database trùng với cơ sở dữ liệu chính: bản sao lưu của nó sẽ có cả các khóa. Hãy chọn nơi khác",
+                "vault_database is the main database, whose backups would hold the keys. Name another one",
+            )
+        )
+
+
+def _place(address: str) -> tuple[str, ...]:
+    """Scheme, host, port and database of an address, without account and parameters."""
+    parts = urlsplit(address)
+    hosts = parts.hostname or ",".join(parse_qs(parts.query).get("host", []))
+    return (parts.scheme.partition("+")[0], hosts, str(parts.port or 5432), parts.path)
 
 
 def _check_networks(settings: Settings) -> None:

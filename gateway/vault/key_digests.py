@@ -16,7 +16,7 @@ from contracts.base.errors import Failure
 from gateway.journal.database import insert, writing
 from gateway.journal.schema import tables
 from gateway.vault.errors import VAULT_KEY_DIFFERS
-from gateway.vault.keystore import KeyStore
+from gateway.vault.keys import Keys
 
 _table = tables.vault_key_digest
 _CONTEXT = b"lgsp vault key v1\0"
@@ -51,7 +51,7 @@ class KeyDigests:
                 raise VAULT_KEY_DIFFERS(key_id=key_id)
 
 
-def record(engine: Engine, keys: KeyStore) -> None:
+def record(engine: Engine, keys: Keys) -> None:
     """Records the keys of this folder that are not recorded yet."""
     with engine.connect() as connection:
         known = set(connection.scalars(select(_table.c.id)))
@@ -62,20 +62,20 @@ def record(engine: Engine, keys: KeyStore) -> None:
                 _record(connection, key_id, key)
 
 
-def differing(connection: Connection, keys: KeyStore) -> list[str]:
+def differing(connection: Connection, keys: Keys) -> list[str]:
     """The ids of the keys in this folder that are not those that were recorded."""
     known = {str(id): str(digest) for id, digest in connection.execute(select(_table.c.id, _table.c.digest))}
     return sorted(id for id, key in _keys(keys) if id in known and known[id] != digest_of(key))
 
 
-def forget_missing(connection: Connection, keys: KeyStore) -> None:
+def forget_missing(connection: Connection, keys: Keys) -> None:
     """After a restore: keys that did not come with it may be made anew."""
     for key_id in list(connection.scalars(select(_table.c.id))):
         if not keys.stands(key_id):
             connection.execute(delete(_table).where(_table.c.id == key_id))
 
 
-def _keys(keys: KeyStore, but: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
+def _keys(keys: Keys, but: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
     for name in keys.names():
         if name.id not in but:
             try:

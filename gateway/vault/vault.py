@@ -26,8 +26,9 @@ from gateway.journal.write import VaultRow
 from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
-from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING, VAULT_NOT_FOUND
+from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING, VAULT_NOT_FOUND, VAULT_UNAVAILABLE
 from gateway.vault.key_digests import KeyDigests
+from gateway.vault.keys import Keys
 from gateway.vault.keystore import KeyStore
 from security.seal import Record, Sealer, unseal_pieces
 
@@ -71,15 +72,18 @@ class Vault:
 
     def __init__(
         self,
-        keys_folder: Path,
+        keys: Path | Keys,
         retention_class: str = DEFAULT,
         *,
         at_rest: AtRest = PLAIN,
         copies: Path | None = None,
         digests: KeyDigests | None = None,
     ) -> None:
-        """`digests`: what the keys of other machines are compared by, before one seals here."""
-        self.keys: Final = KeyStore(keys_folder, at_rest, copies)
+        """`keys`: the store of keys, or the folder of one; `at_rest` and `copies` are of a folder.
+
+        `digests`: what the keys of other machines are compared by, before one seals here.
+        """
+        self.keys: Final[Keys] = KeyStore(keys, at_rest, copies) if isinstance(keys, Path) else keys
         self._class: Final = retention_class
         self._digests: Final = digests
         # By class (None: the vault's own): the day, its key's id, and its sealer.
@@ -145,6 +149,8 @@ class Vault:
             try:
                 bodies[row[0]] = self._opened(*row)
             except Ours as failure:
+                if failure.code == VAULT_UNAVAILABLE.code:  # nothing is known of this body
+                    raise
                 bodies[row[0]] = None if failure.code in GONE else failure
         return bodies
 
@@ -228,13 +234,22 @@ class Vault:
 
     def forget_gone(self) -> int:
         """Drops the keys in memory whose files are gone; returns how many. Called every `FORGET_SECONDS`."""
-        gone = [each for each in list(self._cache) if not self.keys.stands(each)]
+        gone = [each for each in list(self._cache) if self._is_gone(each)]
         for each in gone:
             self._cache.pop(each, None)
         for retention, (_, sealing, _) in list(self._sealing.items()):
-            if not self.keys.stands(sealing):
+            if self._is_gone(sealing):
                 self._sealing.pop(retention, None)
         return len(gone)
+
+    def _is_gone(self, key_id: str) -> bool:
+        """A store that cannot be asked says nothing of it."""
+        try:
+            return not self.keys.stands(key_id)
+        except Ours as failure:
+            if failure.code != VAULT_UNAVAILABLE.code:
+                raise
+            return False
 
     def forget(self) -> None:
         """Drops the keys in memory; they are read from disk again."""

@@ -22,10 +22,10 @@ from gateway.cli.audit.package import audit_package
 from gateway.cli.audit.search import audit_search
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.schema import tables
-from gateway.keeper.retention import clock
 from gateway.settings import Settings
 from gateway.settings.saving import save
 from gateway.transfer import lease as leases
+from gateway.vault.keystore import KeyStore
 from gateway.vault.vault import Vault
 from security.grants.windows import moment
 from security.transparency import entry as form
@@ -140,7 +140,7 @@ def test_status_dry_run_expire_and_holds(settings: Settings, told: Any) -> None:
     assert code == 0 and [each["bodies"] for each in dry["due"]] == [0, 1] and dry["destroyed"] == []
     code, done = told(vault.vault_expire, settings)
     assert (code, done["error"]["code"]) == (1, "clock-in-doubt"), "nobody speaks for this clock yet"
-    clock.confirm(settings.vault_keys, time.time())
+    KeyStore(settings.vault_keys).say_clock(time.time())
     code, done = told(vault.vault_expire, settings)
     assert code == 0 and done["destroyed"] == [each["key"] for each in dry["due"]]
     with pytest.raises(Failure) as caught:

@@ -290,7 +290,7 @@ async def test_a_process_killed_in_the_middle_decides_nothing(post: Post, act: A
     transfer = await doubtful(post) if act is Act.DONE else await post.put_aside()
     before, place = post.row(transfer), post.queued(transfer)
     url = post.engine.url.render_as_string(hide_password=False)
-    folder = str(post.vault.keys.folder)
+    folder = str(Path(post.vault.keys.where("2026-11-24.m24")).parent)
     child = await asyncio.to_thread(
         lambda: subprocess.Popen(
             [sys.executable, "-c", _KILLED, url, folder, transfer, act.value],

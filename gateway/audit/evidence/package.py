@@ -44,6 +44,7 @@ from gateway.vault.binding import EVENT_PART
 from gateway.vault.classes import SALT_PART
 from gateway.vault.errors import VAULT_NO_REASON
 from gateway.vault.salting import unpack
+from gateway.vault.stores import open_vault
 from gateway.vault.vault import GONE, Vault
 from security.pki.authority import certificate_pem
 from security.transparency.entry import Json
@@ -98,7 +99,7 @@ def create(
     with writing(engine) as connection:
         append(connection, [entries.note("package", facts, request.at, actor=request.actor)])
         beside(connection)
-    vault = Vault(keyring.settings.vault_keys, at_rest=keyring.at_rest)
+    vault = open_vault(keyring.settings, engine, keyring.at_rest)
     with origins.within(engine, past.origin if past is not None else None) as connection:
         vkey = past.vkey if past is not None else keyring.log_vkey.read_text("ascii")
         return make(connection, vault, keyring, transfer, request, vkey)

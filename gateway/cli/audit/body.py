@@ -49,8 +49,7 @@ def audit_body(
     """Read a body. Who read it and why is in the log before the first byte is shown."""
     from gateway.audit.evidence.reading import Reading, view_body
     from gateway.journal.database import open_engine
-    from gateway.keys.key_encryption import AtRest
-    from gateway.vault.vault import Vault
+    from gateway.vault.stores import open_vault
 
     settings = load_instance(data, as_json)
     transfer = arguments.transfer_id(transfer, as_json)
@@ -58,7 +57,7 @@ def audit_body(
     if out is not None:
         arguments.new_file(out, as_json)
     engine = open_engine(settings.database_url)
-    vault = Vault(settings.vault_keys, at_rest=AtRest.of(settings))
+    vault = open_vault(settings, engine)
 
     def ready(meta: Any) -> None:
         if start and start >= meta.size:

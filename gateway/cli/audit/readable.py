@@ -10,7 +10,7 @@ from contracts.base.errors import Failure
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
     from gateway.audit.verify.rows.pieces import Files
     from gateway.registry.seals.accounts import Seal as AccountsSeal
@@ -40,27 +40,25 @@ def hash_id(settings: Settings) -> Callable[[str], str] | None:
         return None
 
 
-def files(settings: Settings, open_all: bool) -> Files | None:
+def files(settings: Settings, engine: Engine, open_all: bool) -> Files | None:
     """None for whoever may not read the vault's keys: then lists of large files are not opened."""
     from gateway.audit.verify.rows.pieces import Files
-    from gateway.keys.keyring import Keyring
-    from gateway.vault.vault import Vault
+    from gateway.vault.stores import open_vault
 
     try:
         next(settings.vault_keys.iterdir(), None)
-        return Files(Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest), open_all)
+        return Files(open_vault(settings, engine), open_all)
     except (OSError, Failure):
         return None
 
 
 def other_keys(connection: Connection, settings: Settings) -> list[str]:
     """Findings about keys of the vault that are not those that were recorded; none for whoever may not read them."""
-    from gateway.keys.keyring import Keyring
     from gateway.vault import key_digests
-    from gateway.vault.keystore import KeyStore
+    from gateway.vault.stores import open_keys
 
     try:
-        found = key_digests.differing(connection, KeyStore(settings.vault_keys, Keyring(settings).at_rest))
+        found = key_digests.differing(connection, open_keys(settings, connection.engine))
         return [f"the vault's key {each} of this machine is not the one that was recorded" for each in found]
     except (OSError, Failure):
         return []

@@ -237,7 +237,7 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
                     connection,
                     key,
                     issuers=readable.issuers(settings),
-                    files=readable.files(settings, asked.files),
+                    files=readable.files(settings, engine, asked.files),
                     on_progress=lambda done: progress.update(held, completed=done),
                 )
                 rows = Completeness(

@@ -20,9 +20,8 @@ from gateway.cases.reading import VIEWS, Asked, Listed, Seen
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.desk import Desk
-from gateway.keys.keyring import Keyring
 from gateway.transfer.case_entries import Folded
-from gateway.vault.key_digests import KeyDigests
+from gateway.vault.stores import open_vault
 from gateway.vault.vault import Vault
 
 _MOST_ID: Final = 60
@@ -141,5 +140,4 @@ def _acting(desk: Desk) -> Acting:
 
 
 def _vault(desk: Desk) -> Vault:
-    settings = desk.services.settings
-    return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest, digests=KeyDigests.of(desk.services.engine))
+    return open_vault(desk.services.settings, desk.services.engine)

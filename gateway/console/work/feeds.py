@@ -42,11 +42,11 @@ from gateway.feeds.stream_lease import StreamLease
 from gateway.journal import feed_log
 from gateway.journal.append import append
 from gateway.journal.database import writing
-from gateway.keys.keyring import Keyring
 from gateway.registry.parts.grants import FEED
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.transfer import entries
+from gateway.vault.stores import open_vault
 from gateway.vault.vault import Vault
 from security.errors import ENCRYPTION_NO_KEY
 from security.grants.grants import Decision
@@ -122,7 +122,7 @@ class Following:
         return page
 
     def vault(self) -> Vault:
-        return Vault(self.settings.vault_keys, at_rest=Keyring(self.settings).at_rest)
+        return open_vault(self.settings, self.engine)
 
     def note(self, who: Viewer, name: str, decision: Decision, span: Span | None) -> None:
         """Writes the entry that a page needs before it leaves, and those of readings that ended."""

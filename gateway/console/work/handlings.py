@@ -18,10 +18,8 @@ from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
 from gateway.journal.write import HandlingRow
-from gateway.keys.key_encryption import AtRest
 from gateway.registry.own_feed import CENTRE
-from gateway.vault.key_digests import KeyDigests
-from gateway.vault.vault import Vault
+from gateway.vault.stores import open_vault
 from gateway.workflow import acting, reading
 from gateway.workflow.errors import HANDLING_UNKNOWN
 from gateway.workflow.reading import Count, Seen, Sought
@@ -77,12 +75,7 @@ def office_of(desk: Desk) -> Office:
     return Office(
         engine=services.engine,
         registry=services.registry,
-        vault=Vault(
-            settings.vault_keys,
-            at_rest=AtRest.of(settings),
-            copies=settings.vault_copies,
-            digests=KeyDigests.of(services.engine),
-        ),
+        vault=open_vault(settings, services.engine),
         hash_id=partial(keyed, desk.hash_key),
         clock=desk.now,
     )

@@ -22,9 +22,9 @@ from gateway.audit.evidence.reading import Reading, view_body
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_BODY_CLOSED, CONSOLE_FORM
 from gateway.console.site.desk import Desk
-from gateway.keys.keyring import Keyring
 from gateway.vault import attachments
 from gateway.vault.salting import unpack
+from gateway.vault.stores import open_vault
 from gateway.vault.vault import GONE, Vault
 
 OPEN_SECONDS: Final = 300
@@ -126,8 +126,7 @@ def _unsalted(data: bytes) -> bytes:
 
 
 def vault_of(desk: Desk) -> Vault:
-    settings = desk.services.settings
-    return Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest)
+    return open_vault(desk.services.settings, desk.services.engine)
 
 
 def _code(desk: Desk, viewer: Viewer, transfer: str, parts: Sequence[str], until: int) -> str:

@@ -15,9 +15,8 @@ from gateway.delivery.listing import STATES, Listed, Message, Standing, Wanted, 
 from gateway.journal import jobs
 from gateway.journal.jobs import Job
 from gateway.journal.logged import Decided, FailedTries, decisions, failed_tries
-from gateway.keys.key_encryption import AtRest
 from gateway.transfer.states import State
-from gateway.vault.key_digests import KeyDigests
+from gateway.vault.stores import open_vault
 from gateway.vault.vault import Vault
 
 PAGE: Final = 50
@@ -146,10 +145,4 @@ def move(desk: Desk, viewer: Viewer, given: tuple[str, str, str]) -> None:
 
 def _vault(desk: Desk) -> Vault:
     """It seals the event of a transfer that ends; nothing is opened."""
-    settings = desk.services.settings
-    return Vault(
-        settings.vault_keys,
-        at_rest=AtRest.of(settings),
-        copies=settings.vault_copies,
-        digests=KeyDigests.of(desk.services.engine),
-    )
+    return open_vault(desk.services.settings, desk.services.engine)

@@ -19,9 +19,8 @@ from gateway.journal.schema import tables
 from gateway.keeper.retention import holds, status
 from gateway.keeper.retention.holds import Hold
 from gateway.keeper.retention.status import KeyLine
-from gateway.keys.key_encryption import AtRest
 from gateway.vault.classes import HOLD_NAME
-from gateway.vault.key_digests import KeyDigests
+from gateway.vault.stores import open_vault
 from gateway.vault.vault import Vault
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -98,7 +97,7 @@ def release(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
 
 def confirm_clock(desk: Desk, viewer: Viewer) -> None:
     """The viewer says that this host's time is right; it stands for two days."""
-    status.confirm_clock(desk.services.engine, desk.services.settings.vault_keys, desk.now(), viewer.actor)
+    status.confirm_clock(desk.services.engine, _vault(desk).keys, desk.now(), viewer.actor)
 
 
 def _hold(desk: Desk, viewer: Viewer, given: Mapping[str, str], reason: str) -> Hold:
@@ -163,10 +162,4 @@ def _class(name: str, hold: str | None, lines: list[KeyLine], now: float) -> Cla
 
 
 def _vault(desk: Desk) -> Vault:
-    settings = desk.services.settings
-    return Vault(
-        settings.vault_keys,
-        at_rest=AtRest.of(settings),
-        copies=settings.vault_copies,
-        digests=KeyDigests.of(desk.services.engine),
-    )
+    return open_vault(desk.services.settings, desk.services.engine)

@@ -11,22 +11,19 @@ Invariant: no single jump of a clock, before or after a start, is accepted by it
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from contracts.base.times import rfc3339
-from gateway.durable import write_new
 from gateway.journal.schema import tables
+from gateway.vault.keys import Keys
 
 DAY: Final = 86_400.0
 ENOUGH: Final = 2 * DAY
 _APART: Final = 3600.0  # the two clocks may differ by this before it counts as a jump
 _WINDOWS: Final = 3
-_FILE: Final = "clock-is-right"
 _entry: Final = tables.log_entry.c
 
 
@@ -51,20 +48,12 @@ def newest(connection: Connection) -> float | None:
     return None if at is None else float(at)
 
 
-def confirmed(connection: Connection, keys: Path, now: float) -> bool:
+def confirmed(connection: Connection, keys: Keys, now: float) -> bool:
     """Whether the log, an authority or a person confirms this time."""
     stamped = connection.scalar(select(func.max(tables.stamp.c.time)))
     if stamped is not None and abs(now - float(stamped)) <= ENOUGH:
         return True
     return _person_confirms(keys, now) or all(_written(connection, now - day * DAY) for day in range(_WINDOWS))
-
-
-def confirm(keys: Path, now: float) -> None:
-    """Stores that a person says it is about `now`; valid for two days, for every process."""
-    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = keys / f".{_FILE}.{secrets.token_hex(8)}"
-    write_new(draft, repr(now).encode("ascii"))
-    draft.replace(keys / _FILE)
 
 
 def words(at: float | None) -> str:
@@ -75,12 +64,9 @@ def words(at: float | None) -> str:
         return str(at)
 
 
-def _person_confirms(keys: Path, now: float) -> bool:
-    try:
-        at = float((keys / _FILE).read_text("ascii"))
-    except (OSError, ValueError):
-        return False
-    return -_APART <= now - at <= ENOUGH
+def _person_confirms(keys: Keys, now: float) -> bool:
+    at = keys.clock_said()
+    return at is not None and -_APART <= now - at <= ENOUGH
 
 
 def _written(connection: Connection, end: float) -> bool:

@@ -125,7 +125,7 @@ class Retention:
             self.vault.keys.copy(now)
         except OSError as trouble:
             self._copy_at = now + self.seconds
-            _logger.error("the vault's keys are not copied to %s: %s", self.vault.keys.copies, trouble)
+            _logger.error("the vault's keys are not copied to %s: %s", self.vault.keys.copies.folder, trouble)
 
     # --- each hour ----------------------------------------------------------------------------------------------------
     def run(self, lease: Lease, now: float) -> bool:
@@ -155,7 +155,7 @@ class Retention:
     def _time_is_certain(self, now: float) -> bool:
         lasted = self._monitor.lasted(now)
         with self.engine.connect() as connection:
-            return lasted or self.clock_is_right or clocks.confirmed(connection, self.vault.keys.folder, now)
+            return lasted or self.clock_is_right or clocks.confirmed(connection, self.vault.keys, now)
 
     def _note_waiting(self, check: rows.Check, now: float) -> None:
         """Notes once that keys wait, with the clock's and the log's time."""

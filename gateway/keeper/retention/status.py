@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
@@ -15,6 +14,7 @@ from gateway.keeper.retention import clock, destruction, holds
 from gateway.keeper.retention.holds import Hold
 from gateway.transfer import entries
 from gateway.vault.classes import KeyName
+from gateway.vault.keys import Keys
 from gateway.vault.vault import Vault
 
 
@@ -42,15 +42,15 @@ def doubted(engine: Engine, vault: Vault, now: float) -> tuple[int, str]:
     """How many keys are due by a clock that neither the log, nor an authority, nor a person confirms; and the log's
     own time."""
     with engine.connect() as connection:
-        confirmed, log = clock.confirmed(connection, vault.keys.folder, now), clock.words(clock.newest(connection))
+        confirmed, log = clock.confirmed(connection, vault.keys, now), clock.words(clock.newest(connection))
     return 0 if confirmed else len(destruction.due(engine, vault, now)), log
 
 
-def confirm_clock(engine: Engine, keys: Path, now: float, actor: str) -> None:
+def confirm_clock(engine: Engine, keys: Keys, now: float, actor: str) -> None:
     """A person says that this host's time is right: the log tells, and it stands for two days."""
     with writing(engine) as connection:
         append(connection, [entries.note("retention-clock", {"now": rfc3339(now)}, now, actor=actor)])
-    clock.confirm(keys, now)
+    keys.say_clock(now)
 
 
 def status(engine: Engine, vault: Vault, *, counted: bool = True) -> Status:

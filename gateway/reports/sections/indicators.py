@@ -26,7 +26,7 @@ from gateway.keys.keyring import Keyring
 from gateway.registry.parts.grants import FEED
 from gateway.reports.drawing import Drawing, Provider
 from gateway.reports.figures import Column, Fact, Row, Section, Table
-from gateway.vault.vault import Vault
+from gateway.vault.stores import open_vault
 from security.transparency import entry
 
 MOST: Final = 300  # rows of a list
@@ -135,7 +135,7 @@ def _masks(drawing: Drawing, contract: CompiledContract) -> Masks | None:
 
 def _source(drawing: Drawing, contract: CompiledContract, reader: _Reader) -> Source:
     keyring = Keyring(drawing.settings)
-    vault = Vault(drawing.settings.vault_keys, at_rest=keyring.at_rest)
+    vault = open_vault(drawing.settings, drawing.connection.engine, keyring.at_rest)
     masks = None if reader.agency else reader.masks
     return Source(drawing.connection, vault, contract, partial(entry.keyed, keyring.hash_key()), masks)
 

@@ -59,7 +59,9 @@ class House:
         """The body, or the code of why not; by a vault that remembers nothing."""
         with self.engine.connect() as connection:
             try:
-                return Vault(self.folder / "keys", copies=self.vault.keys.copies).open(connection, f"{transfer}/{part}")
+                return Vault(self.folder / "keys", copies=self.vault.keys.copies.folder).open(
+                    connection, f"{transfer}/{part}"
+                )
             except Ours as failure:
                 return failure.code
 

@@ -92,10 +92,10 @@ def test_an_authority_or_a_person_speaks_for_the_clock(house: Any, by: str) -> N
     run(house, work)
     assert house.opened(old) == f"request of {old}".encode()
     if by == "person":
-        clock.confirm(house.vault.keys.folder, house.now - 3 * DAY)  # a word of another time
+        house.vault.keys.say_clock(house.now - 3 * DAY)  # a word of another time
         run(house, work)
         assert house.opened(old) == f"request of {old}".encode()
-        clock.confirm(house.vault.keys.folder, house.now - 60.0)
+        house.vault.keys.say_clock(house.now - 60.0)
     else:
         stamped = {
             "size": 1,
