@@ -34,6 +34,7 @@ from gateway.journal.writer import Journal
 from gateway.push import store
 from gateway.registry.registry import Registry
 from gateway.transfer.states import State
+from gateway.vault.keys import Keys
 
 KEPT_SECONDS: Final = 2.0
 REST: Final = 20.0  # for each second of counting
@@ -87,6 +88,7 @@ class Vitals:
     _written_until: float = float("-inf")
     journal: Journal | None = None  # that of this process, whose beats show whether the database can be written
     seconds: float = 2.0  # how long `ready` waits for the database
+    keys: Keys | None = None  # of the vault, that this process seals with
 
     def pulse_now(self) -> Pulse:
         """As `counts_now`, at a cost that is the same in every database."""
@@ -152,7 +154,10 @@ class Vitals:
         except Exception as trouble:
             checks["database"] = False
             checks["reason"] = trouble.code if isinstance(trouble, Failure) else type(trouble).__name__
-        waits = False
+        waits, sealing = False, True
+        if self.keys is not None and self.keys.trouble is not None:
+            checks["vault"] = self.keys.trouble
+            sealing = self.keys.serves(self.clock())
         try:
             snapshot = self.registry.snapshot
             checks["revision"] = snapshot.revision
@@ -164,7 +169,7 @@ class Vitals:
                 }
         except Failure as failure:
             checks["registry"], checks["reason"] = False, failure.code
-        return checks["database"] and checks["registry"] and not waits, checks
+        return checks["database"] and checks["registry"] and sealing and not waits, checks
 
 
 def count(connection: Connection, now: float) -> Counts:

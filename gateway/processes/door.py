@@ -137,6 +137,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
                 settings.drop_root,
                 journal=runtime.journal,
                 seconds=settings.database_seconds,
+                keys=exchange.vault.keys,
             )
         ),
         limits=Limits(settings.agency_calls, settings.source_calls),

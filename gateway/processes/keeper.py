@@ -14,6 +14,7 @@ from contracts.base.ids import new_id
 from gateway import hardening
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.head import LogHead
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.witnessing import admission
@@ -25,12 +26,13 @@ from gateway.journal.taken_up import FOLDER, Register
 from gateway.keeper import revocation_fetch
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
+from gateway.keeper.retention.elsewhere import Elsewhere
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.vault.stores import open_vault
+from gateway.vault.stores import open_vault, opened, shared
 from security.transparency.entry import keyed
 
 _TASKS: Final = declared_tasks()
@@ -55,8 +57,10 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     runtime = await Runtime.start(settings, engine, process_id, "keeper")
     keyring = runtime.keyring
     log_key = LogKey.open(keyring.log_key, settings.origin, keyring.at_rest)
-    sequencer = Sequencer(engine, lock, log_key, CheckpointFile(settings.checkpoint_file))
+    head = LogHead(opened(settings, engine).second, settings.origin) if shared(settings) else None
+    sequencer = Sequencer(engine, lock, log_key, CheckpointFile(settings.checkpoint_file), head=head)
     vault = open_vault(settings, engine, keyring.at_rest)
+    elsewhere = Elsewhere(engine, vault, settings.vault_backup_days)
     web = revocation_fetch.open_session()
     closing = AsyncExitStack()
     closing.push_async_callback(web.close)
@@ -78,13 +82,18 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         closing=closing,
     )
     follower = Follower(engine, settings, log_key, services.hash_id)
+
+    def follow() -> None:
+        follower.catch_up()
+        elsewhere.look()
+
     keeper = Keeper(
         engine,
         process_id,
         sequencer,
         schedule(_TASKS, services),
         in_hand=settings.run / FOLDER,
-        follow=follower.catch_up if engine.dialect.name == "postgresql" else None,
+        follow=follow if engine.dialect.name == "postgresql" else None,
     )
     child.stop_when_told(keeper.stop, inherited.lifeline)
     child.say_ready(inherited.ready)

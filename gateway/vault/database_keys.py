@@ -22,7 +22,8 @@ import threading
 import time
 import weakref
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -79,10 +80,9 @@ class DatabaseKeys:
         held = self._held.get(checked(key_id))
         if held is not None:
             return held
-        self._watch()
         if (ended := self.ended(key_id)) is not None:
             raise VAULT_EXPIRED(id="-", key_id=key_id, date=ended)
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             sealed = connection.scalar(select(vault_key.c.sealed).where(vault_key.c.id == key_id))
         if sealed is None:
             raise VAULT_KEY_MISSING(id="-", key_id=key_id)
@@ -98,7 +98,7 @@ class DatabaseKeys:
             return True
         if key_id in self._gone:
             return False
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             return bool(_standing(connection, [key_id]))
 
     def ended(self, key_id: str) -> str | None:
@@ -106,7 +106,7 @@ class DatabaseKeys:
             return None
         if key_id in self._ended:
             return self._ended[key_id]
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             found = connection.scalar(select(vault_key_destroyed.c.destroyed).where(vault_key_destroyed.c.id == key_id))
         at = str(found) if found is not None else _ended_in(self.main, [key_id]).get(key_id)
         if at is not None:
@@ -114,13 +114,13 @@ class DatabaseKeys:
         return at
 
     def names(self) -> list[KeyName]:
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             ids = list(connection.scalars(select(vault_key.c.id)))
         names = [name for id in ids if (name := KeyName.of(id)) is not None]
         return sorted(names, key=lambda name: (name.day, name.id))
 
     def odd(self, now: float) -> list[str]:
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             return odd_among([(id, id) for id in sorted(connection.scalars(select(vault_key.c.id)))], now)
 
     def where(self, key_id: str) -> str:
@@ -132,14 +132,14 @@ class DatabaseKeys:
         return "vault.unavailable" if self.second.away else None
 
     def forms(self) -> Iterator[tuple[str, bytes]]:
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             rows = connection.execute(select(vault_key.c.id, vault_key.c.sealed).order_by(vault_key.c.id)).all()
         for id, sealed in rows:
             if KeyName.of(id) is not None:
                 yield id, self._at_rest.form(f"{id}{SUFFIX}", self._opened(id, bytes(sealed)))
 
     def marks(self) -> Iterator[tuple[str, str]]:
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             rows = connection.execute(vault_key_destroyed.select().order_by(vault_key_destroyed.c.id)).all()
         yield from ((str(id), str(at)) for id, at in rows)
 
@@ -151,7 +151,7 @@ class DatabaseKeys:
         if (ended := self.ended(key_id)) is not None:
             raise VAULT_EXPIRED(id="-", key_id=key_id, date=ended)
         sealed = self.second.sealer.seal(context_of(key_id), key)
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             _alone(connection, key_id)
             at = connection.scalar(select(vault_key_destroyed.c.destroyed).where(vault_key_destroyed.c.id == key_id))
             if at is not None:
@@ -169,7 +169,7 @@ class DatabaseKeys:
         return gone
 
     def mark(self, key_id: str, at: str) -> None:
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             _alone(connection, checked(key_id))
             row = insert(connection, vault_key_destroyed).values(id=key_id, destroyed=at)
             connection.execute(row.on_conflict_do_nothing())
@@ -202,7 +202,7 @@ class DatabaseKeys:
         today = self.copies.today(now)
         if today is None:
             return 0
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             stamp = tuple(connection.execute(select(func.count(), func.max(vault_key.c.made))).one())
         if self._copied == (today.name, *stamp):
             return 0
@@ -224,12 +224,12 @@ class DatabaseKeys:
 
     # --- the clock ----------------------------------------------------------------------------------------------------
     def say_clock(self, now: float) -> None:
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             row = insert(connection, fact).values(name=_CLOCK, value=repr(now))
             connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"value": repr(now)}))
 
     def clock_said(self) -> float | None:
-        with self.second.asking() as connection:
+        with self._asking() as connection:
             said = connection.scalar(select(fact.c.value).where(fact.c.name == _CLOCK))
         try:
             return None if said is None else float(said)
@@ -248,13 +248,17 @@ class DatabaseKeys:
             self._held.pop(key_id, None)
             self._gone.add(key_id)
 
-    def holds_day(self, day: str) -> bool:
-        """Whether a key of that day (`2026-11-25`) is in memory."""
-        return any(key_id.startswith(day) for key_id in list(self._held))
+    def serves(self, now: float) -> bool:
+        today = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
+        return any(key_id.startswith(today) for key_id in list(self._held))
 
     def close(self) -> None:
         self._closed.set()
         self.second.dispose()
+
+    def _asking(self) -> AbstractContextManager[Connection]:
+        self._watch()  # it also finds out when a second database is back
+        return self.second.asking()
 
     def _watch(self) -> None:
         with self._starting:

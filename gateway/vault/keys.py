@@ -20,6 +20,9 @@ class Keys(Protocol):
     def trouble(self) -> str | None:
         """The code of what keeps it from answering now; None: nothing."""
 
+    def serves(self, now: float) -> bool:
+        """Whether something can be sealed while there is trouble: a key of today is in memory."""
+
     def load(self, key_id: str) -> bytes:
         """The key; `vault.expired` if it was destroyed, `vault.key-missing` if it is missing otherwise."""
 

@@ -4,7 +4,8 @@ Theory of operation:
 1. Ids of pending rows are no order. The leader gives contiguous indexes to the log and contiguous offsets to each feed.
    Readers see only those.
 2. The same transaction writes the tiles and the signed checkpoint. Then the checkpoint is written outside the database.
-3. Before it signs, the tree must continue the checkpoint outside: the same root at that size. A database that lacks
+3. Before it signs, the tree must continue the checkpoint outside: the same root at that size. Where there is a head
+   (`head`), a keeper that begins to lead also compares with it. A database that lacks
    signed entries (rolled back, restored, truncated) or holds other ones is never signed: `audit.inconsistent`.
 4. A crash between commit and file leaves the file behind, as a prefix of the tree; the next run advances it. The file
    is never ahead. It exists (for the empty tree) before the first entry is sequenced. So a missing file beside a filled
@@ -25,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.log.head import LogHead
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import BrokenTile, root_at, root_of_edge, tile_reader
 from gateway.journal import epochs, feed_log
@@ -84,13 +86,16 @@ class Sequencer:
         *,
         limit: int = LIMIT,
         clock: Callable[[], float] = time.time,
+        head: LogHead | None = None,
     ) -> None:
+        """`head`: where the newest checkpoint stands too, outside the database and the machine."""
         self._engine: Final = engine
         self._lock: Final = lock
         self._key: Final = key
         self._file: Final = file
         self._limit: Final = limit
         self._clock: Final = clock
+        self._head: Final = head
         self._sql: Final = Statements(engine.dialect.name)
         self._state: _State | None = None
 
@@ -100,15 +105,21 @@ class Sequencer:
         Raises `audit.lease-lost` if a newer epoch began; then nothing was written.
         """
         state = self._state
-        if state is not None and state.epoch == lease.epoch and self._nothing_waits():
+        begins = state is None or state.epoch != lease.epoch
+        if state is not None and not begins and self._nothing_waits():
+            if self._head is not None:
+                self._head.again()
             return Sequenced(0, 0, state.edge.size)
         self._state = None  # until the transaction is committed
+        above = self._head.read() if begins and self._head is not None else None
         with writing(self._engine, self._lock) as connection:
             leases.check(connection, lease)
-            if state is None or state.epoch != lease.epoch:
+            if state is None or begins:
                 state = self._load(connection, lease.epoch)
             self._check_inside(connection, state)
-            first = self._check_outside(connection, state)
+            if above is not None:
+                self._check_continues(connection, state, above)
+            first = self._check_outside(connection, state, above)
             note: str | None
             if first:
                 done, note = Sequenced(0, 0, state.edge.size), self._sign(connection, state, self._now(state))
@@ -117,6 +128,9 @@ class Sequencer:
         if note is not None:
             self._file.advance(note)
             state.outside = note
+        newest = state.outside if begins else note
+        if self._head is not None and newest is not None:
+            self._head.advance(newest)
         self._state = state
         return done
 
@@ -276,17 +290,27 @@ class Sequencer:
         if signed_root != state.root:
             raise AUDIT_INCONSISTENT(reason=f"the tiles of {size} entries do not give the root that was signed")
 
-    def _check_outside(self, connection: Connection, state: _State) -> bool:
-        """Whether the log is new, so that nothing was ever signed."""
+    def _check_outside(self, connection: Connection, state: _State, above: str | None) -> bool:
+        """Whether the log is new, so that nothing was ever signed.
+
+        `above`: the head, which was checked. A machine without a file takes it, and goes on from there.
+        """
         note = self._file.read()
+        if note is None and above is not None:
+            self._file.advance(above)
+            note = above
         if note is None:
             if state.edge.size:
                 raise AUDIT_INCONSISTENT(
                     reason=f"the log holds {state.edge.size} entries, and {self._file.path} is missing",
                 )
             return True
-        if note == state.outside:
-            return False
+        if note != state.outside:
+            self._check_continues(connection, state, note)
+            state.outside = note
+        return False
+
+    def _check_continues(self, connection: Connection, state: _State, note: str) -> None:
         size, root = self._key.verify(note)
         if size > state.edge.size:
             raise AUDIT_INCONSISTENT(reason=f"{size} entries were signed, and the database holds {state.edge.size}")
@@ -296,8 +320,6 @@ class Sequencer:
             raise AUDIT_INCONSISTENT(reason=str(error)) from error
         if ours != root:
             raise AUDIT_INCONSISTENT(reason=f"the first {size} entries are not those that were signed")
-        state.outside = note
-        return False
 
     def _behind(self, connection: Connection, state: _State) -> str | None:
         """The newest checkpoint of the database, if the file has an earlier one."""

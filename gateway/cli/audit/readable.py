@@ -64,6 +64,22 @@ def other_keys(connection: Connection, settings: Settings) -> list[str]:
         return []
 
 
+def head(settings: Settings, origin: str) -> str | None:
+    """The newest checkpoint in the second database; None without one, and for whoever may not read the keys.
+
+    Raises `vault.unavailable`.
+    """
+    from gateway.audit.log.head import LogHead
+    from gateway.vault.stores import opened, shared
+
+    if not shared(settings):
+        return None
+    try:
+        return LogHead(opened(settings, None).second, origin).read()
+    except OSError:
+        return None
+
+
 def seal(settings: Settings) -> Seal | None:
     """None for whoever may not read the keys: then seals are not proved."""
     from gateway.registry.seals.sealing import Seal

@@ -40,6 +40,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock as clocks
 from gateway.keeper.retention import holds, rows
+from gateway.keeper.retention.elsewhere import destroy_returned
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -134,7 +135,7 @@ class Retention:
         with _logging("digests of keys are not recorded"):
             key_digests.record(self.engine, self.vault.keys)
         with _logging("keys that came back are not destroyed again"):
-            self._destroy_returned(now)
+            destroy_returned(self.engine, self.vault, now)
         if not self._time_is_certain(now):
             self._note_waiting(check, now)
             return False
@@ -243,13 +244,6 @@ class Retention:
             )
         yield from (name for key in keys if (name := KeyName.of(key)) is not None)
 
-    def _destroy_returned(self, now: float) -> None:
-        """A file of a destroyed key came back, as with a restored folder: it is destroyed again, in every copy."""
-        files = {name.id for name in self.vault.keys.names()} | self.vault.keys.copied()
-        for key in ended_among(self.engine, files):
-            _logger.warning("a file of the key %s, which was destroyed, had come back: destroyed again", key)
-            self.vault.destroy(key, now)
-
 
 def _check_of(lease: Lease) -> rows.Check:
     return lambda connection: leases.check(connection, lease)
@@ -276,18 +270,6 @@ def due(engine: Engine, vault: Vault, now: float) -> list[Due]:
         for name in vault.keys.names()
         if (since := name.due) is not None and since <= now and name.hold not in held and name.id not in begun
     ]
-
-
-def ended_among(engine: Engine, key_ids: set[str]) -> list[str]:
-    """Those of these keys that were destroyed, according to the database."""
-    keys, ended = sorted(key_ids), list[str]()
-    with engine.connect() as connection:
-        for at in range(0, len(keys), 500):
-            query = select(_ended.c.key_id).where(
-                _ended.c.destroyed.is_not(None), _ended.c.key_id.in_(keys[at : at + 500])
-            )
-            ended += connection.scalars(query)
-    return ended
 
 
 def facts_of(name: KeyName, step: str, bodies: int, size: int) -> dict[str, Json]:

@@ -1,0 +1,67 @@
+"""What a keeper that does not lead does on its own machine: files of destroyed keys go, and old copies.
+
+The leading keeper destroys keys, in the store and in the copies of its own machine. Copies of another machine, or files
+in its folder, are found here: the main database says which keys were destroyed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Engine, select
+
+from gateway.journal.schema import tables
+from gateway.keeper.retention import clock as clocks
+from gateway.vault.vault import Vault
+
+LOOK_SECONDS: Final = 30.0
+_AT_ONCE: Final = 500
+_ended: Final = tables.vault_destroyed
+_logger: Final = logging.getLogger("lgsp.retention")
+
+
+class Elsewhere:
+    """Of a keeper process, while it does not lead."""
+
+    def __init__(self, engine: Engine, vault: Vault, copy_days: int, clock: Callable[[], float] = time.time) -> None:
+        self._engine: Final = engine
+        self._vault: Final = vault
+        self._copy_days: Final = copy_days
+        self._clock: Final = clock
+        self._look_at = float("-inf")
+
+    def look(self) -> None:
+        """Every `LOOK_SECONDS`; it is called more often."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        now = self._clock()
+        destroy_returned(self._engine, self._vault, now)
+        with self._engine.connect() as connection:
+            certain = clocks.confirmed(connection, self._vault.keys, now)
+        if certain:
+            self._vault.keys.prune(now, self._copy_days)
+
+
+def destroy_returned(engine: Engine, vault: Vault, now: float) -> None:
+    """Files of a destroyed key that are there, as of another machine or in a restored folder: destroyed in every
+    copy."""
+    files = {name.id for name in vault.keys.names()} | vault.keys.copied()
+    for key in ended_among(engine, files):
+        _logger.warning("the key %s, which was destroyed, had a file or a copy here: destroyed too", key)
+        vault.destroy(key, now)
+
+
+def ended_among(engine: Engine, key_ids: set[str]) -> list[str]:
+    """Those of these keys that were destroyed, according to the database."""
+    keys, ended = sorted(key_ids), list[str]()
+    with engine.connect() as connection:
+        for at in range(0, len(keys), _AT_ONCE):
+            query = select(_ended.c.key_id).where(
+                _ended.c.destroyed.is_not(None), _ended.c.key_id.in_(keys[at : at + _AT_ONCE])
+            )
+            ended += connection.scalars(query)
+    return ended
