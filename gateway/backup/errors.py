@@ -6,6 +6,7 @@ from contracts.base.errors import Errors
 
 _errors = Errors(__file__)
 
+BACKUP_OTHERS_RUN = _errors.theirs("backup.others-run", 409)
 BACKUP_BROKEN = _errors.theirs("backup.broken", 400)
 BACKUP_DISK_FULL = _errors.ours("backup.disk-full", 500)
 BACKUP_FORKED = _errors.theirs("backup.forked", 400)

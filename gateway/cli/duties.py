@@ -86,7 +86,7 @@ _OF: Final[Mapping[Duty, str]] = {
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume
         watch acknowledge
-        vault expire, vault hold add, vault hold release
+        vault expire, vault hold add, vault hold release, vault lost, vault move
         case open, case answer, case acknowledge, case close, case withdraw, case remind
     """,
 }

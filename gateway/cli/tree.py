@@ -32,7 +32,7 @@ from gateway.cli import (
     sandbox,
     scorecard,
     setup,
-    vault,
+    vault_keys,
     watch,
     witness,
 )
@@ -67,7 +67,7 @@ for _name, _commands in {
     "sandbox": sandbox.commands,
     "ca": ca.commands,
     "keys": keys.commands,
-    "vault": vault.commands,
+    "vault": vault_keys.commands,
     "watch": watch.commands,
     "witness": witness.commands,
 }.items():

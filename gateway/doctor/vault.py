@@ -55,8 +55,11 @@ def _examined(settings: Settings, store: Keys, connection: Connection, now: floa
         key for key in _key_ids(connection) if key not in standing and key not in gone and store.ended(key) is None
     ]
     begun = set(connection.scalars(select(ended.key_id).where(ended.destroyed.is_(None))))
-    if lost := sorted(set(missing) - begun):
+    stated = key_digests.lost(connection)
+    if lost := sorted(set(missing) - begun - set(stated)):
         yield finding("vault.key-missing", keys=_some(lost))
+    if stated:
+        yield finding("vault.key-lost", keys=_some(sorted(stated)))
     with suppress(Failure):  # without the secret no key opens, which is a finding of its own
         if differing := key_digests.differing(connection, open_keys(settings, connection.engine)):
             yield finding("vault.key-differs", keys=_some(differing))

@@ -6,6 +6,7 @@
     standard    what was sealed before there were classes: as long as the longest contract at that time
 
 The class is in the id of the key (`<day>.<class>` or `<day>.<class>.<hold>`), so the key alone says when it is due.
+Where a key was lost, the next one of its day and class is `<id>~2`.
 Invariant: a key is never due before each body that it seals was kept for the whole time; days and months are UTC.
 """
 
@@ -29,7 +30,7 @@ DEFAULT: Final = "m24"
 SHORT_DAYS: Final = 7  # longer than a message waits in the queue (`delivery.policy`)
 OPEN_DAYS: Final = 1
 _BEFORE_MONTHS: Final = 120
-_KEY: Final = re.compile(r"(\d{4}-\d\d-\d\d)\.([a-z0-9-]{1,40})(?:\.([a-z0-9-]{1,40}))?")
+_KEY: Final = re.compile(r"(\d{4}-\d\d-\d\d)\.([a-z0-9-]{1,40})(?:\.([a-z0-9-]{1,40}))?(?:~[1-9]\d{0,2})?")
 _MONTHS: Final = re.compile(r"m([1-9]\d{0,3})")
 HOLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from sqlalchemy import Connection, Engine, delete, select
 
 from contracts.base.errors import Failure
+from contracts.base.times import rfc3339
 from gateway.journal.database import insert, writing
 from gateway.journal.schema import tables
 from gateway.vault.errors import VAULT_KEY_DIFFERS
@@ -37,6 +38,23 @@ class KeyDigests:
     def of(cls, engine: Engine) -> KeyDigests | None:
         """None for SQLite."""
         return cls(engine) if engine.dialect.name == "postgresql" else None
+
+    def current(self, key_id: str) -> str:
+        """The id to seal with: this one, or `<id>~2` and so on where earlier ones were stated as lost."""
+        query = select(_table.c.id).where(_table.c.lost.is_not(None), _table.c.id.startswith(key_id))
+        with self._engine.connect() as connection:
+            lost = set(connection.scalars(query))
+        current, number = key_id, 1
+        while current in lost:
+            number += 1
+            current = f"{key_id}~{number}"
+        return current
+
+    def lost(self, key_id: str) -> str | None:
+        """When a person stated that this key is lost; None: nobody did."""
+        with self._engine.connect() as connection:
+            at = connection.scalar(select(_table.c.lost).where(_table.c.id == key_id))
+        return None if at is None else rfc3339(float(at))
 
     def check_new(self, key_id: str) -> None:
         """Raises `vault.key-differs` if there is such a key already, which this machine lacks."""
@@ -73,6 +91,12 @@ def forget_missing(connection: Connection, keys: Keys) -> None:
     for key_id in list(connection.scalars(select(_table.c.id))):
         if not keys.stands(key_id):
             connection.execute(delete(_table).where(_table.c.id == key_id))
+
+
+def lost(connection: Connection) -> dict[str, float]:
+    """The keys that were stated as lost, and when."""
+    query = select(_table.c.id, _table.c.lost).where(_table.c.lost.is_not(None))
+    return {str(id): float(at) for id, at in connection.execute(query)}
 
 
 def _keys(keys: Keys, but: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:

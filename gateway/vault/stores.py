@@ -64,5 +64,7 @@ def open_vault(
     settings: Settings, engine: Engine | None, at_rest: AtRest | None = None, retention: str = DEFAULT
 ) -> Vault:
     """The vault over the store of this instance. `engine`: of the main database; None: it never seals."""
-    digests = None if engine is None else KeyDigests.of(engine)
+    digests = None
+    if engine is not None:
+        digests = KeyDigests(engine) if shared(settings) else KeyDigests.of(engine)
     return Vault(open_keys(settings, engine, at_rest), retention, digests=digests)

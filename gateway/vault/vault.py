@@ -26,14 +26,21 @@ from gateway.journal.write import VaultRow
 from gateway.keys.key_encryption import PLAIN, AtRest
 from gateway.vault import binding
 from gateway.vault.classes import DEFAULT, Keeping, Parts, key_id
-from gateway.vault.errors import VAULT_BROKEN, VAULT_EXPIRED, VAULT_KEY_MISSING, VAULT_NOT_FOUND, VAULT_UNAVAILABLE
+from gateway.vault.errors import (
+    VAULT_BROKEN,
+    VAULT_EXPIRED,
+    VAULT_KEY_LOST,
+    VAULT_KEY_MISSING,
+    VAULT_NOT_FOUND,
+    VAULT_UNAVAILABLE,
+)
 from gateway.vault.key_digests import KeyDigests
 from gateway.vault.keys import Keys
 from gateway.vault.keystore import KeyStore
 from security.seal import Record, Sealer, unseal_pieces
 
 FORGET_SECONDS: Final = 10.0  # how often a serving process checks whether its keys in memory were destroyed
-GONE: Final = frozenset({VAULT_EXPIRED.code, VAULT_KEY_MISSING.code})
+GONE: Final = frozenset({VAULT_EXPIRED.code, VAULT_KEY_LOST.code, VAULT_KEY_MISSING.code})
 _FRESH: Final = 1.0  # seconds for which a key in memory is used without checking its file
 _KEPT: Final = 64
 _CONTEXT: Final = b"lgsp vault v1\0"
@@ -89,7 +96,7 @@ class Vault:
         # By class (None: the vault's own): the day, its key's id, and its sealer.
         self._sealing: dict[str | None, tuple[int, str, Sealer]] = {}
         self._cache: dict[str, _Cached] = {}
-        self._confirmed: set[str] = set()  # keys that were compared
+        self._confirmed: dict[str, str] = {}  # keys that were compared, by the id that was asked for
 
     def seal(
         self,
@@ -128,7 +135,8 @@ class Vault:
     def reseal(self, row: VaultRow, key_id: str) -> VaultRow:
         """The same body under another key, which is made if it does not exist."""
         plain, bound = self.unseal_bound(row)
-        sealed = self._sealer(key_id).seal(_context(row.id, bound), plain)
+        key_id, sealer = self._sealer(key_id)
+        sealed = sealer.seal(_context(row.id, bound), plain)
         return VaultRow(row.id, key_id, row.size, sealed if bound is None else binding.wrap(bound, sealed))
 
     def open(self, connection: Connection, id: str) -> bytes:
@@ -255,17 +263,19 @@ class Vault:
         """Drops the keys in memory; they are read from disk again."""
         self._sealing = {}
         self._cache = {}
-        self._confirmed = set()
+        self._confirmed = {}
 
     def _key_of_day(self, retention: str | None, now: float) -> tuple[int, str, Sealer]:
         self.forget_gone()  # once a day and class, for processes that do not serve
-        id = key_id(now, retention or self._class)
-        today = self._sealing[retention] = (int(now // _DAY), id, self._sealer(id))
+        id, sealer = self._sealer(key_id(now, retention or self._class))
+        today = self._sealing[retention] = (int(now // _DAY), id, sealer)
         return today
 
-    def _sealer(self, key_id: str) -> Sealer:
-        """The sealer of a key, which is made if it does not exist, and compared with that of other machines."""
-        digests = self._digests if key_id not in self._confirmed else None
+    def _sealer(self, wanted: str) -> tuple[str, Sealer]:
+        """The id and the sealer of a key, which is made if it does not exist, and compared with that of other machines.
+        Where it was lost, of the next one of its day and class."""
+        digests = self._digests if wanted not in self._confirmed else None
+        key_id = self._confirmed.get(wanted, wanted) if digests is None else digests.current(wanted)
         if not self.keys.stands(key_id):
             if self._digests is not None:
                 self._digests.check_new(key_id)
@@ -273,8 +283,8 @@ class Vault:
         held = self._held(key_id)
         if digests is not None:
             digests.confirm(key_id, held.key)
-            self._confirmed.add(key_id)
-        return held.sealer
+            self._confirmed[wanted] = key_id
+        return key_id, held.sealer
 
     def _held_for(self, id: str, key_id: str) -> _Cached:
         """The key of a body; a failure that names the body."""
@@ -283,6 +293,9 @@ class Vault:
         except Ours as failure:
             if failure.code not in GONE:
                 raise
+            if failure.code == VAULT_KEY_MISSING.code and self._digests is not None:
+                if (lost := self._digests.lost(key_id)) is not None:
+                    raise VAULT_KEY_LOST(id=id, key_id=key_id, date=lost) from None
             raise Ours(failure.type, id=id, key_id=key_id, date=failure.facts.get("date", "-")) from None
 
     def _held(self, key_id: str) -> _Cached:

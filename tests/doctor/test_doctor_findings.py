@@ -262,9 +262,14 @@ APART |= {
     for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
 }  # test_doctor_vault.py
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
-APART |= {"stamp.overdue", "stamp.trouble"}  # the same
+APART |= {"stamp.overdue", "stamp.trouble", "vault.database", "vault.key-lost"}  # the same; tests/vault/test_second.py
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
-APART |= {"push.altered", "push.paused", "vault.database"}  # test_push_operating.py, tests/vault/test_second.py
+APART |= {
+    "push.altered",
+    "push.paused",
+    "vault.database",
+    "vault.key-lost",
+}  # test_push_operating.py, tests/vault/test_second.py
 
 
 @pytest.mark.parametrize("code", CASES)

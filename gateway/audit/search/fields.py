@@ -43,6 +43,8 @@ KINDS: Final = frozenset(
             "handling-none",
             "handling-told",
             "hold",
+            "vault-lost",
+            "vault-moved",
             "keys",
             "log-read",
             "new-log",

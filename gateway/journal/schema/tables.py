@@ -301,7 +301,11 @@ vault_destroyed = Table(
     Column("bytes", BigInteger, nullable=False),
 )
 vault_key_digest = Table(  # PostgreSQL: what all machines compare their keys with (`gateway.vault.key_digests`)
-    "vault_key_digest", metadata, Column("id", Text, primary_key=True), Column("digest", Text, nullable=False)
+    "vault_key_digest",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("lost", Float),  # when a person stated that no machine has it any more
 )
 vault_hold = Table(
     "vault_hold",

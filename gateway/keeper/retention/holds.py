@@ -276,7 +276,7 @@ def seal_again(
 
 def key_of(key_id: str, hold: str) -> str:
     """The id of the hold's key for what that key seals."""
-    day, retention = key_id.split(".")[:2]
+    day, retention = key_id.partition("~")[0].split(".")[:2]
     return f"{day}.{retention}.{hold}"
 
 
