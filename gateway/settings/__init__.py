@@ -26,6 +26,7 @@ Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
 Join = Literal["off", "invited", "open"]
+ROLES: Final = ("door", "desk", "files", "keeper")
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
 _SOME: Final = {"gt": 0}
@@ -122,6 +123,11 @@ class Settings:
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     database_seconds: float = _setting(2.0, "seconds until a PostgreSQL server without an answer is away: 503", _SOME)
+    roles: str = _setting(
+        " ".join(ROLES),
+        "what this machine does, of several on one PostgreSQL: `door`, `desk`, `files`, `keeper` (may lead), with "
+        "spaces between",
+    )
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
     large_body_limit: int = _setting(
@@ -373,6 +379,10 @@ class Settings:
     @property
     def token_endpoint(self) -> str:
         return f"{self.base}/oauth/token"
+
+    def has(self, role: str) -> bool:
+        """Whether this machine does that."""
+        return role in self.roles.split()
 
     @property
     def door_count(self) -> int:
