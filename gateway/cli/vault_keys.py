@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import vault
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, failed, failures_as_exits
-from gateway.cli.vault import Reason, commands
+from gateway.cli.vault import Reason
+
+commands = vault.commands
 
 
 @commands.command("move")

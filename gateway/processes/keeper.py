@@ -36,6 +36,7 @@ from gateway.vault.stores import open_vault, opened, shared
 from security.transparency.entry import keyed
 
 _TASKS: Final = declared_tasks()
+FOLLOWER: Final = "follower"  # the kind, in the table of processes, of a keeper that never leads
 
 
 def run_keeper(settings: Settings, inherited: Inherited) -> None:
@@ -54,7 +55,8 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     lock = lock_of(engine)
     with writing(engine, lock) as connection:
         note_changes(connection, settings, clock())
-    runtime = await Runtime.start(settings, engine, process_id, "keeper")
+    leads = settings.has("keeper")
+    runtime = await Runtime.start(settings, engine, process_id, "keeper" if leads else FOLLOWER)
     keyring = runtime.keyring
     log_key = LogKey.open(keyring.log_key, settings.origin, keyring.at_rest)
     head = LogHead(opened(settings, engine).second, settings.origin) if shared(settings) else None
@@ -91,9 +93,10 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         engine,
         process_id,
         sequencer,
-        schedule(_TASKS, services),
+        schedule(_TASKS, services) if leads else (),
         in_hand=settings.run / FOLDER,
         follow=follow if engine.dialect.name == "postgresql" else None,
+        leads=leads,
     )
     child.stop_when_told(keeper.stop, inherited.lifeline)
     child.say_ready(inherited.ready)

@@ -264,12 +264,7 @@ APART |= {
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
 APART |= {"stamp.overdue", "stamp.trouble", "vault.database", "vault.key-lost"}  # the same; tests/vault/test_second.py
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
-APART |= {
-    "push.altered",
-    "push.paused",
-    "vault.database",
-    "vault.key-lost",
-}  # test_push_operating.py, tests/vault/test_second.py
+APART |= {"push.altered", "push.paused", "roles.nobody"}  # test_push_operating.py, tests/processes/test_roles.py
 
 
 @pytest.mark.parametrize("code", CASES)

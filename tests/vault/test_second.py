@@ -31,6 +31,10 @@ def code(call: Callable[..., object], *given: object) -> str:
     return caught.value.code
 
 
+def trouble(vault: Vault) -> str | None:
+    return vault.keys.trouble
+
+
 def edited(machines: Machines, *statements: str) -> None:
     engine = create_engine(make_url(machines.url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
@@ -133,11 +137,11 @@ def test_a_frozen_second_database_stops_only_what_needs_a_new_key(second: Machin
             again = vault.seal("t", f"answer-{number}", b"body", NOW)
             assert vault.unseal(again) == vault.unseal(row) == b"body"
             vault.forget_gone()
-        assert vault.keys.trouble == "vault.unavailable" and longest < 30.0
+        assert trouble(vault) == "vault.unavailable" and longest < 30.0
     until = time.monotonic() + 60
-    while vault.keys.trouble is not None and time.monotonic() < until:
+    while trouble(vault) is not None and time.monotonic() < until:
         time.sleep(0.1)
-    assert vault.keys.trouble is None, "it comes back by itself"
+    assert trouble(vault) is None, "it comes back by itself"
     assert vault.unseal(vault.seal("t", "request", b"new", NOW + DAY)) == b"new"
 
 

@@ -17,6 +17,7 @@ from gateway.keeper.retention.holds import LEAST_REASON
 from gateway.transfer import entries
 from gateway.vault.errors import VAULT_EXPIRED, VAULT_KEY_STANDS, VAULT_KEY_UNKNOWN, VAULT_NO_REASON
 from gateway.vault.keys import Keys
+from security.transparency.entry import Json
 
 NOTE = "vault-lost"
 
@@ -41,6 +42,6 @@ def state_lost(engine: Engine, keys: Keys, key_id: str, reason: str, actor: str,
         bodies, size = rows.counted(connection, key_id)
         step = update(table).where(table.c.id == key_id, table.c.lost.is_(None)).values(lost=now)
         if connection.execute(step).rowcount:
-            facts = {"key": key_id, "bodies": bodies, "bytes": size, "reason": reason.strip()}
+            facts: dict[str, Json] = {"key": key_id, "bodies": bodies, "bytes": size, "reason": reason.strip()}
             append(connection, [entries.note(NOTE, facts, now, actor=actor)])
     return bodies
