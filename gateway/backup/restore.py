@@ -22,10 +22,11 @@ from sqlalchemy import Connection, delete, select
 from contracts.base.ids import new_id
 from gateway import settings as settings_module
 from gateway.audit.log import origins
+from gateway.audit.log.head import LogHead
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import root_at
 from gateway.audit.verify.verify import verify_log
-from gateway.backup import database, manifest, succession
+from gateway.backup import database, manifest, succession, vault_move
 from gateway.backup.errors import BACKUP_KIND, BACKUP_NEWER, BACKUP_OLD_KEY, BACKUP_TAKEN, BACKUP_WRONG_LOG
 from gateway.backup.manifest import Manifest, Tick
 from gateway.backup.restore_fixups import bring_back
@@ -35,6 +36,7 @@ from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
 from gateway.journal.schema import tables
+from gateway.keys.key_encryption import AtRest
 from gateway.keys.keyring import NAMES, Keyring
 from gateway.registry import identity
 from gateway.registry.restore_lock import digest_of, hold
@@ -49,7 +51,10 @@ from gateway.settings.running import is_running
 from gateway.settings.saving import save
 from gateway.transfer import entries
 from gateway.vault import key_digests
-from gateway.vault.stores import open_keys
+from gateway.vault.database_keys import DatabaseKeys
+from gateway.vault.keys import Keys
+from gateway.vault.keystore import KeyStore
+from gateway.vault.stores import opened, shared
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey
 
@@ -64,6 +69,7 @@ class Asked:
 
     data: Path
     database: str = ""
+    vault_database: str = ""
     outside: tuple[Known, ...] = ()
     vkey: NoteKey | None = None
     complete: bool = False
@@ -155,7 +161,8 @@ class _Build:
         backup, draft = self.backup, self.draft
         self._files()
         secret = {name: value for name, value in os.environ.items() if name == f"{settings_module.PREFIX}SECRET_FILE"}
-        settings = replace(settings_module.load(draft, secret), database=self.asked.database)
+        settings = settings_module.load(draft, secret)
+        settings = replace(settings, database=self.asked.database, vault_database=self.asked.vault_database)
         keyring = Keyring(settings)
         old = LogKey.open(keyring.log_key, backup.origin, keyring.at_rest) if keyring.log_key.exists() else None
         trusted = self.asked.vkey or NoteKey.from_text(backup.vkey)
@@ -230,11 +237,12 @@ class _Build:
         )
         if not report.ok or report.size != backup.size:
             raise BACKUP_WRONG_LOG(reason=report.first_wrong or f"{report.size} entries of {backup.size}")
-        outside = (*self.asked.outside, *_beside(Path(backup.data)))
+        keys = _vault_of(settings)
+        outside = (*self.asked.outside, *_beside(Path(backup.data)), *_above(keys, backup.origin))
         held = succession.Held(backup.size, backup.checkpoint, self.asked.complete, has_key=old is not None)
         decision = succession.decide(connection, trusted, held, outside)
         gone = bring_back(connection, self.now)
-        key_digests.forget_missing(connection, open_keys(settings, None))
+        key_digests.forget_missing(connection, keys)
         digest = manifest.digest_of((self.folder / manifest.NAME).read_text("utf-8"))
         checkpoint = backup.checkpoint
         if decision.reason is not None:
@@ -252,7 +260,7 @@ class _Build:
             checked=dict(report.checked),
             vkey=Keyring(settings).log_vkey.read_text("ascii").strip(),
             gone_back=gone,
-            missing_vault_keys=_missing_vault_keys(connection, settings),
+            missing_vault_keys=_missing_vault_keys(connection, keys),
             missing_keys=_missing_keys(settings),
             old_runs=runs_beside(backup.data, self.asked.data),
             old=backup.data,
@@ -326,15 +334,32 @@ def _beside(data: Path) -> Sequence[Known]:
         return ()
 
 
+def _vault_of(settings: Settings) -> Keys:
+    """The store that goes on, with the keys and marks that came with the backup."""
+    folder = KeyStore(settings.vault_keys, AtRest.of(settings))
+    if not shared(settings) or not (settings.keys / "hash.key").exists():  # without that key nothing starts
+        return folder
+    keys = opened(settings, None)
+    vault_move.fill(folder, keys, {})
+    return keys
+
+
+def _above(keys: Keys, origin: str) -> Sequence[Known]:
+    """The newest checkpoint in the second database."""
+    if not isinstance(keys, DatabaseKeys):
+        return ()
+    note = LogHead(keys.second, origin).read()
+    return () if note is None else (Known("vault_database", note, by_operator=False),)
+
+
 def runs_beside(old: str, data: Path) -> bool:
     """Whether the instance that was backed up runs on this machine, beside the restored one."""
     restored_in_place = bool(old) and Path(old).resolve() == data.resolve()
     return bool(old) and not restored_in_place and is_running(Path(old))
 
 
-def _missing_vault_keys(connection: Connection, settings: Settings) -> list[str]:
+def _missing_vault_keys(connection: Connection, keys: Keys) -> list[str]:
     named = connection.execute(select(tables.vault.c.key_id).distinct()).scalars()
-    keys = open_keys(settings, None)
     return sorted(name for name in named if not keys.stands(name) and keys.ended(name) is None)
 
 

@@ -10,6 +10,7 @@ Invariant: no key leaves a store before it was read from the other one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -86,11 +87,19 @@ def _refuse_others(connection: Connection) -> None:
 
 def _copied(engine: Engine, source: Keys, target: Keys) -> list[str]:
     """The ids of the keys that are in both stores now."""
-    for key_id, at in list(source.marks()):
-        target.mark(key_id, at)
     table = tables.vault_key_digest.c
     with engine.connect() as connection:
         recorded = {str(id): str(digest) for id, digest in connection.execute(select(table.id, table.digest))}
+    return fill(source, target, recorded)
+
+
+def fill(source: Keys, target: Keys, recorded: Mapping[str, str]) -> list[str]:
+    """Puts marks and keys into the other store, and reads them back; returns the ids of the keys in both.
+
+    `recorded`: the digests of keys. Raises `vault.key-differs`.
+    """
+    for key_id, at in list(source.marks()):
+        target.mark(key_id, at)
     keys = []
     for name in source.names():
         if target.ended(name.id) is not None:  # destroyed there meanwhile: its file here is a remnant

@@ -200,6 +200,9 @@ class Wanted:
     vault_keys: Annotated[
         Path | None, typer.Option("--vault-keys", help="A folder with the keys of stored bodies, kept elsewhere.")
     ] = None
+    vault_database: Annotated[
+        str, typer.Option("--vault-database", help="The second database with the vault's keys, if it still stands.")
+    ] = ""
     origin: Annotated[
         str,
         typer.Option("--origin", help="Name for a new log, if one begins (default: the old name and the next number)."),
@@ -220,6 +223,7 @@ def restore_from(folder: Folder, wanted: Wanted, as_json: AsJson = False) -> Non
         vkey=_key(wanted.vkey, as_json),
         complete=wanted.complete,
         vault_keys=wanted.vault_keys,
+        vault_database=wanted.vault_database,
         keys=wanted.keys,
         origin=wanted.origin,
     )

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, func, select
 
 from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
+from gateway.audit.log.checkpoints import size_of
+from gateway.audit.log.head import LogHead
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock
@@ -21,7 +23,7 @@ from gateway.vault.copies import copied
 from gateway.vault.errors import VAULT_SAME_DATABASE, VAULT_STORE_OTHER, VAULT_UNAVAILABLE
 from gateway.vault.keys import Keys
 from gateway.vault.keystore import KeyStore
-from gateway.vault.stores import open_keys, shared
+from gateway.vault.stores import open_keys, opened, shared
 from security.grants.windows import Moment
 
 _GRACE: Final = 86_400.0
@@ -34,10 +36,23 @@ _DATABASES: Final = (b"SQLite format 3\0", b"PGDMP", b"--\n-- PostgreSQL databas
 def vault(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
     try:
         yield from _examined(settings, open_keys(settings, connection.engine, PLAIN), connection, now)
+        if shared(settings):
+            yield from _second(settings, connection)
     except Failure as failure:
         if failure.code not in (VAULT_UNAVAILABLE.code, VAULT_SAME_DATABASE.code, VAULT_STORE_OTHER.code):
             raise
         yield finding("vault.database", reason=failure.what("en").rstrip("."))
+
+
+def _second(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    """The head of the log there, and what its server keeps of destroyed keys."""
+    second = opened(settings, connection.engine).second
+    head, newest = LogHead(second, settings.origin).read(), tables.checkpoint.c
+    size = int(connection.scalar(select(func.max(newest.size))) or 0)
+    if head is not None and size_of(head) > size:
+        yield finding("log.head-ahead", head=size_of(head), size=size)
+    if kept := second.keeps():
+        yield finding("vault.keeps", what=_some(kept))
 
 
 def _examined(settings: Settings, store: Keys, connection: Connection, now: float) -> Iterator[Finding]:

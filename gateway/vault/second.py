@@ -52,6 +52,12 @@ _LAYOUT: Final = 0x4C475356  # a number of our own for the advisory lock
 _OWNER: Final = "owner"
 _LABEL: Final = b"lgsp vault keys v1"
 _CONTEXT: Final = b"lgsp vault store v1\0"
+_KEEPS: Final = """
+    SELECT name || ' = ' || setting FROM pg_settings WHERE (name = 'wal_recycle' AND setting = 'on')
+        OR (name = 'archive_mode' AND setting <> 'off') OR (name = 'wal_keep_size' AND setting <> '0')
+    UNION ALL SELECT 'pg_switch_wal()' WHERE NOT has_function_privilege('pg_switch_wal()', 'EXECUTE')
+    UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots
+    ORDER BY 1"""
 _MAIN: Final = "alembic_version"  # a table that the main database has
 
 
@@ -127,6 +133,11 @@ class Second:
 
     def _owner(self) -> str:
         return self.sealer.seal(_CONTEXT + b"owner", b"").hex()
+
+    def keeps(self) -> list[str]:
+        """What lets this server keep sealed keys that were destroyed: settings, and privileges that are not given."""
+        with self.asking() as connection:
+            return [str(name) for name in connection.scalars(text(_KEEPS))]
 
     def dispose(self) -> None:
         self._engine.dispose()

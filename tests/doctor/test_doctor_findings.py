@@ -260,9 +260,9 @@ APART |= {"clock.behind", "vault.key-differs"}  # test_attack_clock.py, tests/pr
 APART |= {
     f"vault.{each}"
     for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
-}  # test_doctor_vault.py
+} | {"vault.database", "vault.key-lost", "vault.keeps", "log.head-ahead"}  # test_doctor_vault.py, tests/vault
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
-APART |= {"stamp.overdue", "stamp.trouble", "vault.database", "vault.key-lost"}  # the same; tests/vault/test_second.py
+APART |= {"stamp.overdue", "stamp.trouble"}  # the same
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
 APART |= {"push.altered", "push.paused", "roles.nobody"}  # test_push_operating.py, tests/processes/test_roles.py
 

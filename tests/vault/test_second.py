@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from contracts.base.errors import Ours
+from gateway.audit.log.head import LogHead
+from gateway.audit.log.logkey import LogKey
 from gateway.doctor.vault import vault as examined
 from gateway.settings import BadSetting, Settings, load
 from gateway.vault import stores
@@ -154,4 +156,26 @@ def test_the_store_of_the_settings(second: Machines, sqlite: Engine) -> None:  #
     assert not list(settings.data.rglob("*.m24*"))
     folder = stores.open_vault(replace(settings, vault_database=""), sqlite)
     assert code(folder.unseal, row) == "vault.key-missing"
+    stores.opened(settings, None).close()
+
+
+def test_the_doctor_names_a_head_that_is_ahead_and_what_the_server_keeps(
+    second: Machines,  # noqa: F811
+    sqlite: Engine,
+    tmp_path: Path,
+) -> None:
+    settings = settings_of(second.folder, second.url)
+    stores.open_vault(settings, sqlite).seal("t", "request", b"body", NOW)
+
+    def found() -> dict[str, dict[str, object]]:
+        with sqlite.connect() as connection:
+            return {each.kind.code: dict(each.facts) for each in examined(settings, connection, NOW)}
+
+    assert set(found()) == {"vault.keeps"} and "wal_recycle = on" in str(found()["vault.keeps"]["what"])
+    note = LogKey.open(tmp_path / "log.key", settings.origin).sign(7, bytes(32))
+    LogHead(stores.opened(settings, None).second, settings.origin).advance(note)
+    until = time.monotonic() + 30
+    while "log.head-ahead" not in found() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert found()["log.head-ahead"] == {"head": 7, "size": 0}
     stores.opened(settings, None).close()
