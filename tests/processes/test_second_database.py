@@ -30,8 +30,8 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[tuple[Settings, Settings]]:
-    databases = {"database": fresh_url("postgresql", tmp_path), "vault_database": fresh_url("postgresql", tmp_path)}
-    first = replace(demo_settings(tmp_path / "first"), doors=1, **databases)
+    main, keys = fresh_url("postgresql", tmp_path), fresh_url("postgresql", tmp_path)
+    first = replace(demo_settings(tmp_path / "first"), doors=1, database=main, vault_database=keys)
     ensure_instance(first, say_progress=False)
     exchange, desk = free_ports(2)
     shutil.copytree(first.data, tmp_path / "second", ignore=shutil.ignore_patterns("vault", "run"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,20 +64,22 @@ def other_keys(connection: Connection, settings: Settings) -> list[str]:
         return []
 
 
-def head(settings: Settings, origin: str) -> str | None:
-    """The newest checkpoint in the second database; None without one, and for whoever may not read the keys.
-
-    Raises `vault.unavailable`.
-    """
+def head(settings: Settings, origin: str, unreadable: list[str]) -> Iterator[tuple[str, str]]:
+    """The newest checkpoint in the second database, with its name; none for whoever may not read the keys."""
     from gateway.audit.log.head import LogHead
     from gateway.vault.stores import opened, shared
 
     if not shared(settings):
-        return None
+        return
     try:
-        return LogHead(opened(settings, None).second, origin).read()
+        note = LogHead(opened(settings, None).second, origin).read()
     except OSError:
-        return None
+        return
+    except Failure as trouble:
+        unreadable.append(f"the second database cannot be asked for its checkpoint: {trouble.what('en')}")
+        return
+    if note is not None:
+        yield "the checkpoint in the second database", note
 
 
 def seal(settings: Settings) -> Seal | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contracts.base.errors import Failure, Ours
+from contracts.base.errors import Ours
 from gateway.cli.audit import readable
 from gateway.cli.audit.entries import Origin, past_log
 from gateway.cli.audit.outside import Others, check_outside, trusted_of
@@ -278,13 +278,7 @@ def _beside(settings: Settings, origin: str, unreadable: list[str]) -> Iterator[
             continue
         if note is not None and (path == settings.checkpoint_file or note.partition("\n")[0] == origin):
             yield f"the {what} beside the database", note
-    try:
-        note = readable.head(settings, origin)
-    except Failure as trouble:
-        unreadable.append(f"the second database cannot be asked for its checkpoint: {trouble.what('en')}")
-        return
-    if note is not None:
-        yield "the checkpoint in the second database", note
+    yield from readable.head(settings, origin, unreadable)
 
 
 def _of_past(engine: Engine, past: origins.Ended) -> Iterator[tuple[str, str | Checkpoint]]:
