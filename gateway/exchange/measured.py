@@ -1,7 +1,11 @@
-"""Measures each call that the exchange carries, for `/metrics`."""
+"""Measures each call that the exchange carries, for `/metrics`.
+
+Invariant: a call ends as it did, whatever becomes of its measurement.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -10,6 +14,7 @@ from typing import Any, Final, ParamSpec, cast
 from gateway.signals import meters
 from gateway.transfer.stages import Addressed, Answered, Refused
 
+_log: Final = logging.getLogger("lgsp.exchange")
 P = ParamSpec("P")
 Carry = Callable[P, Coroutine[Any, Any, Answered | Refused]]
 UNNAMED: Final = "none"  # the operation of a SOAP call that was refused before its body was read
@@ -22,7 +27,10 @@ def measured(carry: Carry[P]) -> Carry[P]:
     async def timed(*given: P.args, **more: P.kwargs) -> Answered | Refused:
         began = time.perf_counter()
         ended = await carry(*given, **more)
-        _note(cast(Addressed, given[1]), ended, time.perf_counter() - began)
+        try:
+            _note(cast(Addressed, given[1]), ended, time.perf_counter() - began)
+        except Exception:  # the call is done: who watches must not undo it
+            _log.exception("a call is not counted")
         return ended
 
     return timed
