@@ -142,7 +142,7 @@ def test_the_compose_file_follows_the_compose_schema() -> None:
     service = compose["services"]["gateway"]
     assert service["volumes"] == ["data:/data"] and "data" in compose["volumes"]
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
-    assert re.search(r"^USER lgsp$", dockerfile, re.M) and 'CMD ["up"]' in dockerfile
+    assert re.search(r"^USER 10001:10001$", dockerfile, re.M) and 'CMD ["up"]' in dockerfile
 
 
 def test_whoever_runs_it_waits_as_long_as_the_supervisor_does_before_killing(tmp_path: Path) -> None:
