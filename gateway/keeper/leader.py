@@ -59,6 +59,7 @@ class Keeper:
         *,
         in_hand: Path | None = None,
         follow: Callable[[], None] | None = None,
+        may_lead: Callable[[], bool] = lambda: True,
         clocks: Clocks = Clocks(),  # noqa: B008  (immutable)
     ) -> None:
         self.lease: Lease | None = None
@@ -71,6 +72,7 @@ class Keeper:
         self._tasks: Final = tasks
         self._in_hand: Final = in_hand  # the folder of what processes of this machine have in hand
         self._follow: Final = follow
+        self._may_lead: Final = may_lead
         self._clock: Final = clocks.now
         self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
         self._rival: Final = leases.LeaseObserver(clocks.monotonic)
@@ -218,6 +220,12 @@ class Keeper:
             if not beaten:
                 self.fenced, self.lease = True, None
                 _logger.critical("keeper %s was declared dead", self._id)
+                return
+            if not self._may_lead():
+                if own is not None:
+                    leases.give_back(connection, own)
+                    _logger.info("keeper %s leads no more: its machine is drained", self._id)
+                self.lease = None
                 return
             if own is not None and leases.renew(connection, own, now):
                 return

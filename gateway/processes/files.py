@@ -219,7 +219,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     silence = asyncio.create_task(child.watch_loop(SILENT_SECONDS, None))
     try:
         while not stopping.is_set() and not runtime.journal.fenced:
-            done = await files.look()
+            done = await files.look() if runtime.machine.works else 0
             with suppress(TimeoutError):
                 async with asyncio.timeout(0 if done else LOOK_SECONDS):
                     await stopping.wait()

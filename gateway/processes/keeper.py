@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import time
 from contextlib import AsyncExitStack
 from functools import partial
+from signal import SIGHUP, SIGTERM
 from typing import Final
 
 import uvloop
@@ -25,15 +28,18 @@ from gateway.journal.taken_up import FOLDER, Register
 from gateway.keeper import revocation_fetch
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
+from gateway.machines.keeping import MachineKeeper, Rounds
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
+from gateway.settings.running import PID
 from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 
+_log: Final = logging.getLogger(__name__)
 _TASKS: Final = declared_tasks()
 
 
@@ -80,6 +86,13 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         hash_id=partial(keyed, keyring.hash_key()),
         closing=closing,
     )
+    machines = MachineKeeper(
+        engine,
+        settings,
+        clock,
+        reload=partial(_supervisor, settings, SIGHUP),
+        end=partial(_supervisor, settings, SIGTERM),
+    )
     follower = Follower(engine, settings, log_key, services.hash_id)
     keeper = Keeper(
         engine,
@@ -88,14 +101,26 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         schedule(_TASKS, services),
         in_hand=settings.run / FOLDER,
         follow=follower.catch_up if engine.dialect.name == "postgresql" else None,
+        may_lead=lambda: machines.works and runtime.machine.works,
     )
     child.stop_when_told(keeper.stop, inherited.lifeline)
     child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
+    rounds = Rounds(machines)
+    rounds.start()
     try:
         await keeper.run()
     finally:
+        await asyncio.to_thread(rounds.stop)
         await closing.aclose()
         await runtime.close()
         await child.end_watch(silence)
         register.close()
+
+
+def _supervisor(settings: Settings, number: int) -> None:
+    """Sends a signal to the supervisor of this machine, if there is one."""
+    try:
+        os.kill(int((settings.run / PID).read_text("ascii")), number)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        _log.error("no supervisor of this machine is there")

@@ -45,6 +45,7 @@ KINDS: Final = frozenset(
             "hold",
             "keys",
             "log-read",
+            "machine",
             "new-log",
             "package",
             "process-ended",
