@@ -29,7 +29,7 @@ OWN: Final = frozenset(
     {
         *("data", "machine", "host", "desk_host", "exchange_port", "desk_port", "metrics_host", "metrics_port"),
         *("edge_port", "edge_socket", "edge_socket_group", "desk_certificate", "desk_key", "secret_file"),
-        *("pkcs11_module", "pkcs11_pin_file", "doors", "drops", "large_bodies", "vault_backup", "live"),
+        *("pkcs11_module", "pkcs11_pin_file", "doors", "roles", "drops", "large_bodies", "vault_backup", "live"),
     }
 )
 _table = tables.instance
