@@ -211,7 +211,7 @@ class Keeper:
     def _beat_and_lead(self, now: float) -> None:
         own, table = self.lease, tables.process
         with self._engine.connect() as connection:
-            asks = self._leads and own is None
+            asks = own is None and self._leads()
             over = self._dead_holder(connection) if asks else None
             unmoved = self._rival.look(connection) if asks else None
         with writing(self._engine, self._lock) as connection:
