@@ -169,6 +169,20 @@ def machine_remove(name: Name, reason: Reason, data: Data = None, as_json: AsJso
     emit({"ok": True, "machine": name, "state": "removed", "next": [rotate, renew]}, as_json, text)
 
 
+def _joined(folder: Path, file: Path) -> str | None:
+    """The machine's name, if this folder is that of the invitation already."""
+    from contracts.base.errors import Failure
+    from gateway.machines import invitation as invitations
+    from gateway.machines.own import Handed
+    from gateway.settings import BadSetting, load
+
+    try:
+        settings, name = load(folder), invitations.read(file).machine
+    except (BadSetting, OSError, Failure):
+        return None
+    return name if settings.is_made and settings.machine == name and Handed.read(settings).generation else None
+
+
 def _by(reason: str) -> By:
     from gateway.machines.acts import By
 

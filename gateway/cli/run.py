@@ -54,7 +54,7 @@ def up(
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
-    from gateway.machines import own
+    from gateway.machines import keeping, own
     from gateway.processes import desk_certificate
     from gateway.processes.sockets import check_ports
     from gateway.processes.supervised import NotStarted, sandbox_children
@@ -137,6 +137,7 @@ def up(
             identity.check(engine, settings)
             with failures_as_exits(as_json):
                 own.take_place(settings, engine, time.time)
+                keeping.catch_up(settings, engine)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
             account_rows.adopt(engine, accounts.Seal.of(settings), time.time())  # the same

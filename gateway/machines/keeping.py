@@ -240,6 +240,31 @@ def install_waiting(settings: Settings, engine: Engine, secrets: Secrets, shared
     return None
 
 
+def wait_for_others(settings: Settings, engine: Engine, clock: Callable[[], float], seconds: float) -> list[str]:
+    """After keys were changed here, and before they are used: wait until every machine that runs has them. So what is
+    signed here is verified there. Returns the machines that have not."""
+    name, until = records.name_of(settings), time.monotonic() + seconds
+    digest = Secrets.of(settings).digest(material.collect(settings))
+    while True:
+        with engine.connect() as connection:
+            shared, runs = Shared.read(connection), agreeing.running(connection, moment(connection, clock))
+            everyone = [each for each in records.every(connection) if each.name in runs - {name}]
+        if shared.digest == digest:
+            everyone = [each for each in everyone if each.generation < shared.generation]
+        if not everyone or time.monotonic() > until:
+            return [each.name for each in everyone]
+        time.sleep(0.2)
+
+
+def catch_up(settings: Settings, engine: Engine) -> None:
+    """Before the processes start: install what waits for this machine. What cannot be installed, its keeper names."""
+    handed = Handed.read(settings)
+    with engine.connect() as connection:
+        shared = Shared.read(connection)
+    if handed.generation < shared.generation:
+        install_waiting(settings, engine, Secrets.of(settings), shared, handed)
+
+
 class Rounds:
     """Calls `tick` each second, in a thread of its own."""
 

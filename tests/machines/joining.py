@@ -5,6 +5,7 @@ The vault's keys are shared by a link, as a shared folder would have them.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,4 +43,5 @@ def joined(first: Settings, place: Path, name: str, *more: str) -> Settings:
     settings = load(data, {})
     settings.vault_keys.rmdir()
     settings.vault_keys.symlink_to(first.vault_keys.resolve())
+    shutil.copytree(first.identities, settings.identities)  # so that callers call this machine
     return settings
