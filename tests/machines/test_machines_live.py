@@ -44,7 +44,7 @@ def second(first: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def lgsp(settings: Settings, *words: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
-        commandline.lgsp(*words, "--data", str(settings.data), "--json", seconds=500).out
+        commandline.forked(*words, "--data", str(settings.data), "--json", seconds=500).out
     )
     return found
 

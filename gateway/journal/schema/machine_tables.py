@@ -36,7 +36,5 @@ drop_claim = Table(  # which files worker works in a drop folder
     "drop_claim",
     metadata,
     Column("place", Text, primary_key=True),  # the id that lies in the folder itself
-    Column("holder", Text, nullable=False),  # a process
-    Column("epoch", BigInteger, nullable=False),
-    Column("until", Float, nullable=False),
+    Column("holder", Text, nullable=False),  # a process; another takes it when that one is no longer alive
 )

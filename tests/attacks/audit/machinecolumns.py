@@ -40,7 +40,7 @@ def machines() -> Iterator[Column]:
     )
     yield from exempt(
         "drop_claim",
-        "leases of drop folders; a wrong one delays the files in a folder, each of which ends once by its own rows",
+        "who works in which drop folder; a wrong one delays the files in a folder, each of which ends once by its own rows",
         *tables.drop_claim.c.keys(),
     )
     yield Column(

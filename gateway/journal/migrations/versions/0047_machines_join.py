@@ -40,8 +40,6 @@ def upgrade() -> None:
         "drop_claim",
         sa.Column("place", sa.Text(), primary_key=True),
         sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("until", sa.Float(), nullable=False),
     )
 
 
