@@ -46,7 +46,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         conform certificate
     """,
     AtHost.MACHINES: "machine invite, machine join, machine list, machine drain, machine remove",
-    AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm, move",
+    AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm, move, drill restore",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
     AtHost.SUITES: "conform suite",
