@@ -40,7 +40,8 @@ def machines() -> Iterator[Column]:
     )
     yield from exempt(
         "drop_claim",
-        "who works in which drop folder; a wrong one delays the files in a folder, each of which ends once by its own rows",
+        "who works in which drop folder; a wrong one delays the files in a folder, each of which ends once by its own "
+        "rows",
         *tables.drop_claim.c.keys(),
     )
     yield Column(
