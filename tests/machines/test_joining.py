@@ -238,7 +238,7 @@ def test_where_the_vault_lies_in_one_folder_nobody_is_invited(house: House, tmp_
     (tmp_path / "keys" / "vault").mkdir(parents=True)
     with pytest.raises(Failure) as refused:
         acts.invite(elsewhere, house.engine, "three", 1.0, BY)
-    assert refused.value.code == "machine.vault-folder" and "lgsp vault move" in refused.value.next("en")
+    assert refused.value.code == "machine.vault-folder"
 
 
 def test_an_invitation_is_read_as_it_was_written(house: House, tmp_path: Path) -> None:
