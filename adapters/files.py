@@ -21,6 +21,7 @@ import os
 import re
 import stat
 import unicodedata
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from typing import Final, Literal
 WORK: Final = "work"
 QUARANTINE: Final = "quarantine"
 Verdict = Literal["accepted", "refused"]
+_PLACE: Final = ".folder"  # in work/: the id of the folder
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNFINISHED: Final = (".part", ".tmp", ".filepart", ".crdownload")
 _UNSAFE: Final = re.compile(r"[^\w.()+ -]+")
 _MARK: Final = re.compile(r"([0-9a-f-]{36})~(.+)", re.DOTALL)
@@ -100,6 +103,24 @@ class Folder:
                 return False
             self._held = True
         return True
+
+    def place(self) -> str:
+        """An id that lies in the folder itself: the same on all machines that share it. `OSError` without room."""
+        for _ in range(2):
+            with suppress(FileNotFoundError):
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                with os.fdopen(os.open(_PLACE, flags, dir_fd=self._open[WORK]), "rb") as opened:
+                    text = opened.read(64).decode("ascii", "replace").strip()
+                if text:
+                    return text
+            draft = f"{_PLACE}.{os.getpid()}"
+            with os.fdopen(os.open(draft, _NEW, 0o660, dir_fd=self._open[WORK]), "w") as made:
+                made.write(str(uuid.uuid4()))
+            work = self._open[WORK]
+            with suppress(FileExistsError):  # another machine was first
+                os.link(draft, _PLACE, src_dir_fd=work, dst_dir_fd=work)
+            os.unlink(draft, dir_fd=work)
+        raise OSError(f"{self._path} has no id")
 
     def settled(self) -> list[str]:
         """Names of the files that have not changed for as long as a file must stay the same, oldest first."""

@@ -17,6 +17,7 @@ class AtHost(Enum):
     PROCESSES = "it starts or replaces processes of this host."
     OWN_INSTANCE = "it makes an instance of its own, and touches no other."
     KEYS = "it uses private keys of the instance, which stay on the host; the console shows their state."
+    MACHINES = "machines are added and taken away where their folders and keys are."
     BACKUPS = "it reads and writes the files and keys of the whole instance."
     SIGNER = "it uses a private key of a person, which no server has."
     ALTERED = "what was edited in the database is judged where nobody needs these rows to sign in."
@@ -44,6 +45,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
         conform certificate
     """,
+    AtHost.MACHINES: "machine invite, machine join, machine list, machine drain, machine remove",
     AtHost.BACKUPS: """
         backup make, backup check, restore from, restore confirm, move, vault move, vault lost, drill restore
     """,

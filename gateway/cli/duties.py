@@ -37,7 +37,7 @@ _OF: Final[Mapping[Duty, str]] = {
         demo, bench, setup
         access sign
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
-        backup check, restore from
+        backup check, restore from, machine join
         client call, client soap, client token, client feed, client feed-check, client feed-export,
         client file-send, client file-fetch,
         client handling list, client handling show, client case list, client case show, client case open
@@ -52,7 +52,7 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.RUNS: "up",
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue, indicator list
-        watch list
+        watch list, machine list
         conform suite, conform provider, conform caller, conform certificate
         queue list, queue show, queue bulk preview, queue bulk show
         sandbox list, sandbox fault list
@@ -78,6 +78,7 @@ _OF: Final[Mapping[Duty, str]] = {
         console token add, console token revoke, console repair
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         handling step
+        machine invite, machine drain, machine remove
         keys rotate, keys protect, restore confirm --by
         indicator define
         conform provider --certify, conform caller --certify

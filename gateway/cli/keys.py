@@ -30,6 +30,7 @@ top = typer.Typer()
 commands = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show, replace, protect at rest.")
 _AT_START: Final = "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận."
 _RELOAD_SECONDS: Final = 180.0
+_OTHERS_SECONDS: Final = 30.0
 _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}
 
 
@@ -106,6 +107,7 @@ def keys_rotate(
         for each in replacements:
             each.put()
         running = reload_too and is_running(settings)
+        late = _others_without(settings) if running else []
         if running:
             _reload(settings, as_json)
         # While processes that hold the old keys go on, these stay: a door that has to start again may need its pair.
@@ -116,7 +118,9 @@ def keys_rotate(
     text = f"in use / đang dùng: {', '.join(rotated)}" + (f"\ndestroyed / đã hủy: {', '.join(gone)}" if gone else "")
     if not running:
         text += "\nA running instance takes them up with `lgsp reload`. / Chạy `lgsp reload` để áp dụng."
-    emit({"ok": True, "rotated": rotated, "destroyed": gone, "reloaded": running}, as_json, text)
+    if late:
+        text += f"\nMachines without them yet: / Máy chưa nhận: {', '.join(late)} (lgsp machine list)"
+    emit({"ok": True, "rotated": rotated, "destroyed": gone, "reloaded": running, "late": late}, as_json, text)
 
 
 @commands.command("protect")
@@ -225,6 +229,18 @@ def is_running(settings: Settings) -> bool:
     from gateway.settings import running
 
     return running.is_running(settings.data)
+
+
+def _others_without(settings: Settings) -> list[str]:
+    """Let the other machines have the new keys before they are used here. Those that do not take them in time."""
+    from gateway.journal.database import open_engine
+    from gateway.machines import keeping
+
+    engine = open_engine(settings.database_url)
+    try:
+        return keeping.wait_for_others(settings, engine, time.time, _OTHERS_SECONDS)
+    finally:
+        engine.dispose()
 
 
 def _reload(settings: Settings, as_json: bool) -> None:

@@ -16,7 +16,7 @@ import typer
 
 from contracts.base.words import Words
 from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
-from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed
+from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed, failures_as_exits
 from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def up(
     from gateway.hardening import private_files
     from gateway.journal.database import migrate, open_engine, snapshot
     from gateway.journal.schema import comparison
+    from gateway.machines import keeping, own
     from gateway.processes import desk_certificate
     from gateway.processes.sockets import check_ports
     from gateway.processes.supervised import NotStarted, sandbox_children
@@ -134,6 +135,9 @@ def up(
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
             comparison.check(engine)
             identity.check(engine, settings)
+            with failures_as_exits(as_json):
+                own.take_place(settings, engine, time.time)
+                keeping.catch_up(settings, engine)
             seal = Seal.of(settings)
             adopt(engine, seal, time.time())  # an instance of an older release
             account_rows.adopt(engine, accounts.Seal.of(settings), time.time())  # the same

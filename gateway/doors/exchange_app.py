@@ -21,7 +21,8 @@ from contracts.compiled.streaming import carries_files
 from contracts.wire import problems
 from gateway.doors.document_addresses import is_document, to_read
 from gateway.doors.errors import ADDRESS_METHOD, ADDRESS_UNKNOWN
-from gateway.doors.http.body import Scope, Spooling
+from gateway.doors.http.body import Scope, Spooling, read_body
+from gateway.doors.http.channel import mark_of
 from gateway.doors.http.costly import Reading, Readings
 from gateway.doors.http.shell import Application, Call
 from gateway.doors.reply import Reply
@@ -29,6 +30,8 @@ from gateway.doors.rest import RestDoor
 from gateway.doors.soap import SoapDoor
 from gateway.errors import GATEWAY_RESTORED
 from gateway.exchange.exchange import Exchange
+from gateway.machines import joining
+from gateway.machines.joining import Joining
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import Addressed, Answered, Face, Refused
@@ -73,12 +76,15 @@ class ExchangeApp:
     record: Record | None = None  # a sandbox keeps how a vendor's call ended, by the contract that its address names
     trials: Trials | None = None  # of a sandbox
     site: str = ""
+    joining: Joining | None = None  # of new machines
     _maker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "documents"))
 
     async def answer(self, call: Call) -> Reply:
         path, snapshot = call.path, call.snapshot
         if snapshot.held_until:
             self._check_restored(call)
+        if path == joining.PATH and self.joining is not None:
+            return await self._join(call, self.joining)
         target = _target(call)
         if path.startswith(SOAP_PREFIX):
             if call.method == "GET" and target is not None:
@@ -94,6 +100,17 @@ class ExchangeApp:
             return await self._transfer(call, None)
         call.app = self.apis
         return await self.apis.answer(call)
+
+    async def _join(self, call: Call, joining_here: Joining) -> Reply:
+        """A machine that joins is no system: its certificate is known here alone."""
+        call.read_head()
+        if call.method not in joining.METHODS:
+            raise ADDRESS_METHOD(method=call.method, path=call.path, allowed=", ".join(joining.METHODS))
+        limit, seconds = joining.LARGEST, call.shell.body_seconds
+        body = await read_body(call.receive, call.headers, limit=limit, seconds=seconds)
+        mark = mark_of(call.certificate) if call.certificate else None
+        answered = await joining_here.answer(call.method, mark, body)
+        return Reply(answered.status, {"content-type": "application/json", "cache-control": "no-store"}, answered.body)
 
     async def refuse(self, call: Call, failure: Failure) -> Reply:
         face = _face(call.path)

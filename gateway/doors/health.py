@@ -31,6 +31,7 @@ from gateway.journal.database import insert, moment, writing
 from gateway.journal.errors import JOURNAL_UNAVAILABLE
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
+from gateway.machines.errors import MACHINE_DRAINING
 from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.transfer.lease import LeaseObserver
@@ -67,6 +68,7 @@ class Vitals:
     _looking: asyncio.Task[Pulse] | None = None
     _written_until: float = float("-inf")
     journal: Journal | None = None  # that of this process, whose beats show whether the database can be written
+    leaving: Callable[[], bool] = lambda: False  # whether this machine takes no new calls
     seconds: float = 2.0  # how long `ready` waits for the database
     keys: Keys | None = None  # of the vault, that this process seals with
 
@@ -176,6 +178,8 @@ class Vitals:
                 }
         except Failure as failure:
             checks["registry"], checks["reason"] = False, failure.code
+        if self.leaving():
+            waits, checks["reason"] = True, MACHINE_DRAINING.code
         return checks["database"] and checks["registry"] and sealing and not waits, checks
 
 

@@ -30,7 +30,7 @@ def host() -> str:
     return f"{platform.node()} {boot} {numbers}"
 
 
-def register(engine: Engine, process_id: str, kind: str) -> None:
+def register(engine: Engine, process_id: str, kind: str, machine: str | None = None) -> None:
     """Inserts the row of this process as alive; keeps an existing row of that id."""
     at = time.time()
     row = {
@@ -41,6 +41,7 @@ def register(engine: Engine, process_id: str, kind: str) -> None:
         "started": at,
         "seen": at,
         "state": "alive",
+        "machine": machine,
     }
     with writing(engine) as connection:
         connection.execute(insert(connection, tables.process).values(row).on_conflict_do_nothing())

@@ -70,12 +70,14 @@ class Journal:
         *,
         kind: str = "door",
         limit: int = LIMIT,
+        machine: str | None = None,
     ) -> None:
         self.process_id: Final = process_id
         self.fenced = False  # True: the keeper declared this process dead; it must end
         self.trouble: str | None = None  # why the last transaction failed
         self._engine: Final = engine
         self._kind: Final = kind
+        self._machine: Final = machine
         self._limit: Final = limit
         self._sql: Final = Statements(engine.dialect.name)
         self._presence: Final = presence_of(engine)
@@ -100,7 +102,7 @@ class Journal:
     # --- for callers --------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Registers this process and starts the thread."""
-        processes.register(self._engine, self.process_id, self._kind)
+        processes.register(self._engine, self.process_id, self._kind, self._machine)
         self._beat_at = time.monotonic() + processes.BEAT_SECONDS
         self._open = True
         self._thread = threading.Thread(target=self._run, name=f"journal {self.process_id}", daemon=True)

@@ -60,7 +60,7 @@ class Keeper:
         *,
         in_hand: Path | None = None,
         follow: Callable[[], None] | None = None,
-        leads: bool = True,
+        leads: Callable[[], bool] = lambda: True,
         clocks: Clocks = Clocks(),  # noqa: B008  (immutable)
     ) -> None:
         self.lease: Lease | None = None
@@ -73,7 +73,7 @@ class Keeper:
         self._tasks: Final = tasks
         self._in_hand: Final = in_hand  # the folder of what processes of this machine have in hand
         self._follow: Final = follow
-        self._leads: Final = leads  # whether it ever asks for the lease
+        self._leads: Final = leads  # whether it may lead now
         self._clock: Final = clocks.now
         self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
         self._rival: Final = leases.LeaseObserver(clocks.monotonic)
@@ -216,7 +216,7 @@ class Keeper:
     def _beat_and_lead(self, now: float) -> None:
         own, table = self.lease, tables.process
         with self._engine.connect() as connection:
-            asks = self._leads and own is None
+            asks = own is None and self._leads()
             over = self._dead_holder(connection) if asks else None
             unmoved = self._rival.look(connection) if asks else None
         with writing(self._engine, self._lock) as connection:
@@ -227,7 +227,13 @@ class Keeper:
                 self.fenced, self.lease = True, None
                 _logger.critical("keeper %s was declared dead", self._id)
                 return
-            if not self._leads or (own is not None and leases.renew(connection, own, now)):
+            if not self._leads():
+                if own is not None:
+                    leases.give_back(connection, own)
+                    _logger.info("keeper %s leads no more: its machine is drained", self._id)
+                self.lease = None
+                return
+            if own is not None and leases.renew(connection, own, now):
                 return
             taken = leases.take(connection, self._id, now, over=over, unmoved=unmoved)
         if taken is not None:

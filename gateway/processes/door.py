@@ -51,6 +51,8 @@ from gateway.journal.database import open_engine
 from gateway.journal.limits import for_calls
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.journal.writer import Journal
+from gateway.machines.joining import Joining
+from gateway.machines.secrets import Secrets
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
@@ -122,7 +124,12 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
         ),
         record=_recorder(settings, exchange, runtime.journal, clock),
         trials=_trials(settings, exchange, clock),
+        joining=Joining(engine, Secrets.of(settings), clock),
     )
+
+    def leaving() -> bool:
+        return not runtime.machine.works
+
     shell = Shell(
         app=app,
         registry=registry,
@@ -136,10 +143,12 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
                 clock,
                 settings.drop_root,
                 journal=runtime.journal,
+                leaving=leaving,
                 seconds=settings.database_seconds,
                 keys=exchange.vault.keys,
             )
         ),
+        leaving=leaving,
         limits=Limits(settings.agency_calls, settings.source_calls),
         budgets=Budgets(settings.agency_processor),
     )

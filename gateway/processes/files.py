@@ -3,6 +3,7 @@
 It is a process of its own, since it unpacks foreign bytes. It holds neither the log key nor a listener.
 
 Theory of operation
+0. Of several machines one works in a folder: its claim is in the database (`gateway.machines.claims`).
 1. A settled file is claimed: one rename into work/, under the id of its future transfer.
 2. It is read, decoded and passed through the exchange like any call: grant, log entries, evidence, feed.
 3. Its result is written, then the file is moved there.
@@ -38,6 +39,7 @@ from gateway.doors.files.report import reports
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import open_engine
 from gateway.journal.limits import for_work
+from gateway.machines.claims import DropClaims
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
@@ -65,8 +67,11 @@ class Files:
         settings: Settings,
         checkpoint: Callable[[], str],
         *,
+        claims: DropClaims | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`claims`: where several machines may work in one folder; None: there is one machine."""
+        self._claims = claims
         self._engine, self._registry, self._exchange, self._settings = engine, registry, exchange, settings
         self._checkpoint, self._monotonic = checkpoint, monotonic
         self._folders: dict[str, Folder] = {}
@@ -99,6 +104,15 @@ class Files:
                     self._folders.pop(system.drop.folder).close()
         return done
 
+    async def leave(self) -> int:
+        """Let other machines work in the folders. Returns 0: no file was finished."""
+        if self._claims is not None:
+            await asyncio.to_thread(self._claims.release)
+        for folder in self._folders.values():
+            folder.close()
+        self._folders.clear()
+        return 0
+
     def close(self) -> None:
         for folder in self._folders.values():
             folder.close()
@@ -109,6 +123,8 @@ class Files:
             folder = Folder(self._settings.drop_root / drop.folder, self._settings.file_seconds, self._monotonic)
             self._folders[drop.folder] = folder
         if not folder.hold():
+            return 0
+        if self._claims is not None and not await asyncio.to_thread(self._claims.hold, folder.place()):
             return 0
         self._exchange.admit()  # before anything is claimed, so that no file is refused and logged repeatedly
         deadly = [left for left in folder.claimed() if self._in_hand.was_at_a_death(drop.folder, left.file)]
@@ -206,7 +222,8 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     runtime = await Runtime.start(settings, engine, f"files-{new_id()}", "files")
     newest = NewestCheckpoint(settings.checkpoint_file)
-    files = Files(runtime.engine, runtime.registry, runtime.exchange(), settings, newest.note)
+    claims = DropClaims.of(runtime.engine, runtime.journal.process_id)
+    files = Files(runtime.engine, runtime.registry, runtime.exchange(), settings, newest.note, claims=claims)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
 
     def stopped() -> None:
@@ -221,7 +238,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     silence = asyncio.create_task(child.watch_loop(SILENT_SECONDS, None))
     try:
         while not stopping.is_set() and not runtime.journal.fenced:
-            done = await files.look()
+            done = await files.look() if runtime.machine.works else await files.leave()
             with suppress(TimeoutError):
                 async with asyncio.timeout(0 if done else LOOK_SECONDS):
                     await stopping.wait()

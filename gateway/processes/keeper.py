@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import time
 from contextlib import AsyncExitStack
 from functools import partial
+from signal import SIGHUP, SIGTERM
 from typing import Final
 
 import uvloop
@@ -27,15 +30,18 @@ from gateway.keeper import revocation_fetch
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
 from gateway.keeper.retention.elsewhere import Elsewhere
+from gateway.machines.keeping import MachineKeeper, Rounds
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
+from gateway.settings.running import PID
 from gateway.signals import meters
 from gateway.vault.stores import open_vault, opened, shared
 from security.transparency.entry import keyed
 
+_log: Final = logging.getLogger(__name__)
 _TASKS: Final = declared_tasks()
 FOLLOWER: Final = "follower"  # the kind, in the table of processes, of a keeper that never leads
 
@@ -85,6 +91,13 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         hash_id=partial(keyed, keyring.hash_key()),
         closing=closing,
     )
+    machines = MachineKeeper(
+        engine,
+        settings,
+        clock,
+        reload=partial(_supervisor, settings, SIGHUP),
+        end=partial(_supervisor, settings, SIGTERM),
+    )
     follower = Follower(engine, settings, log_key, services.hash_id)
 
     def follow() -> None:
@@ -98,15 +111,26 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         schedule(_TASKS, services) if leads else (),
         in_hand=settings.run / FOLDER,
         follow=follow if engine.dialect.name == "postgresql" else None,
-        leads=leads,
+        leads=lambda: leads and machines.works and runtime.machine.works,
     )
     child.stop_when_told(keeper.stop, inherited.lifeline)
     child.say_ready(inherited.ready)
     silence = asyncio.create_task(child.watch_loop(settings.silent_seconds, register.trace))
+    rounds = Rounds(machines)
+    rounds.start()
     try:
         await keeper.run()
     finally:
+        await asyncio.to_thread(rounds.stop)
         await closing.aclose()
         await runtime.close()
         await child.end_watch(silence)
         register.close()
+
+
+def _supervisor(settings: Settings, number: int) -> None:
+    """Sends a signal to the supervisor of this machine, if there is one."""
+    try:
+        os.kill(int((settings.run / PID).read_text("ascii")), number)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        _log.error("no supervisor of this machine is there")

@@ -22,6 +22,7 @@ from gateway.exchange.quotas import VendorLimits
 from gateway.journal.database import lock_of
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
+from gateway.machines.own import StateWatch
 from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
@@ -44,13 +45,16 @@ class Runtime:
     tls: ssl.SSLContext
     session: aiohttp.ClientSession
     forwarder: Forwarder
+    machine: StateWatch
 
     @classmethod
     async def start(cls, settings: Settings, engine: Engine, process_id: str, kind: str) -> Runtime:
+        machine = StateWatch(engine, settings)
+        machine.start()  # first: on a machine that was removed nothing starts
         keyring = Keyring(settings)
         registry = Registry(engine, Seal.of(settings))
         registry.start()
-        journal = Journal(engine, lock_of(engine), process_id, kind=kind)
+        journal = Journal(engine, lock_of(engine), process_id, kind=kind, machine=machine.name)
         journal.start()
         tls = client_context(
             keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
@@ -66,7 +70,7 @@ class Runtime:
             # Not in the keeper: messages that wait are delivered as they should, so that nobody waits behind a fault.
             faults=FaultOrders(engine, time.time) if settings.kind == "sandbox" and kind in ("door", "files") else None,
         )
-        return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
+        return cls(settings, keyring, engine, registry, journal, tls, session, forwarder, machine)
 
     def exchange(self) -> Exchange:
         vault = open_vault(self.settings, self.engine, self.keyring.at_rest)
@@ -88,6 +92,7 @@ class Runtime:
         )
 
     async def close(self) -> None:
+        self.machine.stop()
         await self.session.close()
         await asyncio.to_thread(self.journal.stop)
         self.registry.stop()

@@ -39,9 +39,9 @@ from gateway.processes.supervised import Child, NotStarted, gateway_children, wo
 from gateway.processes.table import DOOR, GATEWAY, catalogue
 from gateway.settings import BadSetting, Settings, load
 from gateway.settings.handing import handed
+from gateway.settings.running import PID as PID
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
-PID: Final = "supervisor.pid"
 RELOADED: Final = "reload.json"  # in the folder `run`: number of reloads, and what went wrong in the last one
 _KILLED: Final = "{name} (pid {pid}) did not stop in time and was killed; its open transfers become in-doubt"
 _STEADY: Final = 30.0  # seconds after which earlier deaths of a child no longer count

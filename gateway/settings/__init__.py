@@ -46,6 +46,7 @@ class Settings(Places):
 
     kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
     name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
+    machine: str = _setting("", "name of this machine among those of the instance; empty: the host's name")
     host: str = _setting("127.0.0.1", "address that the exchange listener and the one of `edge_port` bind")
     desk_host: str = _setting("127.0.0.1", "address that the people's listener binds")
     exchange_port: int = _setting(8443, "port of the exchange listener (component systems, TLS)", _PORT)

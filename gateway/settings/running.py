@@ -5,6 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
+
+PID: Final = "supervisor.pid"  # in the folder `run`
 
 
 def is_running(data: Path) -> bool:

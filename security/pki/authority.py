@@ -120,6 +120,14 @@ def issue_tls(
     return _leaf(issuer, _subject(system, agency), public, now, TLS_DAYS, _Use(names, uses, _usage(signs=True)))
 
 
+def issue_named(issuer: Authority, uri: str, public: PublicKey, now: float, expires: float) -> bytes:
+    """A TLS client's certificate (PEM) for a name that is no system's, valid until `expires` (Unix seconds)."""
+    name = uri.rpartition(":")[2]
+    use = _Use([x509.UniformResourceIdentifier(uri)], [ExtendedKeyUsageOID.CLIENT_AUTH], _usage(signs=True))
+    until = datetime.fromtimestamp(int(expires), UTC)
+    return _leaf(issuer, _subject(name, ORGANISATION), public, now, TLS_DAYS, use, until)
+
+
 def issue_signing(issuer: Authority, system: str, public: PublicKey, now: float, *, agency: str = "") -> bytes:
     """A system's signing certificate (PEM); its extended key usage excludes TLS."""
     names = [x509.UniformResourceIdentifier(URI + system)]
@@ -220,9 +228,12 @@ def _builder(
     return builder.not_valid_after(end if until is None else min(end, until))
 
 
-def _below(issuer: Authority, subject: x509.Name, public: PublicKey, now: float, days: int) -> x509.CertificateBuilder:
+def _below(
+    issuer: Authority, subject: x509.Name, public: PublicKey, now: float, days: int, until: datetime | None = None
+) -> x509.CertificateBuilder:
     above = issuer.certificate
-    builder = _builder(subject, above.subject, public, now, days, above.not_valid_after_utc)
+    last = above.not_valid_after_utc
+    builder = _builder(subject, above.subject, public, now, days, last if until is None else min(last, until))
     identifier = above.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     return builder.add_extension(
@@ -259,9 +270,17 @@ class _Use(NamedTuple):
     usage: x509.KeyUsage
 
 
-def _leaf(issuer: Authority, subject: x509.Name, public: PublicKey, now: float, days: int, use: _Use) -> bytes:
+def _leaf(
+    issuer: Authority,
+    subject: x509.Name,
+    public: PublicKey,
+    now: float,
+    days: int,
+    use: _Use,
+    until: datetime | None = None,
+) -> bytes:
     natural_algorithm(public)
-    builder = _below(issuer, subject, public, now, days)
+    builder = _below(issuer, subject, public, now, days, until)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(use.usage, critical=True)
     if use.extended:

@@ -201,7 +201,7 @@ def test_without_an_instance_every_command_says_so(tmp_path: Path) -> None:
     for path, command in _all(commands, ()):
         if (
             "--data" not in {name for each in command.params for name in each.opts}
-            or path in (("up",), ("setup",), ("restore", "from"), ("contract", "diff"))
+            or path in (("up",), ("setup",), ("restore", "from"), ("contract", "diff"), ("machine", "join"))
             or path[0] == "witness"
         ):
             continue

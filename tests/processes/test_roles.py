@@ -76,7 +76,7 @@ def test_a_keeper_without_the_role_beats_and_never_leads(database: Engine) -> No
         "standing-by",
         None,  # type: ignore[arg-type] # it sequences nothing
         follow=lambda: followed.append(1),
-        leads=False,
+        leads=lambda: False,
     )
     for _ in range(3):
         keeper.tick()

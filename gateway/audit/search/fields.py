@@ -47,6 +47,7 @@ KINDS: Final = frozenset(
             "vault-moved",
             "keys",
             "log-read",
+            "machine",
             "new-log",
             "package",
             "process-ended",

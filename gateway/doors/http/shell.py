@@ -46,6 +46,7 @@ from gateway.doors.http.taken_up import TAKEN_AT, TRANSFER, TakenUp
 from gateway.doors.reply import Reply
 from gateway.errors import GATEWAY_FAULT
 from gateway.journal.limits import unavailable
+from gateway.machines.errors import MACHINE_DRAINING
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer.large_body import LargeBody
@@ -178,6 +179,7 @@ class Shell:
     health: Health | None = None
     limits: Limits | None = None  # None: a listener for people
     budgets: Budgets | None = None  # None: callers are not known by certificates
+    leaving: Callable[[], bool] = lambda: False  # whether this machine takes no new calls
     draining: bool = False
     taken: TakenUp = field(default_factory=TakenUp)
 
@@ -242,7 +244,12 @@ class Shell:
 
     async def _answered(self, call: Call) -> Reply:
         try:
-            return await self._healthy(call.scope) or await self.app.answer(call)
+            healthy = await self._healthy(call.scope)
+            if healthy is not None:
+                return healthy
+            if self.leaving():  # not logged: the caller goes to another machine
+                return self._elsewhere(call)
+            return await self.app.answer(call)
         except Gone:
             raise
         except Failure as failure:
@@ -267,6 +274,11 @@ class Shell:
         reply = await call.app.refuse(call, failure)
         if failure.status == LATE or failure.code == LIMIT_COST.code:  # the rest of the body is not read
             reply.headers["connection"] = "close"
+        return reply
+
+    def _elsewhere(self, call: Call) -> Reply:
+        reply = self.app.unlogged(call.scope, MACHINE_DRAINING(retry_after=1))
+        reply.headers["connection"] = "close"
         return reply
 
     async def _healthy(self, scope: Scope) -> Reply | None:

@@ -53,6 +53,9 @@ from gateway.journal.schema.feed_tables import feed_key as feed_key
 from gateway.journal.schema.feed_tables import feed_key_past as feed_key_past
 from gateway.journal.schema.feed_tables import feed_keyed as feed_keyed
 from gateway.journal.schema.feed_tables import feed_pending as feed_pending
+from gateway.journal.schema.machine_tables import drop_claim as drop_claim
+from gateway.journal.schema.machine_tables import machine as machine
+from gateway.journal.schema.machine_tables import machine_bundle as machine_bundle
 from gateway.journal.schema.mail_table import mail as mail
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
@@ -137,6 +140,7 @@ process = Table(
     Column("seen", Float, nullable=False),
     Column("state", Text, nullable=False),  # alive | ended | dead
     Column("heard", Float),  # the last beat by PostgreSQL's clock; NULL on SQLite, and of a process of 0.2.0
+    Column("machine", Text),  # its name in the table `machine`; NULL of a process of 0.2.0
 )
 lease = Table(
     "lease",

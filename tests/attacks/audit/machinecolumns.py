@@ -27,6 +27,35 @@ def machines() -> Iterator[Column]:
         "what machines compare their keys of the vault with; a wrong one stops sealing, and opens nothing",
         *tables.vault_key_digest.c.keys(),
     )
+    yield from exempt(
+        "machine",
+        "machines of the instance; keys are sealed for one whose public key has the invitation's proof, and whose "
+        "removal no note of the log tells; a wrong row stops or delays a machine",
+        *tables.machine.c.keys(),
+    )
+    yield from exempt(
+        "machine_bundle",
+        "keys that wait for a machine, sealed for it under a keyed hash; an altered one is not installed",
+        *tables.machine_bundle.c.keys(),
+    )
+    yield from exempt(
+        "drop_claim",
+        "who works in which drop folder; a wrong one delays the files in a folder, each of which ends once by its own "
+        "rows",
+        *tables.drop_claim.c.keys(),
+    )
+    yield Column(
+        "instance",
+        "value",
+        why="the settings that machines compare at the start; a wrong one refuses the start of a machine",
+        part="machines.settings",
+    )
+    yield Column(
+        "instance",
+        "value",
+        why="the generation of the keys that machines share; a wrong one names machines as behind",
+        part="machines.keys",
+    )
     yield Column(
         "instance",
         "value",

@@ -43,7 +43,7 @@ def second(first: Settings, place: Path) -> Settings:
     shutil.rmtree(place / "keys" / "vault", ignore_errors=True)
     first.vault_keys.mkdir(mode=0o700, exist_ok=True)
     (place / "keys" / "vault").symlink_to(first.vault_keys)
-    settings = replace(first, data=place, exchange_port=exchange, desk_port=desk, live=False)
+    settings = replace(first, data=place, exchange_port=exchange, desk_port=desk, live=False, machine="second")
     save(settings)
     return settings
 

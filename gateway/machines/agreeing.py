@@ -1,0 +1,71 @@
+"""Settings that all machines of an instance must have alike: recorded in the database, compared at each start.
+
+They decide what callers are told and what is kept. Ports, addresses to bind, paths and sizes of a machine are its own.
+While no other machine runs, a start records them anew: so they are changed by stopping all machines but one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select
+
+from gateway.journal.database import insert
+from gateway.journal.schema import tables
+from gateway.machines.errors import INSTANCE_SETTINGS_DIFFER
+from gateway.settings import Settings
+
+KEY: Final = "machines.settings"  # in `instance`
+ALIVE_SECONDS: Final = 15.0
+AGREED: Final = (
+    "kind", "origin", "public_base", "token_seconds", "body_limit", "large_body_limit", "opaque_body_limit",
+    "opaque_body_hours", "witnesses", "witness_policy", "witness_quorum", "stamp_url", "stamp_policy", "oidc_issuer",
+    "oidc_client", "oidc_claim", "push_networks", "sandbox_join",
+)  # fmt: skip
+# A machine that joins chooses these itself; all others are handed on with the keys.
+OWN: Final = frozenset(
+    {
+        *("data", "machine", "host", "desk_host", "exchange_port", "desk_port", "metrics_host", "metrics_port"),
+        *("edge_port", "edge_socket", "edge_socket_group", "desk_certificate", "desk_key", "secret_file"),
+        *("pkcs11_module", "pkcs11_pin_file", "doors", "roles", "drops", "large_bodies", "vault_backup", "live"),
+    }
+)
+_table = tables.instance
+
+
+def handed(settings: Settings) -> dict[str, Any]:
+    """What a machine that joins is told: settings that differ from the defaults, but for those of a machine."""
+    plain = Settings(settings.data)
+    values = {each.name: getattr(settings, each.name) for each in fields(Settings) if each.name not in OWN}
+    return {name: value for name, value in values.items() if value != getattr(plain, name)}
+
+
+def check(connection: Connection, settings: Settings, machine: str, now: float) -> None:
+    """Within a writing transaction. Raises `instance.settings-differ`."""
+    own = {name: getattr(settings, name) for name in AGREED}
+    text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
+    if text is not None:
+        known = json.loads(text)
+        differing = [name for name in AGREED if name in known and known[name] != own[name]]
+        others = sorted(running(connection, now) - {machine}) if differing else []
+        if others:
+            raise INSTANCE_SETTINGS_DIFFER(
+                what=", ".join(differing),
+                here=", ".join(f"{name}={own[name]!r}" for name in differing)[:400],
+                there=", ".join(f"{name}={known[name]!r}" for name in differing)[:400],
+                machines=", ".join(others),
+            )
+    row = insert(connection, _table).values(key=KEY, value=json.dumps(own, sort_keys=True))
+    connection.execute(
+        row.on_conflict_do_update(index_elements=["key"], set_={"value": json.dumps(own, sort_keys=True)})
+    )
+
+
+def running(connection: Connection, now: float) -> set[str]:
+    """The machines whose processes beat."""
+    row = tables.process.c
+    heard = func.coalesce(row.heard, row.seen) > now - ALIVE_SECONDS
+    query = select(row.machine).where(row.state == "alive", row.machine.is_not(None), heard)
+    return set(connection.scalars(query))

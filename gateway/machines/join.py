@@ -1,0 +1,197 @@
+"""What the new machine does: `lgsp machine join`.
+
+1. It makes its own key, in the folder `.joining` below the new data folder, and keeps it there: a join that was cut
+   short goes on with the same key, and the gateway takes that one again.
+2. It hands in the public key under the invitation's certificate, and asks until the keys are sealed for it.
+3. It checks the bundle, writes the whole data folder in `.joining`, and declares it whole by one rename, as a new
+   instance is made. Nothing serves from a folder that is not whole.
+4. It says that it has the keys, so that nothing is kept for it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from gateway import __version__
+from gateway.durable import make_folder, sync_folder, write_new
+from gateway.journal import processes
+from gateway.keys.key_encryption import AtRest
+from gateway.machines import bundles, material, own
+from gateway.machines.bundles import Bundle
+from gateway.machines.errors import MACHINE_NOT_REACHED, MACHINE_REFUSED
+from gateway.machines.invitation import Invitation
+from gateway.machines.joining import PATH, HandedIn
+from gateway.machines.own import Handed
+from gateway.machines.secrets import Secrets
+from gateway.settings import FILE, WHOLE, Settings
+from gateway.settings.saving import save
+
+DRAFT: Final = ".joining"
+WAIT_SECONDS: Final = 120.0
+_ANSWER_SECONDS: Final = 30.0
+_LARGEST: Final = bundles.LARGEST + 4096
+_ASK_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`own` are the settings of this machine alone; `database` replaces the address that the others use."""
+
+    data: Path
+    own: dict[str, Any] = field(default_factory=dict)
+    database: str = ""
+
+
+def join(invitation: Invitation, wanted: Wanted, wait_seconds: float = WAIT_SECONDS) -> Settings:
+    """Make this machine one of the instance. Raises failures, OSError, and `BadSetting` by way of the settings."""
+    place = wanted.data
+    if (place / WHOLE).exists():
+        return _moved_up(place)
+    draft = place / DRAFT
+    make_folder(draft)
+    at_rest = AtRest.of(Settings(place, secret_file=str(wanted.own.get("secret_file", ""))))
+    make_folder(draft / "keys")
+    key = own.make_key(draft / "keys", at_rest)
+    with _Listener.of(invitation, draft) as listener:
+        public = own.public_pem(key)
+        proof = invitation.shared.proof_of(public)
+        handed = HandedIn(public, proof, processes.host()[:300] or "-", __version__)
+        listener.ask("POST", handed.json())
+        bundle = _received(listener, invitation, key, wait_seconds)
+        settings = _write(draft, invitation, wanted, bundle)
+        settings = _moved_up(place, settings)
+        listener.ask("DELETE")
+    return settings
+
+
+def _received(
+    listener: _Listener, invitation: Invitation, key: ec.EllipticCurvePrivateKey, wait_seconds: float
+) -> Bundle:
+    until = time.monotonic() + wait_seconds
+    while True:
+        status, body = listener.ask("GET")
+        if status == 200:
+            value = json.loads(body)
+            return bundles.unseal(str(value["sealed"]), int(value["generation"]), key, invitation.shared)
+        if time.monotonic() > until:
+            raise MACHINE_NOT_REACHED(address=invitation.address, reason="no keeper sealed the keys")
+        time.sleep(_ASK_SECONDS)
+
+
+def _write(draft: Path, invitation: Invitation, wanted: Wanted, bundle: Bundle) -> Settings:
+    """The data folder in `draft`, and the settings of its final place."""
+    values = {**bundle.settings, **wanted.own, "machine": invitation.machine, "live": False}
+    if wanted.database:
+        values["database"] = wanted.database
+    settings = Settings(draft, **values)
+    material.checked(settings, bundle.files, joining=True)
+    shared = {name: content for name, content in bundle.files.items() if name not in material.SEEN}
+    material.install(settings, shared)
+    for name in material.SEEN & bundle.files.keys():
+        (draft / name).unlink(missing_ok=True)
+        write_new(draft / name, bundle.files[name])
+    settings.vault_keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Handed(bundle.generation, Secrets.of(settings).digest(shared)).write(settings)
+    for name in _Listener.FILES:
+        (draft / name).unlink(missing_ok=True)
+    save(settings)
+    for folder in ("keys", "ca", "log", "."):
+        sync_folder(draft / folder)
+    return replace(settings, data=wanted.data)
+
+
+def _moved_up(place: Path, settings: Settings | None = None) -> Settings:
+    """Declare the folder whole by one rename, then move its content up; the settings last."""
+    from gateway.settings import load
+
+    whole = place / WHOLE
+    if settings is not None:
+        (place / DRAFT).rename(whole)
+        sync_folder(place)
+    for each in sorted(whole.iterdir(), key=lambda each: each.name == FILE):
+        each.replace(place / each.name)
+    whole.rmdir()
+    with suppress(PermissionError):
+        place.chmod(0o700)
+    sync_folder(place)
+    return settings if settings is not None else load(place)
+
+
+def forget(place: Path) -> None:
+    """Delete what a join began."""
+    shutil.rmtree(place / DRAFT, ignore_errors=True)
+
+
+class _Listener:
+    """The exchange listener of a machine that runs, asked under the invitation's certificate."""
+
+    FILES: Final = ("invitation.pem", "anchors.pem")
+
+    def __init__(self, address: str, server: str, context: ssl.SSLContext) -> None:
+        parts = urlsplit(address)
+        self._address: Final = address
+        self._connection: Final = _Connection(parts.hostname or "", parts.port or 443, server, context)
+
+    @classmethod
+    def of(cls, invitation: Invitation, folder: Path) -> _Listener:
+        pair, anchors = (folder / name for name in cls.FILES)
+        for file, content in ((pair, invitation.certificate + invitation.key), (anchors, invitation.anchors)):
+            file.unlink(missing_ok=True)
+            write_new(file, content.encode())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_verify_locations(anchors)
+        context.load_cert_chain(pair)
+        return cls(invitation.address, invitation.server, context)
+
+    def __enter__(self) -> _Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ask(self, method: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """Raises `machine.not-reached`, and `machine.refused` with the gateway's own words."""
+        headers = {"content-type": "application/json"} if body is not None else {}
+        try:
+            self._connection.request(method, PATH, body, headers)
+            answer = self._connection.getresponse()
+            content = answer.read(_LARGEST + 1)
+        except (OSError, http.client.HTTPException) as trouble:
+            self._connection.close()
+            reason = getattr(trouble, "strerror", None) or str(trouble) or type(trouble).__name__
+            raise MACHINE_NOT_REACHED(address=self._address, reason=reason) from None
+        if answer.status >= 300:
+            raise MACHINE_REFUSED(code=_code(content, answer.status))
+        return answer.status, content
+
+
+class _Connection(http.client.HTTPSConnection):
+    """The server is named by the invitation: its address may be another than the one in its certificate."""
+
+    def __init__(self, host: str, port: int, server: str, context: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=_ANSWER_SECONDS, context=context)
+        self._server: Final = server
+        self._tls: Final = context
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._server)
+
+
+def _code(content: bytes, status: int) -> str:
+    try:
+        return str(json.loads(content)["code"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {status}"

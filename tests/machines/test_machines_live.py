@@ -1,0 +1,123 @@
+"""A second machine, live: it joins into an empty folder, is called, gets later keys, is drained, and removed."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.demo import demo_settings, running
+from gateway.cli.run import ensure_instance
+from gateway.keys.keyring import Keyring
+from gateway.settings import Settings
+from gateway.settings.running import is_running
+from tests import commandline
+from tests.faults.load import Load, until
+from tests.journal.databases import fresh_url
+from tests.machines.joining import joined
+
+pytestmark = pytest.mark.server
+REASON = ("--reason", "tried in a test")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    place = tmp_path_factory.mktemp("machines")
+    settings = replace(demo_settings(place / "first"), database=fresh_url("postgresql", place), doors=1, machine="one")
+    ensure_instance(settings, say_progress=False)
+    with running(settings) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def second(first: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with running(joined(first, tmp_path_factory.mktemp("further"), "two")) as up:
+        yield up
+
+
+def lgsp(settings: Settings, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        commandline.forked(*words, "--data", str(settings.data), "--json", seconds=500).out
+    )
+    return found
+
+
+def listed(settings: Settings) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in lgsp(settings, "machine", "list")["machines"]}
+
+
+def ready(settings: Settings) -> tuple[int, str]:
+    """Status and answer of /readyz."""
+    insecure = ssl.create_default_context()
+    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE  # only the status is asked
+    try:
+        with urllib.request.urlopen(f"{settings.base}/readyz", timeout=60, context=insecure) as answer:
+            return int(answer.status), answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return int(refused.code), refused.read().decode()
+
+
+def signing(settings: Settings) -> bytes:
+    return Keyring(settings).current("sign").pem()
+
+
+def test_it_has_the_keys_and_is_called(first: Settings, second: Settings) -> None:
+    assert signing(second) == signing(first)
+    assert not (second.authority / "root.key").exists()
+    with Load(second, connections=1) as load:
+        load.wait(3)
+    until("both beat", lambda: all(each["processes"] for each in listed(first).values()))
+    found = listed(first)
+    assert {name: each["state"] for name, each in found.items()} == {"one": "active", "two": "active"}
+    assert set(found["two"]["processes"]) >= {"door", "keeper", "files"}
+    assert not any(each["behind"] for each in found.values())
+
+
+def test_keys_that_are_rotated_reach_it_and_no_call_is_refused(first: Settings, second: Settings) -> None:
+    before = signing(first)
+    with Load(first, connections=1) as here, Load(second, connections=1) as there:
+        for load in (here, there):
+            load.wait(2)
+        assert lgsp(first, "keys", "rotate", "sign", "client")["ok"]
+        assert signing(first) != before
+        until("the other has them", lambda: signing(second) == signing(first), 120)
+        until("nobody is behind", lambda: not any(each["behind"] for each in listed(first).values()), 120)
+        for load in (here, there):
+            load.wait(20, 120)
+    assert not here.others and not there.others, (here.others, there.others)
+    assert not here.unanswered and not there.unanswered
+
+
+def test_drained_and_taken_back(first: Settings, second: Settings) -> None:
+    with Load(second, connections=1) as load:
+        load.wait(2)
+        assert lgsp(first, "machine", "drain", "two", *REASON)["ok"]
+        until("callers are told", lambda: load.others.get("machine.draining"))
+        assert ready(second)[0] == 503 and "machine.draining" in ready(second)[1]
+        assert set(load.others) == {"machine.draining"}, load.others
+        assert ready(first)[0] == 200
+        assert lgsp(first, "machine", "drain", "two", "--end", *REASON)["ok"]
+        load.wait(3)
+    assert ready(second)[0] == 200
+
+
+def test_removed(first: Settings, second: Settings) -> None:
+    told = lgsp(first, "machine", "remove", "two", *REASON)
+    assert told["ok"] and "keys rotate" in told["next"][0], told
+    until("it has stopped", lambda: not is_running(second.data), 120)
+    began = time.monotonic()
+    again = lgsp(second, "up")
+    assert again["error"]["code"] == "machine.removed", again
+    print(f"refused after {time.monotonic() - began:.1f} s")
+    assert not listed(first)["two"]["processes"]
+    with Load(first, connections=1) as load:
+        load.wait(2)
+    found = lgsp(first, "machine", "drain", "two", *REASON)
+    assert found["error"]["code"] == "machine.other-state"
