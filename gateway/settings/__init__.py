@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from contracts.base.words import Words
+from gateway.settings.address import DatabaseAddress
 from gateway.settings.variables import NOT_SETTINGS as NOT_SETTINGS
 
 FILE: Final = "settings.yaml"
@@ -26,6 +27,7 @@ Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
 Join = Literal["off", "invited", "open"]
+Standby = Literal["off", "required"]
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
 _SOME: Final = {"gt": 0}
@@ -122,6 +124,11 @@ class Settings:
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     database_seconds: float = _setting(2.0, "seconds until a PostgreSQL server without an answer is away: 503", _SOME)
+    standby: Standby = _setting(
+        "off",
+        "whether PostgreSQL's synchronous standby must have what is acknowledged: `required` or `off`; without one, "
+        "`required` takes nothing (503)",
+    )
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
     large_body_limit: int = _setting(
@@ -291,8 +298,9 @@ class Settings:
         return self.desk_base.rstrip("/") or self.desk.replace("//127.0.0.1:", "//localhost:")
 
     @property
-    def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+    def database_url(self) -> DatabaseAddress:
+        address = self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+        return DatabaseAddress(address, self.standby == "required", self.data)
 
     @property
     def secret_path(self) -> Path | None:
