@@ -90,10 +90,10 @@ class Presence:
 
     def failure(self, reason: str) -> Ours:
         """What callers get meanwhile; `reason` where nothing more exact is known."""
-        if self.unconfirmed is not None:
-            return JOURNAL_NO_STANDBY(retry_after=RETRY_SECONDS, reason=self.unconfirmed)
         if self.refused is not None:
             return JOURNAL_OLD_PRIMARY(retry_after=RETRY_SECONDS, reason=self.refused)
+        if self.unconfirmed is not None:
+            return JOURNAL_NO_STANDBY(retry_after=RETRY_SECONDS, reason=self.unconfirmed)
         return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=reason)
 
     @contextmanager
@@ -121,10 +121,16 @@ def presence_of(engine: Engine) -> Presence:
 def unavailable(error: Exception) -> Ours | None:
     """The failure for callers, if `error` says that the database is away; else None."""
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    exact: PlainErrorType[Ours] | None = getattr(cause, "failure", None)
+    exact = exactly(error)
     if exact is not None:
-        return exact(retry_after=RETRY_SECONDS, reason=str(cause))
+        return exact
     if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=type(error).__name__)
     return None
+
+
+def exactly(error: Exception) -> Ours | None:
+    """The failure that the connection itself named: no standby, or an old primary."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    named: PlainErrorType[Ours] | None = getattr(cause, "failure", None)
+    return None if named is None else named(retry_after=RETRY_SECONDS, reason=str(cause))

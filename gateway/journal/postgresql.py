@@ -154,6 +154,7 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
                 made = connected(make, {"conninfo": "".join(arguments), **named}, presence, folder)
             except psycopg.OperationalError:
                 presence.lost()
+                presence.unconfirmed = None  # this is worse
                 raise
             made.autocommit, made.guard = False, guard
             if guard is not None:

@@ -22,8 +22,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from gateway.journal.errors import JOURNAL_OLD_PRIMARY
 from gateway.journal.limits import Presence, Server
+from gateway.settings import SEEN
 
-FILE: Final = "database.seen"
 _LISTS: Final = ("host", "hostaddr", "port")
 # A name of a segment of the log begins with the timeline. A standby has none of its own.
 _TIMELINE: Final = (
@@ -136,22 +136,22 @@ def _read(folder: Path | None) -> Server | None:
     if folder is None:
         return None
     try:
-        kept = json.loads((folder / FILE).read_bytes())
+        kept = json.loads((folder / SEEN).read_bytes())
     except (FileNotFoundError, PermissionError):  # an auditor's copy
         return None
     except ValueError:
-        raise OldPrimary(f"{folder / FILE} is damaged") from None
+        raise OldPrimary(f"{folder / SEEN} is damaged") from None
     return Server(str(kept["system"]), int(kept["timeline"]))
 
 
 def _write(folder: Path | None, server: Server) -> None:
     if folder is None or not folder.is_dir():
         return
-    new = folder / f"{FILE}.{os.getpid()}"
+    new = folder / f"{SEEN}.{os.getpid()}"
     with suppress(OSError):  # whoever may only read keeps nothing
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:
             json.dump(server._asdict(), file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(new, folder / FILE)
+        os.replace(new, folder / SEEN)

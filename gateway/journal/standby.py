@@ -22,10 +22,10 @@ from typing import Any, Final
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from gateway.journal.alone import KEY
 from gateway.journal.errors import JOURNAL_NO_STANDBY
 from gateway.journal.limits import Presence
 
-ALONE: Final = "standby.alone"  # in `instance`: who goes on without one, since when, and why
 CHECK_SECONDS: Final = 0.5
 WAITING_SECONDS: Final = 1.0  # a wait for the standby that is longer is no delay any more
 _STATE: Final = """
@@ -36,10 +36,6 @@ SELECT current_setting('synchronous_standby_names'), pg_has_role(current_user, '
 """
 _MADE: Final = "SELECT to_regclass('instance') IS NOT NULL"
 _ALONE: Final = "SELECT 1 FROM instance WHERE key = %s FOR SHARE"
-# Ends the waits of commits that began before: they hold locks. For the same role no right is needed.
-END_WAITS: Final = (
-    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = current_user"
-)
 
 
 class Lacking(psycopg.OperationalError):
@@ -106,4 +102,4 @@ def lacks(connection: psycopg.Connection[Any], seconds: float = WAITING_SECONDS)
 def is_alone(connection: psycopg.Connection[Any]) -> bool:
     """Whether a person let it go on without a standby. Until the transaction ends, nobody takes that back."""
     made = connection.execute(_MADE).fetchone()
-    return bool(made and made[0] and connection.execute(_ALONE, (ALONE,)).fetchone())
+    return bool(made and made[0] and connection.execute(_ALONE, (KEY,)).fetchone())

@@ -10,8 +10,8 @@ Theory of operation:
 4. If the connection breaks during COMMIT, or no standby confirms it, the journal asks the database afterwards whether
    the transaction was committed: by its number, or on a server that was promoted since, by what it wrote. If not, the
    batch is written again. If it was, a later commit that the standby confirms proves that it has this one too. If
-   nobody can tell, its callers get an error. If it was committed all the same, this process declares itself fenced: it
-   must end, and the keeper recovers what it left open.
+   nobody can tell, its callers get an error. If it was committed all the same, and left a transfer open, this process
+   declares itself fenced: it must end, and the keeper recovers that.
 5. The thread also beats the row of this process, so that a process which cannot write does not count as alive. While
    that fails it is tried again, more and more seldom.
 6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
@@ -57,6 +57,12 @@ class _Unknown(NamedTuple):
     xact: str
     server: Server | None
     witness: Witness
+
+
+def _leaves_open(unit: Write) -> bool:
+    """Whether somebody has to go on with its transfer, which its callers will not: they were told that it failed."""
+    rows = (unit.transfer, unit.change)
+    return any(row is not None and row.state == "forwarding" for row in rows)
 
 
 class _Open(Exception):
@@ -201,7 +207,7 @@ class Journal:
                     committed = self._was_lost_committed(error)
                     if committed:
                         return error.results
-                    if committed is None and units:
+                    if committed is None and any(map(_leaves_open, units)):
                         self._unconfirmed.append(error.unknown)
                     if committed is None or attempt == 3:
                         return self._unavailable(units, error, away=error.silent or self._presence.hindered)

@@ -19,7 +19,8 @@ from gateway.settings.variables import NOT_SETTINGS as NOT_SETTINGS
 
 FILE: Final = "settings.yaml"
 DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a finished one being moved up
-NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an empty data folder may have
+SEEN: Final = "database.seen"  # which server of PostgreSQL this machine saw last
+NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, SEEN, "lost+found"})  # what an empty data folder may have
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 CREDENTIAL: Final = "credential:"
