@@ -264,7 +264,8 @@ APART |= {
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
 APART |= {"stamp.overdue", "stamp.trouble"}  # the same
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
-APART |= {"push.altered", "push.paused", "standby.off", "standby.missing", "standby.alone"}  # tests/push, test_alone.py
+APART |= {"push.altered", "push.paused", "roles.nobody"}  # test_push_operating.py, tests/processes/test_roles.py
+APART |= {"standby.off", "standby.missing", "standby.alone"}  # tests/processes/test_alone.py
 
 
 @pytest.mark.parametrize("code", CASES)
