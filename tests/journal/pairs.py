@@ -144,7 +144,6 @@ class Server:
             return self.sql("SELECT 1") == [(1,)]
         return False
 
-    @property
     def is_standby(self) -> bool:
         return bool(self.sql("SELECT pg_is_in_recovery()")[0][0])
 

@@ -48,10 +48,10 @@ def test_what_is_committed_outlives_the_primary(pair: Pair) -> None:
         pair.promote()
         assert pair.rows("SELECT n FROM n ORDER BY n") == [(1,), (3,)]
         old.start()
-        assert not old.is_standby, "it came back as it was"
+        assert not old.is_standby(), "it came back as it was"
         assert old.timeline < pair.primary.timeline
         print("the old primary rejoined by", pair.rejoin())
-        assert old.is_standby and pair.standby is old
+        assert old.is_standby() and pair.standby is old
         add(4)
         assert pair.rows("SELECT n FROM n ORDER BY n", pair.standby) == [(1,), (3,), (4,)]
         engine.dispose()
