@@ -244,7 +244,7 @@ def test_a_promoted_standby_has_all_and_the_old_primary_gets_nothing(
     assert after.system == before.system and after.timeline == before.timeline + 1
     assert f'"timeline": {after.timeline}' in (tmp_path / SEEN).read_text()
     old.start()  # as it was: it takes writes
-    assert not old.is_standby
+    assert not old.is_standby()
     count = "SELECT count(*) FROM transfer"
     had = pair.rows(count, old)
     pair.primary.stop()
