@@ -78,7 +78,7 @@ _OF: Final[Mapping[Duty, str]] = {
         console token add, console token revoke, console repair
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         handling step
-        machine invite, machine drain, machine remove
+        machine invite, machine drain, machine remove, machine alone
         keys rotate, keys protect, restore confirm --by
         indicator define
         conform provider --certify, conform caller --certify

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import machine_alone
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.machines.listing import Listed
 
 commands = typer.Typer(no_args_is_help=True, help="The machines of an instance on PostgreSQL.")
+commands.add_typer(machine_alone.commands)
 Name = Annotated[str, typer.Argument(help="Name of the machine: a-z, 0-9, dots and hyphens.")]
 Reason = Annotated[
     str, typer.Option("--reason", help="Why, 10 characters or more; it stays in the log, so no personal data.")

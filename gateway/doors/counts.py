@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, func, select
 from gateway.audit.witnessing.admission import patience
 from gateway.audit.witnessing.config import policies, standing
 from gateway.exchange.feed_readers import FeedReader
+from gateway.journal import alone
 from gateway.journal.database import moment
 from gateway.journal.schema import tables
 from gateway.journal.schema.push_tables import push_subscription
@@ -56,6 +57,7 @@ class Pulse:
     log_pending: int
     checkpoint_age: float | None
     keepers: int
+    alone: bool = False  # a person let it go on without a standby
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ def count(connection: Connection, now: float) -> Counts:
         log_pending=now_is.log_pending,
         checkpoint_age=now_is.checkpoint_age,
         keepers=now_is.keepers,
+        alone=now_is.alone,
     )
 
 
@@ -129,6 +132,7 @@ def pulse(connection: Connection, now: float) -> Pulse:
         log_pending=int(pending),
         checkpoint_age=max(0.0, now - float(newest[1])) if newest is not None else None,
         keepers=int(keepers),
+        alone=alone.standing(connection) is not None,
     )
 
 

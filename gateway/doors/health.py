@@ -28,7 +28,7 @@ from gateway.doors.metrics import Standing, text
 from gateway.doors.reply import Reply
 from gateway.exchange.feed_readers import readers
 from gateway.journal.database import insert, moment, writing
-from gateway.journal.errors import JOURNAL_UNAVAILABLE
+from gateway.journal.limits import presence_of
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
 from gateway.machines.errors import MACHINE_DRAINING
@@ -159,7 +159,7 @@ class Vitals:
         try:
             checks["keeper"] = (await self._pulse_soon()).keepers > 0
             if self.journal is not None and self.journal.trouble is not None:
-                raise JOURNAL_UNAVAILABLE(reason=self.journal.trouble)
+                raise presence_of(self.engine).failure(self.journal.trouble)
         except Exception as trouble:
             checks["database"] = False
             checks["reason"] = trouble.code if isinstance(trouble, Failure) else type(trouble).__name__

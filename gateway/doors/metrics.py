@@ -143,6 +143,7 @@ def _told(counts: Counts) -> Iterator[Metric]:
     yield from _gauge("lgsp_checkpoint_age_seconds", counts.checkpoint_age)
     yield from _gauge("lgsp_witness_late_seconds", _by(counts.late))
     yield from _gauge("lgsp_keepers", counts.keepers)
+    yield from _gauge("lgsp_standby_alone", counts.alone)
     if counts.epoch is not None:
         yield from _gauge("lgsp_lease_held", float(counts.held))
         yield from _gauge("lgsp_lease_epoch", counts.epoch)

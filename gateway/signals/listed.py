@@ -118,6 +118,7 @@ _OF_DATABASE: Final = (
         "Seconds by which cosignatures (`witnesses`) or time-stamps (`stamps`) are overdue; 0: they are not.",
     ),
     Metric("lgsp_keepers", GAUGE, (), "Keeper processes that are alive."),
+    Metric("lgsp_standby_alone", GAUGE, (), "Whether it goes on without a synchronous standby, by a person's word."),
     Metric("lgsp_lease_held", GAUGE, (), "Whether the leading keeper renews its lease, by the clock of this process."),
     Metric("lgsp_lease_epoch", GAUGE, (), "Epoch of the lease: it rises with each new leader."),
     Metric("lgsp_clock_ahead_seconds", GAUGE, (), "This machine's clock against that of PostgreSQL."),

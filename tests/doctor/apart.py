@@ -20,3 +20,4 @@ APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # te
 APART |= {"push.altered", "push.paused", "roles.nobody"}  # test_push_operating.py, tests/processes/test_roles.py
 APART |= {"drill.due", "drill.failed"}  # tests/drills/test_drill_restore.py
 APART |= {"vault.database", "vault.key-lost", "vault.keeps", "log.head-ahead"}  # tests/vault/test_second.py
+APART |= {"standby.off", "standby.missing", "standby.alone"}  # tests/processes/test_alone.py
