@@ -13,7 +13,7 @@ from contracts.base.times import rfc3339
 from gateway.audit.log.checkpoints import read_note
 from gateway.doctor.findings import Finding, finding
 from gateway.journal import log_checks
-from gateway.journal.database import knows, newest_revision, revision, snapshot
+from gateway.journal.database import fits, knows, newest_revision, revision, snapshot
 from gateway.journal.schema.comparison import differences
 from gateway.keeper.retention.clock import newest
 from gateway.registry.seals.accounts import Seal as AccountsSeal
@@ -61,7 +61,7 @@ def verified(connection: Connection) -> Iterator[Finding]:
 def schema(connection: Connection) -> Iterator[Finding]:
     """Whether the schema is this program's."""
     at, newest = revision(connection), newest_revision()
-    if at not in (None, newest):
+    if at is not None and not fits(connection):
         yield finding("database.older" if knows(str(at)) else "database.newer", found=at, newest=newest)
 
 

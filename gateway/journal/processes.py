@@ -14,6 +14,7 @@ from typing import Final
 
 from sqlalchemy import Engine, update
 
+from gateway import __version__
 from gateway.journal.database import insert, writing
 from gateway.journal.schema import tables
 
@@ -41,6 +42,7 @@ def register(engine: Engine, process_id: str, kind: str) -> None:
         "started": at,
         "seen": at,
         "state": "alive",
+        "version": __version__,
     }
     with writing(engine) as connection:
         connection.execute(insert(connection, tables.process).values(row).on_conflict_do_nothing())

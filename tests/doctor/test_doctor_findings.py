@@ -140,7 +140,10 @@ def at_revision(settings: Settings, wanted: str) -> None:
     with writing(open_engine(settings.database_url)) as connection:
         if knows(wanted):
             downgrade(connection, wanted)
-        connection.execute(text("UPDATE alembic_version SET version_num = :wanted"), {"wanted": wanted})
+        else:
+            connection.execute(
+                text("UPDATE alembic_version SET version_num = :wanted, served = NULL"), {"wanted": wanted}
+            )
 
 
 def waiting(settings: Settings) -> None:

@@ -137,6 +137,7 @@ process = Table(
     Column("seen", Float, nullable=False),
     Column("state", Text, nullable=False),  # alive | ended | dead
     Column("heard", Float),  # the last beat by PostgreSQL's clock; NULL on SQLite, and of a process of 0.2.0
+    Column("version", Text),  # of the program; NULL of 0.2.0
 )
 lease = Table(
     "lease",
