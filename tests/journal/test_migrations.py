@@ -144,7 +144,7 @@ class _Undone(Exception):
 
 
 @BOTH
-def test_the_newest_program_says_which_programs_it_serves(older: Engine) -> None:
+def test_the_newest_program_says_which_programs_it_serves(older: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate(older)
     with older.connect() as connection:
         assert releases.served(connection) == [
@@ -154,7 +154,12 @@ def test_the_newest_program_says_which_programs_it_serves(older: Engine) -> None
     with writing(older) as connection:  # a newer program, which adds, and serves this one
         connection.execute(text("CREATE TABLE later (id integer)"))
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("DROP INDEX transfer_state"))
     migrate(older)
+    with pytest.raises(Ours) as missing:
+        comparison.check(older)
+    assert missing.value.facts["objects"] == "index transfer_state: missing"
+    monkeypatch.setattr(comparison, "LEAVING", frozenset({"index transfer_state"}))
     comparison.check(older)
     with writing(older) as connection:
         assert revision(connection) == "9999"
