@@ -190,6 +190,15 @@ def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda curr
 
 def upgrade(connection: Connection, to: str = "head") -> None:
     """Migrates to any revision within the caller's writing transaction."""
+    _run(connection, "upgrade", to)
+
+
+def downgrade(connection: Connection, to: str) -> None:
+    """Takes migrations back within the caller's writing transaction."""
+    _run(connection, "downgrade", to)
+
+
+def _run(connection: Connection, way: str, to: str) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -199,7 +208,7 @@ def upgrade(connection: Connection, to: str = "head") -> None:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, to)
+        getattr(command, way)(config, to)
 
 
 def knows(wanted: str) -> bool:
