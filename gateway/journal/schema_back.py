@@ -16,6 +16,7 @@ from gateway.journal import releases
 from gateway.journal.append import append
 from gateway.journal.database import downgrade, revision, upgrade, writing
 from gateway.transfer import entries
+from security.transparency.entry import Json
 
 NOTE: Final = "schema-back"
 
@@ -49,7 +50,13 @@ def bring_back(engine: Engine, release: str, reason: str, now: float, actor: str
     if done.found == done.to:
         return done
     releases.check_ended(engine, release)
-    facts = {"release": release, "from": done.found, "to": done.to, "lost": dict(done.lost), "reason": reason}
+    facts: dict[str, Json] = {
+        "release": release,
+        "from": done.found,
+        "to": done.to,
+        "lost": dict(done.lost),
+        "reason": reason,
+    }
     with writing(engine) as connection:
         append(connection, [entries.note(NOTE, facts, now, actor=actor)])
         downgrade(connection, done.to)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from contracts.base.errors import Failure
 from contracts.compiled.contract import compile_bundle
@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.doctor.store import mixed
 from gateway.journal import processes
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.registry.changes.publish import planned
 from tests.registry.editions import edition
 
@@ -25,10 +26,8 @@ def test_programs_of_two_releases_are_named_and_nothing_is_published(database: E
         assert list(processes.versions(connection)) == [__version__]
         assert list(mixed(connection)) == [] and planned(connection, bundle, compiled).moved
     with writing(database) as connection:
-        row = (
-            "INSERT INTO process (id, kind, pid, host, started, seen, state) VALUES ('door-0', 'door', 1, 'old boot 1'"
-        )
-        connection.execute(text(f"{row}, 0, :seen, 'alive')"), {"seen": time.time()})
+        row = {"id": "door-0", "kind": "door", "pid": 1, "host": "old boot 1", "state": "alive"}
+        connection.execute(insert(tables.process).values(row | {"started": 0.0, "seen": time.time()}))
     with database.connect() as connection:
         (found,) = mixed(connection)
         assert found.shown()["facts"]["versions"].startswith("0.2.0 (old); ")

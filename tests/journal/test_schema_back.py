@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from sqlalchemy import Engine, select, text
@@ -33,7 +34,7 @@ def test_what_was_added_is_counted_logged_and_dropped(database: Engine, monkeypa
             with writing(database) as connection:
                 connection.execute(text("UPDATE process SET seen = seen + 1"))
 
-        monkeypatch.setattr(releases.time, "sleep", beaten)
+        monkeypatch.setattr(time, "sleep", beaten)
         with pytest.raises(Ours) as refused:
             bring_back(database, RELEASE, "it failed in the night", 1.0, "lan")
         assert refused.value.code == "journal.newer-runs" and _described(database) == before
