@@ -35,7 +35,7 @@ def schema_back(
     from gateway.console.site.page import checked_reason
     from gateway.journal import releases
     from gateway.journal.database import open_engine
-    from gateway.journal.schema_back import bring_back, planned
+    from gateway.backup.schema_back import bring_back, planned
     from gateway.processes.supervised import NotStarted
 
     settings = load_instance(data, as_json)

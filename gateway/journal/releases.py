@@ -6,7 +6,7 @@ Theory of operation
 2. The newest program writes into `alembic_version`, beside the revision, which revisions are *served*: from its own
    back to the newest one of the release before. A program whose newest revision is among them starts on this schema.
 3. 0.2.0 does not read that: its running processes go on, but it does not start. `lgsp schema back` brings the schema
-   back for it (`gateway.journal.schema_back`).
+   back for it (`gateway.backup.schema_back`).
 4. A database that is older than the release before is only upgraded while no process beats on it.
 """
 

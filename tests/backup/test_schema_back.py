@@ -13,7 +13,7 @@ from gateway.journal import processes, releases
 from gateway.journal.database import migrate, revision, writing
 from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import described
-from gateway.journal.schema_back import bring_back, planned
+from gateway.backup.schema_back import bring_back, planned
 from tests.journal.databases import newest
 
 RELEASE = next(reversed(releases.HEADS))
