@@ -31,11 +31,11 @@ def schema_back(
 ) -> None:
     """Bring the schema of a stopped instance back to that of an older release. What was added since is dropped; it is
     counted, and logged. Not needed for a release that the database serves."""
+    from gateway.backup.schema_back import bring_back, planned
     from gateway.cli.run import alone
     from gateway.console.site.page import checked_reason
     from gateway.journal import releases
     from gateway.journal.database import open_engine
-    from gateway.backup.schema_back import bring_back, planned
     from gateway.processes.supervised import NotStarted
 
     settings = load_instance(data, as_json)

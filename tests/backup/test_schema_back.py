@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from contracts.base.errors import Ours
+from gateway.backup.schema_back import bring_back, planned
 from gateway.journal import processes, releases
 from gateway.journal.database import migrate, revision, writing
 from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import described
-from gateway.backup.schema_back import bring_back, planned
 from tests.journal.databases import newest
 
 RELEASE = next(reversed(releases.HEADS))
