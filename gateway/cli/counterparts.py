@@ -49,7 +49,8 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     """,
     AtHost.MACHINES: "machine invite, machine join, machine list, machine drain, machine remove",
     AtHost.BACKUPS: """
-        backup make, backup check, restore from, restore confirm, move, vault move, vault lost, drill restore
+        backup make, backup check, restore from, restore confirm, move, vault move, vault lost, schema back,
+        drill restore
     """,
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",

@@ -62,7 +62,7 @@ _OF: Final[Mapping[Duty, str]] = {
         registry show, registry keys, registry handout
         report list, report show, route list, route explain, route check, handling list, handling show
         case list, case show
-        restore confirm, vault status, vault hold list, vault expire --dry-run
+        restore confirm, schema back, vault status, vault hold list, vault expire --dry-run
     """,
     Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, drill restore, registry refresh, report make",
     Duty.DISCLOSES: """
@@ -84,6 +84,7 @@ _OF: Final[Mapping[Duty, str]] = {
         conform provider --certify, conform caller --certify
         sandbox clock, sandbox invite, sandbox withdraw, sandbox expel, sandbox fault order, sandbox fault reset
         registry apply, registry accept, registry suspend, registry resume, registry enrol, registry revoke
+        schema back --reason
         queue settle, queue retry, queue discard, queue cancel
         queue bulk start, queue bulk stop, queue bulk resume
         watch acknowledge

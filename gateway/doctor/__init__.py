@@ -108,6 +108,7 @@ def _examine(
             yield from permitted(store.database(connection, clock, whole))
             yield from permitted(standby(settings, connection))
             yield from permitted(store.roles(settings, connection))
+            yield from permitted(store.mixed(connection))
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))
             yield from permitted(access(settings, connection, now))

@@ -13,8 +13,8 @@ from contracts.base.errors import Failure, Ours
 from contracts.base.times import rfc3339
 from gateway.audit.log.checkpoints import read_note
 from gateway.doctor.findings import Finding, finding
-from gateway.journal import log_checks
-from gateway.journal.database import knows, moment, newest_revision, revision, snapshot
+from gateway.journal import log_checks, processes
+from gateway.journal.database import fits, knows, moment, newest_revision, revision, snapshot
 from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import differences
 from gateway.keeper.retention.clock import newest
@@ -64,7 +64,7 @@ def verified(connection: Connection) -> Iterator[Finding]:
 def schema(connection: Connection) -> Iterator[Finding]:
     """Whether the schema is this program's."""
     at, newest = revision(connection), newest_revision()
-    if at not in (None, newest):
+    if at is not None and not fits(connection):
         yield finding("database.older" if knows(str(at)) else "database.newer", found=at, newest=newest)
 
 
@@ -109,6 +109,14 @@ def roles(settings: Settings, connection: Connection) -> Iterator[Finding]:
         missing = [role for role in ROLES if role != "desk" and role not in kinds] if kinds else []
     if missing:
         yield finding("roles.nobody", roles=", ".join(missing))
+
+
+def mixed(connection: Connection) -> Iterator[Finding]:
+    """Whether programs of several releases run, as during an upgrade."""
+    versions = processes.versions(connection)
+    if len(versions) > 1:
+        listed = "; ".join(f"{version} ({', '.join(machines)})" for version, machines in versions.items())
+        yield finding("processes.mixed", versions=listed)
 
 
 def database(connection: Connection, clock: Callable[[], float], whole: bool = True) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine, TableClause, create_engine, event, ma
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from gateway.journal import releases
 from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.filelock import FileLock
 from gateway.journal.limits import FOR_COMMANDS, Limits
@@ -176,19 +177,37 @@ def migrate(engine: Engine, on_older: Callable[[str, str], object] = lambda curr
     """Brings the database to the newest revision, in one transaction; several processes may call it at once.
 
     `on_older(current, newest)` is called before a database of an older release is changed.
-    A database of a newer release raises `journal.schema`.
+    A database of a newer release is left as it is; if that release does not serve this program, it raises
+    `journal.schema`. One that is older than the release before raises `journal.older-runs` while a process uses it.
     """
+    known = _revisions()
+    with engine.connect() as connection:
+        older = revision(connection)
+    if older in known and older not in releases.serves(known):
+        releases.check_stopped(engine)
     with writing(engine) as connection:
-        current, known = revision(connection), _revisions()
+        current = revision(connection)
         if current is not None and current not in known:
+            if known[0] in releases.served(connection):
+                return
             raise JOURNAL_SCHEMA(found=current, expected=known[0])
         if current not in (None, known[0]):
             on_older(str(current), known[0])
         upgrade(connection)
+        releases.serve(connection, known)
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
     """Migrates to any revision within the caller's writing transaction."""
+    _run(connection, "upgrade", to)
+
+
+def downgrade(connection: Connection, to: str) -> None:
+    """Takes migrations back within the caller's writing transaction."""
+    _run(connection, "downgrade", to)
+
+
+def _run(connection: Connection, way: str, to: str) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -198,12 +217,18 @@ def upgrade(connection: Connection, to: str = "head") -> None:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, to)
+        getattr(command, way)(config, to)
 
 
 def knows(wanted: str) -> bool:
     """Whether this program has that revision of the schema."""
     return wanted in _revisions()
+
+
+def fits(connection: Connection) -> bool:
+    """Whether this program runs on that schema: its own, or one of a newer release that serves it."""
+    newest = newest_revision()
+    return revision(connection) == newest or newest in releases.served(connection)
 
 
 def newest_revision() -> str:

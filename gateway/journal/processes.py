@@ -12,12 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine, update
+from sqlalchemy import Connection, Engine, func, select, update
 
-from gateway.journal.database import insert, writing
+from gateway import __version__
+from gateway.journal.database import insert, moment, writing
 from gateway.journal.schema import tables
 
 BEAT_SECONDS: Final = 2.0
+_SILENT: Final = 10.0
+_UNTOLD: Final = "0.2.0"  # it wrote none
 
 
 @cache
@@ -42,6 +45,7 @@ def register(engine: Engine, process_id: str, kind: str, machine: str | None = N
         "seen": at,
         "state": "alive",
         "machine": machine,
+        "version": __version__,
     }
     with writing(engine) as connection:
         connection.execute(insert(connection, tables.process).values(row).on_conflict_do_nothing())
@@ -55,6 +59,16 @@ def end(engine: Engine, process_id: str) -> None:
             .where(tables.process.c.id == process_id, tables.process.c.state == "alive")
             .values(state="ended")
         )
+
+
+def versions(connection: Connection) -> dict[str, list[str]]:
+    """Version of the program -> the machines where processes of it live."""
+    row = tables.process.c
+    alive = row.state == "alive", func.coalesce(row.heard, row.seen) > moment(connection, time.time) - _SILENT
+    found: dict[str, set[str]] = {}
+    for version, where in connection.execute(select(row.version, row.host).where(*alive).distinct()):
+        found.setdefault(version or _UNTOLD, set()).add(where.partition(" ")[0])
+    return {version: sorted(found[version]) for version in sorted(found)}
 
 
 def gone(pid: int, row_host: str, started: float) -> bool | None:

@@ -140,8 +140,8 @@ def at_revision(settings: Settings, wanted: str) -> None:
     """Of an older program its tables, of a newer one the number alone: who reads it does not know more."""
     with writing(open_engine(settings.database_url)) as connection:
         if knows(wanted):
-            downgrade(connection, wanted)
-        connection.execute(text("UPDATE alembic_version SET version_num = :wanted"), {"wanted": wanted})
+            return downgrade(connection, wanted)
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{wanted}', served = NULL"))
 
 
 def waiting(settings: Settings) -> None:

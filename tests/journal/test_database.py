@@ -14,7 +14,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from contracts.base.errors import Ours
 from gateway.journal.database import fold_back, lock_of, lock_path, migrate, revision, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema.tables import metadata
@@ -85,14 +84,6 @@ def test_a_migration_that_is_killed_is_begun_anew(database: Engine) -> None:
     with database.connect() as connection:
         assert said == [("0004", newest())] and revision(connection) == newest()
         assert connection.execute(text("SELECT value FROM instance WHERE key = 'kept'")).scalar() == "as it was"
-
-
-def test_a_database_of_a_newer_program_is_left_alone(database: Engine) -> None:
-    with writing(database) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(Ours) as refused:
-        migrate(database)
-    assert refused.value.code == "journal.schema" and refused.value.facts == {"found": "9999", "expected": newest()}
 
 
 def test_a_commit_is_a_sync(database: Engine) -> None:

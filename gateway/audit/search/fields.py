@@ -57,7 +57,7 @@ KINDS: Final = frozenset(
         *("moved", "notice", "probes", "push-altered", "push-key", "push-subscription"),
         *("quarantine", "queued", "receiving-adopted", "reconciliation", "registry", "reindex"),
         *("registry-accepted", "registry-adopted", "report", "restore"),
-        *("restore-confirmed", "token", "transfer.tampered"),
+        *("restore-confirmed", "schema-back", "token", "transfer.tampered"),
         *("bulk-retry", "callback", "cancelled", "connection-test", "discarded", "log-check", "retried", "settled"),
         *("resumed", "retention", "retention-clock", "retention-held", "sandbox-fault", "sandbox-invitation"),
         *("sandbox-reset",),

@@ -36,7 +36,7 @@ def leave(settings: Settings, size: int, wrong: Sequence[str], began: float) -> 
 
     from contracts.base.errors import Failure
     from gateway.audit.verify.recording import Found, record
-    from gateway.journal.database import lock_of, newest_revision, open_engine, revision, writing
+    from gateway.journal.database import fits, lock_of, open_engine, writing
     from gateway.journal.read_only import writable
     from gateway.registry import restore_lock
 
@@ -49,7 +49,7 @@ def leave(settings: Settings, size: int, wrong: Sequence[str], began: float) -> 
         engine = open_engine(settings.database_url)
         try:
             with engine.connect() as connection:
-                if revision(connection) != newest_revision():
+                if not fits(connection):
                     return Verdict("the database is of another release / cơ sở dữ liệu thuộc phiên bản khác")
                 if math.isinf(restore_lock.held_until(connection)):
                     return Verdict("the restored instance is not confirmed / phiên bản khôi phục chưa được xác nhận")

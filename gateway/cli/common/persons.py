@@ -170,7 +170,7 @@ def _naming(settings: Settings, asked: Asked) -> Callable[[str], str]:
     """How the log names who acts. Ends the command where nobody may."""
     from sqlalchemy.exc import DBAPIError
 
-    from gateway.journal.database import newest_revision, open_engine, revision
+    from gateway.journal.database import fits, newest_revision, open_engine, revision
     from gateway.journal.errors import JOURNAL_SCHEMA
 
     if asked.break_glass is not None:
@@ -181,8 +181,8 @@ def _naming(settings: Settings, asked: Asked) -> Callable[[str], str]:
             return _proved(settings, engine, asked)
         except DBAPIError:
             with engine.connect() as connection:
-                found = revision(connection)
-            if found == newest_revision():
+                found, fitting = revision(connection), fits(connection)
+            if fitting:
                 raise
             raise JOURNAL_SCHEMA(found=found, expected=newest_revision()) from None
         finally:

@@ -141,6 +141,7 @@ process = Table(
     Column("state", Text, nullable=False),  # alive | ended | dead
     Column("heard", Float),  # the last beat by PostgreSQL's clock; NULL on SQLite, and of a process of 0.2.0
     Column("machine", Text),  # its name in the table `machine`; NULL of a process of 0.2.0
+    Column("version", Text),  # of the program; NULL of 0.2.0
 )
 lease = Table(
     "lease",

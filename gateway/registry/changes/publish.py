@@ -26,6 +26,7 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.diff.changes import Change, Level
 from contracts.diff.compare import differences, level_of
 from contracts.folder.bundle import Bundle
+from gateway.journal import processes
 from gateway.journal.schema import tables
 from gateway.registry import store, versions
 from gateway.registry.changes import workflows
@@ -36,6 +37,7 @@ from gateway.registry.errors import (
     CONTRACT_DISCLOSES,
     CONTRACT_NO_OLDER,
     CONTRACT_NOT_HIDDEN,
+    CONTRACT_OLDER_RUNS,
     CONTRACT_PINNED,
     CONTRACT_SMALL_STEP,
     CONTRACT_VERSION_LOW,
@@ -110,6 +112,8 @@ def planned(
     for each in versions.stored(connection, contract.name):
         if each.version == now.version and each.digest != now.digest:
             raise CONTRACT_VERSION_TAKEN(contract=now.contract, version=now.version, digest=each.digest)
+    if len(running := processes.versions(connection)) > 1:
+        raise CONTRACT_OLDER_RUNS(versions=", ".join(running))
     changes: list[Change] = []
     disclosed: list[Disclosure] = []
     if before is not None:

@@ -21,5 +21,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("vault_key_digest")
-    with op.batch_alter_table("process") as table:
-        table.drop_column("heard")
+    op.drop_column("process", "heard")
