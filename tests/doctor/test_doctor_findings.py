@@ -218,6 +218,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
     "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="10.20.0.5"),
     "listen.desk-open": lambda s: replace(s, desk_host="0.0.0.0"),
+    "alarm.settings": lambda s: replace(s, alarm_url="http://soc.tinh.example"),
     "mail.settings": lambda s: replace(s, mail_server="smtp://mail.example", mail_from="nobody"),
     "openid.settings": lambda s: replace(s, oidc_issuer="http://sso.example", oidc_client="lgsp"),
     "listen.desk-broken": lambda s: replace(s, desk_edge="everybody"),
@@ -264,7 +265,13 @@ APART |= {
 APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
 APART |= {"stamp.overdue", "stamp.trouble"}  # the same
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
-APART |= {"push.altered", "push.paused", "drill.due", "drill.failed"}  # tests/push/test_push_operating.py, tests/drills
+APART |= {
+    "push.altered",
+    "push.paused",
+    "drill.due",
+    "drill.failed",
+    "alarm.settings",
+}  # tests/push/test_push_operating.py, tests/drills
 
 
 @pytest.mark.parametrize("code", CASES)

@@ -39,6 +39,7 @@ KINDS: Final = frozenset(
             "feed-answer",
             "feed-read",
             "file",
+            "finding",
             "handling",
             "handling-none",
             "handling-told",
