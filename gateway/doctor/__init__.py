@@ -158,6 +158,7 @@ def _of_database(
             yield from permitted(store.altered(connection))
             yield from permitted(store.verified(connection))
             yield from permitted(store.database(connection, clock, whole))
+            yield from permitted(store.roles(settings, connection))
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))
             yield from permitted(access(settings, connection, now))

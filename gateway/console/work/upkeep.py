@@ -14,7 +14,6 @@ from gateway.watch import findings as watched
 from gateway.watch import operators
 from gateway.watch.findings import Standing, Taken
 
-
 ENDED: Final = 20  # that a page shows
 
 
