@@ -67,11 +67,8 @@ class Keeper:
         *,
         in_hand: Path | None = None,
         follow: Callable[[], None] | None = None,
-<<<<<<< HEAD
         look: MachineTask | None = None,
-=======
         leads: bool = True,
->>>>>>> w-drills
         clocks: Clocks = Clocks(),  # noqa: B008  (immutable)
     ) -> None:
         self.lease: Lease | None = None
@@ -84,11 +81,8 @@ class Keeper:
         self._tasks: Final = tasks
         self._in_hand: Final = in_hand  # the folder of what processes of this machine have in hand
         self._follow: Final = follow
-<<<<<<< HEAD
         self._look: Final = look
-=======
         self._leads: Final = leads  # whether it ever asks for the lease
->>>>>>> w-drills
         self._clock: Final = clocks.now
         self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
         self._rival: Final = leases.LeaseObserver(clocks.monotonic)
@@ -185,6 +179,8 @@ class Keeper:
         look = self._look
         while look is not None and not self._stopping.is_set():
             await self._pause(look.seconds)
+            if self._stopping.is_set():
+                return
             try:
                 await asyncio.to_thread(look.run)
                 self._works(_NOT_LOOKED_AT)
