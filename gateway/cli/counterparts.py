@@ -39,7 +39,7 @@ class Counterpart(NamedTuple):
 
 
 _AT_HOST: Final[Mapping[AtHost, str]] = {
-    AtHost.PROCESSES: "up, reload",
+    AtHost.PROCESSES: "up, reload, drill failover",
     AtHost.OWN_INSTANCE: "demo, bench, setup",
     AtHost.KEYS: """
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,

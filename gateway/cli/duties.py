@@ -75,7 +75,7 @@ _OF: Final[Mapping[Duty, str]] = {
         audit reindex, ca renew, contract publish,
         enrol, move
         console user add, console user link, console user roles, console user disable, console user enable
-        console token add, console token revoke, console repair
+        console token add, console token revoke, console repair, drill failover
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         handling step
         keys rotate, keys protect, restore confirm --by

@@ -36,6 +36,7 @@ KINDS: Final = frozenset(
         *("contract", "contract-draft", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-digest", "feed-expired", "feed-hour"),
         *(
+            "failover-drill",
             "feed-answer",
             "feed-read",
             "file",
