@@ -68,16 +68,10 @@ OF_ACCESS = {
 }  # fmt: skip
 OF_WORKFLOWS = {"refuseProposal"}  # in test_workflow_proposals
 OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in test_pushes, test_readers_page
-OF_WATCH = {
-    "listScorecards",
-    "readScorecard",
-    "listAlarms",
-    "acknowledgeAlarm",
-    "acknowledgeFinding",
-}  # also test_scorecards, test_watch
+OF_WATCH = {"listScorecards", "readScorecard", "listAlarms", "acknowledgeAlarm"}  # in test_scorecards, test_watch
 OF_REPORTS = {"listReports", "makeReport", "readReport", "readReportDocument"}  # in test_reports
 OF_HANDLINGS = {"listHandlings", "readHandling", "takeHandlingStep", "readHandlingMessage"}  # in test_handlings
-OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
+OF_UPKEEP = {"readLog", "verifyLog", "readDoctor", "acknowledgeFinding"}
 OF_HOST = {
     "readDocument",
     "stampLog",
@@ -98,7 +92,6 @@ OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "resumeAgency",
     "readBackups",
     "recordDrill",
-    "acknowledgeFinding",
     "readVault",
     "addHold",
     "releaseHold",
