@@ -71,7 +71,7 @@ OF_PUSHES = {"listPushes", "readPush", "decidePush", "listFeedReaders"}  # in te
 OF_WATCH = {"listScorecards", "readScorecard", "listAlarms", "acknowledgeAlarm"}  # in test_scorecards, test_watch
 OF_REPORTS = {"listReports", "makeReport", "readReport", "readReportDocument"}  # in test_reports
 OF_HANDLINGS = {"listHandlings", "readHandling", "takeHandlingStep", "readHandlingMessage"}  # in test_handlings
-OF_UPKEEP = {"readLog", "verifyLog", "readDoctor", "acknowledgeFinding"}
+OF_UPKEEP = {"readLog", "verifyLog", "readDoctor"}
 OF_HOST = {
     "readDocument",
     "stampLog",
@@ -99,7 +99,7 @@ OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "readKeys",
     "askAuthorities",
 }
-OF_CONTACTS = {"setContacts"}  # in test_contacts
+OF_CONTACTS = {"setContacts", "acknowledgeFinding"}  # in test_contacts, test_upkeep_pages
 OF_CASES = {"listCases", "readCase", "openCase", "takeCaseStep"}  # in test_cases_pages  # fmt: skip
 OF_CATALOGUE = {"readCatalogue", "readDataSet"}  # in test_catalogue
 OF_CONTRACTS = {"listContracts", "readContract", "readMapping", "compareVersions", "tryMessage"}
