@@ -24,6 +24,7 @@ from gateway.cli.counterparts import told
 from gateway.doctor.findings import kinds
 from gateway.settings import FILE, NOT_SETTINGS, PREFIX, Settings
 from gateway.settings.sources import expected
+from gateway.signals.listed import METRICS
 from gateway.transfer import states
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -148,6 +149,29 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def metrics_page() -> str:
+    lines = [
+        "# Metrics",
+        "",
+        _prose(
+            """What `/metrics` tells ([operating.md](operating.md#health)). Times are in seconds, and certificates in
+            days. A histogram has `_bucket`, `_sum` and `_count`, a summary `_sum` and `_count`. Labels are words of
+            the code or names in the registry. Of such names each process counts so many combinations as `at most`
+            says; what comes after them stands under `other`. A gauge has the worst ones. This page is made from the
+            code by `./lgsp docs`."""
+        ),
+        "",
+        "| metric | kind | labels | at most | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels) or '—'} | "
+        f"{each.most or '—'} | {_cell(each.help)} |"
+        for each in METRICS
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def commands_page() -> str:
     from gateway.cli.tree import app
 
@@ -260,6 +284,7 @@ def pages() -> dict[str, str]:
         "changes.md": changes_page(),
         "settings.md": settings_page(),
         "doctor.md": doctor_page(),
+        "metrics.md": metrics_page(),
         "commands.md": commands_page(),
         "architecture.md": architecture_page(),
     }

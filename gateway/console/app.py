@@ -34,7 +34,6 @@ from gateway.doors.api.services import DeskServices
 from gateway.doors.document_addresses import is_document
 from gateway.doors.exchange_app import SOAP_PREFIX
 from gateway.doors.health import METRICS, PROBES, Health, Vitals
-from gateway.doors.http import refusals
 from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.shell import Shell, send_reply
 from gateway.doors.reply import Reply
@@ -128,9 +127,7 @@ def _soap_document(services: DeskServices, scope: Scope) -> Reply | None:
 
 def _vitals(services: DeskServices) -> Vitals:
     settings = services.settings
-    return Vitals(
-        services.engine, services.registry, services.clock, settings.drop_root, settings.run / refusals.FOLDER
-    )
+    return Vitals(services.engine, services.registry, services.clock, settings.drop_root, settings.run, settings)
 
 
 def _status_page(desk: Desk) -> Route:

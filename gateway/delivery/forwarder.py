@@ -10,6 +10,7 @@ Invariant: a dropped connection is retried once at once, with a fresh signature,
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -40,6 +41,7 @@ from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenants import is_tenant
+from gateway.signals import meters
 from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
@@ -152,9 +154,12 @@ class Forwarder:
         adapter = self._adapters[endpoint.kind]
         if fault:
             return await _called(adapter, endpoint, outgoing)
+        result, began = "broken", time.perf_counter()
         try:
             incoming = await _called(adapter, endpoint, outgoing)
+            result = "answered"
         except (ProviderFailure, ProviderMissing) as failure:
+            result = failure.code
             if failure.code in SOUND:
                 breaker.succeeded()
             else:
@@ -163,6 +168,8 @@ class Forwarder:
         except BaseException:  # not a fault of the provider
             breaker.abandoned()
             raise
+        finally:
+            meters.provider(provider.id, name, result, time.perf_counter() - began)
         breaker.succeeded()
         return incoming
 

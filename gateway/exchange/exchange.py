@@ -43,6 +43,7 @@ from gateway.exchange.errors import (
     TRANSFER_OUTCOME_UNWRITTEN,
 )
 from gateway.exchange.feed_answer import unit, value_or_failure
+from gateway.exchange.measured import measured
 from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
 from gateway.exchange.outcomes import Outcomes
 from gateway.exchange.placing import placed
@@ -120,6 +121,7 @@ class Exchange:
         self.outcomes = Outcomes(self.journal)
         self.repeats = Repeats(self.engine, self.vault, self.quotas, self.refusals, self.hash_id, self.clock)
 
+    @measured
     async def carry(self, addressed: Addressed, door: Door, reading: Reading | None = None) -> Answered | Refused:
         """Carries one call. `reading` reads a costly body; without it the body is read on the event loop."""
         reached: Reached = addressed
@@ -291,14 +293,12 @@ class Exchange:
 
     async def _keep(self, decoded: Decoded) -> Answered | Refused:
         """Keeps a message for the agency of its route, which has no system."""
-        heavy = decoded.requested.received.heavy
-        write, receipt = await off_loop(heavy, addressee.kept, decoded, self._here(decoded))
+        write, receipt = await off_loop(decoded.requested.received.heavy, addressee.kept, decoded, self._here(decoded))
         done = await self._write_new(decoded, write)
         return done if done is not None else Answered(decoded.requested, receipt, kept=True)
 
     def _here(self, decoded: Decoded) -> Here:
-        keep = keep_of(decoded.requested)
-        return Here(self.vault, self.process, keep, self.hash_id, self.clock(), self.vendors)
+        return Here(self.vault, self.process, keep_of(decoded.requested), self.hash_id, self.clock(), self.vendors)
 
     async def _write_new(self, decoded: Decoded, write: Write) -> Answered | Refused | None:
         """Commits a new transfer. None if it was new, else the answer to the repeat."""

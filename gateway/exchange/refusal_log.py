@@ -17,6 +17,7 @@ from gateway.exchange.floods import SECONDS, Floods, Sum
 from gateway.journal.errors import JOURNAL_FENCED
 from gateway.journal.write import LogRow, QuotaUse, ReplayKey, Verdict, Write
 from gateway.journal.writer import Journal
+from gateway.signals import meters
 from gateway.transfer import entries
 from gateway.transfer.stages import Reached, Receipt, Refused, authenticated_of, received_of
 
@@ -37,6 +38,7 @@ class RefusalLog:
     async def refuse(self, reached: Reached, failure: Failure) -> Refused:
         """Logs a refusal and returns it. If the log fails, the failure of the log is returned."""
         received, authenticated = received_of(reached), authenticated_of(reached)
+        meters.refusal(received.face.value, failure.code)
         if authenticated is None and entries.by_channel(received) is None:
             flood = self.floods.sum_of(received, failure)
             if flood is not None:

@@ -37,6 +37,7 @@ from gateway.journal.limits import RETRY_SECONDS, presence_of
 from gateway.journal.readback import Altered, Promised
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import Write, Written
+from gateway.signals import meters
 
 BATCH: Final = 256
 LIMIT: Final = 4096
@@ -173,7 +174,10 @@ class Journal:
         """Writes one batch, `careful`: unit by unit; returns a result for each unit in every case."""
         for attempt in (1, 2, 3):
             try:
+                began = time.perf_counter()
                 results = self._transaction(units, careful=careful)
+                if units:
+                    meters.commit(self._kind, time.perf_counter() - began)
                 self._succeeded()
                 return results
             except Exception as error:

@@ -29,6 +29,7 @@ from gateway.journal.limits import unavailable
 from gateway.journal.schema import tables
 from gateway.keeper import recovery
 from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask
+from gateway.signals import meters
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 
@@ -139,12 +140,16 @@ class Keeper:
             if lease is None:
                 wait = PAUSE_SECONDS
             else:
+                began = time.perf_counter()
                 try:
                     done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
+                    if done.busy:
+                        meters.sequencing("done", time.perf_counter() - began)
                     self.trouble = None
                     self._works("nothing is sequenced")
                     wait = 0.0 if done.more else PAUSE_SECONDS
                 except Exception as error:
+                    meters.sequencing("failed", time.perf_counter() - began)
                     self._log_failure("nothing is sequenced", error)
                     self.trouble = str(error)
                     wait = TROUBLE_SECONDS if self.lease is lease else PAUSE_SECONDS

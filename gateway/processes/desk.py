@@ -30,6 +30,7 @@ from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
+from gateway.signals import meters
 
 
 def run_desk(settings: Settings, inherited: Inherited) -> None:
@@ -52,6 +53,7 @@ def _beside(settings: Settings) -> Beside | None:
 
 async def _serve(settings: Settings, inherited: Inherited) -> None:
     register = Register(settings.run / FOLDER, f"desk-{new_id()}", "desk")
+    meters.keep_in(settings.run, "desk")
     engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     registry = Registry(engine, Seal.of(settings))
     registry.start()

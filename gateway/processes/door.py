@@ -31,7 +31,6 @@ from gateway.doors.api.services import Services
 from gateway.doors.document_addresses import site_of
 from gateway.doors.exchange_app import ExchangeApp, Record, Trials
 from gateway.doors.health import Health, Vitals
-from gateway.doors.http import refusals
 from gateway.doors.http.acceptor import allow_descriptors
 from gateway.doors.http.anchors import Anchors
 from gateway.doors.http.body import Spooling
@@ -58,6 +57,7 @@ from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.versions import load
 from gateway.settings import Settings
+from gateway.signals import meters
 from gateway.vault.scratch import Room
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.jose import Opener
@@ -193,8 +193,7 @@ def run_door(settings: Settings, inherited: Inherited) -> None:
 async def _serve(settings: Settings, inherited: Inherited) -> None:
     process_id, sockets = f"door-{new_id()}", inherited.sockets
     register = Register(settings.run / FOLDER, process_id, "door")
-    if inherited.name:
-        refusals.keep_in(settings.run / refusals.FOLDER, inherited.name)
+    meters.keep_in(settings.run, "door")
     parts = await assemble(settings, process_id)
     parts.app.taken = TakenUp(register, parts.runtime.journal)
     keyring = parts.runtime.keyring

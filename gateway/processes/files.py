@@ -45,6 +45,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
+from gateway.signals import meters
 
 LOOK_SECONDS: Final = 0.5
 TROUBLE_SECONDS: Final = 5.0
@@ -201,6 +202,7 @@ def run_files(settings: Settings, inherited: Inherited) -> None:
 
 
 async def _serve(settings: Settings, inherited: Inherited) -> None:
+    meters.keep_in(settings.run, "files")
     engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     runtime = await Runtime.start(settings, engine, f"files-{new_id()}", "files")
     newest = NewestCheckpoint(settings.checkpoint_file)

@@ -32,6 +32,7 @@ from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
+from gateway.signals import meters
 from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
@@ -52,6 +53,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     clock = time.time
     process_id = f"keeper-{new_id()}"
     register = Register(settings.run / FOLDER, process_id, "keeper")
+    meters.keep_in(settings.run, "keeper")
     engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     lock = lock_of(engine)
     with writing(engine, lock) as connection:

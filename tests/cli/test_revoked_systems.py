@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.doors.health import Counts, metrics
 from gateway.journal.database import open_engine
-from gateway.push.store import Totals
 from gateway.registry.snapshot import load_snapshot
 from gateway.settings import Settings
 from tests import commandline
@@ -70,10 +68,3 @@ def test_every_view_says_that_it_cannot_call(sandbox: Settings) -> None:
     findings = {each["code"]: each["facts"] for each in lgsp(sandbox, "doctor")["findings"]}
     assert findings["systems.revoked"] == {"systems": "mot-cua, y-te"}
     assert ready(sandbox, time.time() + 400 * 86_400)["do-thi"] == "ended"
-
-
-def test_metrics_count_them() -> None:
-    pushes = Totals({}, 0, 0.0)
-    counts = Counts(transfers={}, queue={}, log_size=0, log_pending=0, checkpoint_age=None, keepers=1, pushes=pushes)
-    text = metrics(counts, 1, systems={"ready": 3, "revoked": 1})
-    assert '\nlgsp_systems{state="revoked"} 1\n' in text

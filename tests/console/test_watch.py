@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from gateway.console.roles import Role
-from gateway.doors.health import count, metrics
+from gateway.doors.counts import count
 from gateway.journal.database import lock_of, writing
 from gateway.watch import alarms
 from gateway.watch.alarms import Condition, Kind, Look
 from tests.console.people import Desk, Reader
 from tests.console.test_operations_of_pages import Script
+from tests.doors.told_metrics import metrics
 
 REASON = "power cut, engineers are on the way"
 
@@ -69,6 +70,6 @@ async def test_an_agency_sees_and_acknowledges_its_own(alarmed: Desk) -> None:
 
 def test_the_metrics_count_open_alarms(alarmed: Desk) -> None:
     with alarmed.world.engine.connect() as connection:
-        text = metrics(count(connection, alarmed.now()), 1)
+        text = metrics(count(connection, alarmed.now()))
     assert 'lgsp_alarms{kind="down"} 1' in text and 'lgsp_alarms{kind="queue"} 1' in text
     assert "lgsp_alarms_unacknowledged 3" in text

@@ -16,7 +16,8 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import InternalError, OperationalError
 
 from contracts.base.errors import Ours
-from gateway.doors.health import METRICS, PROBES, Health, Vitals, pulse
+from gateway.doors.counts import pulse
+from gateway.doors.health import METRICS, PROBES, Health, Vitals
 from gateway.journal import processes
 from gateway.journal.database import moment, open_engine, writing
 from gateway.journal.limits import Limits, Presence, for_calls, presence_of, unavailable
@@ -133,7 +134,7 @@ def test_a_server_that_takes_no_writes_is_left(journal: Journal) -> None:
 async def test_readiness_and_metrics(journal: Journal, engine: Engine) -> None:
     """Not ready: while nothing can be written, in the process with a journal and in the one without; and while nothing
     answers. The metrics have what was known last."""
-    snapshot = SimpleNamespace(revision=7, held_until=0.0, readiness=lambda now: {}, systems={}, contracts={})
+    snapshot = SimpleNamespace(revision=7, held_until=0.0, readiness=lambda now: {}, systems={}, contracts={}, keys={})
     registry = cast(Any, SimpleNamespace(snapshot=snapshot))
     door, desk = (
         Health(Vitals(engine, registry, time.time, journal=each, seconds=SILENT), PROBES | {METRICS})
@@ -153,7 +154,7 @@ async def test_readiness_and_metrics(journal: Journal, engine: Engine) -> None:
         return answer[1]
 
     for of in (door, desk):
-        assert (await asked(of))[0] == 200 and "lgsp_database_up 1\n" in (await asked(of, METRICS))[1]
+        assert (await asked(of))[0] == 200 and "lgsp_database_up 1.0\n" in (await asked(of, METRICS))[1]
     for of, table in ((door, "process"), (desk, "instance")):
         with engine.connect() as locking:
             locking.execute(text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
@@ -166,7 +167,7 @@ async def test_readiness_and_metrics(journal: Journal, engine: Engine) -> None:
             of.vitals._pulse_until = 0.0
             assert '"database": false' in await until(of, 503)
             status, said = await asked(of, METRICS)
-            assert status == 200 and "lgsp_database_up 0\n" in said and "lgsp_log_entries 0\n" in said
+            assert status == 200 and "lgsp_database_up 0.0\n" in said and "lgsp_log_entries 0.0\n" in said
     await until(door, 200)
 
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from contracts.base.errors import Policy
 from gateway.doors.http.errors import LIMIT_COST
-from gateway.doors.http.refusals import count
+from gateway.signals import meters
 
 LARGE: Final = 65_536  # bytes: larger bodies are always costly
 SMALL: Final = 8_192  # bytes: smaller bodies never are
@@ -103,7 +103,7 @@ class Budgets:
 
     def _used_up(self, agency: str, account: _Account) -> Policy:
         self._fill(account, self.clock())
-        count("cost")
+        meters.limit("cost")
         seconds = max(1, math.ceil(-account.left / self.share))
         return LIMIT_COST(agency=agency, share=f"{self.share:g}", retry_after=seconds)
 

@@ -16,9 +16,9 @@ from contracts.base.errors import Failure
 from contracts.base.words import WordsFile
 from gateway.doors.http.channel import mark_of
 from gateway.doors.http.errors import LIMIT_AGENCY, LIMIT_CONNECTIONS, LIMIT_SOURCE
-from gateway.doors.http.refusals import count
 from gateway.exchange.floods import block_of
 from gateway.registry.snapshot import Snapshot
+from gateway.signals import meters
 
 RETRY_SECONDS: Final = 1
 _words = WordsFile(__file__)
@@ -48,7 +48,7 @@ class Connections:
         limits = {"certificate": self.certificate, "agency": self.agency, "source": self.source}
         for place in places:
             if self._open.get(place, 0) >= limits[place[0]]:
-                count(f"{place[0]}-connections")
+                meters.limit(f"{place[0]}-connections")
                 raise LIMIT_CONNECTIONS(
                     kind=_words(f"limit.{place[0]}"), name=place[1], most=limits[place[0]], retry_after=RETRY_SECONDS
                 )
@@ -92,7 +92,7 @@ def full(place: tuple[str, str], most: int, retry_after: int) -> Failure:
     address)`; `retry_after`: seconds.
     """
     kind, name = place
-    count(kind)
+    meters.limit(kind)
     if kind == "agency":
         return LIMIT_AGENCY(agency=name, most=most, retry_after=retry_after)
     return LIMIT_SOURCE(source=name, most=most, retry_after=retry_after)

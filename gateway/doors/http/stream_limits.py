@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakSet
 
 from gateway.doors.http.errors import LIMIT_DOOR_STREAMS, LIMIT_STREAMS
-from gateway.doors.http.refusals import count
+from gateway.signals import meters
 
 RETRY_SECONDS: Final = 5
 
@@ -28,10 +28,10 @@ class Streams:
         """Raises `limit.streams`, `limit.door-streams`."""
         own = self._open.setdefault(agency, WeakSet())
         if len(own) >= self._agency:
-            count("streams")
+            meters.limit("streams")
             raise LIMIT_STREAMS(agency=agency, most=self._agency, retry_after=RETRY_SECONDS)
         if len(self._all) >= self._door:
-            count("door-streams")
+            meters.limit("door-streams")
             raise LIMIT_DOOR_STREAMS(most=self._door, retry_after=RETRY_SECONDS)
         own.add(stream)
         self._all.add(stream)

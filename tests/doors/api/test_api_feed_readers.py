@@ -7,9 +7,10 @@ import time
 import pytest
 
 from gateway.doors.api.feed_readings import close_sessions
-from gateway.doors.health import Vitals, metrics
+from gateway.doors.health import Vitals
 from gateway.exchange.feed_readers import readers
 from tests.doors.api.client import World
+from tests.doors.told_metrics import metrics
 
 FEED, NAME = "/feeds/incident-alert/v1", "incident-alert/v1"
 
@@ -28,8 +29,8 @@ async def test_a_reader_stands_where_its_readings_say(world: World) -> None:
         NAME
     ]
     assert (mine["offset"], mine["newest"], mine["behind"]) == (3, 5, 2)
-    text = metrics(Vitals(world.engine, world.services.registry).counts_now(), 1)
-    assert f'lgsp_feed_reader_behind{{reader="dieu-hanh {NAME}"}} 2' in text
+    text = metrics(Vitals(world.engine, world.services.registry).counts_now())
+    assert f'lgsp_feed_reader_behind{{contract="{NAME}",system="dieu-hanh"}} 2' in text
     assert mine["position"] == page.json["next"] and mine["behindSeconds"] >= 0 and mine["readAt"] is not None
     rest = await world.signed("dieu-hanh", f"{FEED}?after={mine['position']}")
     assert len(rest.json["events"]) == 2

@@ -19,14 +19,16 @@ import pytest
 from contracts.codecs.cells.codec import CellCodec
 from gateway.audit.search.facts import facts_of
 from gateway.doctor.files import files as examined
+from gateway.doors.counts import count
 from gateway.doors.files.in_hand import InHand
-from gateway.doors.health import Vitals, count, metrics
+from gateway.doors.health import Vitals
 from gateway.journal.database import open_engine
 from gateway.processes import child
 from gateway.processes import files as worker
 from gateway.registry.registry import Registry
 from gateway.settings.saving import save
 from tests.doors.files.dropping import CSV, Place, dropped, edited, fresh
+from tests.doors.told_metrics import metrics
 
 DEADLY = CSV.replace(b"41,07", b"66,66")
 _READ = CellCodec.read_lines
@@ -130,9 +132,9 @@ def test_the_doctor_and_the_metrics_say_so(place: Place) -> None:
     assert len(found()[0].facts["paths"].split(",")) == 1
     engine = open_engine(f"sqlite:///{place.data / 'lgsp.db'}")
     counts = Vitals(engine, Registry(engine), lambda: 0.0, place.settings.drop_root)._count()
-    assert "\nlgsp_files_quarantined 1\n" in metrics(counts, 1)
+    assert "\nlgsp_files_quarantined 1.0\n" in metrics(counts)
     with engine.connect() as connection:
-        assert "\nlgsp_files_quarantined 0\n" in metrics(count(connection, 0.0), 1)
+        assert "\nlgsp_files_quarantined 0.0\n" in metrics(count(connection, 0.0))
     engine.dispose()
 
 

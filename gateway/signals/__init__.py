@@ -1,0 +1,1 @@
+"""What programs that watch the gateway are told: counts and times, traces, lines of the process log."""
