@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
 from gateway.client.errors import ClientError, Refused
@@ -235,7 +235,7 @@ def _until(done: Callable[[], bool], seconds: float) -> bool:
 
 
 def _counted(engine: Engine, wanted: Wanted, sent: _Sent) -> tuple[int, int, int]:
-    """Of what was acknowledged: not in the feed; more than once in the log; after a later one of its key."""
+    """Of what was acknowledged: not in the feed; as more than one transfer; after a later one of its sender."""
     known = {message: sorted(transfers) for message, transfers in sent.acknowledged.items()}
     twice = sum(len(transfers) - 1 for transfers in known.values())
     transfers = {transfers[0]: message for message, transfers in known.items()}
@@ -246,7 +246,6 @@ def _counted(engine: Engine, wanted: Wanted, sent: _Sent) -> tuple[int, int, int
         return len(offsets) == len(transfers)
 
     _until(stand, COUNTED)
-    twice += _repeated(engine, list(transfers))
     disorder = 0
     for key in range(KEYS):
         own = sorted((transfers[id], offset) for id, offset in offsets.items() if transfers[id][0] == key)
@@ -262,22 +261,6 @@ def _offsets(engine: Engine, contract: str, ids: Sequence[str]) -> Mapping[str, 
             rows = select(event.transfer, event.offset).where(event.contract == contract, event.transfer.in_(some))
             found.update({str(id): int(offset) for id, offset in connection.execute(rows)})
     return found
-
-
-def _repeated(engine: Engine, ids: Sequence[str]) -> int:
-    """Intents beyond one a transfer."""
-    entry, more = tables.log_entry.c, 0
-    with engine.connect() as connection:
-        for start in range(0, len(ids), _AT_ONCE):
-            some = ids[start : start + _AT_ONCE]
-            counted = (
-                select(func.count())
-                .where(entry.transfer.in_(some), entry.phase == "intent")
-                .group_by(entry.transfer)
-                .having(func.count() > 1)
-            )
-            more += sum(int(each) - 1 for each in connection.execute(counted).scalars())
-    return more
 
 
 def _gap(times: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from sqlalchemy import Engine
 from contracts.base.words import Words
 from gateway import doctor
 from gateway.doctor.findings import Finding
-from gateway.journal import processes
 from gateway.journal.database import lock_of, writing
 from gateway.settings import Settings
 from gateway.watch import findings
@@ -42,7 +42,7 @@ class Examining:
 
 def machine_of(data: Path) -> str:
     """What tells a machine from others: its name, and the folder that the gateway has there."""
-    return f"{processes.host()}:{data}"
+    return f"{socket.gethostname()}:{data}"
 
 
 def _condition(each: Finding) -> Condition:
