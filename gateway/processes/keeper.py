@@ -30,7 +30,7 @@ from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.signals import meters
+from gateway.signals import lines, meters
 from gateway.vault.key_digests import KeyDigests
 from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
@@ -42,7 +42,7 @@ FOLLOWER: Final = "follower"  # the kind, in the table of processes, of a keeper
 def run_keeper(settings: Settings, inherited: Inherited) -> None:
     """Runs until it is told to stop."""
     hardening.leave_no_cores()
-    child.set_up_logging()
+    lines.set_up(inherited.name or "keeper", settings.log_format)
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_keep(settings, inherited))
 

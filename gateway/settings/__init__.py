@@ -28,6 +28,7 @@ Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
 Join = Literal["off", "invited", "open"]
+LogFormat = Literal["text", "json"]
 ROLES: Final = ("door", "desk", "files", "keeper")
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
@@ -219,6 +220,7 @@ class Settings(Places):
     alarm_queue_seconds: float = _setting(
         600.0, "how long a message may wait for a system before an alarm is raised, in seconds", _SOME
     )
+    log_format: LogFormat = _setting("text", "lines of the process log: `text`, or `json`: one object a line")
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     silent_seconds: float = _setting(
         30.0,
