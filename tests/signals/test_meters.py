@@ -95,8 +95,7 @@ def test_series_and_files_are_bounded(tmp_path: Path) -> None:
     told = read(tmp_path)
     calls = [name for name in told if name.startswith("lgsp_call_seconds_count")]
     assert 300 < len(calls) <= 401
-    assert (
-        value(tmp_path, "lgsp_refusals_total", reason="other", protocol="rest") == 2602
+    assert value(tmp_path, "lgsp_refusals_total", reason="other", protocol="rest") == 2602
     before = path_used(folder / "histogram_door-0.db")
     counted(tmp_path, "door", "meters.limit('cost')")
     assert before > 0.8 and path_used(folder / "histogram_door-0.db") < 0.1, "a file that is nearly full begins anew"
