@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from gateway.audit.witnessing.admission import patience
 from gateway.audit.witnessing.config import policies, standing
 from gateway.exchange.feed_readers import FeedReader
 from gateway.journal.database import moment
 from gateway.journal.schema import tables
+from gateway.journal.schema.push_tables import push_subscription
 from gateway.push import store
 from gateway.settings import Settings
 from gateway.signals.listed import NAMED
@@ -37,6 +38,14 @@ class Waits(NamedTuple):
     contract: str
     number: int
     oldest: float
+
+
+class Lag(NamedTuple):
+    """For how long the oldest event waits that a system's subscription to a feed has not taken."""
+
+    system: str
+    contract: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ class Counts(Pulse):
     unacknowledged: int = 0
     readers: Sequence[FeedReader] = ()  # that have read: who never did is not late
     waits: Sequence[Waits] = ()
-    lags: Sequence[store.Lag] = ()
+    lags: Sequence[Lag] = ()
     epoch: int | None = None  # of the lease; None: nobody ever led
     held: bool = True  # whether the lease is renewed
     ahead: float = 0.0  # seconds by which this machine's clock is ahead of PostgreSQL's
@@ -79,7 +88,7 @@ def count(connection: Connection, now: float) -> Counts:
         queue=dict.fromkeys(QUEUE, 0) | {str(state): int(number) for state, number in queued},
         pushes=store.totals(connection, now),
         waits=_waits(connection, now),
-        lags=store.lags(connection, now, NAMED),
+        lags=_lags(connection, now),
         epoch=connection.scalar(select(tables.lease.c.epoch)),
         backup_age=_backup_age(connection, now),
         alarms=alarms,
@@ -136,6 +145,23 @@ def _waits(connection: Connection, now: float) -> list[Waits]:
     )
     rows = connection.execute(query).all()
     return [Waits(str(row[0]), str(row[1]), int(row[2]), max(0.0, now - float(row[3]))) for row in rows]
+
+
+def _lags(connection: Connection, now: float) -> list[Lag]:
+    """Of active subscriptions by system and feed, the longest first."""
+    of, event = push_subscription.c, tables.feed_event.c
+    after = (event.contract == of.contract, event.offset > of.position)
+    first = select(func.min(event.offset)).where(*after).correlate(push_subscription).scalar_subquery()
+    oldest = func.min(event.sequenced)
+    query = (
+        select(of.system, of.contract, oldest)
+        .join_from(push_subscription, tables.feed_event, and_(event.contract == of.contract, event.offset == first))
+        .where(of.state == "active")
+        .group_by(of.system, of.contract)
+        .order_by(oldest)
+        .limit(NAMED)
+    )
+    return [Lag(str(row[0]), str(row[1]), max(0.0, now - float(row[2]))) for row in connection.execute(query)]
 
 
 def _backup_age(connection: Connection, now: float) -> float | None:

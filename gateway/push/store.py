@@ -170,30 +170,6 @@ def totals(connection: Connection, now: float) -> Totals:
     return Totals(states, failing, 0.0 if oldest is None else max(0.0, now - oldest))
 
 
-class Lag(NamedTuple):
-    """For how long the oldest event waits that a system's subscription to a feed has not taken."""
-
-    system: str
-    contract: str
-    seconds: float
-
-
-def lags(connection: Connection, now: float, most: int) -> list[Lag]:
-    """Of active subscriptions by system and feed, the longest first."""
-    after = (_event.contract == _row.contract, _event.offset > _row.position)
-    first = select(func.min(_event.offset)).where(*after).correlate(push_subscription).scalar_subquery()
-    oldest = func.min(_event.sequenced)
-    query = (
-        select(_row.system, _row.contract, oldest)
-        .join_from(push_subscription, tables.feed_event, and_(_event.contract == _row.contract, _event.offset == first))
-        .where(_row.state == State.ACTIVE)
-        .group_by(_row.system, _row.contract)
-        .order_by(oldest)
-        .limit(most)
-    )
-    return [Lag(str(row[0]), str(row[1]), max(0.0, now - float(row[2]))) for row in connection.execute(query)]
-
-
 # --- acts -------------------------------------------------------------------------------------------------------------
 
 

@@ -72,16 +72,37 @@ def frozen() -> Iterator[None]:
     stopped = [chief]
     os.kill(chief, signal.SIGSTOP)  # first, so that it starts no other
     try:
-        for each in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if int((each / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[1]) == chief:
-                    os.kill(int(each.name), signal.SIGSTOP)
-                    stopped.append(int(each.name))
+        for pid in descent(chief):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
         yield
     finally:
         for pid in stopped:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+def descent(chief: int) -> list[int]:
+    """The processes that a process has started, by number."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if int((each / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[1]) == chief:
+                found.append(int(each.name))
+    return found
+
+
+def at_end(end: Callable[[], None]) -> Callable[[], None]:
+    """What is to be called once: by whoever gets it, else at the end of the run."""
+    _ends.append(end)
+
+    def once() -> None:
+        if end in _ends:
+            _ends.remove(end)
+            end()
+
+    return once
 
 
 def end_server() -> None:
