@@ -18,10 +18,11 @@ install -d -m 0755 /etc/lgsp
 [ -e /etc/lgsp/secret ] || (umask 077 && head -c 32 /dev/urandom > /etc/lgsp/secret)
 install -d -o lgsp -g lgsp -m 0700 /var/lib/lgsp
 install -d -o lgsp -g lgsp -m 0700 /var/backups/lgsp
-for unit in lgsp.service lgsp-doctor.service lgsp-doctor.timer lgsp-backup.service lgsp-backup.timer; do
+for unit in lgsp.service lgsp-doctor.service lgsp-doctor.timer lgsp-backup.service lgsp-backup.timer \
+  lgsp-drill.service lgsp-drill.timer; do
   install -m 0644 "deploy/$unit" "/etc/systemd/system/$unit"
 done
 install -m 0755 deploy/lgsp-command.sh /usr/local/bin/lgsp
 systemctl daemon-reload
 [ -z "$answers" ] || /usr/local/bin/lgsp setup "$answers"
-[ -z "$answers" ] || systemctl enable --now lgsp lgsp-doctor.timer lgsp-backup.timer
+[ -z "$answers" ] || systemctl enable --now lgsp lgsp-doctor.timer lgsp-backup.timer lgsp-drill.timer

@@ -120,12 +120,7 @@ def put(path: Path, data: bytes) -> None:
 
 def read(folder: Path, vkey: NoteKey | None, tick: Tick = lambda _what, _done, _all: None) -> Manifest:
     """The manifest, after checking every file, and its signature if `vkey` is set. Raises `backup.broken`."""
-    try:
-        text = (folder / NAME).read_text("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise BACKUP_NONE(folder=folder, name=NAME) from None
-    except (OSError, UnicodeDecodeError) as wrong:
-        raise broken(folder, f"{NAME}: {wrong}") from None
+    text = _text(folder)
     manifest = _parsed(folder, text)
     if vkey is not None:
         try:
@@ -143,6 +138,20 @@ def read(folder: Path, vkey: NoteKey | None, tick: Tick = lambda _what, _done, _
         if name not in manifest.files:
             raise broken(folder, f"{name} is not in the manifest")
     return manifest
+
+
+def stated(folder: Path) -> Manifest:
+    """What the manifest says; nothing is checked."""
+    return _parsed(folder, _text(folder))
+
+
+def _text(folder: Path) -> str:
+    try:
+        return (folder / NAME).read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise BACKUP_NONE(folder=folder, name=NAME) from None
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise broken(folder, f"{NAME}: {wrong}") from None
 
 
 def _parsed(folder: Path, text: str) -> Manifest:

@@ -53,12 +53,14 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to include besides the database, and who asked for it."""
+    """What to include besides the database, and who asked for it. `counts`: False for the copy of a drill, which is
+    neither logged nor the last backup, since it goes with the drill."""
 
     keys: bool = True
     plain_keys: bool = False
     vault_keys: bool = False
     actor: str = "command line"
+    counts: bool = True
 
 
 def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tick) -> tuple[Manifest, str, Report]:
@@ -74,7 +76,7 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700, parents=True)
         try:
-            _room(settings, engine, draft)
+            _room(engine, draft)
             backup = _Filling(settings, engine, wanted, now, tick).fill(draft, keys)
             digest = manifest.write(draft, backup, _signer(settings))
             report = _verified(draft, backup, NoteKey.from_text(backup.vkey), (), tick)
@@ -85,26 +87,32 @@ def take(settings: Settings, folder: Path, wanted: Wanted, now: float, tick: Tic
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
-        facts: dict[str, form.Json] = {
-            "manifest": digest,
-            "origin": backup.origin,
-            "size": backup.size,
-            "keys": backup.keys,
-            "vault_keys": backup.vault_keys_until is not None,
-            "verified": report.ok,
-        }
-        with writing(engine) as connection:
-            append(connection, [entries.note("backup", facts, now, actor=wanted.actor)])
-            last = {
-                "at": now,
-                "folder": str(folder),
-                "keys": backup.keys,
-                "vault_keys_until": backup.vault_keys_until,
-                "verified": report.ok,
-            }
-            remember(connection, LAST, json.dumps(last, ensure_ascii=False))
+        if wanted.counts:
+            _record(engine, folder, (backup, digest, report), now, wanted.actor)
     engine.dispose()
     return backup, digest, report
+
+
+def _record(engine: Engine, folder: Path, made: tuple[Manifest, str, Report], now: float, actor: str) -> None:
+    backup, digest, report = made
+    facts: dict[str, form.Json] = {
+        "manifest": digest,
+        "origin": backup.origin,
+        "size": backup.size,
+        "keys": backup.keys,
+        "vault_keys": backup.vault_keys_until is not None,
+        "verified": report.ok,
+    }
+    with writing(engine) as connection:
+        append(connection, [entries.note("backup", facts, now, actor=actor)])
+        last = {
+            "at": now,
+            "folder": str(folder),
+            "keys": backup.keys,
+            "vault_keys_until": backup.vault_keys_until,
+            "verified": report.ok,
+        }
+        remember(connection, LAST, json.dumps(last, ensure_ascii=False))
 
 
 def check(folder: Path, vkey: NoteKey | None, kept: Sequence[str], tick: Tick) -> tuple[Manifest, Report]:
@@ -157,7 +165,14 @@ def _free(path: Path) -> int:
     return shutil.disk_usage(path).free // _MIB
 
 
-def _room(settings: Settings, engine: Engine, place: Path) -> None:
+def _room(engine: Engine, place: Path) -> None:
+    needed, free = needed_for(engine), _free(place)
+    if needed > free:
+        raise BACKUP_DISK_FULL(path=place.parent, needed=needed, free=free)
+
+
+def needed_for(engine: Engine) -> int:
+    """About how many MiB a backup of this database takes."""
     needed = 16 * _MIB
     if engine.dialect.name == "sqlite" and engine.url.database:
         needed += sum(
@@ -168,8 +183,7 @@ def _room(settings: Settings, engine: Engine, place: Path) -> None:
     else:
         with engine.connect() as connection:
             needed += int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar() or 0)
-    if needed // _MIB > _free(place):
-        raise BACKUP_DISK_FULL(path=place.parent, needed=needed // _MIB, free=_free(place))
+    return needed // _MIB
 
 
 class _Keys(NamedTuple):

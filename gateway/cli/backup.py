@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -17,10 +16,9 @@ from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail, failed, failures_as_exits
-from gateway.cli.common.progress import progress as shown
+from gateway.cli.common.progress import shares
 
 if TYPE_CHECKING:
-    from gateway.backup.manifest import Tick
     from gateway.backup.succession import Known
     from security.transparency.checkpoint import NoteKey
 
@@ -96,7 +94,7 @@ def backup_make(
     if folder.absolute().is_relative_to(settings.data):
         what = f"{folder} lies in the data folder: it would be lost with it / nằm trong thư mục dữ liệu"
         fail(Exit.USAGE, "inside", what, "Name a folder elsewhere. / Chọn thư mục ở nơi khác.", as_json)
-    with _progress(as_json) as tick:
+    with shares(as_json) as tick:
         manifest, digest, report = take.take(
             settings, folder, take.Wanted(keys, plain_keys, vault_keys, actor()), time.time(), tick
         )
@@ -139,7 +137,7 @@ def backup_check(folder: Folder, vkey: Vkey = None, checkpoint: Checkpoints = No
     from security.grants.windows import civil
 
     notes = [each.note for each in _known(checkpoint or (), as_json)]
-    with _progress(as_json) as tick:
+    with shares(as_json) as tick:
         manifest, report = take.check(folder, _key(vkey, as_json), notes, tick)
     overdue = manifest.vault_keys_until is not None and manifest.vault_keys_until < time.time()
     result = {
@@ -223,7 +221,7 @@ def restore_from(folder: Folder, wanted: Wanted, as_json: AsJson = False) -> Non
         keys=wanted.keys,
         origin=wanted.origin,
     )
-    with _progress(as_json) as tick:
+    with shares(as_json) as tick:
         done = restoring.restore(folder, asked, time.time(), tick)
     emit(
         {"ok": True, "data": str(data), "doors": "closed", **asdict(done)},
@@ -362,7 +360,7 @@ def move(
     settings = load_instance(data, as_json)
     url = database.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
-        with alone(settings), _progress(as_json) as tick, failures_as_exits(as_json):
+        with alone(settings), shares(as_json) as tick, failures_as_exits(as_json):
             done = moving(settings, url, time.time(), actor(), tick)
     except NotStarted as trouble:
         failed(Exit.USAGE, trouble, as_json)
@@ -373,16 +371,3 @@ def move(
         f"The old file / tệp cũ: {done.kept}\nlgsp up"
     )
     emit({"ok": True, **result}, as_json, text)
-
-
-@contextmanager
-def _progress(as_json: bool) -> Iterator[Tick]:
-    with shown(as_json, "share") as progress:
-        tasks: dict[str, int] = {}
-
-        def tick(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done, total=total)
-
-        yield tick

@@ -44,7 +44,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
         conform certificate
     """,
-    AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm, move",
+    AtHost.BACKUPS: "backup make, backup check, restore from, restore confirm, move, drill restore",
     AtHost.SIGNER: "access sign",
     AtHost.ALTERED: "registry accept, console repair",
     AtHost.SUITES: "conform suite",

@@ -64,7 +64,7 @@ _OF: Final[Mapping[Duty, str]] = {
         case list, case show
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
-    Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, registry refresh, report make",
+    Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, drill restore, registry refresh, report make",
     Duty.DISCLOSES: """
         audit body, audit export, audit package, audit reconcile, audit search --csv, feed read
         indicator show, indicator missing

@@ -1,4 +1,4 @@
-"""Examines the last backup: its existence, age, place, and exposed keys."""
+"""Examines the last backup: its existence, age, place, and exposed keys; and whether a restore was rehearsed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from contracts.base.times import rfc3339
 from gateway.backup.manifest import FORMAT, LAST, NAME
 from gateway.doctor.findings import Finding, finding
+from gateway.journal import drills
 from gateway.journal.schema import tables
 from gateway.registry.restore_lock import newest_restore
 from gateway.settings import Settings
@@ -39,6 +40,7 @@ def backups(settings: Settings, connection: Connection, now: float) -> Iterator[
     restored = newest_restore(connection)
     if restored is not None and not restored["confirmed"]:
         yield finding("restore.held", at=Moment(rfc3339(restored["at"])))
+    yield from _drills(settings, connection, now)
     text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
     if text is None:
         if settings.backup_days:
@@ -62,3 +64,13 @@ def backups(settings: Settings, connection: Connection, now: float) -> Iterator[
         yield finding("backup.modes", path=folder)
     if overdue:
         yield finding("backup.vault-keys", path=folder / "vault-keys")
+
+
+def _drills(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
+    last = drills.newest(connection, drills.RESTORE)
+    if last is not None and not last.ok:
+        yield finding("drill.failed", at=Moment(rfc3339(last.at)))
+    entry = tables.log_entry.c
+    since = last.at if last is not None else connection.scalar(select(entry.sequenced).where(entry.idx == 0))
+    if since is not None and settings.drill_days and (days := (now - since) / _DAY) > settings.drill_days:
+        yield finding("drill.due", days=int(days), limit=settings.drill_days)

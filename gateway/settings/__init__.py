@@ -269,6 +269,7 @@ class Settings(Places):
     backup_days: int = _setting(
         7, "days after which the doctor names the last backup as too old; 0: it does not matter", _ANY
     )
+    drill_days: int = _setting(92, "days after which the doctor names a restore drill as due; 0: never", _ANY)
     report_superior: str = _setting(
         "", "name of the body above the one that issues reports, in their head; empty: none"
     )

@@ -40,6 +40,7 @@ from gateway.settings.saving import save
 from security import algorithms
 from security.pki import authority
 from tests import commandline
+from tests.doctor.apart import APART
 from tests.journal.databases import downgrade
 from tests.registry.making import PROVINCE, province
 
@@ -249,22 +250,6 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "backup.plain-keys": lambda s: backed_up(s, at=time.time(), keys="plain"),
     "backup.vault-keys": lambda s: backed_up(s, at=time.time(), vault_keys_until=time.time() - 1),
 }
-APART = {"certificate.ended", "certificate.ending", "tls.old", "clock.skew", "disk.low", "disk.full"}  # below
-APART |= {"access.review-due", "officers.few", "grants.unsigned", "officers.key-here"}  # test_doctor_access.py
-APART |= {"files.owner", "files.unread"}  # tests/cli/test_other_users.py
-APART |= {"persons.break-glass", "content.unapproved"}  # test_attack_persons.py, test_attack_unsigned_rows.py
-APART |= {"grants.disclose", "content.waiting", "route.not-granted", "route.mask-unshown"}  # test_attack_version.py
-APART |= {"receiving.unconfirmed", "receiving.overdue"}  # the same
-APART |= {"log.check-failed", "listen.desk-ending", "listen.container"}  # _log_check.py, test_doctor_desk.py
-APART |= {"clock.behind", "vault.key-differs"}  # test_attack_clock.py, tests/processes/test_machines.py
-APART |= {
-    f"vault.{each}"
-    for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
-}  # test_doctor_vault.py
-APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
-APART |= {"stamp.overdue", "stamp.trouble"}  # the same
-APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
-APART |= {"push.altered", "push.paused", "roles.nobody"}  # test_push_operating.py, tests/processes/test_roles.py
 
 
 @pytest.mark.parametrize("code", CASES)

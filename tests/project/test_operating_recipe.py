@@ -154,7 +154,10 @@ def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> Non
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     notes = (machine.root / "notes").read_text("utf-8")
     assert ran.stdout.count("/console/link/") == len(answers["officers"]) + len(answers["people"])
-    assert "useradd --system" in notes and "systemctl enable --now lgsp lgsp-doctor.timer lgsp-backup.timer" in notes
+    assert (
+        "useradd --system" in notes
+        and "systemctl enable --now lgsp lgsp-doctor.timer lgsp-backup.timer lgsp-drill.timer" in notes
+    )
     unit = _unit(machine.root / "etc/systemd/system/lgsp.service")
     assert unit["User"] == ["lgsp"]
     shutil.copy(machine.root / "etc/lgsp/secret", machine.root / "credentials" / "lgsp")

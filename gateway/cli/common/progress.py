@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Literal, Protocol
 
@@ -69,3 +69,17 @@ def progress(as_json: bool, bar: Literal["count", "share"] | None = "count") -> 
 
     with drawn(bar) as found:
         yield found
+
+
+@contextmanager
+def shares(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each part of the work: what it is, how much of it is done, of how much."""
+    with progress(as_json, "share") as shown:
+        tasks: dict[str, int] = {}
+
+        def tick(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(what, total=total)
+            shown.update(tasks[what], completed=done, total=total)
+
+        yield tick

@@ -1,7 +1,7 @@
 """Backups as the log knows them: the last one, whether it is overdue, restores, and drills that people recorded.
 
-A backup is made and checked on the host, since it copies private keys. A drill restores into another place, of which
-this instance learns nothing; so a person records it.
+A backup is made and checked on the host, since it copies private keys. `lgsp drill restore` records its drills; those
+on other machines are recorded by a person.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from gateway.backup.manifest import LAST
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.site.desk import Desk
+from gateway.journal import drills
 from gateway.journal.append import append
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.transfer import entries
 from security.grants.windows import VIETNAM
 
-DRILL: Final = "backup-drill"
 KINDS: Final = ("check", "restore")
 _SHOWN: Final = 10
 _DAY: Final = 86_400.0
@@ -66,8 +66,8 @@ def backups(desk: Desk) -> Backups:
     with desk.reading() as connection:
         text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
     with reading(desk.services.engine) as connection:
-        made, restores, drills = (
-            search(connection, Query(kind=kind), limit=_SHOWN).hits for kind in ("backup", "restore", DRILL)
+        made, restores, tried = (
+            search(connection, Query(kind=kind), limit=_SHOWN).hits for kind in ("backup", "restore", drills.RESTORE)
         )
     last, limit = None, desk.services.settings.backup_days
     if text is not None:
@@ -80,7 +80,7 @@ def backups(desk: Desk) -> Backups:
         limit=limit,
         made=tuple(map(_made, made)),
         restores=tuple(map(_made, restores)),
-        drills=tuple(map(_made, drills)),
+        drills=tuple(map(_made, tried)),
         logged=made,
         restored=restores,
     )
@@ -100,7 +100,8 @@ def record_drill(desk: Desk, viewer: Viewer, of: tuple[str, str, bool], reason: 
         raise CONSOLE_FORM(field="day", why="after today")
     facts: dict[str, Any] = {"kind": kind, "day": then.isoformat(), "ok": ok, "reason": reason}
     with desk.writing() as connection:
-        append(connection, [entries.note(DRILL, facts, now, actor=viewer.actor)])
+        append(connection, [entries.note(drills.RESTORE, facts, now, actor=viewer.actor)])
+        drills.remember(connection, drills.RESTORE, drills.Last(now, ok))
 
 
 def _made(each: Logged) -> Made:
