@@ -61,6 +61,9 @@ class DropFolder:
     rules: tuple[DropRule, ...]
 
 
+UNTRACED: Final[Mapping[str, str]] = {}
+
+
 class Outgoing(NamedTuple):
     """One canonical message on its way to a provider."""
 
@@ -74,6 +77,7 @@ class Outgoing(NamedTuple):
     spool: Spool | None = None  # of large contents, for which the message holds stand-ins
     heavy: bool = False  # the message is written off the event loop
     fault: str = ""  # in a sandbox: the order for its stand-in, as the caller gave it
+    trace: Mapping[str, str] = UNTRACED  # headers of the trace (W3C Trace Context); nothing signs them
 
 
 class Incoming(NamedTuple):

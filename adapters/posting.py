@@ -7,7 +7,7 @@ Invariant: redirects are not followed, and an answer of more than `LIMIT` bytes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ import aiohttp
 
 from adapters.errors import PROVIDER_FAULT, PROVIDER_REFUSED, Acted
 from adapters.http import Call, send
+from adapters.model import UNTRACED
 from security.http_signatures import HttpRequest, sign_request
 from security.keys import SigningKey
 
@@ -31,8 +32,10 @@ class SignedPosts:
     key: SigningKey
     clock: Callable[[], float]
 
-    async def post(self, system: str, url: str, transfer: str, body: bytes, seconds: float) -> None:
-        """Raises `ProviderFailure` unless the system answers 2xx within `seconds`."""
+    async def post(
+        self, system: str, url: str, transfer: str, body: bytes, seconds: float, trace: Mapping[str, str] = UNTRACED
+    ) -> None:
+        """Raises `ProviderFailure` unless the system answers 2xx within `seconds`. `trace`: headers, unsigned."""
         headers = {
             "content-type": _JSON,
             "accept-encoding": "identity",
@@ -42,6 +45,7 @@ class SignedPosts:
         }
         request = HttpRequest("POST", url, headers, body)
         headers.update(sign_request(request, self.key, self.clock()))
+        headers.update(trace)
         answer = await send(self.session, system, Call(request, seconds, LIMIT))
         if 200 <= answer.status < 300:
             return

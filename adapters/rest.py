@@ -82,6 +82,7 @@ class RestAdapter:
             headers[FAULT_HEADER] = outgoing.fault
         request = HttpRequest(at.method, url, headers, body)
         headers.update(sign_request(request, self.key, self.clock() + endpoint.ahead))
+        headers.update(outgoing.trace)
         call = Call(request, outgoing.timeout, self.answer_limit, large)
         try:
             answer = await send(self.session, endpoint.system, call)

@@ -88,6 +88,7 @@ class SoapAdapter:
         else:
             headers = {"content-type": f'{version.media_type}; charset=utf-8; action="{action}"'}
         headers |= {"accept": version.media_type, "accept-encoding": "identity", "lgsp-transfer": outgoing.transfer}
+        headers |= outgoing.trace
         if outgoing.fault:
             headers[FAULT_HEADER] = outgoing.fault
         if outgoing.spool is not None and receiver is None and endpoint.options.get("attachments") == "mtom":

@@ -62,10 +62,11 @@ def agent_run(config: Config, lifeline: Pipe = None, ready: Pipe = None) -> None
     from gateway.agent.config import load
     from gateway.agent.store import Taken
     from gateway.processes import child
+    from gateway.signals import lines
 
     loaded = load(config)
     hardening.leave_no_cores()
-    child.set_up_logging()
+    lines.set_up("agent", lines.TEXT)
 
     async def main() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()

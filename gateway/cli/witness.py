@@ -113,7 +113,6 @@ def witness_run(
 
     from contracts.base.integers import whole_number
     from gateway import hardening
-    from gateway.processes import child
     from gateway.witness.judge import Judge
     from gateway.witness.state import Folder
 
@@ -129,11 +128,12 @@ def witness_run(
     if (tls_certificate is None) != (tls_key is None):
         what = "TLS needs both its certificate and its key / TLS cần cả chứng thư và khóa"
         fail(Exit.USAGE, "half-tls", what, "Give --tls-certificate and --tls-key. / Ghi cả hai tùy chọn.", as_json)
+    from gateway.signals import lines
     from gateway.witness.server import PATH  # what the other commands need not load
     from gateway.witness.server import run as serve
 
     hardening.leave_no_cores()
-    child.set_up_logging()
+    lines.set_up("witness", lines.TEXT)
     with _failures(as_json):
         judge = Judge(Folder(data.absolute()), time.time)
         tls: ssl.SSLContext | None = None

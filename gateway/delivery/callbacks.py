@@ -34,6 +34,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.registry.registry import Registry
+from gateway.signals import traces
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -121,7 +122,9 @@ class Callbacks:
         if wait > 0:
             return _End(row, "", now + wait, counted=False)
         try:
-            await self.posts.post(system.id, system.callback, row.id, note_of(row), self.seconds)
+            await self.posts.post(
+                system.id, system.callback, row.id, note_of(row), self.seconds, traces.outgoing(row.id)
+            )
         except ProviderFailure as failure:
             breaker.failed(self.clock(), unreachable=failure.type is PROVIDER_DOWN)
             return self._failed(row, failure.code, failure.retry_after, self.clock())

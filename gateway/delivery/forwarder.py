@@ -41,7 +41,7 @@ from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenants import is_tenant
-from gateway.signals import meters
+from gateway.signals import meters, traces
 from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
@@ -150,6 +150,7 @@ class Forwarder:
             spool=what.open.spool,
             heavy=what.open.heavy,
             fault=fault,
+            trace=traces.outgoing(what.open.id),
         )
         adapter = self._adapters[endpoint.kind]
         if fault:

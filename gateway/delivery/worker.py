@@ -52,6 +52,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenant_clock import REAL, TenantClock
+from gateway.signals import traces
 from gateway.transfer import entries, outcome
 from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.lease import Lease
@@ -165,6 +166,7 @@ class Deliverer:
             self._out[job.provider] -= 1
 
     async def _carry(self, job: Job) -> None:
+        traces.enter(job.transfer, system=job.provider)
         transfer, contract = job.open._replace(ahead=self._clock(job).ahead), None
         try:
             contents = await asyncio.to_thread(read_contents, self.engine, self.vault, job)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Final, ParamSpec, cast
 
-from gateway.signals import meters
+from gateway.signals import meters, traces
 from gateway.transfer.stages import Addressed, Answered, Refused
 
 _log: Final = logging.getLogger("lgsp.exchange")
@@ -25,10 +25,12 @@ def measured(carry: Carry[P]) -> Carry[P]:
 
     @wraps(carry)
     async def timed(*given: P.args, **more: P.kwargs) -> Answered | Refused:
-        began = time.perf_counter()
+        addressed, here, began = cast(Addressed, given[1]), traces.here(), time.perf_counter()
+        if here is None or here.transfer != addressed.received.transfer:  # of a dropped file
+            traces.enter(addressed.received.transfer)
         ended = await carry(*given, **more)
         try:
-            _note(cast(Addressed, given[1]), ended, time.perf_counter() - began)
+            _note(addressed, ended, time.perf_counter() - began)
         except Exception:  # the call is done: who watches must not undo it
             _log.exception("a call is not counted")
         return ended
@@ -42,6 +44,7 @@ def _note(addressed: Addressed, ended: Answered | Refused, seconds: float) -> No
         operation = ended.requested.operation
         if ended.failure is not None:
             meters.refusal(face, ended.failure.code)
+            _log.info("failed: %s", ended.failure.code, extra={"code": ended.failure.code})
     name = UNNAMED if operation is None else operation.name
     meters.call(face, addressed.contract.contract.name, name, result, seconds)
     meters.caller(addressed.channel.system.id, result, seconds)

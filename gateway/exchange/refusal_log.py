@@ -19,10 +19,15 @@ from gateway.journal.write import LogRow, QuotaUse, ReplayKey, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.signals import meters
 from gateway.transfer import entries
-from gateway.transfer.stages import Reached, Receipt, Refused, authenticated_of, received_of
+from gateway.transfer.stages import Reached, Receipt, Received, Refused, authenticated_of, received_of
 
 BUSY_SECONDS: Final = 1
 _logger: Final = logging.getLogger("lgsp.exchange")
+
+
+def _told(what: str, failure: Failure) -> None:
+    """A line of the process log: the code, with transfer and trace of the running call."""
+    _logger.info("%s: %s", what, failure.code, extra={"code": failure.code})
 
 
 @dataclass(slots=True)
@@ -49,8 +54,16 @@ class RefusalLog:
         try:
             await self.log(entry)
         except Ours as broken:
+            _told("could not be logged", broken)
             return Refused(received, broken, Receipt(received.transfer), authenticated)
+        if authenticated is not None or self._proven(received):
+            _told("refused", failure)
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
+
+    @staticmethod
+    def _proven(received: Received) -> bool:
+        """Whether the channel names who calls: strangers must not fill the process log."""
+        return entries.by_channel(received) is not None
 
     def _end_flood(self, flood: Sum) -> None:
         if not self.floods.end(flood):

@@ -1,52 +1,19 @@
-"""What all children of the supervisor share: logging, reporting ready, stopping, the watchdog of the event loop."""
+"""What all children of the supervisor share: reporting ready, stopping, the watchdog of the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import faulthandler
-import logging
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
-from contracts.base.visible import visible
-
 READY: Final = b"ready\n"
 _REARMED_SECONDS: Final = 1.0
-
-
-class PlainTraces(logging.Formatter):
-    """Logs tracebacks without the messages of exceptions: these may quote request data or personal data.
-
-    A log record is one line, whatever control characters its message has.
-    """
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = visible(record.message)
-        return super().formatMessage(record)
-
-    def formatException(self, ei: Any) -> str:
-        lines: list[str] = []
-        each: BaseException | None = ei[1]
-        while each is not None and len(lines) < 200:
-            lines += [*traceback.format_tb(each.__traceback__), f"{type(each).__module__}.{type(each).__qualname__}\n"]
-            each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
-            lines += ["because of\n"] if each is not None else []
-        return "".join(lines).rstrip()
-
-
-def set_up_logging() -> None:
-    """Log one line per event to standard error. Callers never log bodies, tokens or keys."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PlainTraces("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("alembic", "connexion", "httpx", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def stop_when_told(stop: Callable[[], None], lifeline: int | None) -> None:

@@ -30,13 +30,13 @@ from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.signals import meters
+from gateway.signals import lines, meters
 
 
 def run_desk(settings: Settings, inherited: Inherited) -> None:
     """Serve the people's listener on inherited sockets until told to stop."""
     hardening.leave_no_cores()
-    child.set_up_logging()
+    lines.set_up(inherited.name or "desk", settings.log_format)
     allow_descriptors()
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, inherited))

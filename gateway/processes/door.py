@@ -59,7 +59,7 @@ from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.versions import load
 from gateway.settings import Settings
-from gateway.signals import meters
+from gateway.signals import lines, meters
 from gateway.vault.scratch import Room
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.jose import Opener
@@ -191,7 +191,7 @@ def _bundle(engine: Engine, digest: str) -> Bundle:
 def run_door(settings: Settings, inherited: Inherited) -> None:
     """Serve the exchange listeners on inherited sockets until told to stop."""
     hardening.leave_no_cores()
-    child.set_up_logging()
+    lines.set_up(inherited.name or "door", settings.log_format)
     allow_descriptors()
     # The journal's thread releases the interpreter's lock at each statement. At the default of 5 ms a busy loop
     # would delay each statement by that long.

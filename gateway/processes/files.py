@@ -47,7 +47,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
-from gateway.signals import meters
+from gateway.signals import lines, meters
 
 LOOK_SECONDS: Final = 0.5
 TROUBLE_SECONDS: Final = 5.0
@@ -212,7 +212,7 @@ class Files:
 def run_files(settings: Settings, inherited: Inherited) -> None:
     """Work until told to stop."""
     hardening.leave_no_cores()
-    child.set_up_logging()
+    lines.set_up(inherited.name or "files", settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, inherited))
 

@@ -39,7 +39,7 @@ from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.settings.running import PID
-from gateway.signals import meters
+from gateway.signals import lines, meters
 from gateway.vault.stores import open_vault, opened, shared
 from security.transparency.entry import keyed
 
@@ -51,7 +51,7 @@ FOLLOWER: Final = "follower"  # the kind, in the table of processes, of a keeper
 def run_keeper(settings: Settings, inherited: Inherited) -> None:
     """Runs until it is told to stop."""
     hardening.leave_no_cores()
-    child.set_up_logging()
+    lines.set_up(inherited.name or "keeper", settings.log_format)
     with hardening.private_files(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_keep(settings, inherited))
 

@@ -40,6 +40,7 @@ from gateway.processes.table import DOOR, GATEWAY, catalogue
 from gateway.settings import BadSetting, Settings, load
 from gateway.settings.handing import handed
 from gateway.settings.running import PID as PID
+from gateway.signals import lines
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 RELOADED: Final = "reload.json"  # in the folder `run`: number of reloads, and what went wrong in the last one
@@ -55,7 +56,7 @@ class Supervisor:
     on_ready: Callable[[], None] = lambda: None
     extra: Sequence[Child] = ()
     loaded: Sequence[Callable[[], object]] = ()  # called in the fork server, for what `extra` needs besides
-    say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
+    told: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
     ready_seconds: float = 30.0
     _children: list[Child] = field(default_factory=list)
     _stopping: bool = False
@@ -119,6 +120,9 @@ class Supervisor:
 
     def stop(self) -> None:
         self._stopping = True
+
+    def say(self, text: str) -> None:
+        self.told(lines.said("supervisor", text, self.settings.log_format))
 
     def pids(self) -> dict[str, int]:
         return {child.name: child.process.pid for child in self._children if child.process is not None}

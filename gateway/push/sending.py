@@ -49,7 +49,7 @@ from gateway.push.posting import Limits, Outcome, Poster
 from gateway.push.records import Cause, Form, HashId, State, Subscription
 from gateway.push.store import Attempt, By
 from gateway.registry.registry import Registry
-from gateway.signals import meters
+from gateway.signals import meters, traces
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -195,7 +195,8 @@ class Pusher:
             return None
         id = f"{subscription.id}-{subscription.replays}-{batch.first}-{batch.last}"
         headers = self._headers(subscription, id, batch.content_type, batch.body, signing)
-        outcome = await self.poster.post(subscription.url, batch.body, headers, self.limits)
+        told = {**headers, **traces.outgoing(id)}
+        outcome = await self.poster.post(subscription.url, batch.body, told, self.limits)
         result = "taken" if outcome.failure is None else outcome.failure.code
         meters.push(subscription.system, result, outcome.milliseconds / 1000)
         attempt = _attempt(self.clock(), id, batch.span.events, outcome)

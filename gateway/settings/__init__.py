@@ -31,6 +31,7 @@ Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
 Join = Literal["off", "invited", "open"]
 Standby = Literal["off", "required"]
+LogFormat = Literal["text", "json"]
 ROLES: Final = ("door", "desk", "files", "keeper")
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
@@ -236,6 +237,7 @@ class Settings(Places):
         _ANY,
     )
     alarm_again_hours: float = _setting(24.0, "hours after which operators are told again of what still stands", _SOME)
+    log_format: LogFormat = _setting("text", "lines of the process log: `text`, or `json`: one object a line")
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     silent_seconds: float = _setting(
         30.0,

@@ -18,7 +18,7 @@ from contracts.compiled.contract import CompiledContract
 from contracts.compiled.streaming import LargeForm, read_large
 from contracts.proof import tryout
 from contracts.proof.unwritten import unwritten
-from contracts.wire import attachments, headers, jsontext, lifting, mtom, problems, soap
+from contracts.wire import attachments, headers, jsontext, lifting, mtom, problems, soap, traces
 from tests.attacks.reading import Try, reader
 
 Bytes = Callable[[int], bytes]
@@ -353,6 +353,15 @@ def header_fields() -> Iterable[Try]:
     yield Try("media type", headers.media_type, lambda n: {"content-type": ";" * n})
     yield Try("languages", problems.language_of, lambda n: "fr;q=1," * n)
     yield Try("commas", problems.language_of, lambda n: "," * n)
+
+
+@reader("contracts.wire.traces:read", "contracts.wire.traces:state_of")
+def trace_headers() -> Iterable[Try]:
+    parent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    yield Try("a later version", traces.read, lambda n: {"traceparent": f"01{parent[2:]}-" + "a" * n})
+    yield Try("one member", traces.state_of, lambda n: "a=" + "b" * n)
+    yield Try("members", lambda text: traces.read({"traceparent": parent, "tracestate": text}), lambda n: "a=b," * n)
+    yield Try("empty members", traces.state_of, lambda n: "," * n)
 
 
 @reader("contracts.base.composing:form_c")

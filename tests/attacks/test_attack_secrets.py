@@ -23,11 +23,11 @@ from sqlalchemy import text
 
 from examples.story.world import World
 from gateway.journal.database import open_engine
-from gateway.processes.child import PlainTraces
 from gateway.processes.supervisor import PID
 from gateway.sample_client.rest import Prepared
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from gateway.signals.lines import PlainTraces
 from tests import commandline
 from tests.attacks.raw import ask, of
 from tests.faults.load import children

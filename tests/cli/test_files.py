@@ -19,9 +19,9 @@ from gateway import cli
 from gateway.cli.registry.identities import KeyUse, registry_enrol
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
-from gateway.processes.child import PlainTraces
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
+from gateway.signals.lines import PlainTraces
 from security.algorithms import new_private
 from security.pki.authority import make_request
 

@@ -49,6 +49,7 @@ from gateway.journal.limits import unavailable
 from gateway.machines.errors import MACHINE_DRAINING
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
+from gateway.signals import traces
 from gateway.transfer.large_body import LargeBody
 from gateway.transfer.stages import Channel, Face, Received
 
@@ -109,6 +110,7 @@ class Call:
         """The registered system of the connection. Raises `Theirs` or `Policy` if none is in force."""
         if self._channel is None:
             self._channel = identify(self.certificate, self.snapshot, self.scope[TAKEN_AT])
+            traces.named(self._channel.system.id)
         return self._channel
 
     def read_head(self) -> None:
@@ -187,6 +189,7 @@ class Shell:
         if scope["type"] != "http":
             return
         slot = self.taken.enter(scope, self.clock())
+        traces.enter_call(scope[TRANSFER], scope["headers"])
         try:
             reply = await self._reply(scope, receive)
         except Gone:
