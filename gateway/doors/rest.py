@@ -312,7 +312,8 @@ class RestDoor:
             headers["content-type"] = jose.MEDIA_TYPE
         if receipt is not None:
             headers["lgsp-transfer"] = receipt.transfer
-            headers["lgsp-receipt"] = receipt_header(receipt)
+            if leaves := receipt_header(receipt):  # an empty dictionary has no field (RFC 9651 section 3.2)
+                headers["lgsp-receipt"] = leaves
         note = self.checkpoint()
         if note:
             headers["lgsp-checkpoint"] = f":{note}:"
