@@ -147,7 +147,8 @@ def up(
                     _say(_RESTORED.format(data=settings.data))
             with private_files():
                 readdress(settings)
-                desk_certificate.ensure(settings, engine, time.time())
+                if settings.has("desk"):
+                    desk_certificate.ensure(settings, engine, time.time())
             supervisor.run()
     except NotStarted as trouble:
         failed(Exit.OURS, trouble, as_json)

@@ -35,13 +35,14 @@ def addresses(settings: Settings) -> Iterator[Finding]:
         yield finding("base.not-https", base=settings.base)
     elif is_local(base.hostname):
         yield finding("base.local", base=settings.base)
-    elif is_local(settings.host) and not (settings.edge_port or settings.edge_socket):
+    elif settings.has("door") and is_local(settings.host) and not (settings.edge_port or settings.edge_socket):
         yield finding("listen.loopback", host=settings.host, base=settings.base)
     sandbox = settings.kind == "sandbox"
     plain = {settings.metrics_host} if settings.metrics_port else set()
-    if desk_transport.is_bare(settings):
+    if settings.has("desk") and desk_transport.is_bare(settings):
         plain.add(settings.desk_host)
-    for host in sorted(plain | ({settings.host, settings.desk_host} if sandbox else set())):
+    hosts = {"door": settings.host, "desk": settings.desk_host} if sandbox else {}
+    for host in sorted(plain | {host for role, host in hosts.items() if settings.has(role)}):
         if is_local(host):
             continue
         if sandbox and host in _ALL and any(each.exists() for each in _CONTAINER):
@@ -52,6 +53,8 @@ def addresses(settings: Settings) -> Iterator[Finding]:
 
 def desk(settings: Settings, now: float) -> Iterator[Finding]:
     """The certificate of the people's listener, and who may speak for browsers."""
+    if not settings.has("desk"):
+        return
     try:
         desk_transport.Edge.of(settings)
         ends = desk_transport.ends(settings)
@@ -63,6 +66,8 @@ def desk(settings: Settings, now: float) -> Iterator[Finding]:
 
 
 def edges(settings: Settings) -> Iterator[Finding]:
+    if not settings.has("door"):
+        return
     if settings.edge_port:
         try:
             Proxies.of(settings)
@@ -114,8 +119,10 @@ def mail(settings: Settings) -> Iterator[Finding]:
 def old_tls(settings: Settings) -> Iterator[Finding]:
     """Probe the public base and the listener for old TLS versions; no answer gives no finding."""
     base = urlsplit(settings.base)
-    places = {(base.hostname or "localhost", base.port or 443), (settings.host, settings.exchange_port)}
-    if settings.desk_tls != "off":
+    places = {(base.hostname or "localhost", base.port or 443)}
+    if settings.has("door"):
+        places.add((settings.host, settings.exchange_port))
+    if settings.has("desk") and settings.desk_tls != "off":
         places.add((settings.desk_host, settings.desk_port))
     for host, port in sorted(places):
         if accepts_old_tls(host, port):

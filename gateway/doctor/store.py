@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, select, text
 
 from contracts.base.errors import Failure, Ours
 from contracts.base.times import rfc3339
 from gateway.audit.log.checkpoints import read_note
 from gateway.doctor.findings import Finding, finding
 from gateway.journal import log_checks
-from gateway.journal.database import knows, newest_revision, revision, snapshot
+from gateway.journal.database import knows, moment, newest_revision, revision, snapshot
+from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import differences
 from gateway.keeper.retention.clock import newest
 from gateway.registry.seals.accounts import Seal as AccountsSeal
 from gateway.registry.seals.sealing import Seal
-from gateway.settings import Settings
+from gateway.settings import ROLES, Settings
 from security.grants.windows import Moment
 
 _MIB: Final = 1 << 20
@@ -28,6 +30,7 @@ _BEHIND: Final = 300.0  # seconds that the clock may be before the newest entry 
 _WAITING: Final = 10_000
 _TOKEN_SECONDS: Final = 3600
 _NAMED: Final = 20
+_SILENT: Final = 15.0  # seconds after which a process that does not beat counts as away
 
 
 def weak_settings(settings: Settings) -> Iterator[Finding]:
@@ -93,6 +96,19 @@ def accounts(settings: Settings, engine: Engine) -> Iterator[Finding]:
         strange = seal.look(connection, seen)
     if strange:
         yield finding("accounts.altered", rows=", ".join(map(str, strange[:_NAMED])), count=len(strange))
+
+
+def roles(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    """What no machine of the instance does. The desk keeps no row that would show where it runs."""
+    if connection.dialect.name == "sqlite":
+        missing = [role for role in ROLES if not settings.has(role)]
+    else:
+        row, now = tables.process.c, moment(connection, time.time)
+        heard = row.state == "alive", func.coalesce(row.heard, row.seen) > now - _SILENT
+        kinds = set(connection.scalars(select(row.kind).where(*heard).distinct()))
+        missing = [role for role in ROLES if role != "desk" and role not in kinds] if kinds else []
+    if missing:
+        yield finding("roles.nobody", roles=", ".join(missing))
 
 
 def database(connection: Connection, clock: Callable[[], float], whole: bool = True) -> Iterator[Finding]:

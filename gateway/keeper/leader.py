@@ -3,7 +3,7 @@
 Several keepers may run; one leads. Everything that the leader writes is in a transaction that checks the lease's epoch.
 So a leader that was overtaken (paused, cut off) writes nothing.
 Invariants:
-- A keeper that does not lead only asks for the lease.
+- A keeper that does not lead only asks for the lease, and one that may not lead does not even ask.
 - One that finds the log inconsistent signs nothing more, and logs that each time.
 """
 
@@ -59,6 +59,7 @@ class Keeper:
         *,
         in_hand: Path | None = None,
         follow: Callable[[], None] | None = None,
+        leads: bool = True,
         clocks: Clocks = Clocks(),  # noqa: B008  (immutable)
     ) -> None:
         self.lease: Lease | None = None
@@ -71,6 +72,7 @@ class Keeper:
         self._tasks: Final = tasks
         self._in_hand: Final = in_hand  # the folder of what processes of this machine have in hand
         self._follow: Final = follow
+        self._leads: Final = leads  # whether it ever asks for the lease
         self._clock: Final = clocks.now
         self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
         self._rival: Final = leases.LeaseObserver(clocks.monotonic)
@@ -209,8 +211,9 @@ class Keeper:
     def _beat_and_lead(self, now: float) -> None:
         own, table = self.lease, tables.process
         with self._engine.connect() as connection:
-            over = None if own is not None else self._dead_holder(connection)
-            unmoved = None if own is not None else self._rival.look(connection)
+            asks = self._leads and own is None
+            over = self._dead_holder(connection) if asks else None
+            unmoved = self._rival.look(connection) if asks else None
         with writing(self._engine, self._lock) as connection:
             beaten = connection.execute(
                 update(table).where(table.c.id == self._id, table.c.state == "alive").values(seen=now)
@@ -219,7 +222,7 @@ class Keeper:
                 self.fenced, self.lease = True, None
                 _logger.critical("keeper %s was declared dead", self._id)
                 return
-            if own is not None and leases.renew(connection, own, now):
+            if not self._leads or (own is not None and leases.renew(connection, own, now)):
                 return
             taken = leases.take(connection, self._id, now, over=over, unmoved=unmoved)
         if taken is not None:

@@ -1,4 +1,4 @@
-"""The desk process, which serves the people's listener.
+"""The desk process, which serves the people's listener and the one of the metrics, or one of the two.
 
 Invariant: it holds no exchange key, and not the authority's. It has the key of its own TLS, the hash key, and the
   derived key of the registry's seals. With the latter the pages show only what the log confirms.
@@ -33,7 +33,7 @@ from gateway.settings import Settings
 
 
 def run_desk(settings: Settings, inherited: Inherited) -> None:
-    """Serve the people's listener on an inherited socket until told to stop."""
+    """Serve the people's listener on inherited sockets until told to stop."""
     hardening.leave_no_cores()
     child.set_up_logging()
     allow_descriptors()
@@ -57,14 +57,19 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     registry.start()
     newest = public_checkpoint(settings, NewestCheckpoint(settings.checkpoint_file), time.time)
     services = DeskServices(engine, registry, newest, settings, time.time)
-    pages = build_desk(services, _beside(settings))
-    desk = desk_transport.behind(pages, desk_transport.Edge.of(settings))
-    served = {"desk": desk, "metrics": build_metrics(services)}
-    contexts = {"desk": desk_transport.context(settings), "metrics": None}
-    servers = {
-        name: make_server(served[name], context=contexts[name], drain_seconds=0.0, on_drain=pages.drain)
-        for name in inherited.sockets
-    }
+    servers = {}
+    if "desk" in inherited.sockets:
+        pages = build_desk(services, _beside(settings))
+        servers["desk"] = make_server(
+            desk_transport.behind(pages, desk_transport.Edge.of(settings)),
+            context=desk_transport.context(settings),
+            drain_seconds=0.0,
+            on_drain=pages.drain,
+        )
+    if "metrics" in inherited.sockets:
+        servers["metrics"] = make_server(
+            build_metrics(services), context=None, drain_seconds=0.0, on_drain=lambda: None
+        )
 
     def stop() -> None:
         for server in servers.values():

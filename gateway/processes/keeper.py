@@ -35,6 +35,7 @@ from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 
 _TASKS: Final = declared_tasks()
+FOLLOWER: Final = "follower"  # the kind, in the table of processes, of a keeper that never leads
 
 
 def run_keeper(settings: Settings, inherited: Inherited) -> None:
@@ -53,7 +54,8 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     lock = lock_of(engine)
     with writing(engine, lock) as connection:
         note_changes(connection, settings, clock())
-    runtime = await Runtime.start(settings, engine, process_id, "keeper")
+    leads = settings.has("keeper")
+    runtime = await Runtime.start(settings, engine, process_id, "keeper" if leads else FOLLOWER)
     keyring = runtime.keyring
     log_key = LogKey.open(keyring.log_key, settings.origin, keyring.at_rest)
     sequencer = Sequencer(engine, lock, log_key, CheckpointFile(settings.checkpoint_file))
@@ -85,9 +87,10 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         engine,
         process_id,
         sequencer,
-        schedule(_TASKS, services),
+        schedule(_TASKS, services) if leads else (),
         in_hand=settings.run / FOLDER,
         follow=follower.catch_up if engine.dialect.name == "postgresql" else None,
+        leads=leads,
     )
     child.stop_when_told(keeper.stop, inherited.lifeline)
     child.say_ready(inherited.ready)

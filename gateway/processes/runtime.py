@@ -65,7 +65,7 @@ class Runtime:
             time.time,
             rules_for(settings.kind),
             # Not in the keeper: messages that wait are delivered as they should, so that nobody waits behind a fault.
-            faults=FaultOrders(engine, time.time) if settings.kind == "sandbox" and kind != "keeper" else None,
+            faults=FaultOrders(engine, time.time) if settings.kind == "sandbox" and kind in ("door", "files") else None,
         )
         return cls(settings, keyring, engine, registry, journal, tls, session, forwarder)
 

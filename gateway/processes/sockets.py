@@ -16,29 +16,30 @@ from gateway.settings import Settings
 
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
-    """By name: `exchange`, `desk`, and if configured `metrics`, `edge` and `edge_socket`."""
+    """By name: `exchange`, `desk`, and if configured `metrics`, `edge` and `edge_socket`; those of this machine's
+    roles."""
     _check_desk(settings)
-    listeners = {
-        "exchange": _bind(settings.host, settings.exchange_port),
-        "desk": _bind(settings.desk_host, settings.desk_port),
-    }
-    if settings.metrics_port:
-        listeners["metrics"] = _bind(settings.metrics_host, settings.metrics_port)
+    listeners = {name: _bind(host, port) for name, (host, port) in _places(settings).items() if name != "edge"}
     return listeners | _edges(settings)
+
+
+def _places(settings: Settings) -> dict[str, tuple[str, int]]:
+    """Where the listeners of this machine's roles bind, but the Unix socket."""
+    door, edge = settings.has("door"), settings.edge_port
+    return {
+        **({"exchange": (settings.host, settings.exchange_port)} if door else {}),
+        **({"desk": (settings.desk_host, settings.desk_port)} if settings.has("desk") else {}),
+        **({"metrics": (settings.metrics_host, settings.metrics_port)} if settings.metrics_port else {}),
+        **({"edge": (settings.host, edge)} if door and edge else {}),
+    }
 
 
 def check_ports(settings: Settings) -> None:
     """Raises `NotStarted` if a port is taken. An instance is made only after that."""
     _check_desk(settings)
-    ports = [
-        (settings.host, settings.exchange_port),
-        (settings.desk_host, settings.desk_port),
-        *([(settings.metrics_host, settings.metrics_port)] if settings.metrics_port else []),
-        *([(settings.host, settings.edge_port)] if settings.edge_port else []),
-    ]
     opened: list[socket.socket] = []
     try:
-        opened += (_bind(host, port) for host, port in ports)
+        opened += (_bind(host, port) for host, port in _places(settings).values())
     finally:
         for listener in opened:
             listener.close()
@@ -46,6 +47,8 @@ def check_ports(settings: Settings) -> None:
 
 def _check_desk(settings: Settings) -> None:
     """Raises `NotStarted` if passwords would cross the network in the clear, or nobody could open the pages."""
+    if not settings.has("desk"):
+        return
     if settings.kind == "production" and desk_transport.is_bare(settings):
         raise NotStarted(words("desk", host=settings.desk_host), words("desk.next"))
     try:
@@ -65,7 +68,9 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _edges(settings: Settings) -> dict[str, socket.socket]:
-    listeners = {}
+    listeners: dict[str, socket.socket] = {}
+    if not settings.has("door"):
+        return listeners
     if settings.edge_port:
         try:
             Proxies.of(settings)

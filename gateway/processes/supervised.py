@@ -66,6 +66,8 @@ def gateway_children(settings: Settings, sockets: Mapping[str, int]) -> list[Chi
     """The gateway's own, in the order in which they start. `sockets`: the descriptors of the open listeners."""
     children = []
     for row in GATEWAY:
+        if not row.runs(settings):
+            continue
         descriptors = {name: sockets[name] for name in row.sockets if name in sockets}
         options = [word for name, number in descriptors.items() for word in ("--socket", f"{name}={number}")]
         arguments = [row.name, "--data", str(settings.data), *options]

@@ -94,6 +94,16 @@ class ProcessKind:
     sockets: tuple[str, ...] = ()
     alone: bool = False
 
+    def runs(self, settings: Settings) -> bool:
+        """Whether this machine has such a process.
+
+        A keeper runs on each: without its role it never leads, and does what only its own machine can (the calls in
+        hand of dead processes, the newest checkpoint). The desk's process serves the metrics too.
+        """
+        if self.name == "keeper":
+            return True
+        return settings.has(self.name) or ("metrics" in self.sockets and settings.metrics_port > 0)
+
 
 KEEPER: Final = ProcessKind("keeper", "The keeper: sequencer, delivery, recovery.", keeper)
 FILES: Final = ProcessKind("files", "Takes up what systems drop into their folders.", files, alone=True)

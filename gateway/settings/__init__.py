@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from contracts.base.words import Words
+from gateway.settings.address import DatabaseAddress
+from gateway.settings.places import DRAFT as DRAFT
+from gateway.settings.places import FILE as FILE
+from gateway.settings.places import NO_INSTANCE as NO_INSTANCE
+from gateway.settings.places import SEEN as SEEN
+from gateway.settings.places import WHOLE as WHOLE
+from gateway.settings.places import Places
 from gateway.settings.variables import NOT_SETTINGS as NOT_SETTINGS
 
-FILE: Final = "settings.yaml"
-DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a finished one being moved up
-NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an empty data folder may have
 PREFIX: Final = "LGSP_"
 ALL_CORES: Final = 0
 CREDENTIAL: Final = "credential:"
@@ -26,6 +30,8 @@ Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
 Join = Literal["off", "invited", "open"]
+Standby = Literal["off", "required"]
+ROLES: Final = ("door", "desk", "files", "keeper")
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
 _SOME: Final = {"gt": 0}
@@ -38,10 +44,9 @@ def _setting(default: Any, help_en: str, bounds: Mapping[str, float] | None = No
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Places):
     """One instance. `data` is its folder, with everything that must outlive a restart."""
 
-    data: Path
     kind: Literal["sandbox", "production"] = _setting("sandbox", "what the instance is: `sandbox` or `production`")
     name: str = _setting("LGSP sandbox", "name of the instance, shown on its pages")
     host: str = _setting("127.0.0.1", "address that the exchange listener and the one of `edge_port` bind")
@@ -122,6 +127,16 @@ class Settings:
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     database_seconds: float = _setting(2.0, "seconds until a PostgreSQL server without an answer is away: 503", _SOME)
+    standby: Standby = _setting(
+        "off",
+        "whether PostgreSQL's synchronous standby must have what is acknowledged: `required` or `off`; without one, "
+        "`required` takes nothing (503)",
+    )
+    roles: str = _setting(
+        " ".join(ROLES),
+        "what this machine does, of several on one PostgreSQL: `door`, `desk`, `files`, `keeper` (may lead), with "
+        "spaces between",
+    )
     doors: int = _setting(ALL_CORES, "number of door processes; 0: one a core", {"ge": 0, "le": 1024})
     body_limit: int = _setting(5_000_000, "largest body of a request, in bytes", _COUNT)
     large_body_limit: int = _setting(
@@ -291,8 +306,9 @@ class Settings:
         return self.desk_base.rstrip("/") or self.desk.replace("//127.0.0.1:", "//localhost:")
 
     @property
-    def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+    def database_url(self) -> DatabaseAddress:
+        address = self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+        return DatabaseAddress(address, self.standby == "required", self.data)
 
     @property
     def secret_path(self) -> Path | None:
@@ -304,75 +320,20 @@ class Settings:
         return Path(self.secret_file)
 
     @property
-    def authority(self) -> Path:
-        return self.data / "ca"
-
-    @property
-    def keys(self) -> Path:
-        return self.data / "keys"
-
-    @property
-    def is_made(self) -> bool:
-        """Whether there is an instance, or a copy without keys; settings alone do not count."""
-        if not (self.data / FILE).exists() or (self.data / WHOLE).exists():
-            return False
-        return any(each.name not in NO_INSTANCE for each in self.data.iterdir())
-
-    @property
-    def owner(self) -> int:
-        """The user whose files the instance consists of. A volume's own folder may be another's."""
-        return (self.keys if self.keys.is_dir() else self.data).stat().st_uid
-
-    @property
-    def owner_name(self) -> str:
-        """The owner's name, or `#` and the number of one without a name."""
-        import pwd
-
-        try:
-            return pwd.getpwuid(self.owner).pw_name
-        except KeyError:
-            return f"#{self.owner}"
-
-    @property
-    def vault_keys(self) -> Path:
-        return self.data / "keys" / "vault"
-
-    @property
     def vault_copies(self) -> Path | None:
         return Path(self.vault_backup) if self.vault_backup else None
-
-    @property
-    def checkpoint_file(self) -> Path:
-        return self.data / "log" / "checkpoint"
-
-    @property
-    def cosigned_file(self) -> Path:
-        return self.data / "log" / "cosigned"
-
-    @property
-    def deadline_file(self) -> Path:
-        return self.data / "log" / "licence"
-
-    @property
-    def identities(self) -> Path:
-        return self.data / "identities"
 
     @property
     def drop_root(self) -> Path:
         return Path(self.drops) if self.drops else self.data / "drops"
 
     @property
-    def run(self) -> Path:
-        return self.data / "run"
-
-    @property
-    def in_hand_file(self) -> Path:
-        """Names the dropped file in work, and those at which a process died."""
-        return self.run / "files.json"
-
-    @property
     def token_endpoint(self) -> str:
         return f"{self.base}/oauth/token"
+
+    def has(self, role: str) -> bool:
+        """Whether this machine does that."""
+        return role in self.roles.split()
 
     @property
     def door_count(self) -> int:

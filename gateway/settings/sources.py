@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from contracts.base import safeyaml
 from contracts.base.words import Words
-from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings
+from gateway.settings import FILE, NOT_SETTINGS, PREFIX, ROLES, BadSetting, Settings
 
 _FIELDS: Final = {each.name: each for each in fields(Settings) if each.name != "data"}
 _TYPES: Final = get_type_hints(Settings)
@@ -69,6 +69,7 @@ def read(data: Path, environment: Mapping[str, str]) -> Settings:
     settings = Settings(data, **values)
     _check_places(settings)
     _check_networks(settings)
+    _check_roles(settings)
     return settings
 
 
@@ -161,6 +162,17 @@ def _check_networks(settings: Settings) -> None:
                     "between",
                 )
             ) from None
+
+
+def _check_roles(settings: Settings) -> None:
+    given, known = settings.roles.split(), ", ".join(ROLES)
+    if not given or set(given) - set(ROLES):
+        raise BadSetting(
+            Words(
+                f"roles là {settings.roles[:60]!r}; cần một hay nhiều trong: {known}, cách nhau bằng dấu cách",
+                f"roles is {settings.roles[:60]!r}; it must be one or more of {known}, with blanks between",
+            )
+        )
 
 
 def expected(name: str) -> Words:

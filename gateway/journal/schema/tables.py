@@ -130,7 +130,7 @@ process = Table(
     "process",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # door | keeper
+    Column("kind", Text, nullable=False),  # door | files | keeper | follower
     Column("pid", Integer, nullable=False),
     Column("host", Text, nullable=False),
     Column("started", Float, nullable=False),
