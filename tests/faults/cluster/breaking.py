@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from gateway.journal.alone import KEY
 from tests.faults.cluster.machines import Cluster, Machine, wait_ready
 from tests.faults.cluster.traffic import Handing, Told
 from tests.faults.load import children, until
 
+_WRITTEN = "SELECT (SELECT count(*) FROM transfer), (SELECT max(seen) FROM process), (SELECT epoch FROM lease)"
 DOWN = 2.0  # seconds for which something stays broken, at least
 
 
@@ -43,6 +45,7 @@ class Faults:
             self.door_killed,
             self.machine_killed,
             self.primary_killed,
+            self.old_primary_returns,
             self.standby_killed,
             self.machine_cut_off,
             self.machine_hears_nothing,
@@ -57,13 +60,19 @@ class Faults:
         time.sleep(self._chance.uniform(0.1, 1.0))
         self._told.fault()
         what, began = kind()
-        self._all_go_on(began)
+        self._all_go_on()
         made = Recovery(what, time.monotonic() - began, self._told.slowest, dict(self._told.since))
         self.recoveries.append(made)
         print(made, flush=True)
         return made
 
-    def _all_go_on(self, began: float) -> None:
+    def _all_refused(self) -> None:
+        """Each machine refuses a call that it got from now on."""
+        for name, calls in self._calls.items():
+            count = len(calls.unknown)
+            until(f"{name} refuses", lambda: calls.goes_on() and len(calls.unknown) > count + 1)  # noqa: B023
+
+    def _all_go_on(self) -> None:
         for name, calls in self._calls.items():
             until(f"{name} acknowledges again", partial(calls.beyond, len(calls.acknowledged) + 1), 120.0)
 
@@ -110,11 +119,35 @@ class Faults:
         how = pair.rejoin()
         return f"primary killed, standby promoted, {how}", began
 
+    def old_primary_returns(self) -> tuple[str, float]:
+        """As it was, while a person lets the new one go on without a standby: nobody writes to it."""
+        pair = self._cluster.pair
+        old = pair.primary
+        old.kill()
+        pair.promote()
+        began = time.monotonic()
+        machine = self._any()
+        why = "máy chủ chính hỏng, chưa có máy dự phòng"
+        decided = machine.lgsp("machine", "alone", "--reason", why, "--break-glass", why)
+        assert decided["ok"], decided
+        self._all_go_on()
+        took = time.monotonic() - began
+        old.start()
+        assert not old.is_standby()
+        has = pair.rows(_WRITTEN, old)
+        for pid in [pid for pid, words in children(machine.pid).items() if "door" in words or "keeper" in words]:
+            os.kill(pid, signal.SIGKILL)  # those that start now meet it, if it is the first in their address
+        self._all_go_on()
+        assert pair.rows(_WRITTEN, old) == has, "something was written to the old primary"
+        how = pair.rejoin()
+        until("the decision has ended", lambda: not pair.rows(f"SELECT 1 FROM instance WHERE key = '{KEY}'"))
+        return f"primary killed, went on alone after {took:.1f} s, old one came back, {how}", time.monotonic()
+
     def standby_killed(self) -> tuple[str, float]:
         """Nothing is acknowledged without it."""
         pair = self._cluster.pair
         pair.standby.kill()
-        time.sleep(0.5)
+        self._all_refused()
         counts = [len(each.acknowledged) for each in self._calls.values()]
         time.sleep(DOWN)
         assert counts == [len(each.acknowledged) for each in self._calls.values()], "acknowledged without a standby"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -23,6 +23,7 @@ from tests.journal.pairs import Server
 ALERTS = "incident-alert/v1"
 PENDING = "SELECT id FROM log_pending UNION ALL SELECT id FROM feed_pending"
 _SECONDS = 120.0
+_ENDED = {"answered", "failed", "in-doubt", "dead"}
 
 
 class Held:
@@ -69,9 +70,7 @@ class Held:
     def _verifies(self, machine: Machine) -> bool:
         settings = machine.settings
         vkey = str(settings.identities / "bao-chay" / "log.vkey")
-        verified = machine.world.lgsp("audit", "verify", "--data", str(settings.data), "--vkey", vkey)
-        self._verdict = verified
-        return bool(verified["ok"])
+        return bool(machine.lgsp("audit", "verify", "--vkey", vkey)["ok"])
 
     def _checkpoints_agree(self) -> None:
         """Each machine comes to what the log is now, and its checkpoint is of this log."""
@@ -87,7 +86,7 @@ class Held:
     def _doubts_have_names(self) -> None:
         doubts = {str(id) for (id,) in self._cluster.rows("SELECT id FROM transfer WHERE state = 'in-doubt'")}
         machine = next(each for each in self._cluster.machines if each.running)
-        listed = machine.world.lgsp("queue", "list", "--state", "in-doubt", "--data", str(machine.settings.data))
+        listed = machine.lgsp("queue", "list", "--state", "in-doubt")
         named = {one["transfer"] for one in listed["in_doubt"]}
         later = {str(id) for (id,) in self._cluster.rows("SELECT id FROM transfer WHERE state = 'in-doubt'")}
         assert doubts & later <= named <= doubts | later, "what is in doubt has a name"
@@ -114,6 +113,21 @@ class Held:
         print(
             f"{len(unknown)} calls had no answer or a refusal, {len(unknown & known)} of them were taken all the same"
         )
+
+    def check_reports(self, acknowledged: Mapping[str, int]) -> None:
+        """Once all has ended: what was forwarded was logged before, nothing was carried out twice, and what was to be
+        answered later has ended, or has a name and a reason."""
+        asked = self._cluster.rows
+        intents = {str(id) for (id,) in asked("SELECT transfer FROM log_entry WHERE phase = 'intent'")}
+        seen = self._cluster.first.world.seen("do-thi")
+        received = {item["transfer"] for item in seen["transfers"]}
+        assert received <= intents, "nothing unlogged was forwarded"
+        assert seen["records"] == len(received), "nothing was carried out twice"
+        states = {str(id): (state, why) for id, state, why in asked("SELECT id, state, failure FROM transfer")}
+        later = [id for id, status in acknowledged.items() if status == 202]
+        assert later and {states[id][0] for id in acknowledged} <= _ENDED
+        assert all(why for state, why in states.values() if state in ("failed", "dead")), "ended without a reason"
+        print(f"{len(later)} of {len(acknowledged)} reports were answered later")
 
     def _leaves(self, server: Server) -> list[bytes]:
         with self._reading(server) as connection:

@@ -20,6 +20,7 @@ from tests.faults.followers import CAP
 from tests.faults.following import Background
 
 PATIENCE = 30.0  # seconds for an answer of any kind: what takes longer hangs
+LINKS = 50  # then an alert begins anew: a handling has some hundred steps
 PAUSE = 0.6  # between two calls of a caller
 REFUSED_FOR_A_WHILE = (429, 500, 502, 503, 504)
 
@@ -42,9 +43,11 @@ class Told:
 
 
 class Chains(Background):
-    """Alerts of one system that replace one another: each names the one before and is handed in once that was
-    acknowledged, to the machines in turn. What was not acknowledged is repeated under its own id until it is, and every
-    fifth that was is repeated all the same. `links`: identifiers in order, each with its transfer, by chain.
+    """Alerts of one system that replace one another, up to `LINKS`.
+
+    Each names the one before, and is handed in once that was acknowledged, to the machines in turn. What was not
+    acknowledged is repeated under its own id until it is, and every fifth that was is repeated all the same. `links`:
+    identifiers in order, each with its transfer, by chain.
     """
 
     def __init__(self, machines: Sequence[Settings], told: Told, chains: int = 2) -> None:
@@ -71,7 +74,7 @@ class Chains(Background):
             identifier = f"CHAIN-{number}-{link}-{time.time_ns()}"
             root = etree.fromstring(messages.cap_alert(identifier=identifier))
             fields = {each.tag.removeprefix(CAP): each for each in root}
-            if before:
+            if before and link % LINKS:
                 fields["msgType"].text, fields["references"].text = "Update", before
             else:
                 root.remove(fields["references"])
