@@ -16,6 +16,7 @@ class AtHost(Enum):
 
     PROCESSES = "it starts or replaces processes of this host."
     OWN_INSTANCE = "it makes an instance of its own, and touches no other."
+    STANDBY = "it is for when nothing can be written, so no page can do it; doctor and log show the decision."
     KEYS = "it uses private keys of the instance, which stay on the host; the console shows their state."
     BACKUPS = "it reads and writes the files and keys of the whole instance."
     SIGNER = "it uses a private key of a person, which no server has."
@@ -39,6 +40,7 @@ class Counterpart(NamedTuple):
 
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload",
+    AtHost.STANDBY: "machine alone",
     AtHost.OWN_INSTANCE: "demo, bench, setup",
     AtHost.KEYS: """
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,

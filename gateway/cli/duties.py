@@ -78,7 +78,7 @@ _OF: Final[Mapping[Duty, str]] = {
         console token add, console token revoke, console repair
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         handling step
-        keys rotate, keys protect, restore confirm --by
+        keys rotate, keys protect, machine alone, restore confirm --by
         indicator define
         conform provider --certify, conform caller --certify
         sandbox clock, sandbox invite, sandbox withdraw, sandbox expel, sandbox fault order, sandbox fault reset

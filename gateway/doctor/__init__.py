@@ -17,6 +17,7 @@ from gateway.doctor.findings import Finding, finding
 from gateway.doctor.holidays import holidays
 from gateway.doctor.modes import modes, owners
 from gateway.doctor.rows import rows
+from gateway.doctor.standby import standby
 from gateway.doctor.vault import key_copies, vault
 from gateway.doctor.witnessing import unwitnessed, witness_findings, witness_settings
 from gateway.journal.database import open_engine, snapshot
@@ -105,6 +106,7 @@ def _examine(
             yield from permitted(store.altered(connection))
             yield from permitted(store.verified(connection))
             yield from permitted(store.database(connection, clock, whole))
+            yield from permitted(standby(settings, connection))
             yield from permitted(store.roles(settings, connection))
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))

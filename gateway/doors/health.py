@@ -27,8 +27,9 @@ from gateway.doors.http import refusals
 from gateway.doors.http.body import Scope
 from gateway.doors.reply import Reply
 from gateway.exchange.feed_readers import FeedReader, readers
+from gateway.journal import alone
 from gateway.journal.database import insert, moment, writing
-from gateway.journal.errors import JOURNAL_UNAVAILABLE
+from gateway.journal.limits import presence_of
 from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
 from gateway.push import store
@@ -54,6 +55,7 @@ class Pulse:
     log_pending: int
     checkpoint_age: float | None
     keepers: int
+    alone: bool = False  # a person let it go on without a standby
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ class Vitals:
         try:
             checks["keeper"] = (await self._pulse_soon()).keepers > 0
             if self.journal is not None and self.journal.trouble is not None:
-                raise JOURNAL_UNAVAILABLE(reason=self.journal.trouble)
+                raise presence_of(self.engine).failure(self.journal.trouble)
         except Exception as trouble:
             checks["database"] = False
             checks["reason"] = trouble.code if isinstance(trouble, Failure) else type(trouble).__name__
@@ -182,6 +184,7 @@ def count(connection: Connection, now: float) -> Counts:
         log_pending=now_is.log_pending,
         checkpoint_age=now_is.checkpoint_age,
         keepers=now_is.keepers,
+        alone=now_is.alone,
     )
 
 
@@ -214,6 +217,7 @@ def pulse(connection: Connection, now: float) -> Pulse:
         log_pending=int(pending),
         checkpoint_age=max(0.0, now - float(newest[1])) if newest is not None else None,
         keepers=int(keepers),
+        alone=alone.standing(connection) is not None,
     )
 
 
@@ -288,6 +292,7 @@ def _counted(text: _Text, counts: Counts) -> None:
     gauge("lgsp_log_pending", "Entries that wait to be sequenced.", {"": counts.log_pending})
     if counts.checkpoint_age is not None:
         gauge("lgsp_checkpoint_age_seconds", "Age of the newest checkpoint.", {"": round(counts.checkpoint_age, 3)})
+    gauge("lgsp_standby_alone", "Whether it goes on without a standby, by a person.", {"": float(counts.alone)})
     gauge("lgsp_keepers", "Keeper processes that are alive.", {"": counts.keepers})
     gauge(
         "lgsp_files_quarantined",

@@ -28,6 +28,7 @@ from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.filelock import FileLock
 from gateway.journal.limits import FOR_COMMANDS, Limits
 from gateway.journal.read_only import is_read_only
+from gateway.settings.address import DatabaseAddress
 
 _MIGRATION_LOCK: Final = 0x4C475350  # a number of our own for PostgreSQL's advisory lock
 _IMMEDIATE: Final = "lgsp_immediate"
@@ -51,7 +52,8 @@ def insert(connection: Connection | Engine, table: TableClause) -> Any:
 def open_engine(url: str, limits: Limits = FOR_COMMANDS) -> Engine:
     """Returns an engine for `sqlite:///path` or `postgresql+psycopg://…` (plain `postgresql://` means psycopg too).
 
-    Within `gateway.journal.read_only.read_only` it cannot write. `limits` are of PostgreSQL alone.
+    Within `gateway.journal.read_only.read_only` it cannot write. `limits` are of PostgreSQL alone. An address that is
+    only text requires no standby.
     """
     parsed = make_url(url)
     reading = is_read_only()
@@ -69,7 +71,14 @@ def open_engine(url: str, limits: Limits = FOR_COMMANDS) -> Engine:
         return engine
     from gateway.journal import postgresql
 
-    return postgresql.engine_of(parsed.set(drivername="postgresql+psycopg"), limits, reading=reading)
+    known = url if isinstance(url, DatabaseAddress) else None
+    return postgresql.engine_of(
+        parsed.set(drivername="postgresql+psycopg"),
+        limits,
+        reading=reading,
+        standby=known is not None and known.standby,
+        folder=known.folder if known is not None else None,
+    )
 
 
 def _reading_sqlite(file: Path) -> Engine:

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from contracts.base.errors import Ours
-from gateway.journal.errors import JOURNAL_UNAVAILABLE
+from contracts.base.errors import Ours, PlainErrorType
+from gateway.journal.errors import JOURNAL_NO_STANDBY, JOURNAL_OLD_PRIMARY, JOURNAL_UNAVAILABLE
 
 RETRY_SECONDS: Final = 5  # `Retry-After` while the database is away
 AGAIN_SECONDS: Final = 0.5  # between two tries to connect
@@ -47,6 +47,13 @@ def for_work(seconds: float) -> Limits:
     return Limits(silent=seconds, patient=True, statement=300.0, idle=60.0)
 
 
+class Server(NamedTuple):
+    """One history of a database. After each promotion the timeline is higher. `system`: empty if nobody may read it."""
+
+    system: str
+    timeline: int
+
+
 FOR_COMMANDS: Final = Limits(silent=5.0, patient=True, statement=0.0, idle=600.0)
 
 
@@ -54,10 +61,18 @@ class Presence:
     """Whether the database answers, as the connections of one engine find it. Safe between threads.
 
     While it is away, one thread at a time tries to connect. The others fail at once.
+    `unconfirmed`: why its standby confirms nothing (`gateway.journal.standby`); None while it does, or need not.
+    `alone`: a person let it go on without one.
+    `server`: the newest that was connected (`gateway.journal.servers`); `refused`: why another one was left.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.away = False
+        self.unconfirmed: str | None = None
+        self.alone = False
+        self.server: Server | None = None
+        self.refused: str | None = None
+        self.host = ""  # that led to it
         self._monotonic: Final = monotonic
         self._again_at = 0.0
         self._trying: Final = threading.Lock()
@@ -67,6 +82,19 @@ class Presence:
 
     def found(self) -> None:
         self.away = False
+
+    @property
+    def hindered(self) -> bool:
+        """Whether nothing can be written, as far as this process knows."""
+        return self.away or self.unconfirmed is not None
+
+    def failure(self, reason: str) -> Ours:
+        """What callers get meanwhile; `reason` where nothing more exact is known."""
+        if self.refused is not None:
+            return JOURNAL_OLD_PRIMARY(retry_after=RETRY_SECONDS, reason=self.refused)
+        if self.unconfirmed is not None:
+            return JOURNAL_NO_STANDBY(retry_after=RETRY_SECONDS, reason=self.unconfirmed)
+        return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=reason)
 
     @contextmanager
     def attempt(self) -> Iterator[bool]:
@@ -93,6 +121,16 @@ def presence_of(engine: Engine) -> Presence:
 def unavailable(error: Exception) -> Ours | None:
     """The failure for callers, if `error` says that the database is away; else None."""
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    exact = exactly(error)
+    if exact is not None:
+        return exact
     if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=type(error).__name__)
     return None
+
+
+def exactly(error: Exception) -> Ours | None:
+    """The failure that the connection itself named: no standby, or an old primary."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    named: PlainErrorType[Ours] | None = getattr(cause, "failure", None)
+    return None if named is None else named(retry_after=RETRY_SECONDS, reason=str(cause))

@@ -8,10 +8,16 @@ Theory of operation:
 2. TCP finds a dead peer by keepalives and `tcp_user_timeout`. Parameters in the database's address replace these.
 3. A server that takes no writes (SQLSTATE 25006: it became a standby) counts as lost too.
 4. After a loss `Presence` lets one thread at a time try again, so that callers do not queue for a dead server.
+5. Each COMMIT of each writer goes through `Connection.confirming`: with `standby: required` it counts only when a
+   synchronous standby has it (`gateway.journal.standby`). A server that was replaced meanwhile gets none
+   (`gateway.journal.servers`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -20,10 +26,13 @@ from psycopg.errors import _WaitTimeout
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from gateway.journal.limits import Limits, Presence, presence_of
+from gateway.journal.limits import Limits, Presence, Server, presence_of
+from gateway.journal.servers import OldPrimary, connected
+from gateway.journal.standby import Guard, Unconfirmed
 from gateway.journal.statements import READ_ONLY
 
 _T = TypeVar("_T")
+_OF_SILENT: Final = 0.75  # of the time that a caller waits, for the answer to COMMIT
 _CONNECT_SECONDS: Final = 2  # the least that libpq takes
 
 
@@ -34,11 +43,17 @@ class Silent(psycopg.OperationalError):
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection whose waits are limited. `limits` and `presence` are those of its engine."""
+    """A connection whose waits are limited. `limits` and `presence` are those of its engine; `guard`: None where no
+    standby is required; `server`: None for a standby.
+    """
 
     limits: Limits
     presence: Presence
     place: dict[str, Any]
+    guard: Guard | None = None
+    server: Server | None = None
+    committing = False
+    warned = False
 
     def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
         presence = getattr(self, "presence", None)
@@ -46,40 +61,70 @@ class Connection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         while True:
             try:
-                return super().wait(gen, interval, self.limits.silent / (4 if presence.away else 1))
+                return super().wait(gen, interval, self._limit())
             except _WaitTimeout:
+                if self.committing and self.guard is not None:
+                    self.guard.doubt("COMMIT got no answer")
+                    presence.lost()
+                    self.pgconn.finish()
+                    raise Unconfirmed("COMMIT got no answer", silent=True) from None
                 if self.limits.patient and self._answers():
                     continue
                 presence.lost()
                 self.pgconn.finish()
                 raise Silent("the database answers nothing") from None
 
+    def _limit(self) -> float:
+        if self.committing and self.guard is not None:
+            return self.guard.seconds
+        return self.limits.silent / (4 if self.presence.away else 1)
+
+    def commit(self) -> None:
+        with self.confirming():
+            super().commit()
+
+    @contextmanager
+    def confirming(self) -> Iterator[None]:
+        """Around COMMIT. Raises `Lacking` or `OldPrimary` before it, and `Unconfirmed` after it."""
+        newest = self.presence.server
+        if newest is not None and self.server is not None and newest.timeline > self.server.timeline:
+            self.pgconn.finish()
+            raise OldPrimary(f"timeline {self.server.timeline}, newest: {newest.timeline}")
+        if self.guard is None:
+            yield
+            return
+        self.guard.before(self)
+        self.warned, self.committing = False, True
+        try:
+            yield
+        finally:
+            self.committing = False
+        if self.warned:
+            self.guard.doubt("the wait for the standby was ended")
+            raise Unconfirmed("the wait for the standby was ended")
+
+    def hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        """A warning during COMMIT: it stands here, and perhaps not on the standby."""
+        self.warned = self.warned or notice.severity_nonlocalized == "WARNING"
+
     def _answers(self) -> bool:
         """Whether the server answers another connection."""
-        impatient = self.limits._replace(patient=False)
         with self.presence.attempt() as now:
             if not now:
                 return False
             try:
-                with _connected(self.place, impatient, self.presence) as other:
+                with Connection.connect(**self.place) as other:
+                    other.limits, other.presence = self.limits._replace(patient=False), self.presence
                     other.execute("SELECT 1")
                 return True
             except psycopg.Error:
                 return False
 
 
-def _connected(place: dict[str, Any], limits: Limits, presence: Presence) -> Connection:
-    try:
-        made = Connection.connect(**place)
-    except psycopg.OperationalError:
-        presence.lost()
-        raise
-    made.limits, made.presence, made.place = limits, presence, place
-    return made
-
-
-def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
-    """An engine with SQLAlchemy's pool. `reading`: it cannot write."""
+def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False, folder: Path | None = None) -> Engine:
+    """An engine with SQLAlchemy's pool. `reading`: it cannot write; `standby`: one is required; `folder`: where this
+    machine keeps which server it saw last.
+    """
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -89,19 +134,31 @@ def engine_of(url: URL, limits: Limits, *, reading: bool) -> Engine:
         connect_args=_network(url, limits.silent),
     )
     first, presence = "; ".join(_session(limits, reading)), presence_of(engine)
+    guard = Guard(presence, limits.silent * _OF_SILENT) if standby and not reading else None
+
+    def make(place: dict[str, Any]) -> Connection:
+        made = Connection.connect(autocommit=True, **place)
+        made.limits, made.presence, made.place = limits, presence, place
+        try:
+            made.execute(first)
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     def connect(_dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]) -> Connection:
         with presence.attempt() as now:
             if not now:
                 raise psycopg.OperationalError("the database is away")
-            made = _connected({"conninfo": "".join(arguments), **named}, limits, presence)
             try:
-                made.autocommit = True
-                made.execute(first)
-                made.autocommit = False
-            except BaseException:
-                made.close()
+                made = connected(make, {"conninfo": "".join(arguments), **named}, presence, folder)
+            except psycopg.OperationalError:
+                presence.lost()
+                presence.unconfirmed = None  # this is worse
                 raise
+            made.autocommit, made.guard = False, guard
+            if guard is not None:
+                made.add_notice_handler(made.hear)
             presence.found()
             return made
 

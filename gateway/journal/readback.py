@@ -52,6 +52,10 @@ class Altered(Exception):
         self.what: Final = what
 
 
+# Transfer and phase of an entry of the log, and a replay key: what there is of them.
+Witness = tuple[tuple[str, str] | None, bytes | None]
+
+
 class Promised:
     """The rows of one transaction by table and key, as they must be at its end."""
 
@@ -75,6 +79,10 @@ class Promised:
             self.transfers.pop(id, None)
         for name in self.__slots__:
             getattr(self, name).update(getattr(later, name))
+
+    def witness(self) -> Witness:
+        """A row that stands only if the transaction was committed."""
+        return next(iter(self.log), None), next(iter(self.replay), None)
 
     def check(self, sql: Statements, cursor: Cursor) -> None:
         """Raises `Altered` for the first row that is missing or differs."""

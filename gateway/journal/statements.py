@@ -30,6 +30,8 @@ _CHANGE_TYPES: Final = ("text", "text", "text", "text", "double precision", "int
 class Cursor(Protocol):
     """The methods that the DBAPI cursors of both drivers share."""
 
+    @property
+    def connection(self) -> Any: ...
     def execute(self, statement: str, parameters: Row = ..., /) -> object: ...
     def fetchall(self) -> list[Row]: ...
     def fetchone(self) -> Row | None: ...
@@ -135,6 +137,16 @@ class Statements:
         sets = ", ".join(f"{name} = ?" for name in columns)
         statement = self._marked(f"UPDATE handling SET {sets} WHERE id = ? AND version = ? RETURNING id")
         cursor.execute(statement, (*row, values["id"], values["version"] - 1))
+        return cursor.fetchone() is not None
+
+    def stands(self, cursor: Cursor, entry: tuple[str, str] | None, replay: bytes | None) -> bool:
+        """Whether an entry of the log stands, sequenced or not; without one, whether the replay key does."""
+        if entry is not None:
+            where = "WHERE transfer = ? AND phase = ?"
+            statement = f"SELECT 1 FROM log_pending {where} UNION ALL SELECT 1 FROM log_entry {where}"
+            cursor.execute(self._marked(statement), (*entry, *entry))
+        else:
+            cursor.execute(self._marked("SELECT 1 FROM replay WHERE key = ?"), (replay,))
         return cursor.fetchone() is not None
 
     def are_open(self, cursor: Cursor, handlings: Collection[str]) -> bool:

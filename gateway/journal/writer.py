@@ -7,9 +7,11 @@ Theory of operation:
    batch are resolved by one call into the event loop. *Acknowledged* means on disk.
 3. A unit is refused alone (`gateway.journal.batch`). A failure of the database refuses the batch; the writer continues
    with a new connection. A connection that broke before COMMIT left nothing: the batch is written again.
-4. If the connection breaks during COMMIT, the journal asks the database afterwards whether the transaction was
-   committed. If not, the batch is written again. If nobody can tell, its callers get an error. If it was committed all
-   the same, this process declares itself fenced: it must end, and the keeper recovers what it left open.
+4. If the connection breaks during COMMIT, or no standby confirms it, the journal asks the database afterwards whether
+   the transaction was committed: by its number, or on a server that was promoted since, by what it wrote. If not, the
+   batch is written again. If it was, a later commit that the standby confirms proves that it has this one too. If
+   nobody can tell, its callers get an error. If it was committed all the same, and left a transfer open, this process
+   declares itself fenced: it must end, and the keeper recovers that.
 5. The thread also beats the row of this process, so that a process which cannot write does not count as alive. While
    that fails it is tried again, more and more seldom.
 6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
@@ -25,7 +27,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -33,8 +35,8 @@ from contracts.base.errors import Ours
 from gateway.journal import batch, processes
 from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
-from gateway.journal.limits import RETRY_SECONDS, presence_of
-from gateway.journal.readback import Altered, Promised
+from gateway.journal.limits import RETRY_SECONDS, Server, presence_of
+from gateway.journal.readback import Altered, Promised, Witness
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.write import Write, Written
 
@@ -49,13 +51,36 @@ _Job = tuple[Write, asyncio.Future[Written], asyncio.AbstractEventLoop]
 _Results = Sequence[Written | Exception]
 
 
+class _Unknown(NamedTuple):
+    """A transaction whose COMMIT has no answer: its number on its server, and a row that it wrote."""
+
+    xact: str
+    server: Server | None
+    witness: Witness
+
+
+def _leaves_open(unit: Write) -> bool:
+    """Whether somebody has to go on with its transfer, which its callers will not: they were told that it failed."""
+    rows = (unit.transfer, unit.change)
+    return any(row is not None and row.state == "forwarding" for row in rows)
+
+
+class _Open(Exception):
+    """A transaction of this process is still under way on the server."""
+
+    failure: Final = JOURNAL_UNAVAILABLE
+
+
 class _Unsure(Exception):
     """COMMIT was sent and its answer is missing; `results` are right if it was committed."""
 
-    def __init__(self, results: _Results, cause: Exception) -> None:
-        super().__init__("the connection was lost during COMMIT")
+    def __init__(self, results: _Results, unknown: _Unknown, sent: float, cause: Exception) -> None:
+        super().__init__(str(cause) or "the connection was lost during COMMIT")
         self.results: Final = results
-        self.silent: Final = bool(getattr(cause, "silent", False))  # asking again would only cost time
+        self.unknown: Final = unknown
+        silent = bool(getattr(cause, "silent", False))  # asking again would only cost time
+        self.left: Final = 0.0 if silent else sent + _RECONNECT_SECONDS - time.monotonic()
+        self.silent: Final = silent
 
 
 class Journal:
@@ -89,8 +114,7 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._pooled: Any = None
         self._cursor: Cursor | None = None
-        self._xact: str | None = None
-        self._unconfirmed: list[str] = []
+        self._unconfirmed: list[_Unknown] = []
         self._beat_at = 0.0
         self._away = False  # there is no connection
         self._pause = _FIRST_PAUSE
@@ -135,8 +159,8 @@ class Journal:
         with self._opening:
             if not self._open:
                 raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason="the journal is not running")
-            if self._away or self._presence.away:
-                raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=self.trouble or "no answer")
+            if self._away or self._presence.hindered:
+                raise self._presence.failure(self.trouble or "no answer")
             if self._queue.qsize() >= self._limit:
                 raise JOURNAL_BUSY(retry_after=1)
             self._queue.put(job)
@@ -180,12 +204,16 @@ class Journal:
                 connected = self._cursor is not None
                 self._rollback()
                 if isinstance(error, _Unsure):
-                    committed = self._was_lost_committed(0.0 if error.silent else _RECONNECT_SECONDS)
+                    committed = self._was_lost_committed(error)
                     if committed:
                         return error.results
+                    if committed is None and any(map(_leaves_open, units)):
+                        self._unconfirmed.append(error.unknown)
                     if committed is None or attempt == 3:
-                        return self._unavailable(units, error, away=error.silent)
+                        return self._unavailable(units, error, away=error.silent or self._presence.hindered)
                     continue
+                if hasattr(error, "failure"):  # this server takes nothing now
+                    return self._unavailable(units, error, away=True)
                 if isinstance(error, Altered):
                     return self._altered(units, error)
                 if not careful and (isinstance(error, batch.DependentWrites) or self._sql.fault_of_unit(error)):
@@ -212,7 +240,6 @@ class Journal:
                 cursor.execute("ROLLBACK")
                 self._fence("the keeper declared this process dead")
                 return [batch.FENCED] * len(units)
-            self._xact = None if self._sql.sqlite else str(row[1])
             if time.monotonic() >= self._beat_at:
                 cursor.execute(self._sql.beat, (time.time(), self.process_id))
                 self._beat_at = time.monotonic() + processes.BEAT_SECONDS
@@ -220,46 +247,68 @@ class Journal:
             work = batch.one_by_one if careful else batch.together
             results: _Results = work(self._sql, cursor, units, promised)
             promised.check(self._sql, cursor)
-            try:
+            if self._sql.sqlite:
                 cursor.execute("COMMIT")
+                return results
+            sent = 0.0
+            try:
+                with cursor.connection.confirming():
+                    sent = time.monotonic()
+                    cursor.execute("COMMIT")
             except Exception as error:
-                if self._sql.sqlite or not self._sql.connection_lost(error):
+                if not sent or not self._sql.connection_lost(error):
                     raise  # it answered: the transaction is not committed
-                raise _Unsure(results, error) from error
+                unknown = _Unknown(str(row[1]), cursor.connection.server, promised.witness())
+                raise _Unsure(results, unknown, sent, error) from error
             return results
 
     # --- when something failed ----------------------------------------------------------------------------------------
-    def _was_lost_committed(self, seconds: float) -> bool | None:
+    def _was_lost_committed(self, unsure: _Unsure) -> bool | None:
         """Asks the database whether the transaction was committed whose answer to COMMIT is missing. None: nobody can
         tell yet.
         """
-        xact = self._xact
-        assert xact is not None
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + unsure.left
         self._disconnect()
         while time.monotonic() < deadline:
             try:
-                return self._was_committed(self._cursor or self._connect(), xact)
+                cursor = self._cursor or self._connect()
+                committed = self._was_committed(cursor, unsure.unknown)
+                if committed:
+                    self._prove(cursor)
+                if committed is not None:
+                    return committed
             except Exception:
                 self._disconnect()
-                time.sleep(0.1)
-        self._unconfirmed.append(xact)
+            time.sleep(0.1)
         return None
 
     def _settle_unconfirmed(self, cursor: Cursor) -> None:
         """Fences this process if a transaction was committed although its callers got an error."""
         while self._unconfirmed:
-            if self._was_committed(cursor, self._unconfirmed[-1]):
+            committed = self._was_committed(cursor, self._unconfirmed[-1])
+            if committed is None:
+                raise _Open("an earlier transaction is still under way")
+            if committed:
                 self._fence("a transaction stood although its callers were told that it failed")
             self._unconfirmed.pop()
 
-    def _was_committed(self, cursor: Cursor, xact: str) -> bool:
-        while True:
-            cursor.execute(self._sql.xact_status, (xact,))
-            row = cursor.fetchone()
-            if row is None or row[0] != "in progress":
-                return row is not None and row[0] == "committed"
-            time.sleep(0.05)
+    def _was_committed(self, cursor: Cursor, unknown: _Unknown) -> bool | None:
+        """None: it is under way. Another server does not know the number, or knows another transaction by it."""
+        if cursor.connection.server != unknown.server:
+            return self._sql.stands(cursor, *unknown.witness)
+        cursor.execute(self._sql.xact_status, (unknown.xact,))
+        row = cursor.fetchone()
+        if row is not None and row[0] == "in progress":
+            return None
+        return row is not None and row[0] == "committed"
+
+    def _prove(self, cursor: Cursor) -> None:
+        """Commits something more: when the standby has that, it has all that came before. Raises if it has not."""
+        if cursor.connection.guard is not None:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT pg_logical_emit_message(true, 'lgsp', '')")
+            with cursor.connection.confirming():
+                cursor.execute("COMMIT")
 
     def _unavailable(self, units: Sequence[Write], error: BaseException, *, away: bool) -> _Results:
         reason = type(error).__name__
@@ -267,7 +316,7 @@ class Journal:
             _log.error("the journal cannot be written, %d units were refused: %s", len(units), error)
         self._failed(reason)
         self._away = away
-        return [JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=reason) for _unit in units]
+        return [self._presence.failure(reason) for _unit in units]
 
     def _failed(self, reason: str) -> None:
         now = time.monotonic()

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from contracts.base.words import Words
+from gateway.settings.address import DatabaseAddress
 from gateway.settings.places import DRAFT as DRAFT
 from gateway.settings.places import FILE as FILE
 from gateway.settings.places import NO_INSTANCE as NO_INSTANCE
+from gateway.settings.places import SEEN as SEEN
 from gateway.settings.places import WHOLE as WHOLE
 from gateway.settings.places import Places
 from gateway.settings.variables import NOT_SETTINGS as NOT_SETTINGS
@@ -28,6 +30,7 @@ Policy = Literal["off", "flagged", "closed"]
 Dialect = Literal["rfc9440", "nginx"]
 DeskTls = Literal["off", "embedded", "files"]
 Join = Literal["off", "invited", "open"]
+Standby = Literal["off", "required"]
 ROLES: Final = ("door", "desk", "files", "keeper")
 _PORT: Final = {"ge": 1, "le": 65_535}
 _COUNT: Final = {"ge": 1}
@@ -124,6 +127,11 @@ class Settings(Places):
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
     database_seconds: float = _setting(2.0, "seconds until a PostgreSQL server without an answer is away: 503", _SOME)
+    standby: Standby = _setting(
+        "off",
+        "whether PostgreSQL's synchronous standby must have what is acknowledged: `required` or `off`; without one, "
+        "`required` takes nothing (503)",
+    )
     roles: str = _setting(
         " ".join(ROLES),
         "what this machine does, of several on one PostgreSQL: `door`, `desk`, `files`, `keeper` (may lead), with "
@@ -298,8 +306,9 @@ class Settings(Places):
         return self.desk_base.rstrip("/") or self.desk.replace("//127.0.0.1:", "//localhost:")
 
     @property
-    def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+    def database_url(self) -> DatabaseAddress:
+        address = self.database or f"sqlite:///{self.data / 'lgsp.db'}"
+        return DatabaseAddress(address, self.standby == "required", self.data)
 
     @property
     def secret_path(self) -> Path | None:

@@ -8,7 +8,8 @@ from typing import Final
 
 FILE: Final = "settings.yaml"
 DRAFT, WHOLE = ".new", ".made"  # in the data folder: an unfinished instance; a finished one being moved up
-NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, "lost+found"})  # what an empty data folder may have
+SEEN: Final = "database.seen"  # which server of PostgreSQL this machine saw last
+NO_INSTANCE: Final = frozenset({FILE, DRAFT, WHOLE, SEEN, "lost+found"})  # what an empty data folder may have
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,10 +261,10 @@ APART |= {
     f"vault.{each}"
     for each in ("destroyed-back", "copies-with-database", "no-copies", "key-missing", "overdue", "clock", "odd-files")
 }  # test_doctor_vault.py
-APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witnesses_and_stamps.py
-APART |= {"stamp.overdue", "stamp.trouble"}  # the same
+APART |= {"witness.settings", "witness.lacking", "witness.failing", "stamp.overdue", "stamp.trouble"}  # …_and_stamps.py
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
-APART |= {"push.altered", "push.paused", "roles.nobody"}  # test_push_operating.py, tests/processes/test_roles.py
+APART |= {"push.altered", "push.paused"}  # tests/push/test_push_operating.py
+APART |= {"roles.nobody", "standby.off", "standby.missing", "standby.alone"}  # tests/processes/test_roles, test_alone
 
 
 @pytest.mark.parametrize("code", CASES)

@@ -277,10 +277,16 @@ def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(
     journal.start()
     committed(journal, Write())
     journal._cursor = _CutDuringCommit(journal._cursor, stood=True)
+    closed = submission("door-1", message="m-1")
     with pytest.raises(Ours):
-        committed(journal, submission("door-1"))
+        committed(journal, closed)
+    again = submission("door-1", message="m-1")
+    assert committed(journal, again).verdict is Verdict.DUPLICATE, "nothing of it was left open: not fenced"
+    journal._cursor = _CutDuringCommit(journal._cursor, stood=True)
+    with pytest.raises(Ours):
+        committed(journal, intent("door-1"))
     assert committed(journal, submission("door-1")).verdict is Verdict.FENCED
-    assert journal.fenced and counts(database)["transfer"] == 1
+    assert journal.fenced and counts(database)["transfer"] == 2
     journal.stop()
 
 

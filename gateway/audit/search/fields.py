@@ -24,6 +24,7 @@ KINDS: Final = frozenset(
         *("intent", "outcome", "refusal", "repeat", "in-doubt"),
         # kinds of notes
         *("access", "access-review", "alarm", "accounts-adopted", "accounts-repaired", "altered", "altered-ended"),
+        *("alone", "alone-ended"),
         *("authorities-asked", "backup", "backup-drill", "body-view", "break-glass", "case"),
         *(
             "certificate-status",

@@ -204,6 +204,10 @@ def failures_as_exits(as_json: bool) -> Iterator[None]:
         exc = sys.modules.get("sqlalchemy.exc")  # a command that asked no database does not load it for this
         if exc is None or not isinstance(trouble, exc.SQLAlchemyError):
             raise
+        from gateway.journal.limits import exactly
+
+        if (exact := exactly(trouble)) is not None:
+            failed(exit_of(exact.code, exact.branch), exact, as_json)
         what = (
             f"the database does not answer as it should: {str(trouble).partition(chr(10))[0]}"
             " / cơ sở dữ liệu không trả lời đúng"

@@ -1,0 +1,65 @@
+"""The decision of a person that this instance goes on without a synchronous standby, as a row of `instance`.
+
+`gateway.journal.standby` obeys it, on all machines. Taking the row away waits until no local commit is under way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, delete, select, text
+
+from gateway.journal.database import insert, open_engine
+from gateway.journal.schema import tables
+from gateway.settings.address import DatabaseAddress
+
+KEY: Final = "standby.alone"
+# Ends the waits of commits that began before: they hold locks. A role may do that to its own without any right.
+END_WAITS: Final = (
+    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = current_user"
+)
+
+
+class Alone(NamedTuple):
+    """Since when (Unix seconds), who decided, and why."""
+
+    at: float
+    by: str
+    reason: str
+
+
+def standing(connection: Connection) -> Alone | None:
+    found = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY))
+    return None if found is None else Alone(**json.loads(found))
+
+
+def begin(connection: Connection, alone: Alone) -> None:
+    """Replaces an earlier decision."""
+    value = json.dumps(alone._asdict(), ensure_ascii=False)
+    row = insert(connection, tables.instance).values(key=KEY, value=value)
+    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+def end(connection: Connection) -> bool:
+    """Whether there was one."""
+    return bool(connection.execute(delete(tables.instance).where(tables.instance.c.key == KEY)).rowcount)
+
+
+@contextmanager
+def writing_locally(address: DatabaseAddress) -> Iterator[Connection]:
+    """One writing transaction that waits for no standby, for this decision alone. It is on the disk of the primary.
+
+    Afterwards the commits that wait for the standby end, so that what they have locked is free.
+    """
+    engine = open_engine(DatabaseAddress(address, False, address.folder))
+    try:
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("SET LOCAL synchronous_commit = local"))
+            yield connection
+        with engine.connect() as connection:
+            connection.execute(text(END_WAITS))
+    finally:
+        engine.dispose()
