@@ -264,7 +264,7 @@ APART |= {
 APART |= {"witness.settings", "witness.lacking", "witness.failing", "stamp.overdue", "stamp.trouble"}  # …_and_stamps.py
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
 APART |= {"push.altered", "push.paused"}  # tests/push/test_push_operating.py
-APART |= {"roles.nobody", "standby.off", "standby.missing", "standby.alone"}  # tests/processes/test_roles, test_alone
+APART |= {"roles.nobody", "standby.off", "standby.missing", "standby.alone"}  # test_alone.py
 
 
 @pytest.mark.parametrize("code", CASES)
