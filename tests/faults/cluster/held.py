@@ -86,8 +86,8 @@ class Held:
     def _doubts_have_names(self) -> None:
         doubts = {str(id) for (id,) in self._cluster.rows("SELECT id FROM transfer WHERE state = 'in-doubt'")}
         machine = next(each for each in self._cluster.machines if each.running)
-        listed = machine.lgsp("queue", "list", "--state", "in-doubt")
-        named = {one["transfer"] for one in listed["in_doubt"]}
+        listed = until("the queue is listed", partial(_in_doubt, machine), _SECONDS)[0]
+        named = {one["transfer"] for one in listed}
         later = {str(id) for (id,) in self._cluster.rows("SELECT id FROM transfer WHERE state = 'in-doubt'")}
         assert doubts & later <= named <= doubts | later, "what is in doubt has a name"
 
@@ -141,3 +141,9 @@ class Held:
                 yield connection
         finally:
             engine.dispose()
+
+
+def _in_doubt(machine: Machine) -> tuple[list[dict[str, str]], ...]:
+    """As the command lists them; empty if it could not ask."""
+    listed = machine.lgsp("queue", "list", "--state", "in-doubt")
+    return (listed["in_doubt"],) if listed["ok"] else ()

@@ -179,13 +179,13 @@ def cluster(folder: Path, *, room: int = 0, **changes: Any) -> Iterator[Cluster]
         way = made._way()
         settings = replace(
             demo_settings(folder / "first"),
-            database=pair.url(way.ports),
+            database=pair.url(),
             doors=1,
             standby="required",
             **changes,
         )
         ensure_instance(settings, say_progress=False)
-        settings = replace(settings, live=False)
+        settings = replace(settings, live=False, database=pair.url(way.ports))
         save(settings)
         first = Machine("first", settings, way)
         made.machines.append(first)
