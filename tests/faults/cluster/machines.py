@@ -182,6 +182,7 @@ def cluster(folder: Path, *, room: int = 0, **changes: Any) -> Iterator[Cluster]
             database=pair.url(),
             doors=1,
             standby="required",
+            database_seconds=5.0,  # of a machine that is busy with other tests
             **changes,
         )
         ensure_instance(settings, say_progress=False)
