@@ -45,6 +45,12 @@ class Background(ABC):
         if kind is None and self._raised:
             raise self._raised[0]
 
+    def goes_on(self) -> bool:
+        """Raises what ended it."""
+        if self._raised:
+            raise self._raised[0]
+        return True
+
     def _guarded(self) -> None:
         try:
             self.run()
@@ -55,11 +61,17 @@ class Background(ABC):
 class Pulling(Background):
     """Reads a feed by pages and waits for what comes: `events` in the order that they came, each page kept whole."""
 
-    def __init__(self, settings: Settings, contract: str, system: str = "dieu-hanh") -> None:
+    def __init__(
+        self, settings: Settings, contract: str, *others: Settings, system: str = "dieu-hanh", pause: float = 0.0
+    ) -> None:
+        """`others`: machines that it turns to when it got no page. `pause`: after each page."""
         super().__init__()
+        self._pause = pause
         self.events: list[dict[str, Any]] = []
         self.broken = 0  # calls without a page
-        self._client = RestClient(Identity.load(settings.identities / system), timeout=20.0)
+        self._clients = [
+            RestClient(Identity.load(each.identities / system), timeout=20.0) for each in (settings, *others)
+        ]
         self._contract = contract
 
     @property
@@ -71,7 +83,9 @@ class Pulling(Background):
         while not self.stopping.is_set():
             query = f"?limit=50&wait=1&after={quote(after, safe='')}".removesuffix("&after=")
             try:
-                answer = self._client.call("GET", f"/feeds/{self._contract}{query}", need_signature=False)
+                answer = self._clients[self.broken % len(self._clients)].call(
+                    "GET", f"/feeds/{self._contract}{query}", need_signature=False
+                )
                 if not answer.ok or not answer.verified:
                     raise ClientError(f"{answer.status}")
             except (ClientError, OSError):
@@ -81,6 +95,7 @@ class Pulling(Background):
             page = answer.json()
             self.events += page["events"]
             after = page["next"]
+            self.stopping.wait(self._pause)
 
 
 class Dispatching(Background):

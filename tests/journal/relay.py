@@ -1,10 +1,15 @@
-"""The way of one machine to the database: relays on the loopback, which can be cut or stalled."""
+"""The way of one machine to the database: relays on the loopback, which can be cut or stalled.
+
+They are a process of their own, so that a busy test does not slow a machine down. It ends with its input.
+"""
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
-import threading
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -20,28 +25,18 @@ class Way:
     """
 
     def __init__(self, targets: Sequence[int]) -> None:
-        self._state = _FLOW
-        self._selector = selectors.DefaultSelector()
-        self._peers: dict[socket.socket, socket.socket] = {}
-        self._listeners: dict[socket.socket, int] = {}
-        self._waiting: list[socket.socket] = []  # read nothing from them until the flow goes on
-        for target in targets:
-            listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-            self._listeners[listener] = target
-        self.ports = [listener.getsockname()[1] for listener in self._listeners]
-        self._wake, self._woken = socket.socketpair()
-        self._changed = threading.Event()
-        self._ending = False
-        self._thread = threading.Thread(target=self._run, daemon=True, name="relay")
+        command = [sys.executable, "-m", "tests.journal.relay", *map(str, targets)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.ports = [int(port) for port in self._answer().split()]
 
     def __enter__(self) -> Way:
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending = True
-        self._tell()
-        self._thread.join(60)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(60)
 
     def cut(self) -> None:
         self._become(_CUT)
@@ -53,44 +48,54 @@ class Way:
         self._become(_FLOW)
 
     def _become(self, state: str) -> None:
-        self._state = state
-        self._changed.clear()
-        self._tell()
-        assert self._changed.wait(60), "the relay does not answer"
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{state}\n")
+        assert self._answer() == state, "the relay does not answer"
 
-    def _tell(self) -> None:
-        self._wake.send(b"x")
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
 
-    # --- in its thread ------------------------------------------------------------------------------------------------
-    def _run(self) -> None:
-        self._selector.register(self._woken, selectors.EVENT_READ)
+
+class _Relays:
+    """In the process of their own."""
+
+    def __init__(self, targets: Sequence[int]) -> None:
+        self._state = _FLOW
+        self._selector = selectors.DefaultSelector()
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._waiting: list[socket.socket] = []  # read nothing from them until the flow goes on
+        self._listeners = {socket.create_server(("127.0.0.1", 0), backlog=128): target for target in targets}
         for listener in self._listeners:
             self._selector.register(listener, selectors.EVENT_READ)
-        while not self._ending:
+        self._selector.register(sys.stdin, selectors.EVENT_READ)
+        print(*(listener.getsockname()[1] for listener in self._listeners), flush=True)
+
+    def run(self) -> None:
+        while True:
             for key, _ in self._selector.select():
                 one = key.fileobj
-                assert isinstance(one, socket.socket)
-                if one is self._woken:
-                    self._woken.recv(64)
-                    self._apply()
+                if not isinstance(one, socket.socket):
+                    told = os.read(sys.stdin.fileno(), 64)
+                    if not told:
+                        return
+                    self._become(told.decode().strip())
                 elif one in self._listeners:
                     self._accept(one)
                 elif one in self._peers:
                     self._pass(one)
-        for each in [*self._peers, *self._listeners, self._wake, self._woken]:
-            each.close()
-        self._selector.close()
 
-    def _apply(self) -> None:
-        if self._state == _CUT:
+    def _become(self, state: str) -> None:
+        self._state = state
+        if state == _CUT:
             while self._peers:
                 self._close(next(iter(self._peers)))
-        elif self._state == _FLOW:
+        elif state == _FLOW:
             for one in self._waiting:
                 if one in self._peers:
                     self._selector.register(one, selectors.EVENT_READ)
             self._waiting.clear()
-        self._changed.set()
+        print(state, flush=True)
 
     def _accept(self, listener: socket.socket) -> None:
         ours, _ = listener.accept()
@@ -127,3 +132,7 @@ class Way:
             with suppress(KeyError, ValueError):
                 self._selector.unregister(each)
             each.close()
+
+
+if __name__ == "__main__":
+    _Relays([int(port) for port in sys.argv[1:]]).run()
