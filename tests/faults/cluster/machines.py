@@ -158,6 +158,7 @@ class Cluster:
             exchange_port=exchange,
             desk_port=desk,
             database=self.pair.url(way.ports),
+            machine=name,
         )
         save(settings)
         machine = Machine(name, settings, way)
