@@ -22,6 +22,7 @@ class AtHost(Enum):
     ALTERED = "what was edited in the database is judged where nobody needs these rows to sign in."
     SUITES = "it prints a suite for an editor."
     DRAFTS = "it writes draft files for an editor; a finished folder is uploaded."
+    TRIES = "it waits for the answers of those who are told."
     WHOLE_LOG = "it writes files as large as the log; systems of the centre read the same by openapi/audit.yaml."
     WATCH = "it keeps checkpoints of its own, best on another host."
     RETENTION = "the keeper does it by itself; a page shows what is due."
@@ -38,7 +39,7 @@ class Counterpart(NamedTuple):
 
 
 _AT_HOST: Final[Mapping[AtHost, str]] = {
-    AtHost.PROCESSES: "up, reload",
+    AtHost.PROCESSES: "up, reload, drill failover",
     AtHost.OWN_INSTANCE: "demo, bench, setup",
     AtHost.KEYS: """
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
@@ -52,6 +53,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     "contract new, contract deadline",
     AtHost.WHOLE_LOG: "audit export",
     AtHost.WATCH: "audit watch",
+    AtHost.TRIES: "watch test",
     AtHost.RETENTION: "vault expire",
     AtHost.AGENCY: """
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
@@ -75,7 +77,8 @@ _IN_CONSOLE: Final = """
     report show | /reports/{report} | readReport, readReportDocument
     scorecard | /scorecards/{system} | listScorecards, readScorecard
     watch list | /watch | listAlarms
-    watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm
+    watch acknowledge | /watch/{alarm}/acknowledge | acknowledgeAlarm, acknowledgeFinding
+    watch findings | /doctor | readDoctor
     catalogue | /catalogue | readCatalogue
     case list | /cases | listCases
     case show | /cases/{case} | readCase

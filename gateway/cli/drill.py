@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +15,21 @@ import typer
 
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import emit
+from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import shares
 
 if TYPE_CHECKING:
+    from gateway.drills.failover import Result as Failover
     from gateway.drills.restoring import Result
 
 commands = typer.Typer(no_args_is_help=True, help="Drills: what would be lost, and how long it would take.")
+
+
+class What(StrEnum):
+    KEEPER = "keeper"
+    DOOR = "door"
+    MACHINE = "machine"
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -74,6 +85,95 @@ def drill_restore(
     with shares(as_json) as tick:
         done = restoring.drill(settings, wanted, time.time, tick)
     emit(asdict(done), as_json, "\n".join(_lines(done)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Traffic:
+    """Whose messages are sent; a sandbox has some."""
+
+    identity: Annotated[
+        Path | None, typer.Option("--identity", help="Folder of the system registered for drills; a sandbox has one.")
+    ] = None
+    path: Annotated[
+        str, typer.Option("--path", help="Operation that it calls, such as /drill-message/v1/messages.")
+    ] = ""
+    message: Annotated[
+        Path | None, typer.Option("--message", help="A JSON message of it; DRILL-ID in it becomes the number.")
+    ] = None
+    seconds: Annotated[float, typer.Option("--seconds", help="How long is sent before and after.")] = 10.0
+
+
+@commands.command("failover")
+@grouped
+def drill_failover(
+    traffic: Traffic,
+    end: Annotated[
+        What, typer.Option("--end", help="What is ended: the leading keeper, a door, this machine; or wait for you.")
+    ] = What.KEEPER,
+    yes: Annotated[bool, typer.Option("--yes", help="You know that calls are cut short.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send numbered messages, end a process of this machine by signal 9, count what was lost and how long it took."""
+    from gateway.cli.common.options import identity_folder
+    from gateway.client.identities.identity import Identity
+    from gateway.drills import failover
+
+    settings = load_instance(data, as_json)
+    if settings.kind == "production" and not (traffic.identity and traffic.path and traffic.message):
+        what = "name the system of the drill / nêu hệ thống diễn tập: --identity, --path, --message"
+        fail(Exit.USAGE, "no-traffic", what, "See docs/operating.md. / Xem docs/vi/operating.md.", as_json)
+    if not yes and (as_json or not typer.confirm(f"End by signal 9 / Dừng bằng tín hiệu 9: {end}?", err=True)):
+        what = "nothing was ended / chưa dừng gì"
+        fail(Exit.USAGE, "not-confirmed", what, "Confirm with --yes. / Xác nhận bằng --yes.", as_json)
+    folder = identity_folder(traffic.identity or Path("bao-chay"), data, as_json)
+    path = traffic.path or "/incident-alert/v1/alerts"
+    done = failover.drill(
+        settings,
+        failover.Wanted(
+            what=end.value,
+            identity=Identity.load(folder),
+            path=path,
+            contract="/".join(path.split("/")[1:3]),
+            body=_body(traffic.message),
+            seconds=traffic.seconds,
+            actor=actor(),
+        ),
+        time.time,
+        lambda: _wait(as_json) if end is What.WAIT else None,
+    )
+    emit(asdict(done), as_json, "\n".join(_failover_lines(done)))
+
+
+def _body(file: Path | None) -> Callable[[str], Any]:
+    if file is not None:
+        text = file.read_text("utf-8")
+        return lambda number: text.replace("DRILL-ID", number).encode()
+    from gateway.sandbox.standins.messages import fire_alarm
+
+    return lambda number: fire_alarm(identifier=number)
+
+
+def _wait(as_json: bool) -> None:
+    if not as_json:
+        print("traffic goes; begin, then press Enter / đang gửi; bắt đầu chuyển đổi rồi nhấn Enter", file=sys.stderr)
+    sys.stdin.readline()
+
+
+def _failover_lines(done: Failover) -> list[str]:
+    codes = ", ".join(f"{code} {count}" for code, count in done.refused.items()) or "–"
+    return [
+        f"sent / đã gửi {done.sent}, acknowledged / được nhận {done.acknowledged}, refused / bị từ chối: {codes}",
+        f"lost / mất {done.lost}, twice / trùng {done.twice}, out of order / sai thứ tự {done.out_of_order}",
+        f"acknowledged again after / nhận lại sau {_s(done.again_after)};"
+        f" another keeper leads after / tiến trình khác dẫn sau {_s(done.leads_after)};"
+        f" longest gap / quãng ngắt dài nhất {_s(done.longest_gap)}",
+        "well / tốt" if done.ok else "THE DRILL FAILED / DIỄN TẬP THẤT BẠI",
+    ]
+
+
+def _s(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:g} s"
 
 
 def _lines(done: Result) -> list[str]:

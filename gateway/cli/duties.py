@@ -52,7 +52,7 @@ _OF: Final[Mapping[Duty, str]] = {
     Duty.RUNS: "up",
     Duty.READS: """
         feed subscriptions list, feed subscriptions show, feed readers, doctor, scorecard, catalogue, indicator list
-        watch list
+        watch list, watch findings
         conform suite, conform provider, conform caller, conform certificate
         queue list, queue show, queue bulk preview, queue bulk show
         sandbox list, sandbox fault list
@@ -64,7 +64,7 @@ _OF: Final[Mapping[Duty, str]] = {
         case list, case show
         restore confirm, vault status, vault hold list, vault expire --dry-run
     """,
-    Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, drill restore, registry refresh, report make",
+    Duty.ROUTINE: "reload, audit stamp, backup make, ca crl, drill restore, registry refresh, report make, watch test",
     Duty.DISCLOSES: """
         audit body, audit export, audit package, audit reconcile, audit search --csv, feed read
         indicator show, indicator missing
@@ -75,7 +75,7 @@ _OF: Final[Mapping[Duty, str]] = {
         audit reindex, ca renew, contract publish,
         enrol, move
         console user add, console user link, console user roles, console user disable, console user enable
-        console token add, console token revoke, console repair
+        console token add, console token revoke, console repair, drill failover
         feed subscriptions pause, feed subscriptions resume, feed subscriptions end, feed rotate-key
         handling step
         keys rotate, keys protect, restore confirm --by

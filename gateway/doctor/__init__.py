@@ -51,6 +51,42 @@ def examined(settings: Settings, clock: Callable[[], float], *, whole: bool = Tr
     return Examined([each for each in every if each not in usual], usual)
 
 
+def of_machine(settings: Settings, clock: Callable[[], float]) -> list[Finding]:
+    """What is of this machine alone: files, disk, clock, addresses, certificates. For a keeper, again and again."""
+
+    def look(permitted: Callable[[Iterable[Finding]], Iterator[Finding]]) -> Iterator[Finding]:
+        yield from _of_machine(settings, clock, permitted)
+        engine = open_engine(settings.database_url)
+        try:
+            with engine.connect() as connection:
+                yield from (each for each in store.database(connection, clock, whole=False) if _is_clocks(each))
+        finally:
+            engine.dispose()
+
+    return _wrong(settings, look)
+
+
+def of_instance(settings: Settings, clock: Callable[[], float]) -> list[Finding]:
+    """What is of the instance as a whole, as its database has it. For the leading keeper, again and again."""
+
+    def look(permitted: Callable[[Iterable[Finding]], Iterator[Finding]]) -> Iterator[Finding]:
+        yield from (each for each in _of_database(settings, clock, permitted, whole=False) if not _is_clocks(each))
+
+    return _wrong(settings, look)
+
+
+def _wrong(
+    settings: Settings, look: Callable[[Callable[[Iterable[Finding]], Iterator[Finding]]], Iterator[Finding]]
+) -> list[Finding]:
+    """Without what is normal in a sandbox."""
+    found = look(partial(_permitted, set[str]()))
+    return [each for each in found if settings.kind != "sandbox" or each.kind.sandbox_too]
+
+
+def _is_clocks(each: Finding) -> bool:
+    return each.kind.code.startswith("clock.")
+
+
 def _permitted(unread: set[str], found: Iterable[Finding]) -> Iterator[Finding]:
     """What an examination finds, as far as this account may read: an auditor's may not read keys."""
     try:
@@ -70,6 +106,15 @@ def _examine(
     clock: Callable[[], float],
     permitted: Callable[[Iterable[Finding]], Iterator[Finding]],
     whole: bool,
+) -> Iterator[Finding]:
+    yield from _of_machine(settings, clock, permitted)
+    yield from _of_database(settings, clock, permitted, whole)
+
+
+def _of_machine(
+    settings: Settings,
+    clock: Callable[[], float],
+    permitted: Callable[[Iterable[Finding]], Iterator[Finding]],
 ) -> Iterator[Finding]:
     now = clock()
     lying = list(permitted(_with_keys(settings, files(settings))))
@@ -95,7 +140,15 @@ def _examine(
     except Failure as failure:
         if not any(each.kind.code == "keys.locked" for each in lying):  # else reported already
             yield finding("keys.locked", name=str(settings.keys), reason=failure.what("en").rstrip("."))
-    engine = open_engine(settings.database_url)
+
+
+def _of_database(
+    settings: Settings,
+    clock: Callable[[], float],
+    permitted: Callable[[Iterable[Finding]], Iterator[Finding]],
+    whole: bool,
+) -> Iterator[Finding]:
+    now, engine = clock(), open_engine(settings.database_url)
     try:
         with engine.connect() as connection:
             strange = list(store.schema(connection))

@@ -19,7 +19,8 @@ from gateway.doctor.findings import Finding, finding
 from gateway.doors.http import desk_transport
 from gateway.doors.http.desk_transport import is_local
 from gateway.doors.http.edge import BadEdge, Proxies
-from gateway.notices.mail import MailServer
+from gateway.notices.mail import MailServer, is_address
+from gateway.push import operators
 from gateway.settings import Settings
 from security.grants.windows import Moment
 
@@ -107,6 +108,7 @@ def openid(settings: Settings) -> Iterator[Finding]:
 
 
 def mail(settings: Settings) -> Iterator[Finding]:
+    yield from _operators(settings)
     """The settings of the mail server, by which contacts are told."""
     try:
         MailServer.of(settings)
@@ -141,3 +143,15 @@ def accepts_old_tls(host: str, port: int) -> bool:
         with context.wrap_socket(plain, server_hostname=host):
             return True
     return False
+
+
+def _operators(settings: Settings) -> Iterator[Finding]:
+    """Whether those who are to be told of alarms can be."""
+    if settings.alarm_mail and not settings.mail_server:
+        yield finding("alarm.settings", reason="alarm_mail: mail_server is empty")
+    for address in settings.alarm_mail.split():
+        if not is_address(address):
+            yield finding("alarm.settings", reason=f"alarm_mail: {address} is no e-mail address")
+    for url in settings.alarm_url.split():
+        if (why := operators.ANYWHERE.objection(url)) is not None:
+            yield finding("alarm.settings", reason=f"alarm_url: {why}")

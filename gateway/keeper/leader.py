@@ -40,12 +40,20 @@ REPLAY_SECONDS: Final = 10.0
 FOLD_SECONDS, FOLD_AT_MOST, FOLD_PAGES = 0.1, 1.0, 4000
 _NOT_FOLLOWED: Final = "checkpoints of the leading keeper are not taken over"
 _NOT_HANDED_IN: Final = "what a dead process had in hand is not logged"
+_NOT_LOOKED_AT: Final = "this machine is not looked at"
 _logger: Final = logging.getLogger(__name__)
 
 
 class Clocks(NamedTuple):
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+
+
+class MachineTask(NamedTuple):
+    """What the keeper of each machine does, leader or not. `run` is called in a thread."""
+
+    run: Callable[[], None]
+    seconds: float
 
 
 class Keeper:
@@ -60,6 +68,7 @@ class Keeper:
         *,
         in_hand: Path | None = None,
         follow: Callable[[], None] | None = None,
+        look: MachineTask | None = None,
         leads: bool = True,
         clocks: Clocks = Clocks(),  # noqa: B008  (immutable)
     ) -> None:
@@ -73,6 +82,7 @@ class Keeper:
         self._tasks: Final = tasks
         self._in_hand: Final = in_hand  # the folder of what processes of this machine have in hand
         self._follow: Final = follow
+        self._look: Final = look
         self._leads: Final = leads  # whether it ever asks for the lease
         self._clock: Final = clocks.now
         self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
@@ -93,6 +103,7 @@ class Keeper:
             group.create_task(self._lead())
             group.create_task(self._sequence())
             group.create_task(self._fold_back())
+            group.create_task(self._look_at_machine())
             for task in self._tasks:
                 group.create_task(self._repeat(task), name=task.name)
         await self._loop.run_in_executor(self._leading, self._end)
@@ -167,6 +178,19 @@ class Keeper:
             except Exception as error:  # a writer does it then
                 self._log_failure("the write-ahead log was not folded back", error)
             await self._pause(wait)
+
+    async def _look_at_machine(self) -> None:
+        """Leader or not: what the doctor finds of a machine only its own keeper sees."""
+        look = self._look
+        while look is not None and not self._stopping.is_set():
+            await self._pause(look.seconds)
+            if self._stopping.is_set():
+                return
+            try:
+                await asyncio.to_thread(look.run)
+                self._works(_NOT_LOOKED_AT)
+            except Exception as error:
+                self._log_failure(_NOT_LOOKED_AT, error)
 
     async def _pause(self, seconds: float) -> None:
         try:

@@ -8,7 +8,7 @@ Invariant: a module in that package without a `TASK` ends the keeper's process a
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # some commands use what a task uses, and need none of this
     from gateway.settings import Settings
     from gateway.transfer.lease import Lease
     from gateway.vault.vault import Vault
+    from gateway.watch.findings import Condition
 
 PAUSE_SECONDS: Final = 0.2  # between two runs of a task that names no other interval
 
@@ -53,6 +54,7 @@ class KeeperServices:
     web: aiohttp.ClientSession
     clock: Callable[[], float]
     hash_id: Callable[[str], str]  # keyed hash, as in the log
+    examine: Callable[[], Sequence[Condition]]  # what the doctor finds of the instance as a whole
     closing: AsyncExitStack  # what a task pushes here is closed when the keeper ends, last first
 
 

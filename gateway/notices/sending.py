@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from contracts.base.errors import Failure
 from contracts.base.words import Words, WordsFile
@@ -28,6 +28,7 @@ from gateway.notices.errors import MAIL_BROKEN, MAIL_NO_ADDRESS
 from gateway.notices.mail import Letter, MailServer
 from gateway.notices.store import Notice
 from gateway.registry.registry import Registry
+from gateway.registry.snapshot import Snapshot
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -35,6 +36,8 @@ from gateway.transfer.lease import Lease
 NOTE: Final = "notice"
 KINDS: Final = {  # the words of each kind
     "alarms": ("alarms.subject", "alarms.text"),
+    "findings": ("findings.subject", "findings.text"),
+    "findings-test": ("findings-test.subject", "findings-test.text"),
     "handling-due": ("handling-due.subject", "handling-due.text"),
     "handling-overdue": ("handling-overdue.subject", "handling-overdue.text"),
     "push-paused": ("push-paused.subject", "push-paused.text"),
@@ -60,6 +63,7 @@ class Mailing:
     server: MailServer
     name: str  # of the instance
     clock: Callable[[], float]
+    operators: Mapping[str, str] = field(default_factory=dict)  # addresses by the names that notices have
     policy: RetryPolicy = POLICY
     rng: Random = field(default_factory=Random)
 
@@ -86,7 +90,10 @@ class Mailing:
 
     def letter(self, one: Notice) -> Letter:
         """The mail to the contact as the registry has it now. Raises: mail.broken, mail.no-address."""
-        to = address_of(self.registry.snapshot, one.system, self.clock())
+        if one.system.startswith(store.OPERATOR):
+            to = self.operators.get(one.system)
+        else:
+            to = address_of(self.registry.snapshot, one.system, self.clock())
         if to is None:
             raise MAIL_NO_ADDRESS(system=one.system)
         try:
@@ -106,33 +113,38 @@ class Mailing:
         code = None if failure is None else failure.code
         with writing(self.engine, self.lock) as connection:
             leases.check(connection, lease)
-            if again is not None and code is not None:
-                store.put_off(connection, one, code, again)
-                return
-            store.ended(connection, one, code, now)
-            append(connection, [entries.note(NOTE, self._facts(one, code), now)])
+            record(connection, one, code, again, now, self.registry.snapshot)
 
-    def _facts(self, one: Notice, failure: str | None) -> dict[str, str | int | None]:
-        system = self.registry.snapshot.system(one.system)
-        return {
-            "notice": one.id,
-            "about": one.about,
-            "subject": one.kind,
-            "reader": one.system,
-            "agency": None if system is None else system.agency,
-            "tries": one.tries + 1,
-            "failure": failure,
-        }
+
+def record(
+    connection: Connection, one: Notice, failure: str | None, again: float | None, now: float, snapshot: Snapshot
+) -> None:
+    """What became of a try: it is put off until `again`, or has ended."""
+    if again is not None and failure is not None:
+        store.put_off(connection, one, failure, again)
+        return
+    store.ended(connection, one, failure, now)
+    system = snapshot.system(one.system)
+    facts: dict[str, str | int | None] = {
+        "notice": one.id,
+        "about": one.about,
+        "subject": one.kind,
+        "reader": one.system,
+        "agency": None if system is None else system.agency,
+        "tries": one.tries + 1,
+        "failure": failure,
+    }
+    append(connection, [entries.note(NOTE, facts, now)])
 
 
 def _filled(value: Any) -> Any:
     """A fact as words: a list of facts, or both languages of one."""
     if isinstance(value, list):
-        return _lines(value)
+        return lines(value)
     return Words(**value) if isinstance(value, dict) else value
 
 
-def _lines(facts: Sequence[Mapping[str, str | int]]) -> Words:
+def lines(facts: Sequence[Mapping[str, str | int]]) -> Words:
     """A fact that is a list: each element names its `words`, and is what they are filled with."""
     each = [_words(str(one["words"]), **one) for one in facts]
     return Words("\n".join(one.vi for one in each), "\n".join(one.en for one in each))

@@ -6,16 +6,17 @@ Invariant: a row has neither address nor text. Both are made when it is sent, fr
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from contracts.base.ids import new_id
 from gateway.journal.schema.mail_table import mail
 
 WAITING, SENT, FAILED = "waiting", "sent", "failed"
 KEPT: Final = 20  # notices that are shown about one thing
+OPERATOR, WEBHOOK = "alarm_mail:", "alarm_url:"  # whoever operates the gateway, in place of a system
 
 
 class Notice(NamedTuple):
@@ -34,11 +35,13 @@ class Notice(NamedTuple):
     failure: str | None
 
 
-def put(connection: Connection, kind: str, about: str, system: str, facts: Mapping[str, Any], now: float) -> None:
-    """Adds a notice that waits, to the contact of a system or an agency, within the transaction of what it tells."""
+def put(connection: Connection, kind: str, about: str, system: str, facts: Mapping[str, Any], now: float) -> str:
+    """Adds a notice that waits, to the contact of a system or an agency, or to an operator (`OPERATOR`, `WEBHOOK`),
+    within the transaction of what it tells; returns its id."""
+    id = new_id()
     connection.execute(
         insert(mail).values(
-            id=new_id(),
+            id=id,
             kind=kind,
             about=about,
             system=system,
@@ -49,16 +52,30 @@ def put(connection: Connection, kind: str, about: str, system: str, facts: Mappi
             next_at=now,
         )  # fmt: skip
     )
+    return id
 
 
-def due(connection: Connection, now: float, limit: int) -> list[Notice]:
-    query = select(mail).where(mail.c.state == WAITING, mail.c.next_at <= now)
+def due(connection: Connection, now: float, limit: int, *, webhooks: bool = False) -> list[Notice]:
+    """Mails; or what goes by webhook."""
+    posted = mail.c.system.startswith(WEBHOOK, autoescape=True)
+    query = select(mail).where(mail.c.state == WAITING, mail.c.next_at <= now, posted if webhooks else ~posted)
     return [_of(row) for row in connection.execute(query.order_by(mail.c.next_at).limit(limit))]
 
 
 def about(connection: Connection, what: str) -> list[Notice]:
     """The newest first."""
     query = select(mail).where(mail.c.about == what).order_by(mail.c.made.desc()).limit(KEPT)
+    return [_of(row) for row in connection.execute(query)]
+
+
+def found(connection: Connection, ids: Sequence[str]) -> list[Notice]:
+    return [_of(row) for row in connection.execute(select(mail).where(mail.c.id.in_(ids)))]
+
+
+def to_operators(connection: Connection) -> list[Notice]:
+    """The newest first."""
+    told = or_(*(mail.c.system.startswith(each, autoescape=True) for each in (OPERATOR, WEBHOOK)))
+    query = select(mail).where(told).order_by(mail.c.id.desc()).limit(KEPT)
     return [_of(row) for row in connection.execute(query)]
 
 

@@ -23,9 +23,11 @@ from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.limits import for_work
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.keeper import revocation_fetch
-from gateway.keeper.leader import Keeper
+from gateway.keeper.leader import Keeper, MachineTask
 from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
+from gateway.keeper.tasks.findings import look_seconds
 from gateway.processes import child
+from gateway.processes.examining import Examining
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
@@ -67,6 +69,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     web = revocation_fetch.open_session()
     closing = AsyncExitStack()
     closing.push_async_callback(web.close)
+    examining = Examining(settings, engine, clock)
     services = KeeperServices(
         settings=settings,
         process_id=process_id,
@@ -82,6 +85,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         web=web,
         clock=clock,
         hash_id=partial(keyed, keyring.hash_key()),
+        examine=examining.instance,
         closing=closing,
     )
     follower = Follower(engine, settings, log_key, services.hash_id)
@@ -91,6 +95,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         sequencer,
         schedule(_TASKS, services) if leads else (),
         in_hand=settings.run / FOLDER,
+        look=MachineTask(examining.machine, look_seconds(settings)),
         follow=follower.catch_up if engine.dialect.name == "postgresql" else None,
         leads=leads,
     )

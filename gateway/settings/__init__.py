@@ -219,6 +219,14 @@ class Settings(Places):
     alarm_queue_seconds: float = _setting(
         600.0, "how long a message may wait for a system before an alarm is raised, in seconds", _SOME
     )
+    alarm_mail: str = _setting("", "e-mail addresses of operators to tell of alarms, with blanks between; empty: none")
+    alarm_url: str = _setting("", "addresses (https) that alarms are posted to, with blanks between; empty: none")
+    alarm_hold_seconds: float = _setting(
+        300.0,
+        "how long a finding must stand before operators are told, and be gone to be over, in seconds",
+        _ANY,
+    )
+    alarm_again_hours: float = _setting(24.0, "hours after which operators are told again of what still stands", _SOME)
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     silent_seconds: float = _setting(
         30.0,

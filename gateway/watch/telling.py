@@ -16,9 +16,11 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, or_, select
 
 from contracts.base.times import moment
+from contracts.base.words import Words
 from gateway.journal.schema.watch_tables import alarm as table
 from gateway.notices import store
 from gateway.notices.contacts import address_of
+from gateway.notices.sending import lines
 from gateway.registry.snapshot import Snapshot
 from gateway.watch import alarms
 from gateway.watch.alarms import Alarm, Kind, Look
@@ -79,6 +81,11 @@ def _due(connection: Connection, now: float) -> Iterable[_Due]:
 def _told_since(connection: Connection, at: float) -> Iterable[str]:
     told = or_(table.c.told > at, table.c.told_end > at)
     return connection.scalars(select(table.c.system).where(told).distinct())
+
+
+def said(alarm: Alarm) -> Words:
+    """An alarm that was raised, in words."""
+    return lines([_line(_Due(alarm, False))])
 
 
 def _line(due: _Due) -> Mapping[str, str | int]:

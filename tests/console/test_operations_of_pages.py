@@ -99,7 +99,7 @@ OF_OPERATORS = {  # tested in test_enrolment and test_upkeep_pages
     "readKeys",
     "askAuthorities",
 }
-OF_CONTACTS = {"setContacts"}  # in test_contacts
+OF_CONTACTS = {"setContacts", "acknowledgeFinding"}  # in test_contacts, test_upkeep_pages
 OF_CASES = {"listCases", "readCase", "openCase", "takeCaseStep"}  # in test_cases_pages  # fmt: skip
 OF_CATALOGUE = {"readCatalogue", "readDataSet"}  # in test_catalogue
 OF_CONTRACTS = {"listContracts", "readContract", "readMapping", "compareVersions", "tryMessage"}

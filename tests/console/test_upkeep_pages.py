@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert
 
+from contracts.base.words import Words
 from gateway.backup.manifest import LAST
 from gateway.console.roles import ROLES, May, Role
 from gateway.journal import jobs
@@ -18,6 +19,7 @@ from gateway.keeper.retention import holds
 from gateway.keeper.tasks import revocation_lists
 from gateway.keeper.tasks.certificate_status import ASKED, OutsideAuthorities
 from gateway.keys.authority import EmbeddedAuthority
+from gateway.watch.findings import Condition, settle
 from tests.console.people import Desk, Reader
 from tests.console.test_enrolment import desk as desk
 from tests.console.test_operations_of_pages import NOTICE, Script
@@ -131,6 +133,26 @@ async def test_a_drill_is_recorded(people: Desk) -> None:
     assert "2026-01-02" in text and "restore into another place" in text and REASON in text and "failed" in text
     drills = (await script.get("readBackups"))["drills"]
     assert [each["facts"]["ok"] for each in drills] == [False, True] and "console, token " in drills[0]["by"]
+
+
+async def test_what_stands_is_shown_and_acknowledged(people: Desk) -> None:
+    minh, script = await people.signed_in("minh", Role.OPERATOR), Script(people, "binh", Role.OFFICER)
+    words = Words("Đĩa sắp đầy", "The disk fills"), Words("Dọn đĩa", "Make room")
+    seen = [Condition(code, "", True, *words) for code in ("disk.low", "disk.full")]
+    with writing(people.world.engine) as connection:
+        settle(connection, "may-1:/data", seen, time.time(), 0.0)
+    page = Reader((await minh.get("/console/doctor")).body)
+    assert "The disk fills" in page.text and "may-1:/data" in page.text and "Nobody is told" in page.text
+    first, second = (each["id"] for each in (await script.get("readDoctor"))["standing"])
+    here = f"/console/doctor/findings/{first}/acknowledge"
+    assert here in page.forms
+    assert (await minh.post(here, reason="short")).status == 400
+    assert (await minh.post(here, reason=REASON)).status == 303
+    assert (await minh.post(here, reason=REASON)).status == 409
+    assert REASON in Reader((await minh.get("/console/doctor")).body).text
+    told = await script.get("acknowledgeFinding", {"reason": REASON}, finding=second)
+    assert told["finding"]["reason"] == REASON and told["finding"]["acknowledged"]
+    assert [each["facts"]["state"] for each in notes(people, "finding")][-2:] == ["acknowledged", "acknowledged"]
 
 
 # --- the vault --------------------------------------------------------------------------------------------------------

@@ -219,6 +219,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "base.local": lambda s: replace(s, public_base="https://localhost:8443"),
     "listen.sandbox-open": lambda s: replace(s, kind="sandbox", host="10.20.0.5"),
     "listen.desk-open": lambda s: replace(s, desk_host="0.0.0.0"),
+    "alarm.settings": lambda s: replace(s, alarm_url="http://soc.tinh.example"),
     "mail.settings": lambda s: replace(s, mail_server="smtp://mail.example", mail_from="nobody"),
     "openid.settings": lambda s: replace(s, oidc_issuer="http://sso.example", oidc_client="lgsp"),
     "listen.desk-broken": lambda s: replace(s, desk_edge="everybody"),

@@ -36,9 +36,11 @@ KINDS: Final = frozenset(
         *("contract", "contract-draft", "enrolment", "export", "feed-keys", "key-end"),
         *("feed-digest", "feed-expired", "feed-hour"),
         *(
+            "failover-drill",
             "feed-answer",
             "feed-read",
             "file",
+            "finding",
             "handling",
             "handling-none",
             "handling-told",

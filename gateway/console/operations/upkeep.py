@@ -64,9 +64,18 @@ def read_doctor(asked: Asked) -> Any:
         "usual": [each.shown() for each in found.usual],
         "trouble": found.trouble,
         "looked_for": found.looked_for,
+        "standing": [each.to_json() for each in found.standing],
+        "told": [
+            {"to": to, "made": rfc3339(each.made), "state": each.state, "tries": each.tries, "failure": each.failure}
+            for to, each in found.told
+        ],
         "backups": [shown(each) for each in made.logged],
         "restores": [shown(each) for each in made.restored],
     }
+
+
+def acknowledge_finding(asked: Asked) -> Any:
+    return {"finding": upkeep.acknowledge(asked.desk, asked.viewer, asked.params["finding"], asked.reason()).to_json()}
 
 
 def read_backups(asked: Asked) -> Any:
@@ -160,6 +169,7 @@ OPERATIONS = {
     "readStamp": read_stamp,
     "reindexLog": reindex_log,
     "readDoctor": read_doctor,
+    "acknowledgeFinding": acknowledge_finding,
     "readBackups": read_backups,
     "recordDrill": record_drill,
     "readVault": read_vault,

@@ -14,10 +14,16 @@ from security.grants.windows import VIETNAM
 _BACKUPS: Final = "/console/backups"
 _VAULT: Final = "/console/vault"
 _KEYS: Final = "/console/keys"
+_DOCTOR: Final = "/console/doctor"
 
 
 def doctor(ask: Ask) -> Shown:
     return Shown("doctor.html", {"it": upkeep.upkeep(ask.desk)})
+
+
+def acknowledge(ask: Ask) -> Moved:
+    upkeep.acknowledge(ask.desk, ask.viewer, ask.path["finding"], ask.reason())
+    return Moved(_DOCTOR + "#standing", "finding-acknowledged")
 
 
 def made(ask: Ask) -> Shown:
@@ -97,4 +103,11 @@ PAGES = (
     Page("/keys/outside", ask_outside, May.OPERATE, method="POST", operation="askAuthorities"),
     Page("/keys/outside/events", asked_events, May.OPERATE),
     Page("/doctor", doctor, May.OPERATE, N_("Doctor"), Menu.OPERATION),
+    Page(
+        "/doctor/findings/{finding}/acknowledge",
+        acknowledge,
+        May.OPERATE,
+        method="POST",
+        operation="acknowledgeFinding",
+    ),
 )

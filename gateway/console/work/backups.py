@@ -66,8 +66,9 @@ def backups(desk: Desk) -> Backups:
     with desk.reading() as connection:
         text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
     with reading(desk.services.engine) as connection:
-        made, restores, tried = (
-            search(connection, Query(kind=kind), limit=_SHOWN).hits for kind in ("backup", "restore", drills.RESTORE)
+        made, restores, tried, failovers = (
+            search(connection, Query(kind=kind), limit=_SHOWN).hits
+            for kind in ("backup", "restore", drills.RESTORE, drills.FAILOVER)
         )
     last, limit = None, desk.services.settings.backup_days
     if text is not None:
@@ -80,7 +81,7 @@ def backups(desk: Desk) -> Backups:
         limit=limit,
         made=tuple(map(_made, made)),
         restores=tuple(map(_made, restores)),
-        drills=tuple(map(_made, tried)),
+        drills=tuple(sorted(map(_made, (*tried, *failovers)), key=lambda each: -each.at)),
         logged=made,
         restored=restores,
     )

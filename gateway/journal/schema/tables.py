@@ -119,6 +119,7 @@ from gateway.journal.schema.registry_tables import (
 )
 from gateway.journal.schema.report_table import report as report
 from gateway.journal.schema.watch_tables import alarm as alarm
+from gateway.journal.schema.watch_tables import finding as finding
 from gateway.journal.schema.watch_tables import probe_day as probe_day
 from gateway.journal.schema.workflow_tables import handling as handling
 from gateway.journal.schema.workflow_tables import handling_step as handling_step

@@ -1,10 +1,10 @@
-"""The tables of the watch over component systems (`gateway.watch`)."""
+"""The tables of the watch over component systems and over the gateway itself (`gateway.watch`)."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Float, Index, Integer, Table, Text, text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, Table, Text, text
 
 from gateway.journal.schema.metadata import metadata
 
@@ -43,3 +43,37 @@ Index(
 )
 Index("alarm_ended", alarm.c.ended)
 Index("alarm_told", alarm.c.told)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("machine", Text, nullable=False),  # whose keeper sees it; empty: of the instance as a whole
+    Column("code", Text, nullable=False),  # of the doctor's findings, or alarm.<kind>
+    Column("about", Text, nullable=False),  # which of several of that code; empty: there is one
+    Column("grave", Boolean, nullable=False),
+    Column("said", Text, nullable=False),  # JSON: what, and what next, in both languages, as it was seen last
+    Column("since", Float, nullable=False),
+    Column("stands", Float, nullable=False),  # since when it has stood without a break
+    Column("seen", Float, nullable=False),
+    Column("gone", Float),  # since when it is not seen any more; it may come back
+    Column("flaps", Integer, nullable=False),  # how often it came back
+    Column("raised", Float),  # NULL: it may pass by itself
+    Column("ended", Float),
+    Column("told", Float),  # when operators were told last that it stands
+    Column("told_flapping", Float),
+    Column("told_end", Float),
+    Column("acknowledged", Float),
+    Column("by", Text),  # who acknowledged it
+    Column("reason", Text),  # why
+)
+Index(
+    "finding_open",
+    finding.c.machine,
+    finding.c.code,
+    finding.c.about,
+    unique=True,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+Index("finding_ended", finding.c.ended)

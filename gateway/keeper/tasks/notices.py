@@ -9,6 +9,7 @@ from contracts.base.errors import Failure
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 from gateway.notices.mail import MailServer
 from gateway.notices.sending import Mailing
+from gateway.watch.operators import receivers
 
 _logger: Final = logging.getLogger("lgsp.notices")
 
@@ -28,6 +29,7 @@ def _mailing(services: KeeperServices) -> Mailing | None:
         server=server,
         name=services.settings.name,
         clock=services.clock,
+        operators=receivers(services.settings),
     )
 
 

@@ -223,6 +223,7 @@ def _console(whole: Whole) -> None:
             push_tables.push_key,
             mail_table.mail,
             watch_tables.probe_day,
+            watch_tables.finding,
             tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,

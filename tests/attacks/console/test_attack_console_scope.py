@@ -50,7 +50,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "/contracts/drafts/new": ("S", "S"),
     "/contracts/drafts/{draft}/hand-in": ("", "S"),
     "/design": ("OPSAVCG", ""),
-    "/doctor": ("OP", ""),
+    "/doctor": ("OP", "OP"),
     "/events": ("OPSAVCG", ""),
     "/feed": ("C", "C"),
     "/feeds": ("C", ""),
