@@ -33,7 +33,7 @@ from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings, load
 from gateway.transfer import entries
-from gateway.vault.vault import Vault
+from gateway.vault.stores import open_vault
 from security.grants.windows import civil
 from security.transparency.checkpoint import NoteKey
 
@@ -204,7 +204,7 @@ def _verified(engine: Engine, backup: Manifest, restored: restores.Restored, tru
 
 def _opened(settings: Settings, connection: Connection) -> dict[str, int]:
     """Opens some bodies with the running instance's keys, where they are; counts, and discloses nothing."""
-    vault, table = Vault(settings.vault_keys, at_rest=Keyring(settings).at_rest), tables.vault.c
+    vault, table = open_vault(settings, None), tables.vault.c
     small = select(table.id).where(table.size <= _SAMPLE_BYTES)
     ids = {
         str(id)

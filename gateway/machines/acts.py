@@ -22,6 +22,7 @@ from gateway.machines.records import NOTE, State
 from gateway.machines.secrets import Secrets
 from gateway.settings import Settings
 from gateway.transfer import entries
+from gateway.vault.stores import shared
 from security.transparency.entry import Json
 
 HOUR: Final = 3600.0
@@ -39,7 +40,7 @@ class By:
 def check_vault(settings: Settings) -> None:
     """Raises `machine.vault-folder` where the vault's keys lie in this machine's folder alone: another machine could
     not seal. A link to a folder that machines share is another's business."""
-    if not settings.vault_keys.is_symlink():
+    if not shared(settings) and not settings.vault_keys.is_symlink():
         raise MACHINE_VAULT_FOLDER()
 
 

@@ -22,8 +22,9 @@ ALIVE_SECONDS: Final = 15.0
 AGREED: Final = (
     "kind", "origin", "public_base", "token_seconds", "body_limit", "large_body_limit", "opaque_body_limit",
     "opaque_body_hours", "witnesses", "witness_policy", "witness_quorum", "stamp_url", "stamp_policy", "oidc_issuer",
-    "oidc_client", "oidc_claim", "push_networks", "sandbox_join",
+    "oidc_client", "oidc_claim", "push_networks", "sandbox_join", "standby",
 )  # fmt: skip
+STORE: Final = "vault_database"  # compared is whether there is one: its address may differ, and has a password
 # A machine that joins chooses these itself; all others are handed on with the keys.
 OWN: Final = frozenset(
     {
@@ -44,11 +45,11 @@ def handed(settings: Settings) -> dict[str, Any]:
 
 def check(connection: Connection, settings: Settings, machine: str, now: float) -> None:
     """Within a writing transaction. Raises `instance.settings-differ`."""
-    own = {name: getattr(settings, name) for name in AGREED}
+    own = {name: getattr(settings, name) for name in AGREED} | {STORE: bool(settings.vault_database)}
     text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
     if text is not None:
         known = json.loads(text)
-        differing = [name for name in AGREED if name in known and known[name] != own[name]]
+        differing = [name for name in own if name in known and known[name] != own[name]]
         others = sorted(running(connection, now) - {machine}) if differing else []
         if others:
             raise INSTANCE_SETTINGS_DIFFER(

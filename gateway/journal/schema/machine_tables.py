@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Integer, Table, Text
 
 from gateway.journal.schema.metadata import metadata
 
@@ -37,4 +37,18 @@ drop_claim = Table(  # which files worker works in a drop folder
     metadata,
     Column("place", Text, primary_key=True),  # the id that lies in the folder itself
     Column("holder", Text, nullable=False),  # a process; another takes it when that one is no longer alive
+)
+process = Table(
+    "process",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # door | files | keeper | follower
+    Column("pid", Integer, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("state", Text, nullable=False),  # alive | ended | dead
+    Column("heard", Float),  # the last beat by PostgreSQL's clock; NULL on SQLite, and of a process of 0.2.0
+    Column("machine", Text),  # its name in the table `machine`; NULL of a process of 0.2.0
+    Column("version", Text),  # of the program; NULL of 0.2.0
 )

@@ -56,6 +56,7 @@ from gateway.journal.schema.feed_tables import feed_pending as feed_pending
 from gateway.journal.schema.machine_tables import drop_claim as drop_claim
 from gateway.journal.schema.machine_tables import machine as machine
 from gateway.journal.schema.machine_tables import machine_bundle as machine_bundle
+from gateway.journal.schema.machine_tables import process as process
 from gateway.journal.schema.mail_table import mail as mail
 from gateway.journal.schema.metadata import AUTO
 from gateway.journal.schema.metadata import NOTES as NOTES
@@ -130,20 +131,6 @@ from gateway.journal.schema.workflow_tables import handling_step as handling_ste
 instance = Table("instance", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
 # --- journal ----------------------------------------------------------------------------------------------------------
-process = Table(
-    "process",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),  # door | files | keeper | follower
-    Column("pid", Integer, nullable=False),
-    Column("host", Text, nullable=False),
-    Column("started", Float, nullable=False),
-    Column("seen", Float, nullable=False),
-    Column("state", Text, nullable=False),  # alive | ended | dead
-    Column("heard", Float),  # the last beat by PostgreSQL's clock; NULL on SQLite, and of a process of 0.2.0
-    Column("machine", Text),  # its name in the table `machine`; NULL of a process of 0.2.0
-    Column("version", Text),  # of the program; NULL of 0.2.0
-)
 lease = Table(
     "lease",
     metadata,
