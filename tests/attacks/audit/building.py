@@ -237,7 +237,7 @@ def _values(table: Table) -> dict[str, Any]:
 
 
 def _value(column: Column[Any]) -> Any:
-    return {str: "x", bytes: b"x", int: 1, float: 1.0}[column.type.python_type]
+    return {str: "x", bytes: b"x", int: 1, float: 1.0, bool: True}[column.type.python_type]
 
 
 def _registry(whole: Whole) -> None:
