@@ -43,6 +43,7 @@ from gateway.keeper.witnessing.stamps import Authority as Asking
 from gateway.keeper.witnessing.stamps import Stamps
 from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.keys.authority import EmbeddedAuthority
+from gateway.machines import agreeing, keeping
 from gateway.registry.changes import deciding, passkeys
 from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, changing
@@ -233,6 +234,8 @@ def _console(whole: Whole) -> None:
             tables.report,
         ):
             connection.execute(insert(table).values(_values(table)))
+        for key in (agreeing.KEY, keeping.KEY):
+            connection.execute(insert(tables.instance).values(key=key, value="{}"))
 
 
 def _values(table: Table) -> dict[str, Any]:
