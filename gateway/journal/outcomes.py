@@ -12,12 +12,20 @@ from typing import Final
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from contracts.base.errors import Ours
-from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_UNAVAILABLE
+from gateway.journal.errors import (
+    JOURNAL_ALTERED,
+    JOURNAL_BUSY,
+    JOURNAL_NO_STANDBY,
+    JOURNAL_OLD_PRIMARY,
+    JOURNAL_UNAVAILABLE,
+)
 from gateway.journal.write import Write, Written
 from gateway.journal.writer import Journal
 
 SECONDS: Final = 60.0  # after that it is left to recovery
-_PASSING: Final = frozenset({JOURNAL_ALTERED.code, JOURNAL_BUSY.code, JOURNAL_UNAVAILABLE.code})
+_PASSING: Final = frozenset(
+    each.code for each in (JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_NO_STANDBY, JOURNAL_OLD_PRIMARY, JOURNAL_UNAVAILABLE)
+)
 
 
 async def commit_outcome(journal: Journal, write: Write) -> Written:
