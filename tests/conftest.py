@@ -11,6 +11,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -41,7 +42,7 @@ from gateway.settings import Settings
 from security import algorithms
 from tests import warm
 from tests.commandline import told
-from tests.journal.databases import database, end_server, sqlite  # noqa: F401  fixtures of every folder
+from tests.journal.databases import database, end_server, fresh_url, sqlite  # noqa: F401  fixtures of every folder
 from tests.registry.making import House
 from tests.suite import ROOT, server_files
 
@@ -241,9 +242,28 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 @pytest.fixture(scope="session")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def instance(instance_on_sqlite: Settings) -> Settings:
     """A sandbox in real processes: doors, keeper, desk, stand-ins (one of them down)."""
-    settings = demo_settings(tmp_path_factory.mktemp("instance") / "data")
+    return instance_on_sqlite
+
+
+@pytest.fixture(scope="session")
+def instance_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with _shared(tmp_path_factory.mktemp("instance"), "sqlite") as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def instance_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with _shared(tmp_path_factory.mktemp("instance"), "postgresql") as settings:
+        yield settings
+
+
+@contextmanager
+def _shared(folder: Path, kind: str) -> Iterator[Settings]:
+    settings = demo_settings(folder / "data")
+    if kind == "postgresql":
+        settings = replace(settings, database=fresh_url(kind, folder))
     # A provider that a test plays may be slow on a busy machine, and is on this host.
     with running(replace(settings, provider_seconds=6.0, push_networks="127.0.0.0/8")) as settings:
         yield settings

@@ -18,6 +18,8 @@ from gateway.sample_client.identity import Identity
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.raw import Told, ask, loaded, of
+from tests.journal.databases import KINDS
+from tests.stored import rows
 
 MUCH = 60  # times what a plain message of that size costs: what nothing guards against takes minutes
 PROVIDERS = ("do-thi", "kinh-te")
@@ -41,10 +43,7 @@ class Judge:
 
     def seen(self) -> dict[str, int]:
         """Calls that reached each provider, by its own journal."""
-        return {
-            name: rows(self.world.data / "run" / f"{name}.sqlite", "select count(*) from calls")[0][0]
-            for name in PROVIDERS
-        }
+        return {name: called(self.world.data / "run" / f"{name}.sqlite") for name in PROVIDERS}
 
     def log(self) -> dict[str, list[str]]:
         """The failures that the log holds of each gathered transfer; what a flood of strangers adds up to is written a
@@ -62,18 +61,18 @@ class Judge:
         for transfer in self.told:
             # In one statement: the keeper moves entries from the one table to the other.
             query = " union all ".join(
-                f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending")
+                f"select entry from {table} where transfer = ?" for table in ("log_entry", "log_pending")
             )
             found[transfer] = [
-                json.loads(entry)["failure"] for (entry,) in rows(self.world.data / "lgsp.db", query, transfer)
+                json.loads(entry)["failure"] for (entry,) in rows(self.world.data, query, transfer, transfer)
             ]
         return found
 
 
-def rows(file: Path, query: str, *values: str) -> list[Any]:
-    base = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=60)
+def called(journal: Path) -> int:
+    base = sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=60)
     try:
-        return base.execute(query, values).fetchall()
+        return int(base.execute("select count(*) from calls").fetchone()[0])
     finally:
         base.close()
 
@@ -83,6 +82,13 @@ class Kept(World):
 
     def identity(self, system: str) -> Identity:
         return loaded(self.identities / system)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def instance(request: pytest.FixtureRequest) -> Settings:
+    """Each attack on both databases."""
+    settings: Settings = request.getfixturevalue(f"instance_on_{request.param}")
+    return settings
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +117,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def some_refused() -> dict[str, str]:
+def some_refused(world: World) -> dict[str, str]:
     return {}
 
 

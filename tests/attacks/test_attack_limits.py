@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import ssl
 from collections import Counter
 
@@ -16,6 +15,7 @@ from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.conftest import QUESTION
 from tests.attacks.raw import head, port_of
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 
@@ -130,12 +130,8 @@ async def test_a_flood_of_refusals_is_summed_up_in_the_log(world: World) -> None
     writer.close()
 
     def logged() -> dict[str, int]:
-        base = sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True, timeout=60)
-        try:
-            query = " union all ".join(f"select transfer, entry from {table}" for table in ("log_entry", "log_pending"))
-            entries = [json.loads(entry) for transfer, entry in base.execute(query) if transfer in named]
-        finally:
-            base.close()
+        query = " union all ".join(f"select transfer, entry from {table}" for table in ("log_entry", "log_pending"))
+        entries = [json.loads(entry) for transfer, entry in rows(world.data, query) if transfer in named]
         return {entry["transfer"]: entry.get("count", 1) for entry in entries}
 
     world.wait("the sums in the log", lambda: sum(logged().values()) == number)

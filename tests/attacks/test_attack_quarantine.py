@@ -15,7 +15,8 @@ import pytest
 from contracts.folder.bundle import catalogue_folders
 from examples.story.world import World
 from gateway.settings import Settings
-from tests.faults.load import child, gone, rows, until
+from tests.faults.load import child, gone, until
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 

@@ -14,7 +14,8 @@ from examples.story.exchange import INDICATOR, QUESTION
 from examples.story.world import World
 from gateway.sandbox.standins import messages
 from tests.attacks import raw
-from tests.attacks.conftest import Judge, rows
+from tests.attacks.conftest import Judge
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 
@@ -79,7 +80,7 @@ def hidden(responsible: Any) -> bool:
 
 
 def counted(world: World) -> list[tuple[str, int]]:
-    return rows(world.data / "lgsp.db", "select grant_id, used from quota_use where agency = ?", AGENCY)
+    return rows(world.data, "select grant_id, used from quota_use where agency = ?", AGENCY)
 
 
 @pytest.mark.attack("a quota walked around")

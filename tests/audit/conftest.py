@@ -12,6 +12,7 @@ from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.verify.verify import Report, verify_log
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.settings import Settings
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 from tests.audit.packaging import files, packages, trusted  # noqa: F401  fixtures of this room
@@ -24,6 +25,13 @@ def kept_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     engine = migrated(request.param, tmp_path_factory.mktemp("kept"))
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def instance(request: pytest.FixtureRequest) -> Settings:
+    """A gateway in real processes on each kind."""
+    settings: Settings = request.getfixturevalue(f"instance_on_{request.param}")
+    return settings
 
 
 @dataclass

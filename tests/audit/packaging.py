@@ -4,7 +4,6 @@ check and those who forge."""
 from __future__ import annotations
 
 import json
-import sqlite3
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from examples.story import World
 from gateway.audit.verifier.check import read_package
 from gateway.audit.verifier.findings import Findings
 from gateway.sandbox.standins import messages
+from tests.stored import rows
 
 Files = dict[str, bytes]
 REASON = "Thanh tra tỉnh yêu cầu, công văn 12/TTr"
@@ -54,12 +54,10 @@ def packages(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 def reasons(world: World, transfer: str) -> list[str]:
     """Why packages of a transfer were made, by the log. The instance is everybody's: others may have made some, too."""
-    with sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True) as connection:
-        rows = connection.execute(
-            "SELECT entry FROM log_entry WHERE phase = 'package' UNION ALL SELECT entry FROM log_pending "
-            "WHERE phase = 'package'"
-        ).fetchall()
-    facts = [json.loads(row[0])["facts"] for row in rows]
+    query = " UNION ALL ".join(
+        f"SELECT entry FROM {table} WHERE phase = 'package'" for table in ("log_entry", "log_pending")
+    )
+    facts = [json.loads(entry)["facts"] for (entry,) in rows(world.data, query)]
     return [each["reason"] for each in facts if each["transfer"] == transfer]
 
 

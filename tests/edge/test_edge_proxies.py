@@ -17,10 +17,11 @@ from lxml import etree
 from examples.story.exchange import ALERTS, INDICATOR, NS
 from gateway.sample_client.rest import Prepared
 from gateway.sandbox.standins import messages
-from tests.attacks.conftest import QUESTION, Judge, rows
+from tests.attacks.conftest import QUESTION, Judge
 from tests.attacks.raw import Told, of, read_one
 from tests.edge.conftest import Edged, rest_via, soap_via
 from tests.faults.load import until
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 
@@ -245,9 +246,9 @@ def source_of(edged: Edged, told: Told | None) -> str:
     """Whom the log names as the source of a refusal."""
     assert told is not None
     query = " union all ".join(
-        f"select entry from {table} where transfer = ?1" for table in ("log_entry", "log_pending")
+        f"select entry from {table} where transfer = ?" for table in ("log_entry", "log_pending")
     )
-    ((entry,),) = until("the refusal in the log", lambda: rows(edged.settings.data / "lgsp.db", query, told.transfer))
+    ((entry,),) = until("the refusal in the log", lambda: rows(edged.settings, query, told.transfer, told.transfer))
     return str(json.loads(entry)["source"])
 
 

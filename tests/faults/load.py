@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 import time
 import uuid
@@ -73,14 +72,6 @@ class Load:
             else:
                 self.others[(answer.problem or {}).get("code", str(answer.status))] += 1
                 await asyncio.sleep(0.05)
-
-
-def rows(settings: Settings, query: str) -> list[Any]:
-    base = sqlite3.connect(f"file:{settings.data / 'lgsp.db'}?mode=ro", uri=True, timeout=60)
-    try:
-        return base.execute(query).fetchall()
-    finally:
-        base.close()
 
 
 def all_in_feed(world: World, acknowledged: dict[str, str], seconds: float = 60.0) -> Counter[str]:

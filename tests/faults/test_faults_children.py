@@ -32,10 +32,11 @@ from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.raw import Told, connect, head, of, read_one
-from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, rows, until
+from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, until
 from tests.faults.test_kill import start
 from tests.faults.webhooks import following
 from tests.size import FULL
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 

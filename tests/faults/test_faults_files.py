@@ -18,7 +18,8 @@ from contracts.folder.bundle import catalogue_folders
 from examples.story.exchange import read_feed
 from examples.story.world import World
 from gateway.settings import Settings
-from tests.faults.load import child, rows, until
+from tests.faults.load import child, until
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 

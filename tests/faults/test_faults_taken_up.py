@@ -20,7 +20,8 @@ from gateway.doors.http.listening import bind
 from gateway.settings import Settings
 from security.keys import thumbprint
 from tests.attacks.raw import connect, head, loaded
-from tests.faults.load import gone, rows, until
+from tests.faults.load import gone, until
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 SECONDS = 2  # in which a silent loop is ended here
@@ -154,11 +155,13 @@ def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(
     )
     assert "_hang" in told[0]
     assert rows(
-        instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'"
+        instance,
+        f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'",
     ) or until(
         "the end in the log",
         lambda: rows(
-            instance, f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'"
+            instance,
+            f"select 1 from log_entry where phase = 'process-ended' and transfer = '{name.partition('-')[2]}'",
         ),
     )
 
@@ -172,7 +175,8 @@ def test_a_door_that_was_taken_for_dead_names_who_was_in_hand(
         name = of_process(instance, process.pid)
         process.send_signal(signal.SIGSTOP)
         until(
-            "its being fenced", lambda: rows(instance, f"select 1 from process where id = '{name}' and state = 'dead'")
+            "its being fenced",
+            lambda: rows(instance, f"select 1 from process where id = '{name}' and state = 'dead'"),
         )
         process.send_signal(signal.SIGCONT)
         assert process.wait(60) == 0

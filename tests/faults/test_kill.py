@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import uuid
@@ -26,6 +25,7 @@ from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 
@@ -146,11 +146,6 @@ async def submit_and_kill(
     await asyncio.to_thread(kill_all, process)
     await asyncio.gather(calls, reading)
     return acknowledged, dispatched, read
-
-
-def rows(settings: Settings, query: str) -> list[Any]:
-    with sqlite3.connect(f"file:{settings.data / 'lgsp.db'}?mode=ro", uri=True) as base:
-        return base.execute(query).fetchall()
 
 
 def test_killed_in_the_middle(place: Path) -> None:

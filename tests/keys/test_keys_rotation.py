@@ -34,9 +34,10 @@ from gateway.sample_client.soap import SoapClient
 from gateway.sample_client.transport import Transport
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
-from tests.attacks.conftest import QUESTION, rows
+from tests.attacks.conftest import QUESTION
 from tests.callers import Callers
 from tests.faults.load import until
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 
@@ -161,7 +162,7 @@ def test_each_rotation_is_in_the_log(settings: Settings, world: World) -> None:
 def _entries(settings: Settings) -> list[Any]:
     found: list[Any] = []
     for table in ("log_entry", "log_pending"):
-        found += rows(settings.data / "lgsp.db", f"select entry from {table} where phase = 'keys'")
+        found += rows(settings, f"select entry from {table} where phase = 'keys'")
     return found
 
 

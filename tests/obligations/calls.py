@@ -16,8 +16,8 @@ from examples.story.grants import OFFICERS
 from examples.story.world import World
 from gateway.sample_client.rest import Answer
 from gateway.settings import Settings
-from tests.faults.load import rows
 from tests.following import everywhere
+from tests.stored import rows
 
 HANDLINGS = "handling/v1"
 ALERT = "/incident-alert/v1/alerts"

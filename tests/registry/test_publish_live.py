@@ -30,10 +30,10 @@ from gateway.sandbox.officers import sign_waiting
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.callers import Callers
-from tests.faults.load import rows
 from tests.following import everywhere
 from tests.registry.editions import NAME, begin_at_first, edition, mark, operation, unplaced, written
 from tests.registry.making import PROVINCE
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -22,6 +21,7 @@ from examples.story import World
 from gateway.audit.verifier.check import check, read_package
 from tests.audit.packaging import REASON, Files, reasons, wrong
 from tests.audit.stamping import Authority
+from tests.stored import rows
 
 pytestmark = pytest.mark.server
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,8 +41,7 @@ def test_a_stranger_finds_it_sound(
     world: World, packages: dict[str, Path], trusted: tuple[str, bytes], name: str
 ) -> None:
     found = check(read_package(packages[name]), *trusted)
-    with sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True) as connection:
-        revoked = {row[0] for row in connection.execute("SELECT key_id FROM system_key WHERE state = 'revoked'")}
+    revoked = {key for (key,) in rows(world.data, "SELECT key_id FROM system_key WHERE state = 'revoked'")}
     assert found.ok and not [note for note in found.notes if not _expected(note, revoked)], (wrong(found), found.notes)
     names = [each["name"] for each in found.checks]
     assert {f"messages/{part}.http, signature" for part in ("request", "forwarded", "provider-answer")} <= set(names)
@@ -59,8 +58,7 @@ def test_the_revocation_lists_are_made_for_the_package(world: World, files: File
     assert {Path(name).stem for name in lists} >= {"sign", "tls"}
     for crl in lists.values():
         assert crl.last_update_utc >= at.replace(microsecond=0)
-    with sqlite3.connect(f"file:{world.data / 'lgsp.db'}?mode=ro", uri=True) as connection:
-        numbers = dict(connection.execute("SELECT issuer, number FROM revocation_list").fetchall())
+    numbers = dict(rows(world.data, "SELECT issuer, number FROM revocation_list"))
     assert all(
         numbers[Path(name).stem] >= crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number > 1
         for name, crl in lists.items()
