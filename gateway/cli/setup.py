@@ -6,7 +6,10 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -103,8 +106,9 @@ def enrol(
     folders = {each: _folder(out / each, as_json) for each in asked}
     own, told, now = EmbeddedAuthority(settings), handout.files(settings), time.time()
     result: dict[str, Any] = {}
-    lines = []
-    with failures_as_exits(as_json), changing(open_engine(settings.database_url), Seal.of(settings)) as act:
+    lines, changes = [], []
+    engine, seal = open_engine(settings.database_url), Seal.of(settings)
+    with failures_as_exits(as_json), _all_or_none(folders), changing(engine, seal) as act:
         for system, by_use in asked.items():
             done = {
                 use: enrolment.by_request(
@@ -116,7 +120,7 @@ def enrol(
                 )
                 for use, content in by_use.items()
             }
-            note_keys(act, [change for each in done.values() for change in each.changes], now)
+            changes += [change for each in done.values() for change in each.changes]
             ids = {use: each.key_id for use, each in done.items()}
             about = handout.about(settings) | {f"{use}_key_id": key_id for use, key_id in ids.items()}
             files = {
@@ -133,6 +137,7 @@ def enrol(
                 "unnamed_host": next((each.unnamed for each in done.values() if each.unnamed), None),
             }
             lines.append(f"{system}: {', '.join(ids.values())} → {folders[system]}")
+        note_keys(act, changes, now)
     lines.append(
         "Hand each folder to its system by a way that both of you trust: lgsp client install IDENTITY --trust FOLDER"
         " / Giao từng thư mục cho hệ thống qua kênh mà hai bên tin cậy."
@@ -147,6 +152,17 @@ def _requests(folder: Path, as_json: bool) -> dict[str, bytes]:
         then = "Put tls.csr, sign.csr, encrypt.csr there (`lgsp client keygen`). / Đặt các tệp .csr vào đó."
         fail(Exit.USAGE, "no-requests", what, then, as_json)
     return found
+
+
+@contextmanager
+def _all_or_none(folders: Mapping[str, Path]) -> Iterator[None]:
+    """Nobody shall hand out a folder whose certificates were not enrolled."""
+    try:
+        yield
+    except BaseException:
+        for folder in folders.values():
+            rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _folder(folder: Path, as_json: bool) -> Path:

@@ -91,7 +91,9 @@ def _received(
 
 def _write(draft: Path, invitation: Invitation, wanted: Wanted, bundle: Bundle) -> Settings:
     """The data folder in `draft`, and the settings of its final place."""
-    values = {**bundle.settings, **wanted.own, "machine": invitation.machine, "live": False}
+    # As `lgsp setup`: component systems call a production machine from elsewhere.
+    host = {"host": "0.0.0.0"} if bundle.settings.get("kind") == "production" else {}  # noqa: S104
+    values = {**host, **bundle.settings, **wanted.own, "machine": invitation.machine, "live": False}
     if wanted.database:
         values["database"] = wanted.database
     settings = Settings(draft, **values)

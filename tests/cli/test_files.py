@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from gateway import cli
 from gateway.cli.registry.identities import KeyUse, registry_enrol
+from gateway.cli.setup import enrol
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
 from gateway.sandbox.instance import make_instance
@@ -61,6 +62,19 @@ def test_no_key_is_enrolled_whose_certificate_could_not_be_handed_out(tmp_path: 
     with pytest.raises(IsADirectoryError):
         registry_enrol("y-te", KeyUse.TLS, request, out=tmp_path, data=settings.data, as_json=True)
     assert enrolled() == before
+    # Of several systems all are enrolled or none, and nothing is left that could be handed out.
+    for system, name in {"y-te": "y-te", "bao-chay": "another"}.items():
+        (tmp_path / "asked" / system).mkdir(parents=True)
+        (tmp_path / "asked" / system / "tls.csr").write_bytes(make_request(name, new_private()))
+    both = ["y-te", "bao-chay"]
+    with pytest.raises(SystemExit):
+        enrol(both, tmp_path / "asked", out=tmp_path / "out", data=settings.data, as_json=True)
+    assert enrolled() == before and not list((tmp_path / "out").iterdir())
+    (tmp_path / "asked" / "bao-chay" / "tls.csr").write_bytes(make_request("bao-chay", new_private()))
+    with pytest.raises(SystemExit) as ended:
+        enrol(both, tmp_path / "asked", out=tmp_path / "out", data=settings.data, as_json=True)
+    assert ended.value.code == 0
+    assert enrolled() == before + 1 and {each.name for each in (tmp_path / "out").iterdir()} == set(both)
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])

@@ -100,12 +100,13 @@ def test_drained_and_taken_back(first: Settings, second: Settings) -> None:
         load.wait(2)
         assert lgsp(first, "machine", "drain", "two", *REASON)["ok"]
         until("callers are told", lambda: load.others.get("machine.draining"))
-        assert ready(second)[0] == 503 and "machine.draining" in ready(second)[1]
+        until("it says so", lambda: ready(second)[0] == 503)
+        assert "machine.draining" in ready(second)[1]
         assert set(load.others) == {"machine.draining"}, load.others
         assert ready(first)[0] == 200
         assert lgsp(first, "machine", "drain", "two", "--end", *REASON)["ok"]
         load.wait(3)
-    assert ready(second)[0] == 200
+    until("it is ready again", lambda: ready(second)[0] == 200)
 
 
 def test_removed(first: Settings, second: Settings) -> None:

@@ -35,7 +35,8 @@ def two(tmp_path: Path) -> Iterator[tuple[Settings, Settings]]:
     ensure_instance(first, say_progress=False)
     exchange, desk = free_ports(2)
     shutil.copytree(first.data, tmp_path / "second", ignore=shutil.ignore_patterns("vault", "run"))
-    second = replace(first, data=tmp_path / "second", exchange_port=exchange, desk_port=desk, live=False)
+    ports = replace(first, exchange_port=exchange, desk_port=desk)
+    second = replace(ports, data=tmp_path / "second", live=False, machine="second")
     save(second)
     with ExitStack() as stack:
         yield stack.enter_context(running(first)), stack.enter_context(running(second))

@@ -47,7 +47,9 @@ def test_every_line_is_an_object_and_joins_the_log(tmp_path: Path) -> None:
         process.terminate()
         process.wait(60)
     lines = (settings.data / "kill.log").read_text("utf-8").splitlines()
-    told = [json.loads(line) for line in lines if " lgsp.agent " not in line]  # agents are programs of their own
+    # Agents are programs of their own; the last line is what `up` says to whoever stopped it.
+    told = [json.loads(line) for line in lines[:-1] if " lgsp.agent " not in line]
+    assert "Stopped" in lines[-1]
     assert all({"time", "level", "logger", "process", "machine", "message"} <= each.keys() for each in told)
     assert any(each["process"] == "supervisor" and "door" in each["message"] for each in told), "it tells of the death"
     (line,) = [each for each in told if each.get("transfer") == refused.problem["transfer"]]
