@@ -275,9 +275,11 @@ class Reader:
             bounds = self._bounds(kind, node)
             codes = node["enum"] if isinstance(node.get("enum"), list) else [node.get("const")]
             numbers = sorted({Decimal(each) for each in codes if each is not None and _is_number(each)})
-            if kind == "integer" and numbers and all(each == int(each) for each in numbers):
+            whole = kind == "integer" and bool(numbers) and all(each == int(each) for each in numbers)
+            if whole:
                 bounds = {"minimum": int(numbers[0]), "maximum": int(numbers[-1])}
-            if numbers and (kind == "number" or numbers != list(range(int(numbers[0]), int(numbers[-1]) + 1))):
+            # Counted, since a list of all between two foreign numbers may be endless.
+            if numbers and not (whole and int(numbers[-1]) - int(numbers[0]) + 1 == len(numbers)):
                 self._note("codes", at, ", ".join(map(str, numbers))[:120])
             return Value({"type": kind, **bounds})
         if kind != "string":
