@@ -45,6 +45,12 @@ def up(
     without: Annotated[
         list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")
     ] = None,
+    join: Annotated[
+        Path | None,
+        typer.Option(
+            "--join", help="Make no instance: where there is none, join by this invitation (`machine invite`)."
+        ),
+    ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
     import math
@@ -68,6 +74,9 @@ def up(
     from gateway.settings import BadSetting
 
     settings = load_settings(data, as_json)
+    if join is not None and not settings.is_made:
+        _join(settings, join, as_json)
+        settings = load_settings(data, as_json)
     left_out = frozenset(without or ())
     names = (*live.STANDINS, *live.AGENTS, live.TRAFFIC_NAME)
     unknown = left_out - {*names}
@@ -192,6 +201,23 @@ def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
         )
     sandbox = settings.kind == "sandbox"
     make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
+
+
+def _join(settings: Settings, file: Path, as_json: bool) -> None:
+    """Make this folder a machine of the instance that wrote the invitation. In containers this is a start's first step:
+    without an invitation it fails, and is tried again."""
+    from gateway.hardening import private_files
+    from gateway.machines import invitation
+    from gateway.machines.join import Wanted, join
+
+    if not file.is_file():
+        what = f"{settings.data} holds no instance, and {file} no invitation / chưa có phiên bản và chưa có lời mời"
+        then = f"On a machine that runs / Trên máy đang chạy: lgsp machine invite NAME --out {file}"
+        fail(Exit.OURS, "not-joined", what, then, as_json)
+    own = {"secret_file": settings.secret_file} if settings.secret_file else {}
+    with failures_as_exits(as_json), private_files():
+        joined = join(invitation.read(file), Wanted(settings.data, own, settings.database))
+    _say(f"{joined.machine}: {settings.data} ← {file}")
 
 
 def _migrating(found: str, newest: str) -> None:

@@ -12,6 +12,7 @@ ACROSS = {
     "attacks": "hostile senders, insiders, gateways and files",
     "browser": "pages of the console in a real browser",
     "conformance": "a provider and a caller with seeded faults, written from the documents alone",
+    "deploy": "the services of docker-compose.yml, by their processes",
     "edge": "an instance behind reverse proxies",
     "obligations": "articles of the founding regulation",
     "faults": "processes killed, disks full, power gone",
