@@ -16,6 +16,7 @@ ACROSS = {
     "obligations": "articles of the founding regulation",
     "faults": "processes killed, disks full, power gone",
     "project": "the tree, the commands' texts, the generated pages",
+    "upgrade": "programs of older releases, and of this one, on one instance",
     "story": "the demo's story and the doors of a running instance",
 }
 DIRECT = (
@@ -46,7 +47,7 @@ def test_each_folder_is_named_after_a_package_or_is_one_of_the_few_across_them()
 def test_every_package_of_the_product_has_tests() -> None:
     names = {folder.parts[0] for folder in _folders()}
     packages = {path.parent.name for path in (ROOT / "gateway").glob("*/__init__.py")}
-    assert packages - names <= {"commands"}, "demo and bench are tried by tests/story and tests/project"
+    assert packages - names <= {"commands"}, "demo, bench and bundle are tried by tests/story and tests/project"
 
 
 def test_what_is_named_as_a_proof_is_there() -> None:

@@ -47,5 +47,4 @@ def downgrade() -> None:
     op.drop_table("drop_claim")
     op.drop_table("machine_bundle")
     op.drop_table("machine")
-    with op.batch_alter_table("process") as table:
-        table.drop_column("machine")
+    op.drop_column("process", "machine")

@@ -12,5 +12,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("vault_key_digest") as table:
-        table.drop_column("lost")
+    op.drop_column("vault_key_digest", "lost")
