@@ -7,11 +7,14 @@ Invariant: a waiting reader holds no thread and no connection of the database.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-LOOK: Final = 0.2  # seconds between two looks
+from gateway.journal.wakes import FEED, SLOW_SECONDS, Wakes
+
+LOOK: Final = 0.2  # seconds between two looks, where nobody is woken (`gateway.journal.wakes`)
 Look = Callable[[Collection[str]], Awaitable[Mapping[str, int]]]  # the newest offset of each of these feeds
 
 
@@ -28,6 +31,7 @@ class Arrivals:
     """Of one process, for its event loop."""
 
     look: Look
+    wakes: Wakes = field(default_factory=Wakes)
     _waiting: set[_Waiting] = field(default_factory=set)
     _looking: asyncio.Task[None] | None = None
 
@@ -50,11 +54,18 @@ class Arrivals:
         return each.found
 
     async def _run(self) -> None:
+        waker = self.wakes.waker(FEED)
         while self._waiting:
             newest = await self.look({contract for each in self._waiting for contract in each.offsets})
-            for each in tuple(self._waiting):
+            for each in self._waiting:
                 each.found = any(newest.get(name, 0) > offset for name, offset in each.offsets.items())
-                if each.found or each.ended():
-                    each.arrived.set()
-                    self._waiting.discard(each)
-            await asyncio.sleep(LOOK)
+            self._release()
+            again = time.monotonic() + (SLOW_SECONDS if self.wakes.connected else LOOK)
+            while self._waiting and not await waker.wait(LOOK, slow=LOOK) and time.monotonic() < again:
+                self._release()
+
+    def _release(self) -> None:
+        for each in tuple(self._waiting):
+            if each.found or each.ended():
+                each.arrived.set()
+                self._waiting.discard(each)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from gateway.journal.schema import tables
+from gateway.journal.wakes import CHANNEL
 from gateway.journal.write import TransferChange
 
 Row = tuple[Any, ...]
@@ -51,6 +52,7 @@ class Statements:
         heard = "" if self.sqlite else ", heard = extract(epoch FROM clock_timestamp())"
         self.beat: Final = self._marked(f"UPDATE process SET seen = ?{heard} WHERE id = ? AND state = 'alive'")
         self.forget_replay: Final = self._marked("DELETE FROM replay WHERE key = ?")
+        self.wake: Final = self._marked(f"SELECT pg_notify('{CHANNEL}', ?)")
         self.xact_status: Final = self._marked("SELECT pg_xact_status(CAST(? AS xid8))")
         names = ", ".join(TRANSFER_COLUMNS)
         self.existing: Final = self._marked(

@@ -21,12 +21,13 @@ from sqlalchemy import Connection, Engine, select, update
 
 from contracts.base.errors import Failure
 from gateway.audit.errors import AUDIT_INCONSISTENT
-from gateway.audit.log.sequencer import Sequencer
+from gateway.audit.log.sequencer import Sequenced, Sequencer
 from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal import processes
 from gateway.journal.database import fold_back, lock_of, writing
 from gateway.journal.limits import unavailable
 from gateway.journal.schema import tables
+from gateway.journal.wakes import FEED, LOG, PENDING, Waker, send, wakes_of
 from gateway.keeper import recovery
 from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask
 from gateway.transfer import lease as leases
@@ -67,6 +68,7 @@ class Keeper:
         self.trouble: str | None = None  # why nothing is sequenced
         self._engine: Final = engine
         self._lock: Final = lock_of(engine)
+        self._wakes: Final = wakes_of(engine)
         self._id: Final = process_id
         self._sequencer: Final = sequencer
         self._tasks: Final = tasks
@@ -122,14 +124,14 @@ class Keeper:
             await self._pause(LEAD_SECONDS)
 
     async def _sequence(self) -> None:
-        loop, wait = asyncio.get_running_loop(), PAUSE_SECONDS
+        loop, wait, waker = asyncio.get_running_loop(), PAUSE_SECONDS, self._wakes.waker(PENDING)
         while not self._stopping.is_set():
             lease = self.lease
             if lease is None:
                 wait = PAUSE_SECONDS
             else:
                 try:
-                    done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
+                    done = await loop.run_in_executor(self._sequencing, self._run_sequencer, lease)
                     self.trouble = None
                     self._works("nothing is sequenced")
                     wait = 0.0 if done.more else PAUSE_SECONDS
@@ -137,9 +139,10 @@ class Keeper:
                     self._log_failure("nothing is sequenced", error)
                     self.trouble = str(error)
                     wait = TROUBLE_SECONDS if self.lease is lease else PAUSE_SECONDS
-            await self._pause(wait)
+            await self._pause(wait, waker if lease is not None else None)
 
     async def _repeat(self, task: ScheduledTask) -> None:
+        waker = None if task.wakes is None else self._wakes.waker(task.wakes)
         while not self._stopping.is_set():
             lease, wait = self.lease, PAUSE_SECONDS
             if lease is not None:
@@ -150,7 +153,7 @@ class Keeper:
                     self._works(task.failure)
                 except Exception as error:
                     self._log_failure(task.failure, error)
-            await self._pause(wait)
+            await self._pause(wait, waker if lease is not None else None)
 
     async def _fold_back(self) -> None:
         """Leader or not: SQLite's write-ahead log belongs to this machine."""
@@ -163,12 +166,21 @@ class Keeper:
                 self._log_failure("the write-ahead log was not folded back", error)
             await self._pause(wait)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float, waker: Waker | None = None) -> None:
+        """`waker`: a message of its topic ends it."""
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        paused = asyncio.ensure_future(asyncio.sleep(seconds) if waker is None else waker.wait(seconds))
         try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
+            await asyncio.wait({stopped, paused}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            paused.cancel()
+
+    def _run_sequencer(self, lease: Lease) -> Sequenced:
+        done = self._sequencer.run_once(lease)
+        if done.busy:
+            send(self._engine, {LOG, FEED} if done.events else {LOG})
+        return done
 
     def _log_failure(self, what: str, error: Exception) -> None:
         if isinstance(error, Failure) and error.code == AUDIT_LEASE_LOST.code:

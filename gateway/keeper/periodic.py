@@ -71,6 +71,7 @@ class PeriodicTask:
     failure: str
     make: Callable[[KeeperServices], Job | None]
     seconds: float | Callable[[Settings], float] = PAUSE_SECONDS  # between two runs
+    wakes: str | None = None  # the topic that begins the next one (`gateway.journal.wakes`)
 
 
 class ScheduledTask(NamedTuple):
@@ -80,6 +81,7 @@ class ScheduledTask(NamedTuple):
     failure: str
     seconds: float
     job: Job
+    wakes: str | None = None
 
 
 def declared_tasks() -> Mapping[str, PeriodicTask]:
@@ -100,5 +102,5 @@ def schedule(declared: Mapping[str, PeriodicTask], services: KeeperServices) -> 
         job = task.make(services)
         if job is not None:
             seconds = task.seconds(services.settings) if callable(task.seconds) else task.seconds
-            scheduled.append(ScheduledTask(name, task.failure, seconds, job))
+            scheduled.append(ScheduledTask(name, task.failure, seconds, job, task.wakes))
     return scheduled

@@ -20,6 +20,7 @@ from gateway.doors.http.anchors import Anchors
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.quotas import VendorLimits
 from gateway.journal.database import lock_of
+from gateway.journal.wakes import wakes_of
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
 from gateway.push.addresses import resolver_of_systems
@@ -53,6 +54,7 @@ class Runtime:
         registry.start()
         journal = Journal(engine, lock_of(engine), process_id, kind=kind)
         journal.start()
+        wakes_of(engine).start(engine)
         tls = client_context(
             keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
         )
@@ -91,5 +93,6 @@ class Runtime:
     async def close(self) -> None:
         await self.session.close()
         await asyncio.to_thread(self.journal.stop)
+        await asyncio.to_thread(wakes_of(self.engine).stop)
         self.registry.stop()
         self.engine.dispose()

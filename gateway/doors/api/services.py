@@ -29,6 +29,7 @@ from gateway.feeds.arrivals import Arrivals
 from gateway.feeds.heads import offsets
 from gateway.feeds.sessions import Sessions
 from gateway.journal.errors import JOURNAL_FENCED
+from gateway.journal.wakes import wakes_of
 from gateway.journal.write import ReplayKey, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
@@ -137,7 +138,7 @@ class Services:
             with self.engine.connect() as connection:
                 return offsets(connection, contracts)
 
-        self.arrivals = Arrivals(partial(self.readers.run, ("gateway", "arrivals"), read))
+        self.arrivals = Arrivals(partial(self.readers.run, ("gateway", "arrivals"), read), wakes_of(self.engine))
 
     async def authenticate(self, call: Call, received: Received, operation: str) -> Caller:
         channel = call.channel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.delivery.worker import TIMEOUT, Deliverer
+from gateway.journal.wakes import QUEUE
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 
 
@@ -22,4 +23,4 @@ def _deliverer(services: KeeperServices) -> Deliverer:
     return deliverer
 
 
-TASK = PeriodicTask("the queue is not delivered", _deliverer)
+TASK = PeriodicTask("the queue is not delivered", _deliverer, wakes=QUEUE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.http import client_context
+from gateway.journal.wakes import FEED
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 from gateway.keys.keyring import Keyring
 from gateway.push.addresses import Networks
@@ -45,4 +46,4 @@ def _pusher(services: KeeperServices) -> Pusher:
     return pusher
 
 
-TASK = PeriodicTask("feeds are not pushed", _pusher)
+TASK = PeriodicTask("feeds are not pushed", _pusher, wakes=FEED)

@@ -16,6 +16,7 @@ from gateway.audit.search.index import REINDEX, Indexer
 from gateway.journal import jobs
 from gateway.journal.database import writing
 from gateway.journal.jobs import DONE
+from gateway.journal.wakes import LOG
 from gateway.keeper.periodic import PeriodicTask
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -71,5 +72,7 @@ class Indexing:
 
 
 TASK = PeriodicTask(
-    "the log is not indexed for searching", lambda services: Indexing(Indexer(services.engine, services.lock))
+    "the log is not indexed for searching",
+    lambda services: Indexing(Indexer(services.engine, services.lock)),
+    wakes=LOG,
 )
