@@ -122,7 +122,7 @@ def drill_failover(
     settings = load_instance(data, as_json)
     if settings.kind == "production" and not (traffic.identity and traffic.path and traffic.message):
         what = "name the system of the drill / nêu hệ thống diễn tập: --identity, --path, --message"
-        fail(Exit.USAGE, "no-traffic", what, "See docs/operating.md. / Xem docs/vi/operating.md.", as_json)
+        fail(Exit.USAGE, "no-traffic", what, "See docs/operating.md. / Xem hướng dẫn ở docs/vi/operating.md.", as_json)
     if not yes and (as_json or not typer.confirm(f"End by signal 9 / Dừng bằng tín hiệu 9: {end}?", err=True)):
         what = "nothing was ended / chưa dừng gì"
         fail(Exit.USAGE, "not-confirmed", what, "Confirm with --yes. / Xác nhận bằng --yes.", as_json)

@@ -41,7 +41,7 @@ def vault_move(
             f"{to!r} is no address of PostgreSQL, nor `folder`"
             " / không phải địa chỉ PostgreSQL, cũng không phải `folder`"
         )
-        fail(Exit.USAGE, "no-address", what, "lgsp vault move postgresql://…", as_json)
+        fail(Exit.USAGE, "no-address", what, "Name it: / Ghi địa chỉ: lgsp vault move postgresql://…", as_json)
     try:
         with alone(settings), failures_as_exits(as_json):
             done = move(settings, to != FOLDER, address, time.time(), (actor(), destroy_old))
