@@ -45,7 +45,7 @@ def test_from_the_second_database_into_either_store(lite: Any, second: Machines,
     done, there = lite.restore(folder, tmp_path / "there", vault_database=second.url)
     assert there.settings.vault_database == second.url and done.reason is not None and done.origin != done.before
     assert done.signed == size_of(newest) > done.held, "the head says what was signed after the backup"
-    again = second.keys()
+    again = opened(there.settings, None)
     assert again.load(KEPT) == secret and not again.stands(LATER) and again.ended(LATER) and again.ended(GONE)
     done, plain = lite.restore(folder, tmp_path / "plain")
     store = KeyStore(plain.settings.vault_keys)
