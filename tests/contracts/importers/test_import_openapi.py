@@ -387,6 +387,15 @@ def test_whatever_stands_for_a_schema_ends_in_a_draft_or_a_failure(body: Any) ->
         assert failure.code == "import.nothing"
 
 
+def test_numbers_that_lie_far_apart_are_no_list_of_all_between_them() -> None:
+    far = {"type": "integer", "enum": [0, 10**18]}
+    near = {"type": "integer", "enum": [3, 1, 2]}
+    main = document({"type": "object", "properties": {"xa": far, "gan": near}})
+    assert [note.place.rpartition("/")[2] for note in import_openapi(files(main)).notes if note.code == "codes"] == [
+        "xa"
+    ]
+
+
 def test_an_operation_that_is_left_out_is_not_said_to_be_handed_in() -> None:
     main = document({"type": "object", "properties": {"ma": {"type": "string"}}})
     content = {"multipart/form-data": {"schema": {"type": "object"}}}
