@@ -169,8 +169,8 @@ def machine_remove(name: Name, reason: Reason, data: Data = None, as_json: AsJso
         " (ca renew needs ca/root.key). No command replaces keys/log.key and keys/hash.key, which it had too: if it may"
         " be in wrong hands, read docs/security.md."
         f" / Máy đó đã có các khóa và mật khẩu cơ sở dữ liệu, cần thay: {rotate} · {renew} · mật khẩu (ca renew cần"
-        " ca/root.key). Không lệnh nào thay được keys/log.key và keys/hash.key mà máy đó cũng có: nếu máy có thể rơi vào"
-        " tay người khác, xem docs/security.md."
+        " ca/root.key). Không lệnh nào thay được keys/log.key và keys/hash.key mà máy đó cũng có: nếu máy có thể rơi"
+        " vào tay người khác, xem docs/security.md."
     )
     emit({"ok": True, "machine": name, "state": "removed", "next": [rotate, renew]}, as_json, text)
 
