@@ -98,7 +98,7 @@ class Joining:
     def _take(self, thumbprint: str, handed: HandedIn) -> Answered:
         with writing(self.engine) as connection:
             now = moment(connection, self.clock)
-            machine = _invited(records.invited_by(connection, thumbprint), thumbprint)
+            machine = _invited(records.invited_by(connection, thumbprint, locked=True), thumbprint)
             if machine.public_key == handed.public_key and machine.state is State.JOINING:
                 return Answered(202, b"{}")  # the same machine again, whose first answer was lost
             if machine.state is not State.INVITED:
@@ -136,7 +136,7 @@ class Joining:
 
     def _done(self, thumbprint: str) -> Answered:
         with writing(self.engine) as connection:
-            machine = _joins(_invited(records.invited_by(connection, thumbprint), thumbprint))
+            machine = _joins(_invited(records.invited_by(connection, thumbprint, locked=True), thumbprint))
             table = tables.machine_bundle
             number = connection.scalar(select(table.c.generation).where(table.c.machine == machine.name))
             if number is not None:

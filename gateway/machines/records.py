@@ -83,9 +83,10 @@ def find(connection: Connection, name: str) -> Machine | None:
     return None if row is None else _read(row)
 
 
-def invited_by(connection: Connection, thumbprint: str) -> Machine | None:
-    """The machine that a certificate invites."""
-    row = connection.execute(select(_table).where(_table.c.thumbprint == thumbprint, _table.c.thumbprint != "")).first()
+def invited_by(connection: Connection, thumbprint: str, *, locked: bool = False) -> Machine | None:
+    """The machine that a certificate invites. `locked`: for a step that depends on its state, one caller at a time."""
+    found = select(_table).where(_table.c.thumbprint == thumbprint, _table.c.thumbprint != "")
+    row = connection.execute(found.with_for_update() if locked else found).first()
     return None if row is None else _read(row)
 
 

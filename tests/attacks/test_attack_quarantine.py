@@ -46,7 +46,7 @@ def test_a_file_that_was_in_hand_at_two_deaths_is_set_aside_and_others_are_deliv
     assert report["result"] == "refused" and report["problem"]["code"] == "file.quarantined", report["result"]
     aside = until("the file is set aside", lambda: list((folder / "quarantine").glob("cach-ly.*.csv")))
     assert len(aside) == 1
-    until("nothing is in hand", lambda: not list((folder / "work").iterdir()))  # the report comes first
+    until("nothing is in hand", lambda: not list((folder / "work").glob("[!.]*")))  # the report comes first
     noted = until("the note", lambda: rows(instance, "select entry from log_entry where phase = 'quarantine'"))
     assert [json.loads(entry)["facts"] for (entry,) in noted] == [
         {"system": "so-lieu", "file": "cach-ly.csv", "size": len(big.encode()), "deaths": 2}

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from bench.demo import world_of
+from examples.story import World
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
@@ -32,6 +34,13 @@ def instance(request: pytest.FixtureRequest) -> Settings:
     """A gateway in real processes on each kind."""
     settings: Settings = request.getfixturevalue(f"instance_on_{request.param}")
     return settings
+
+
+@pytest.fixture(scope="session")
+def world(instance: Settings) -> World:
+    """Of this folder's instance: pytest would keep the one that was made with another folder's fixture of that name."""
+    made: World = world_of(instance)
+    return made
 
 
 @dataclass

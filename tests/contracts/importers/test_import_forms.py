@@ -9,6 +9,7 @@ from contracts.folder.bundle import Bundle
 from contracts.importers.draft import write
 from contracts.importers.formats.openapi import import_openapi
 from contracts.importers.source import Files
+from tests.contracts.importers.test_import_openapi import document, files
 
 
 def test_parameters_beside_a_body_and_a_form_are_taken() -> None:
@@ -46,3 +47,13 @@ def test_parameters_beside_a_body_and_a_form_are_taken() -> None:
     value = codec.read("GuiRequest", raw)
     assert codec.read("GuiRequest", codec.write("GuiRequest", value)) == value
     assert len(value) == 6 and codec.json_type("GuiRequest") == "application/x-www-form-urlencoded"
+
+
+def test_an_operation_that_is_left_out_is_not_said_to_be_handed_in() -> None:
+    main = document({"type": "object", "properties": {"ma": {"type": "string"}}})
+    content = {"multipart/form-data": {"schema": {"type": "object"}}}
+    main["paths"]["/anh"] = {
+        "post": {"operationId": "guiAnh", "requestBody": {"content": content}, "responses": {"200": {}}}
+    }
+    notes = [note.code for note in import_openapi(files(main)).notes if "/anh/" in note.place]
+    assert notes == ["media"]

@@ -394,13 +394,3 @@ def test_numbers_that_lie_far_apart_are_no_list_of_all_between_them() -> None:
     assert [note.place.rpartition("/")[2] for note in import_openapi(files(main)).notes if note.code == "codes"] == [
         "xa"
     ]
-
-
-def test_an_operation_that_is_left_out_is_not_said_to_be_handed_in() -> None:
-    main = document({"type": "object", "properties": {"ma": {"type": "string"}}})
-    content = {"multipart/form-data": {"schema": {"type": "object"}}}
-    main["paths"]["/anh"] = {
-        "post": {"operationId": "guiAnh", "requestBody": {"content": content}, "responses": {"200": {}}}
-    }
-    notes = [note.code for note in import_openapi(files(main)).notes if "/anh/" in note.place]
-    assert notes == ["media"]
