@@ -230,6 +230,6 @@ def _told(made: Made, left: list[str]) -> str:
         "  (hết hạn thì / later: lgsp console user link ID)",
         "",
         f"Bác sĩ / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
-        "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM --requests DIR · lgsp doctor",
+        "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM … --requests DIR · lgsp doctor",
     ]
     return "\n".join(lines)

@@ -16,7 +16,7 @@ import yaml
 from gateway.settings import BadSetting
 from gateway.setup.answers import from_file
 from tests import commandline
-from tests.setup.provinces import GRANT, OFFICERS, OPERATOR, answers
+from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers
 
 
 def _changed(file: Path, **values: Any) -> Path:
@@ -97,7 +97,7 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
     assert settings["origin"] == "trao-doi.tinh.example/lgsp"
 
     shown = json.loads(commandline.lgsp("access", "list", "--data", str(data), "--json").out)
-    assert [each["id"] for each in shown["grants"]] == [GRANT]
+    assert [each["id"] for each in shown["grants"]] == list(GRANTS)
     thumbprints = {each["id"]: each["thumbprint"] for each in made["people"]}
     assert {each["id"]: each["key"] for each in (*shown["officers"], *shown["people"])} == thumbprints
     ca = json.loads(commandline.lgsp("ca", "show", "--data", str(data), "--json").out)
