@@ -42,17 +42,25 @@ def record(connection: Connection, settings: Settings) -> None:
     connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
 
 
+def differing(connection: Connection, settings: Settings) -> tuple[list[str], str]:
+    """In what the folder differs from the database's instance, and that one's origin. FileNotFoundError without the
+    log's key; nothing differs from a database of an older release, which has no record."""
+    text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
+    if text is None:
+        return [], settings.origin
+    known = json.loads(text)
+    return [name for name, value in of(settings).items() if known.get(name, value) != value], known.get("origin", "?")
+
+
 def check(engine: Engine, settings: Settings) -> None:
     """Raises `instance.other` if the database is of another instance. One of an older release is recorded first."""
     with writing(engine) as connection:
-        text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
-        if text is None:
+        if connection.scalar(select(_table.c.key).where(_table.c.key == KEY)) is None:
             record(connection, settings)
             return
-    known, own = json.loads(text), of(settings)
-    differing = [name for name, value in own.items() if known.get(name, value) != value]
-    if differing:
-        raise INSTANCE_OTHER(what=", ".join(differing), data=settings.data, origin=known.get("origin", "?"))
+        wrong, origin = differing(connection, settings)
+    if wrong:
+        raise INSTANCE_OTHER(what=", ".join(wrong), data=settings.data, origin=origin)
 
 
 def check_free(engine: Engine) -> None:
