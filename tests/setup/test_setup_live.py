@@ -84,6 +84,19 @@ def _accepted(identity: Path, year: int, body: Path) -> None:
     assert told.code == 0, told
 
 
+@pytest.mark.server
+def test_up_names_what_was_not_ready_in_time(tmp_path: Path) -> None:
+    exchange, desk = free_ports(2)
+    file = answers(tmp_path, f"https://127.0.0.1:{exchange}", host="127.0.0.1", desk_port=desk, doors=1)
+    data = ("--data", str(tmp_path / "data"))
+    assert commandline.lgsp("setup", str(file), *data).code == 0
+    command = [sys.executable, "-m", "gateway", "up", *data, "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LGSP_READY_SECONDS": "0.001"}
+    up = subprocess.run(command, capture_output=True, env=environment, timeout=300)
+    what = json.loads(up.stdout)["error"]["what"]
+    assert up.returncode == 3 and "not ready after 0.001 s: " in what and "keeper" in what, what
+
+
 def test_requests_of_two_systems_are_answered_all_or_none(tmp_path: Path) -> None:
     data, requests = tmp_path / "data", tmp_path / "requests"
     assert commandline.lgsp("setup", str(answers(tmp_path)), "--data", str(data)).code == 0
