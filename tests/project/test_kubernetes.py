@@ -1,4 +1,4 @@
-"""The manifests of `deploy/kubernetes/` as kustomize builds them: by Kubernetes' schemas, and by what the program has."""
+"""The manifests of `deploy/kubernetes/`, built by kustomize: by Kubernetes' schemas, and by what the program has."""
 
 from __future__ import annotations
 
