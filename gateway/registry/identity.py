@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Engine, inspect, select
 
 from gateway.errors import INSTANCE_DATABASE_TAKEN, INSTANCE_OTHER
-from gateway.journal.database import insert, writing
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
@@ -38,14 +39,13 @@ def of(settings: Settings) -> dict[str, str]:
 def record(connection: Connection, settings: Settings) -> None:
     """Within a writing transaction: of a new instance, and of a restored one."""
     value = json.dumps(of(settings), sort_keys=True)
-    row = insert(connection, _table).values(key=KEY, value=value)
-    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    keep(connection, KEY, value)
 
 
 def check(engine: Engine, settings: Settings) -> None:
     """Raises `instance.other` if the database is of another instance. One of an older release is recorded first."""
     with writing(engine) as connection:
-        text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
+        text = value_of(connection, KEY)
         if text is None:
             record(connection, settings)
             return
