@@ -20,8 +20,8 @@ def check_room(engine: Engine, cursor: Cursor) -> None:
     """Takes so much room, and gives it back. Raises the database's own error if there is none."""
     if engine.dialect.name == "postgresql":
         cursor.execute("BEGIN")
-        rows = f"SELECT repeat('x', {_ROW}) FROM generate_series(1, {ROOM // _ROW})"
-        cursor.execute(f"CREATE TEMPORARY TABLE room AS {rows}")
+        cursor.execute("CREATE TEMPORARY TABLE room (filling text)")
+        cursor.execute("INSERT INTO room SELECT repeat('x', %s) FROM generate_series(1, %s)", (_ROW, ROOM // _ROW))
         cursor.execute("ROLLBACK")
         return
     database = engine.url.database
