@@ -17,9 +17,10 @@ import secrets
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from gateway.journal.append import append
+from gateway.journal.database import insert
 from gateway.journal.schema import tables
 from gateway.settings import Settings
 from gateway.transfer import entries
@@ -35,7 +36,8 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
 
     The first start is noted without a change. `now` is in Unix seconds.
     """
-    key, table = f"{SEEN}{platform.node()}", tables.instance
+    machine, table = settings.machine or platform.node(), tables.instance
+    key = f"{SEEN}{machine}"
     text = connection.scalar(select(table.c.value).where(table.c.key == key))
     before: dict[str, Any] = {} if text is None else json.loads(text)
     salt = str(before.get("salt") or secrets.token_hex(16))
@@ -47,12 +49,14 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
     kept = _text(salt, present)
     if text is None:
         changed = []
-        connection.execute(insert(table).values(key=key, value=kept))
+        row = insert(connection, table).values(key=key, value=kept).on_conflict_do_nothing().returning(table.c.key)
+        if connection.execute(row).first() is None:
+            return []  # another process of this machine noted its start at this moment
     else:
         connection.execute(update(table).where(table.c.key == key).values(value=kept))
     changes: form.Json = [_change(name, seen[name], present[name]) for name in changed]
     facts: dict[str, form.Json] = {"changed": changes, "seen": digest_of(kept)}
-    append(connection, [entries.note(NOTE, facts, now, actor=platform.node())])
+    append(connection, [entries.note(NOTE, facts, now, actor=machine)])
     return changed
 
 
