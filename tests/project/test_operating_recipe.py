@@ -232,18 +232,6 @@ def test_a_unit_is_let_do_little(name: str) -> None:
     assert told.returncode == 0, told.stdout[-300:] + told.stderr
 
 
-def test_compose_fits_its_schema_and_shows_the_people_listener_to_this_machine_alone() -> None:
-    check = Path(sys.executable).with_name("check-jsonschema")
-    told = subprocess.run(
-        [str(check), "--builtin-schema", "vendor.compose-spec", str(ROOT / "docker-compose.yml")],
-        capture_output=True,
-        text=True,
-    )
-    assert told.returncode == 0, told.stdout + told.stderr
-    text = (ROOT / "docker-compose.yml").read_text("utf-8")
-    assert '"127.0.0.1:8080:8080"' in text and "LGSP_DESK_HOST" in text
-
-
 def _without_the_secret() -> list[list[str]]:
     """The commands that the unit's comment names as working without the secret."""
     comment = re.findall(r"^#     (.+)$", (ROOT / "deploy/lgsp.service").read_text("utf-8"), re.MULTILINE)
