@@ -55,7 +55,7 @@ def end() -> None:
     """Sends what waits, for five seconds at most."""
     while _senders:
         processor, _ = _senders.pop()
-        processor.shutdown()
+        processor.shutdown()  # type: ignore[no-untyped-call]
 
 
 def worked(kind: Kind, name: str, here: Here | None, seconds: float, code: str, facts: Mapping[str, str]) -> None:
