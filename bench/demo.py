@@ -63,10 +63,12 @@ def demo_settings(data: Path) -> Settings:
     return replace(settings, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
 
 
-def start(words: Sequence[str], *, err: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    """`lgsp words…` in an interpreter of its own."""
+def start(
+    words: Sequence[str], *, err: IO[bytes], environment: Mapping[str, str], out: IO[bytes] | None = None
+) -> subprocess.Popen[str]:
+    """`lgsp words…` in an interpreter of its own. `out`: None for a pipe."""
     command = [sys.executable, "-m", "gateway", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, env=environment)
+    return subprocess.Popen(command, stdout=out or subprocess.PIPE, stderr=err, text=True, env=environment)
 
 
 @contextmanager

@@ -58,12 +58,22 @@ class Finding:
 class ErrorType(Generic[P, F]):
     """One code with its HTTP status. Called with the facts, it returns the exception to raise.
 
-    `title` names the error, `what` says what happened, `next` says what to do.
+    `title` names the error, `what` says what happened, `next` says what to do. `passing`: the same may succeed a moment
+    later, with nothing changed.
     """
 
-    def __init__(self, code: str, status: int, make: Callable[Concatenate[AnyErrorType, P], F], words: Path) -> None:
+    def __init__(
+        self,
+        code: str,
+        status: int,
+        make: Callable[Concatenate[AnyErrorType, P], F],
+        words: Path,
+        *,
+        passing: bool = False,
+    ) -> None:
         self.code: Final = code
         self.status: Final = status
+        self.passing: Final = passing
         self.branch: Final[Branch] = make.branch  # type: ignore[attr-defined]  # `make` is a class of failures
         self._make = make
         self._words = words
@@ -193,8 +203,8 @@ class Errors:
     def policy(self, code: str, status: int) -> PlainErrorType[Policy]:
         return self._add(PlainErrorType(code, status, Policy, self._words))
 
-    def ours(self, code: str, status: int) -> PlainErrorType[Ours]:
-        return self._add(PlainErrorType(code, status, Ours, self._words))
+    def ours(self, code: str, status: int, *, passing: bool = False) -> PlainErrorType[Ours]:
+        return self._add(PlainErrorType(code, status, Ours, self._words, passing=passing))
 
     def of(self, make: Callable[Concatenate[AnyErrorType, P], F], code: str, status: int) -> ErrorType[P, F]:
         """An error whose exception is the class `make`, which may demand facts of its own."""

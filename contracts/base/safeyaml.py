@@ -47,5 +47,18 @@ def load(text: str | bytes) -> Any:
     return yaml.load(text, LOADER)  # noqa: S506 (a safe loader)
 
 
+def lines(text: str | bytes, *below: str) -> dict[str, int]:
+    """The line of each key of the document's mapping, counted from 1; with `below` of the mapping under these keys.
+
+    Empty where there is no such mapping. Raises as `load`.
+    """
+    node = yaml.compose(text, LOADER)
+    for name in below:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for key, value in pairs if key.value == name), None)
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return {str(key.value): key.start_mark.line + 1 for key, _ in pairs}
+
+
 def _fault(what: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, what, node.start_mark)

@@ -27,8 +27,8 @@ from gateway.durable import sync_folder, write_new
 from gateway.journal.append import append
 from gateway.journal.database import migrate, open_engine, upgrade, writing
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.keys.keyring import Keyring
-from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.settings.saving import save
@@ -90,7 +90,7 @@ def _committed(target: Engine, mark: Path) -> bool:
     if not mark.exists() or database.is_empty(target):
         return False
     with target.connect() as connection:
-        stands = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == _KEY))
+        stands = value_of(connection, _KEY)
     return bool(stands) and stands == mark.read_text("ascii")
 
 
@@ -114,7 +114,7 @@ def _fill(settings: Settings, here: Connection, there: Connection, id: str, by: 
         raise BACKUP_WRONG_LOG(reason=report.first_wrong or "the rows of the registry")
     now, actor = by
     append(there, [entries.note(NOTE, {"from": "sqlite", "to": "postgresql", "entries": size}, now, actor=actor)])
-    remember(there, _KEY, id)
+    keep(there, _KEY, id)
 
 
 def _count(connection: Connection, table: Any) -> int:

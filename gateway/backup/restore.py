@@ -36,6 +36,7 @@ from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import fold_back, knows, open_engine, upgrade, writing
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.keys.key_encryption import AtRest
 from gateway.keys.keyring import NAMES, Keyring
 from gateway.registry import identity
@@ -43,7 +44,6 @@ from gateway.registry.restore_lock import digest_of, hold
 from gateway.registry.seals.account_rows import carry_over
 from gateway.registry.seals.accounts import FACT
 from gateway.registry.seals.accounts import Seal as AccountsSeal
-from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.rows import HOLD
 from gateway.registry.seals.sealing import AT_ONCE, Seal
 from gateway.settings import Settings
@@ -142,7 +142,7 @@ def _committed(draft: Path, asked: Asked) -> Restored | None:
         if database.is_empty(engine):
             return None
         with engine.connect() as connection:
-            stands = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == _KEY))
+            stands = value_of(connection, _KEY)
         return Restored(**mark["done"]) if stands == mark["id"] else None
     finally:
         engine.dispose()
@@ -179,7 +179,7 @@ class _Build:
                     manifest.put(settings.checkpoint_file, checkpoint.encode())
                 save(settings)
                 mark = new_id()
-                remember(connection, _KEY, mark)
+                keep(connection, _KEY, mark)
                 manifest.put(draft / MARK, json.dumps({"id": mark, "done": asdict(done)}, ensure_ascii=False).encode())
             fold_back(engine)
         finally:

@@ -31,9 +31,9 @@ from gateway.durable import sync_folder
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, revision, writing
 from gateway.journal.schema import tables
+from gateway.journal.values import keep
 from gateway.keys.key_encryption import is_protected
 from gateway.keys.keyring import Keyring
-from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.revisions import revision as registry_revision
 from gateway.settings import Settings
 from gateway.settings.saving import save
@@ -113,7 +113,7 @@ def _record(engine: Engine, folder: Path, made: tuple[Manifest, str, Report], no
             "vault_keys_until": backup.vault_keys_until,
             "verified": report.ok,
         }
-        remember(connection, LAST, json.dumps(last, ensure_ascii=False))
+        keep(connection, LAST, json.dumps(last, ensure_ascii=False))
 
 
 def check(folder: Path, vkey: NoteKey | None, kept: Sequence[str], tick: Tick) -> tuple[Manifest, Report]:

@@ -13,7 +13,7 @@ from gateway.cli import machine_alone
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, bad_setting, emit, fail, failures_as_exits, not_written
+from gateway.cli.common.output import Exit, emit, fail, failures_as_exits, not_written
 
 if TYPE_CHECKING:
     from gateway.machines.acts import By
@@ -81,10 +81,9 @@ def machine_join(
     as_json: AsJson = False,
 ) -> None:
     """Make this machine one of the instance that invited it. What was cut short goes on when it is called again."""
-    from gateway.hardening import private_files
-    from gateway.machines import invitation as invitations
-    from gateway.machines.join import DRAFT, Wanted, join
-    from gateway.settings import NO_INSTANCE, BadSetting, default_data
+    from gateway.cli.common.joining import join
+    from gateway.machines.join import DRAFT, Wanted
+    from gateway.settings import NO_INSTANCE, default_data
 
     folder = (data or default_data()).absolute()
     strange = (
@@ -100,16 +99,7 @@ def machine_join(
         "secret_file": None if places.secret_file is None else str(places.secret_file.absolute()),
     }
     wanted = Wanted(folder, {name: value for name, value in own.items() if value is not None}, database)
-    try:
-        with failures_as_exits(as_json), private_files():
-            settings = join(invitations.read(invitation), wanted)
-    except BadSetting as trouble:
-        bad_setting(trouble, as_json)
-    except FileNotFoundError as trouble:
-        what = f"the file {trouble.filename} cannot be read / không đọc được tệp này"
-        fail(Exit.USAGE, "no-file", what, "Name the invitation. / Chỉ tệp lời mời.", as_json)
-    except OSError as trouble:
-        not_written(trouble.filename or folder, trouble, as_json)
+    settings = join(invitation, wanted, as_json)
     text = (
         f"{settings.machine}: {folder}\n"
         "Next: / Tiếp theo: lgsp up · lgsp machine list\n"

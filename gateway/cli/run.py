@@ -45,6 +45,12 @@ def up(
     without: Annotated[
         list[str] | None, typer.Option("--without", help="Sandbox: leave out a stand-in system, or `traffic`.")
     ] = None,
+    join: Annotated[
+        Path | None,
+        typer.Option(
+            "--join", help="Make no instance: where there is none, join by this invitation (`machine invite`)."
+        ),
+    ] = None,
 ) -> None:
     """Run an instance; make a sandbox with a whole province first, if there is none."""
     import math
@@ -69,6 +75,8 @@ def up(
     from gateway.settings import BadSetting
 
     settings = load_settings(data, as_json)
+    if join is not None and not settings.is_made:
+        settings = _joined(settings, join, as_json)
     left_out = frozenset(without or ())
     names = (*live.STANDINS, *live.AGENTS, live.TRAFFIC_NAME)
     unknown = left_out - {*names}
@@ -196,6 +204,21 @@ def ensure_instance(settings: Settings, say_progress: bool = True) -> None:
         )
     sandbox = settings.kind == "sandbox"
     make_instance(settings, live.choose_endpoints(settings) if sandbox else {}, time.time(), province=sandbox)
+
+
+def _joined(settings: Settings, file: Path, as_json: bool) -> Settings:
+    """The settings of this machine, which joins by the invitation. Without one the start fails, to be tried again."""
+    from gateway.cli.common.joining import join
+    from gateway.machines.join import Wanted
+
+    if not file.is_file():
+        what = f"{settings.data} holds no instance, and {file} no invitation / chưa có phiên bản và chưa có lời mời"
+        then = f"On a machine that runs / Trên máy đang chạy: lgsp machine invite NAME --out {file}"
+        fail(Exit.OURS, "not-joined", what, then, as_json)
+    own = {"secret_file": settings.secret_file} if settings.secret_file else {}
+    made = join(file, Wanted(settings.data, own, settings.database), as_json)
+    _say(f"{made.machine}: {settings.data} ← {file}")
+    return load_settings(settings.data, as_json)
 
 
 def _migrating(found: str, newest: str) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -228,8 +229,23 @@ def _told(made: Made, left: list[str]) -> str:
         "Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes",
         *(f"  {each.id:<24} {each.link}" for each in made.people),
         "  (hết hạn thì / later: lgsp console user link ID)",
+        *_reached(made.settings),
         "",
         f"Bác sĩ / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
-        "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM --requests DIR · lgsp doctor",
+        "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM … --requests DIR · lgsp doctor",
     ]
     return "\n".join(lines)
+
+
+def _reached(settings: Settings) -> list[str]:
+    """How people on other machines come to pages that this machine alone serves."""
+    from gateway.doors.http.desk_transport import is_local
+
+    if settings.desk_base or not is_local(settings.desk_host):
+        return []
+    host, port = urlsplit(settings.base).hostname, settings.desk_port
+    return [
+        "  Các trang chỉ mở trên máy này; từ máy khác / these pages are on this machine alone; from another one:"
+        f" ssh -L {port}:localhost:{port} {host}",
+        "  (để mở cho máy khác / to serve others: desk_base, docs/operating.md#the-peoples-listener)",
+    ]

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.base import jcs
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from gateway.registry.seals.revisions import remember
+from gateway.journal.values import keep
 from gateway.registry.tenants import is_tenant
 
 PREFIX: Final = "sandbox.fault."
@@ -70,7 +70,7 @@ class Order:
 
 
 def put(connection: Connection, order: Order) -> None:
-    remember(connection, PREFIX + order.mark, json.dumps(asdict(order), ensure_ascii=False))
+    keep(connection, PREFIX + order.mark, json.dumps(asdict(order), ensure_ascii=False))
 
 
 def reset(connection: Connection, agency: str | None, mark: str | None = None) -> list[Order]:

@@ -15,6 +15,7 @@ from gateway.doctor.backups import backups
 from gateway.doctor.files import files, short_keys
 from gateway.doctor.findings import Finding, finding
 from gateway.doctor.holidays import holidays
+from gateway.doctor.machines import machines
 from gateway.doctor.modes import modes, owners
 from gateway.doctor.rows import rows
 from gateway.doctor.standby import standby
@@ -156,12 +157,14 @@ def _of_database(
             yield from strange
             if strange:
                 return
+            yield from permitted(store.other(settings, connection))
             yield from permitted(store.altered(connection))
             yield from permitted(store.verified(connection))
             yield from permitted(store.database(connection, clock, whole))
             yield from permitted(standby(settings, connection))
             yield from permitted(store.roles(settings, connection))
             yield from permitted(store.mixed(connection))
+            yield from permitted(machines(settings, connection))
             yield from permitted(certificates.systems_certificates(connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))
             yield from permitted(access(settings, connection, now))

@@ -15,6 +15,7 @@ from gateway.backup.manifest import FORMAT, LAST, NAME
 from gateway.doctor.findings import Finding, finding
 from gateway.journal import drills
 from gateway.journal.schema import tables
+from gateway.journal.values import value_of
 from gateway.registry.restore_lock import newest_restore
 from gateway.settings import Settings
 from security.grants.windows import Moment
@@ -41,7 +42,7 @@ def backups(settings: Settings, connection: Connection, now: float) -> Iterator[
     if restored is not None and not restored["confirmed"]:
         yield finding("restore.held", at=Moment(rfc3339(restored["at"])))
     yield from _drills(settings, connection, now)
-    text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
+    text = value_of(connection, LAST)
     if text is None:
         if settings.backup_days:
             yield finding("backup.never")

@@ -18,6 +18,7 @@ from gateway.journal.database import fits, knows, moment, newest_revision, revis
 from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import differences
 from gateway.keeper.retention.clock import newest
+from gateway.registry import identity
 from gateway.registry.seals.accounts import Seal as AccountsSeal
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import ROLES, Settings
@@ -66,6 +67,16 @@ def schema(connection: Connection) -> Iterator[Finding]:
     at, newest = revision(connection), newest_revision()
     if at is not None and not fits(connection):
         yield finding("database.older" if knows(str(at)) else "database.newer", found=at, newest=newest)
+
+
+def other(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    """Whether the database is that of another instance: no process starts with it."""
+    try:
+        differing, known = identity.differing(connection, settings)
+    except FileNotFoundError:  # nothing started yet with this folder
+        return
+    if differing:
+        yield finding("instance.other", what=", ".join(differing), origin=known)
 
 
 def altered(connection: Connection) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from gateway.journal import alone
 from gateway.journal.database import moment
 from gateway.journal.schema import tables
 from gateway.journal.schema.push_tables import push_subscription
+from gateway.journal.values import value_of
 from gateway.push import store
 from gateway.settings import Settings
 from gateway.signals.listed import NAMED
@@ -169,7 +170,7 @@ def _lags(connection: Connection, now: float) -> list[Lag]:
 
 
 def _backup_age(connection: Connection, now: float) -> float | None:
-    text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == BACKUP))
+    text = value_of(connection, BACKUP)
     return None if text is None else max(0.0, now - float(json.loads(text)["at"]))
 
 

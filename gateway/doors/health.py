@@ -27,9 +27,9 @@ from gateway.doors.http.body import Scope
 from gateway.doors.metrics import Standing, text
 from gateway.doors.reply import Reply
 from gateway.exchange.feed_readers import readers
-from gateway.journal.database import insert, moment, writing
+from gateway.journal.database import moment, writing
 from gateway.journal.limits import presence_of
-from gateway.journal.schema import tables
+from gateway.journal.values import keep
 from gateway.journal.writer import Journal
 from gateway.machines.errors import MACHINE_DRAINING
 from gateway.registry.registry import Registry
@@ -93,8 +93,7 @@ class Vitals:
         if self.journal is None and time.monotonic() >= self._written_until:
             with writing(self.engine) as connection:
                 at = str(moment(connection, self.clock))
-                row = insert(connection, tables.instance).values(key=PROBED, value=at)
-                connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": at}))
+                keep(connection, PROBED, at)
             self._written_until = time.monotonic() + KEPT_SECONDS
         return self.pulse_now()
 

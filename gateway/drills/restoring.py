@@ -30,6 +30,7 @@ from gateway.journal import drills
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
+from gateway.journal.values import value_of
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings, load
 from gateway.transfer import entries
@@ -99,7 +100,7 @@ def _newest(settings: Settings) -> Path | None:
     engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:
-            text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
+            text = value_of(connection, LAST)
     finally:
         engine.dispose()
     folder = None if text is None else Path(json.loads(text)["folder"])

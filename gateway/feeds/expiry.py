@@ -31,6 +31,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
+from gateway.journal.values import keep, value_of
 from gateway.journal.write import KeyRow
 from gateway.transfer import entries
 from gateway.transfer.key_seals import EXPIRY, EXPIRY_NOTE, HashId, is_sound, sealed
@@ -76,9 +77,9 @@ class Expiring:
         return looked + self._end(known, check)
 
     def _look_through(self, name: str, check: Check) -> int:
-        instance, key = tables.instance, f"{EXPIRY} {name}"
+        key = f"{EXPIRY} {name}"
         with self.engine.connect() as connection:
-            upto = int(connection.scalar(select(instance.c.value).where(instance.c.key == key)) or 0)
+            upto = int(value_of(connection, key) or 0)
             query = select(_event.offset, _event.transfer, _event.event)
             query = query.where(_event.contract == name, _event.offset > upto).order_by(_event.offset).limit(PAGE)
             rows = connection.execute(query).all()
@@ -94,8 +95,7 @@ class Expiring:
             check(connection)
             if found:
                 connection.execute(insert(_expiry), found)
-            connection.execute(delete(instance).where(instance.c.key == key))
-            connection.execute(insert(instance).values(key=key, value=str(rows[-1].offset)))
+            keep(connection, key, str(rows[-1].offset))
         return len(rows)
 
     def _end(self, contracts: Mapping[str, CompiledContract], check: Check) -> int:

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, union
+from sqlalchemy import Connection, select, union
 
 from contracts.base.times import rfc3339
 from gateway.feeds.errors import FEED_NO_HISTORY
 from gateway.feeds.keys import LIVE
 from gateway.journal.schema import tables
+from gateway.journal.values import keep
 from gateway.journal.write import KeyRow
 from gateway.transfer.key_seals import HISTORY
 
@@ -38,9 +39,7 @@ class Stood(NamedTuple):
 
 def begin(connection: Connection, contract: str, now: float) -> None:
     """The states of this feed are known from now on."""
-    table, key = tables.instance, f"{HISTORY} {contract}"
-    connection.execute(delete(table).where(table.c.key == key))
-    connection.execute(insert(table).values(key=key, value=repr(now)))
+    keep(connection, f"{HISTORY} {contract}", repr(now))
 
 
 def check(connection: Connection, contract: str, time: float) -> None:

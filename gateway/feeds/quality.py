@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, select
 
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
@@ -26,6 +26,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.journal.write import FeedRow, Write
 from gateway.transfer.quality_events import OPERATION, POSITION, REFUSAL, Position, concerns, made, may_concern
 from gateway.vault import binding
@@ -104,7 +105,7 @@ class Quality:
 
 def position_of(connection: Connection) -> Position | None:
     """How far the log was followed; None before the first time."""
-    text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == POSITION))
+    text = value_of(connection, POSITION)
     return None if text is None else Position.of(text)
 
 
@@ -142,8 +143,7 @@ def _is_of(connection: Connection, at: Position) -> bool:
 def _move(connection: Connection, page: _Read) -> None:
     if position_of(connection) != page.before:
         raise _Moved
-    connection.execute(delete(tables.instance).where(tables.instance.c.key == POSITION))
-    connection.execute(insert(tables.instance).values(key=POSITION, value=page.after.text))
+    keep(connection, POSITION, page.after.text)
 
 
 def _intents(connection: Connection, transfers: Collection[str]) -> Mapping[str, Mapping[str, Any]]:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, text
 
-from gateway.journal.database import insert, open_engine
+from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.settings.address import DatabaseAddress
 
 KEY: Final = "standby.alone"
@@ -32,15 +33,14 @@ class Alone(NamedTuple):
 
 
 def standing(connection: Connection) -> Alone | None:
-    found = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY))
+    found = value_of(connection, KEY)
     return None if found is None else Alone(**json.loads(found))
 
 
 def begin(connection: Connection, alone: Alone) -> None:
     """Replaces an earlier decision."""
     value = json.dumps(alone._asdict(), ensure_ascii=False)
-    row = insert(connection, tables.instance).values(key=KEY, value=value)
-    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    keep(connection, KEY, value)
 
 
 def end(connection: Connection) -> bool:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
-from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 
 RESTORE: Final = "backup-drill"  # the entry of a restore drill, or of a check; people record them too
 FAILOVER: Final = "failover-drill"
@@ -24,14 +24,12 @@ class Last(NamedTuple):
 
 def remember(connection: Connection, kind: str, last: Last) -> None:
     """To be called in the transaction of the entry."""
-    row, value = tables.instance.c.key == LAST + kind, json.dumps(last._asdict())
-    if not connection.execute(update(tables.instance).where(row).values(value=value)).rowcount:
-        connection.execute(insert(tables.instance).values(key=LAST + kind, value=value))
+    keep(connection, LAST + kind, json.dumps(last._asdict()))
 
 
 def newest(connection: Connection, kind: str) -> Last | None:
     """The last drill of that kind; None if there was none since the gateway keeps this."""
-    text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST + kind))
+    text = value_of(connection, LAST + kind)
     if text is None:
         return None
     told: Mapping[str, Any] = json.loads(text)

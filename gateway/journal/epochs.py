@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
-from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 
 KEY: Final = "feed.epoch"
 # Offsets per epoch: enough for three years at 10,000 events a second. A JSON number holds 9,000 epochs.
@@ -21,7 +21,7 @@ OFFSETS: Final = 10**12
 
 
 def epoch(connection: Connection) -> int:
-    value = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY))
+    value = value_of(connection, KEY)
     return 0 if value is None else int(value)
 
 
@@ -33,8 +33,5 @@ def base(connection: Connection) -> int:
 def begin(connection: Connection) -> int:
     """Begins the next epoch; returns its number."""
     number = epoch(connection) + 1
-    if not connection.execute(
-        update(tables.instance).where(tables.instance.c.key == KEY).values(value=str(number))
-    ).rowcount:
-        connection.execute(insert(tables.instance).values(key=KEY, value=str(number)))
+    keep(connection, KEY, str(number))
     return number

@@ -9,9 +9,9 @@ import secrets
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine
 
-from gateway.journal.schema import tables
+from gateway.journal.values import keep_first, value_of
 
 KEY: Final = "feed.log"
 _known: Final[WeakKeyDictionary[Engine, str]] = WeakKeyDictionary()  # a name never changes
@@ -21,7 +21,7 @@ def name(connection: Connection) -> str:
     """The name: base64url characters; empty before anything was sequenced."""
     known = _known.get(connection.engine)
     if known is None:
-        known = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY)) or ""
+        known = value_of(connection, KEY) or ""
         if known:
             _known[connection.engine] = known
     return known
@@ -29,5 +29,4 @@ def name(connection: Connection) -> str:
 
 def begin(connection: Connection) -> None:
     """Gives a name to feeds that have none."""
-    if connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY)) is None:
-        connection.execute(insert(tables.instance).values(key=KEY, value=secrets.token_urlsafe(9)))
+    keep_first(connection, KEY, secrets.token_urlsafe(9))

@@ -12,20 +12,10 @@ from typing import Final
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from contracts.base.errors import Ours
-from gateway.journal.errors import (
-    JOURNAL_ALTERED,
-    JOURNAL_BUSY,
-    JOURNAL_NO_STANDBY,
-    JOURNAL_OLD_PRIMARY,
-    JOURNAL_UNAVAILABLE,
-)
 from gateway.journal.write import Write, Written
 from gateway.journal.writer import Journal
 
 SECONDS: Final = 60.0  # after that it is left to recovery
-_PASSING: Final = frozenset(
-    each.code for each in (JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_NO_STANDBY, JOURNAL_OLD_PRIMARY, JOURNAL_UNAVAILABLE)
-)
 
 
 async def commit_outcome(journal: Journal, write: Write) -> Written:
@@ -39,7 +29,7 @@ async def commit_outcome(journal: Journal, write: Write) -> Written:
     retrying = AsyncRetrying(
         stop=stop_after_delay(SECONDS),
         wait=wait_exponential_jitter(multiplier=0.1, max=5.0, jitter=0.1),
-        retry=retry_if_exception(lambda error: isinstance(error, Ours) and error.code in _PASSING),
+        retry=retry_if_exception(lambda error: isinstance(error, Ours) and error.type.passing),
         sleep=asyncio.sleep,
         reraise=True,
     )

@@ -13,7 +13,8 @@ Theory of operation:
    nobody can tell, its callers get an error. If it was committed all the same, and left a transfer open, this process
    declares itself fenced: it must end, and the keeper recovers that.
 5. The thread also beats the row of this process, so that a process which cannot write does not count as alive. While
-   that fails it is tried again, more and more seldom.
+   that fails it is tried again, more and more seldom. A beat needs no room on the disk: after a failure it counts only
+   where there is some (`gateway.journal.room`).
 6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
 """
 
@@ -27,7 +28,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -35,9 +36,11 @@ from contracts.base.errors import Ours
 from gateway.journal import batch, processes
 from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
-from gateway.journal.limits import RETRY_SECONDS, Server, presence_of
-from gateway.journal.readback import Altered, Promised, Witness
+from gateway.journal.limits import RETRY_SECONDS, presence_of
+from gateway.journal.readback import Altered, Promised
+from gateway.journal.room import check_room
 from gateway.journal.statements import Cursor, Statements
+from gateway.journal.unknown import StillOpen, Unknown, Unsure, leaves_open
 from gateway.journal.write import Write, Written
 from gateway.signals import meters
 
@@ -50,38 +53,6 @@ _log: Final = logging.getLogger(__name__)
 
 _Job = tuple[Write, asyncio.Future[Written], asyncio.AbstractEventLoop]
 _Results = Sequence[Written | Exception]
-
-
-class _Unknown(NamedTuple):
-    """A transaction whose COMMIT has no answer: its number on its server, and a row that it wrote."""
-
-    xact: str
-    server: Server | None
-    witness: Witness
-
-
-def _leaves_open(unit: Write) -> bool:
-    """Whether somebody has to go on with its transfer, which its callers will not: they were told that it failed."""
-    rows = (unit.transfer, unit.change)
-    return any(row is not None and row.state == "forwarding" for row in rows)
-
-
-class _Open(Exception):
-    """A transaction of this process is still under way on the server."""
-
-    failure: Final = JOURNAL_UNAVAILABLE
-
-
-class _Unsure(Exception):
-    """COMMIT was sent and its answer is missing; `results` are right if it was committed."""
-
-    def __init__(self, results: _Results, unknown: _Unknown, sent: float, cause: Exception) -> None:
-        super().__init__(str(cause) or "the connection was lost during COMMIT")
-        self.results: Final = results
-        self.unknown: Final = unknown
-        silent = bool(getattr(cause, "silent", False))  # asking again would only cost time
-        self.left: Final = 0.0 if silent else sent + _RECONNECT_SECONDS - time.monotonic()
-        self.silent: Final = silent
 
 
 class Journal:
@@ -117,7 +88,7 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._pooled: Any = None
         self._cursor: Cursor | None = None
-        self._unconfirmed: list[_Unknown] = []
+        self._unconfirmed: list[Unknown] = []
         self._beat_at = 0.0
         self._away = False  # there is no connection
         self._pause = _FIRST_PAUSE
@@ -204,16 +175,18 @@ class Journal:
                 results = self._transaction(units, careful=careful)
                 if units:
                     meters.commit(self._kind, time.perf_counter() - began)
+                elif self.trouble is not None and self._cursor is not None:
+                    check_room(self._engine, self._cursor)
                 self._succeeded()
                 return results
             except Exception as error:
                 connected = self._cursor is not None
                 self._rollback()
-                if isinstance(error, _Unsure):
+                if isinstance(error, Unsure):
                     committed = self._was_lost_committed(error)
                     if committed:
                         return error.results
-                    if committed is None and any(map(_leaves_open, units)):
+                    if committed is None and any(map(leaves_open, units)):
                         self._unconfirmed.append(error.unknown)
                     if committed is None or attempt == 3:
                         return self._unavailable(units, error, away=error.silent or self._presence.hindered)
@@ -264,12 +237,12 @@ class Journal:
             except Exception as error:
                 if not sent or not self._sql.connection_lost(error):
                     raise  # it answered: the transaction is not committed
-                unknown = _Unknown(str(row[1]), cursor.connection.server, promised.witness())
-                raise _Unsure(results, unknown, sent, error) from error
+                unknown = Unknown(str(row[1]), cursor.connection.server, promised.witness())
+                raise Unsure(results, unknown, sent + _RECONNECT_SECONDS, error) from error
             return results
 
     # --- when something failed ----------------------------------------------------------------------------------------
-    def _was_lost_committed(self, unsure: _Unsure) -> bool | None:
+    def _was_lost_committed(self, unsure: Unsure) -> bool | None:
         """Asks the database whether the transaction was committed whose answer to COMMIT is missing. None: nobody can
         tell yet.
         """
@@ -293,12 +266,12 @@ class Journal:
         while self._unconfirmed:
             committed = self._was_committed(cursor, self._unconfirmed[-1])
             if committed is None:
-                raise _Open("an earlier transaction is still under way")
+                raise StillOpen("an earlier transaction is still under way")
             if committed:
                 self._fence("a transaction stood although its callers were told that it failed")
             self._unconfirmed.pop()
 
-    def _was_committed(self, cursor: Cursor, unknown: _Unknown) -> bool | None:
+    def _was_committed(self, cursor: Cursor, unknown: Unknown) -> bool | None:
         """None: it is under way. Another server does not know the number, or knows another transaction by it."""
         if cursor.connection.server != unknown.server:
             return self._sql.stands(cursor, *unknown.witness)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, delete, update
 
 from contracts.base.times import rfc3339
-from gateway.journal.append import append
 from gateway.journal.database import moment, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.machines import invitation, records
 from gateway.machines.errors import MACHINE_NAME_TAKEN, MACHINE_ONE_DATABASE, MACHINE_VAULT_FOLDER
 from gateway.machines.invitation import Invitation
-from gateway.machines.records import NOTE, State
+from gateway.machines.records import State
 from gateway.machines.secrets import Secrets
 from gateway.settings import Settings
-from gateway.transfer import entries
 from gateway.vault.stores import shared
 from security.transparency.entry import Json
 
@@ -104,5 +102,5 @@ def remove(engine: Engine, name: str, by: By) -> None:
 
 
 def _note(connection: Connection, act: str, name: str, by: By, facts: Mapping[str, Json]) -> None:
-    told: dict[str, Any] = {"act": act, "machine": name, **facts, **({"reason": by.reason} if by.reason else {})}
-    append(connection, [entries.note(NOTE, told, by.at, actor=by.actor)])
+    reason: Mapping[str, Json] = {"reason": by.reason} if by.reason else {}
+    records.note(connection, act, name, by.at, by.actor, **facts, **reason)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.journal.database import insert
 from gateway.journal.schema import tables
+from gateway.journal.values import value_of
 from gateway.machines.errors import INSTANCE_SETTINGS_DIFFER
 from gateway.settings import Settings
 
@@ -46,7 +47,7 @@ def handed(settings: Settings) -> dict[str, Any]:
 def check(connection: Connection, settings: Settings, machine: str, now: float) -> None:
     """Within a writing transaction. Raises `instance.settings-differ`."""
     own = {name: getattr(settings, name) for name in AGREED} | {STORE: bool(settings.vault_database)}
-    text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
+    text = value_of(connection, KEY)
     if text is not None:
         known = json.loads(text)
         differing = [name for name in own if name in known and known[name] != own[name]]

@@ -123,6 +123,8 @@ class Joining:
                 seen=now,
                 **values,
             )
+            digest = records.key_digest(handed.public_key)
+            records.note(connection, "join", machine.name, self.clock(), "gateway", key=digest)
         return Answered(202, b"{}")
 
     def _waiting(self, thumbprint: str) -> Answered:

@@ -28,6 +28,7 @@ from gateway.journal import processes
 from gateway.journal.database import insert, moment, writing
 from gateway.journal.limits import unavailable
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.keys.keyring import Keyring
 from gateway.machines import agreeing, bundles, material, own, records
 from gateway.machines.bundles import Bundle
@@ -53,7 +54,7 @@ class Shared:
 
     @classmethod
     def read(cls, connection: Connection) -> Shared:
-        text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY))
+        text = value_of(connection, KEY)
         if text is None:
             return cls(0, "")
         value = json.loads(text)
@@ -61,8 +62,7 @@ class Shared:
 
     def write(self, connection: Connection) -> None:
         text = json.dumps({"generation": self.generation, "digest": self.digest})
-        row = insert(connection, tables.instance).values(key=KEY, value=text)
-        connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": text}))
+        keep(connection, KEY, text)
 
 
 @dataclass(slots=True)

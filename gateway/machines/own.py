@@ -97,6 +97,7 @@ def take_place(settings: Settings, engine: Engine, clock: Callable[[], float]) -
             proof = secrets.of_machine(name, "").proof_of(key)
             values = {"thumbprint": "", "public_key": key, "proof": proof, "added": now, "actor": "gateway"}
             records.add(connection, name, state=State.ACTIVE, **values)
+            records.note(connection, "register", name, clock(), "gateway", key=records.key_digest(key))
         elif found.state is State.REMOVED or records.was_removed(connection, name):
             raise MACHINE_REMOVED(name=name, reason=found.reason or "–")
         elif found.public_key != key:
@@ -104,6 +105,7 @@ def take_place(settings: Settings, engine: Engine, clock: Callable[[], float]) -
                 raise MACHINE_NAME_TAKEN(name=name)
             proof = secrets.of_machine(name, found.thumbprint).proof_of(key)  # restored, or made anew on this host
             records.change(connection, name, State.ACTIVE, State.DRAINING, public_key=key, proof=proof)
+            records.note(connection, "key", name, clock(), "gateway", key=records.key_digest(key))
         agreeing.check(connection, settings, name, now)
         here = {"host": processes.host(), "version": __version__, "seen": now, "ahead": clock() - now}
         records.change(connection, name, *(State.ACTIVE, State.DRAINING), **here)

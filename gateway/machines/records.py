@@ -8,6 +8,7 @@ proof (`secrets.py`), and the log has no note that the machine was removed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import re
@@ -17,10 +18,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, union_all, update
 
+from gateway.journal.append import append
 from gateway.journal.database import insert
 from gateway.journal.schema import tables
 from gateway.machines.errors import MACHINE_NAME, MACHINE_OTHER_STATE, MACHINE_UNKNOWN
 from gateway.settings import Settings
+from gateway.transfer import entries
+from security.transparency.entry import Json
 
 NOTE: Final = "machine"  # in the log: an act upon a machine
 URI: Final = "urn:lgsp:machine:"
@@ -117,17 +121,29 @@ def moved(connection: Connection, machine: Machine, *before: State, **values: An
         raise MACHINE_OTHER_STATE(name=machine.name, state=machine.state, states=", ".join(before))
 
 
+def note(connection: Connection, act: str, name: str, now: float, actor: str, **facts: Json) -> None:
+    """Log an act upon a machine. `audit verify` compares its row with these notes (`audit.verify.rows.machines`)."""
+    append(connection, [entries.note(NOTE, {"act": act, "machine": name, **facts}, now, actor=actor)])
+
+
+def key_digest(public_pem: str) -> str:
+    """As notes have a public key: hex SHA-256 of its PEM."""
+    return hashlib.sha256(public_pem.encode()).hexdigest()
+
+
 def was_removed(connection: Connection, name: str) -> bool:
     """Whether the log says so: a row that was put back in the database gets no keys."""
+    return "remove" in acts_upon(connection, name)
+
+
+def acts_upon(connection: Connection, name: str) -> set[str]:
+    """What the notes of this log say that was done with a machine."""
     logged, waiting = tables.log_entry, tables.log_pending
     notes = union_all(
         select(logged.c.entry).where(logged.c.phase == NOTE), select(waiting.c.entry).where(waiting.c.phase == NOTE)
     )
-    for (entry,) in connection.execute(notes):
-        facts = json.loads(entry).get("facts") or {}
-        if facts.get("machine") == name and facts.get("act") == "remove":
-            return True
-    return False
+    every = (json.loads(entry).get("facts") or {} for (entry,) in connection.execute(notes))
+    return {str(facts.get("act")) for facts in every if facts.get("machine") == name}
 
 
 def _read(row: Row[Any]) -> Machine:

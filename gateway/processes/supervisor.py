@@ -57,7 +57,6 @@ class Supervisor:
     extra: Sequence[Child] = ()
     loaded: Sequence[Callable[[], object]] = ()  # called in the fork server, for what `extra` needs besides
     told: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
-    ready_seconds: float = 30.0
     _children: list[Child] = field(default_factory=list)
     _stopping: bool = False
     _reload: bool = False
@@ -68,6 +67,7 @@ class Supervisor:
     _reloads: int = 0
     _lifeline: tuple[int, int] = (-1, -1)
     _forks: ForkServer = field(init=False)
+    _manager: ServiceManager | None = None
 
     def __post_init__(self) -> None:
         self._forks = self._fork_server()
@@ -76,7 +76,7 @@ class Supervisor:
         settings = self.settings
         listeners = open_listeners(settings)
         self._lifeline = os.pipe()
-        manager = ServiceManager()
+        manager = self._manager = ServiceManager()
         settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
         sockets = {name: listener.fileno() for name, listener in listeners.items()}
         self._children = gateway_children(settings, sockets)
@@ -105,7 +105,6 @@ class Supervisor:
                     manager.reloading()
                     self._replace_all()
                     manager.ready()
-                manager.alive()
                 time.sleep(0.2)
         finally:
             manager.stopping()
@@ -131,7 +130,7 @@ class Supervisor:
         loaded = dict.fromkeys(
             (*(row.load for row in GATEWAY), *(child.load for child in self.extra), *self.loaded, catalogue)
         )
-        return ForkServer(tuple(loaded), self.ready_seconds, wanted=lambda: not self._stopping)
+        return ForkServer(tuple(loaded), self.settings.ready_seconds, wanted=lambda: not self._stopping)
 
     def _start_all(self) -> None:
         for child in self._children:
@@ -181,7 +180,7 @@ class Supervisor:
         child.process = None
 
     def _await_ready(self) -> None:
-        deadline = time.monotonic() + self.ready_seconds
+        deadline = time.monotonic() + self.settings.ready_seconds
         while not self._stopping:
             for child in self._children:
                 self._look(child)
@@ -191,7 +190,7 @@ class Supervisor:
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(child.name for child in self._children if not child.ready)
-                raise NotStarted(words("late", seconds=f"{self.ready_seconds:.0f}", names=late))
+                raise NotStarted(words("late", seconds=f"{self.settings.ready_seconds:g}", names=late))
             time.sleep(0.02)
 
     def _look(self, child: Child) -> None:
@@ -205,6 +204,8 @@ class Supervisor:
         child.close_pipe()
 
     def _tend(self) -> None:
+        if self._manager is not None:  # also while processes are replaced, which may take long
+            self._manager.alive()
         now = time.monotonic()
         for child in self._children:
             if child.ending:
@@ -274,7 +275,7 @@ class Supervisor:
 
     def _late(self, awaited: list[Child]) -> Child | None:
         """Wait until all are ready, tending the others. Returns one that died or took too long, if any."""
-        until = time.monotonic() + self.ready_seconds
+        until = time.monotonic() + self.settings.ready_seconds
         while not self._stopping:
             self._tend()
             for child in awaited:

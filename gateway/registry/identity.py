@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Engine, inspect, select
 
 from gateway.errors import INSTANCE_DATABASE_TAKEN, INSTANCE_OTHER
-from gateway.journal.database import insert, writing
+from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
@@ -38,21 +39,28 @@ def of(settings: Settings) -> dict[str, str]:
 def record(connection: Connection, settings: Settings) -> None:
     """Within a writing transaction: of a new instance, and of a restored one."""
     value = json.dumps(of(settings), sort_keys=True)
-    row = insert(connection, _table).values(key=KEY, value=value)
-    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    keep(connection, KEY, value)
+
+
+def differing(connection: Connection, settings: Settings) -> tuple[list[str], str]:
+    """In what the folder differs from the database's instance, and that one's origin. FileNotFoundError without the
+    log's key; nothing differs from a database of an older release, which has no record."""
+    text = value_of(connection, KEY)
+    if text is None:
+        return [], settings.origin
+    known = json.loads(text)
+    return [name for name, value in of(settings).items() if known.get(name, value) != value], known.get("origin", "?")
 
 
 def check(engine: Engine, settings: Settings) -> None:
     """Raises `instance.other` if the database is of another instance. One of an older release is recorded first."""
     with writing(engine) as connection:
-        text = connection.scalar(select(_table.c.value).where(_table.c.key == KEY))
-        if text is None:
+        if value_of(connection, KEY) is None:
             record(connection, settings)
             return
-    known, own = json.loads(text), of(settings)
-    differing = [name for name, value in own.items() if known.get(name, value) != value]
-    if differing:
-        raise INSTANCE_OTHER(what=", ".join(differing), data=settings.data, origin=known.get("origin", "?"))
+        wrong, origin = differing(connection, settings)
+    if wrong:
+        raise INSTANCE_OTHER(what=", ".join(wrong), data=settings.data, origin=origin)
 
 
 def check_free(engine: Engine) -> None:

@@ -13,10 +13,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from gateway.journal.schema import tables
-from gateway.registry.seals.revisions import raise_revision, remember
+from gateway.journal.values import keep, value_of
+from gateway.registry.seals.revisions import raise_revision
 from security.freshness import SKEW
 from security.http_signatures import LIFETIME
 
@@ -25,7 +25,7 @@ WINDOW: Final = LIFETIME + 2 * SKEW  # seconds: a message made by a fast clock, 
 
 
 def hold(connection: Connection, at: float, facts: Mapping[str, Any]) -> None:
-    remember(connection, RESTORED, json.dumps({**facts, "at": at, "confirmed": False}, ensure_ascii=False))
+    keep(connection, RESTORED, json.dumps({**facts, "at": at, "confirmed": False}, ensure_ascii=False))
     raise_revision(connection)
 
 
@@ -37,7 +37,7 @@ def digest_of(facts: Mapping[str, Any]) -> str:
 
 def newest_restore(connection: Connection) -> dict[str, Any] | None:
     """The facts of the newest restore, confirmed or not; None if there was no restore."""
-    text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == RESTORED))
+    text = value_of(connection, RESTORED)
     facts: dict[str, Any] | None = None if text is None else json.loads(text)
     return facts
 
@@ -55,6 +55,6 @@ def confirm(connection: Connection) -> float | None:
     facts = newest_restore(connection)
     if facts is None or facts["confirmed"]:
         return None
-    remember(connection, RESTORED, json.dumps(facts | {"confirmed": True}, ensure_ascii=False))
+    keep(connection, RESTORED, json.dumps(facts | {"confirmed": True}, ensure_ascii=False))
     raise_revision(connection)
     return float(facts["at"]) + WINDOW

@@ -22,6 +22,7 @@ from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.schema import tables
+from gateway.journal.values import keep
 from gateway.registry import contacts, sources
 from gateway.registry.changes import proposals, workflows
 from gateway.registry.changes.content import CALLBACK, PROPOSED, SOURCES, declared, endpoint_text, sources_in, text
@@ -33,7 +34,7 @@ from gateway.registry.changes.officers import apply_officers
 from gateway.registry.changes.proposals import Wanted
 from gateway.registry.errors import GRANT_REVOKED, REGISTRY_NO_CONTACT, unknown
 from gateway.registry.records import ACTIVE, REVOKED, SUSPENDED, Agency, Change, System
-from gateway.registry.seals.revisions import alone, raise_revision, remember, revision
+from gateway.registry.seals.revisions import alone, raise_revision, revision
 from gateway.registry.tenants import is_tenant
 from gateway.registry.versions import in_force, minor_of
 from security.pki.chains import Trust
@@ -82,7 +83,7 @@ def apply(document: Document, connection: Connection, now: float, embedded: Trus
             )
     if changes:
         raise_revision(connection)
-        remember(connection, "registry.applied", repr(now))
+        keep(connection, "registry.applied", repr(now))
     return changes
 
 

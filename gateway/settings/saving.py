@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import yaml
 
+from gateway.durable import sync_folder, write_new
 from gateway.settings import FILE, Settings
 
 
@@ -17,8 +18,9 @@ def save(settings: Settings) -> None:
         for item in fields(Settings)
         if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
     }
+    text = yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else ""
     draft = settings.data / f".{FILE}.part"
-    draft.touch()
-    draft.chmod(0o600)
-    draft.write_text(yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else "", "utf-8")
+    draft.unlink(missing_ok=True)
+    write_new(draft, text.encode("utf-8"))
     draft.replace(settings.data / FILE)
+    sync_folder(settings.data)

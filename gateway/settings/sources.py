@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
@@ -29,11 +29,29 @@ _TYPES: Final = get_type_hints(Settings)
 _OF_SERVICES: Final = re.compile(r"SERVICE_(HOST|PORT(_\w+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 
 
+class Written(NamedTuple):
+    """Values of settings by name, and where each stands: file and line."""
+
+    values: Mapping[str, Any]
+    places: Mapping[str, Words]
+
+
 def read(data: Path, environment: Mapping[str, str]) -> Settings:
     """The settings of the instance in `data`. Raises `BadSetting` with name and place."""
-    path = data / FILE
-    file = _file(path) if path.exists() else {}
-    by_name = _environment(environment)
+    return checked(data, written(data), environment)
+
+
+def checked(data: Path, stated: Written, environment: Mapping[str, str]) -> Settings:
+    """The settings that these values make, with those of the environment above them. Nothing is written. Raises
+    `BadSetting`."""
+    path, by_name = data / FILE, _environment(environment)
+
+    def where(name: str) -> Words:
+        return _ENVIRONMENT if name in by_name else stated.places.get(name, Words(str(path), str(path)))
+
+    for name in stated.values:
+        if name not in _FIELDS:
+            raise _unknown(where(name), name, _FIELDS)
 
     class Sources(BaseSettings):
         model_config = SettingsConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
@@ -54,61 +72,61 @@ def read(data: Path, environment: Mapping[str, str]) -> Settings:
         name: (_TYPES[name], Field(default=each.default, **each.metadata["bounds"])) for name, each in _FIELDS.items()
     }
     model = create_model("Read", __base__=Sources, **declared)
+    # YAML 1.1 reads `off` as false.
+    given = {
+        name: "off" if value is False and "off" in get_args(_TYPES[name]) else value
+        for name, value in stated.values.items()
+    }
     try:
-        values = model(**file).model_dump()
+        values = model(**given).model_dump()
     except ValidationError as wrong:
         first = wrong.errors()[0]
         name = str(first["loc"][0])
-        where = _ENVIRONMENT if name in by_name else _in(path)
         shown, right = repr(first["input"])[:80], expected(name)
-        raise BadSetting(
-            Words(
-                f"{where.vi}: {name} là {shown}; giá trị đúng là {right.vi}",
-                f"{where.en}: {name} is {shown}; it must be {right.en}",
-            )
+        raise _wrong(
+            where(name), f"{name} là {shown}; giá trị đúng là {right.vi}", f"{name} is {shown}; it must be {right.en}"
         ) from None
     settings = Settings(data, **values)
-    _check_places(settings)
-    _check_networks(settings)
-    _check_second(settings)
-    _check_roles(settings)
+    _check_places(settings, where)
+    _check_networks(settings, where)
+    _check_second(settings, where)
+    _check_roles(settings, where)
     return settings
 
 
 _ENVIRONMENT: Final = Words("biến môi trường", "the environment")
+_Where = Callable[[str], Words]  # of the setting of that name
 
 
-def _in(path: Path) -> Words:
-    return Words(str(path), str(path))
+def _wrong(where: Words, vi: str, en: str) -> BadSetting:
+    return BadSetting(Words(f"{where.vi}: {vi}", f"{where.en}: {en}"))
 
 
-def _file(path: Path) -> dict[str, Any]:
+def at_line(path: Path, line: int) -> Words:
+    return Words(f"{path}, dòng {line}", f"{path}, line {line}")
+
+
+def written(data: Path) -> Written:
+    """What `settings.yaml` in `data` says; nothing without the file. Raises `BadSetting`."""
+    path = data / FILE
+    if not path.exists():
+        return Written({}, {})
     try:
-        document = safeyaml.load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        document, lines = safeyaml.load(text), safeyaml.lines(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as trouble:
         mark = getattr(trouble, "problem_mark", None)
-        where = (
-            Words(f"{path}, dòng {mark.line + 1}", f"{path}, line {mark.line + 1}") if mark is not None else _in(path)
-        )
+        where = Words(str(path), str(path)) if mark is None else at_line(path, mark.line + 1)
         reason = getattr(trouble, "problem", None) or trouble
-        raise BadSetting(
-            Words(
-                f"{where.vi}: {reason}; cần các dòng `tên: giá trị` bằng UTF-8",
-                f"{where.en}: {reason}; `name: value` lines in UTF-8 are expected",
-            )
+        raise _wrong(
+            where,
+            f"{reason}; cần các dòng `tên: giá trị` bằng UTF-8",
+            f"{reason}; `name: value` lines in UTF-8 are expected",
         ) from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
+    if document is not None and not isinstance(document, dict):
         raise BadSetting(Words(f"{path}: cần các dòng `tên: giá trị`", f"{path}: expected `name: value` lines"))
-    values = {str(name): value for name, value in document.items()}
-    for name in values:
-        if name not in _FIELDS:
-            raise _unknown(_in(path), name, _FIELDS)
-    # YAML 1.1 reads `off` as false.
-    return {
-        name: "off" if value is False and "off" in get_args(_TYPES[name]) else value for name, value in values.items()
-    }
+    values = {str(name): value for name, value in (document or {}).items()}
+    return Written(values, {name: at_line(path, line) for name, line in lines.items()})
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -127,48 +145,43 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _unknown(where: Words, name: str, known: Iterable[str]) -> BadSetting:
     near = difflib.get_close_matches(name.upper() if name.startswith(PREFIX) else name, list(known), n=1, cutoff=0.0)[0]
-    return BadSetting(
-        Words(
-            f"{where.vi}: không có thiết lập {name[:80]!r}; tên gần nhất là {near!r}",
-            f"{where.en}: there is no setting {name[:80]!r}; the nearest is {near!r}",
-        )
+    return _wrong(
+        where,
+        f"không có thiết lập {name[:80]!r}; tên gần nhất là {near!r}",
+        f"there is no setting {name[:80]!r}; the nearest is {near!r}",
     )
 
 
-def _check_places(settings: Settings) -> None:
+def _check_places(settings: Settings, where: _Where) -> None:
     if settings.secret_path is not None and settings.secret_path.absolute().is_relative_to(settings.data):
-        raise BadSetting(
-            Words(
-                "secret_file nằm trong thư mục dữ liệu: bản sao của thư mục sẽ có cả bí mật. Hãy để ở nơi khác",
-                "secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere",
-            )
+        raise _wrong(
+            where("secret_file"),
+            "secret_file nằm trong thư mục dữ liệu: bản sao của thư mục sẽ có cả bí mật. Hãy để ở nơi khác",
+            "secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere",
         )
     if settings.vault_copies is not None and settings.vault_copies.absolute().is_relative_to(settings.data):
-        raise BadSetting(
-            Words(
-                "vault_backup nằm trong thư mục dữ liệu: bản sao của thư mục sẽ có cả các khóa. Hãy chọn nơi khác",
-                "vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere",
-            )
+        raise _wrong(
+            where("vault_backup"),
+            "vault_backup nằm trong thư mục dữ liệu: bản sao của thư mục sẽ có cả các khóa. Hãy chọn nơi khác",
+            "vault_backup lies in the data folder; what copies the folder would copy the keys. Name one elsewhere",
         )
 
 
-def _check_second(settings: Settings) -> None:
+def _check_second(settings: Settings, where: _Where) -> None:
     """That it is another database is also looked at when it is opened: an address has many forms."""
     if not settings.vault_database:
         return
     if not settings.vault_database.startswith("postgresql"):
-        raise BadSetting(
-            Words(
-                "vault_database phải là địa chỉ PostgreSQL (postgresql://…)",
-                "vault_database must be an address of PostgreSQL (postgresql://…)",
-            )
+        raise _wrong(
+            where("vault_database"),
+            "vault_database phải là địa chỉ PostgreSQL (postgresql://…)",
+            "vault_database must be an address of PostgreSQL (postgresql://…)",
         )
     if _place(settings.vault_database) == _place(settings.database):
-        raise BadSetting(
-            Words(
-                "vault_database trùng với cơ sở dữ liệu chính: bản sao lưu của nó sẽ có cả các khóa. Hãy chọn nơi khác",
-                "vault_database is the main database, whose backups would hold the keys. Name another one",
-            )
+        raise _wrong(
+            where("vault_database"),
+            "vault_database trùng với cơ sở dữ liệu chính: bản sao lưu của nó sẽ có cả các khóa. Hãy chọn nơi khác",
+            "vault_database is the main database, whose backups would hold the keys. Name another one",
         )
 
 
@@ -179,28 +192,26 @@ def _place(address: str) -> tuple[str, ...]:
     return (parts.scheme.partition("+")[0], hosts, str(parts.port or 5432), parts.path)
 
 
-def _check_networks(settings: Settings) -> None:
+def _check_networks(settings: Settings, where: _Where) -> None:
     for text in settings.push_networks.split():
         try:
             ipaddress.ip_network(text)
         except ValueError as wrong:
-            raise BadSetting(
-                Words(
-                    f"push_networks có {text[:60]!r}; cần các mạng như 10.20.0.0/16, cách nhau bằng dấu cách",
-                    f"push_networks has {text[:60]!r} ({wrong}); it must be networks such as 10.20.0.0/16, with blanks "
-                    "between",
-                )
+            raise _wrong(
+                where("push_networks"),
+                f"push_networks có {text[:60]!r}; cần các mạng như 10.20.0.0/16, cách nhau bằng dấu cách",
+                f"push_networks has {text[:60]!r} ({wrong}); it must be networks such as 10.20.0.0/16, with blanks "
+                "between",
             ) from None
 
 
-def _check_roles(settings: Settings) -> None:
+def _check_roles(settings: Settings, where: _Where) -> None:
     given, known = settings.roles.split(), ", ".join(ROLES)
     if not given or set(given) - set(ROLES):
-        raise BadSetting(
-            Words(
-                f"roles là {settings.roles[:60]!r}; cần một hay nhiều trong: {known}, cách nhau bằng dấu cách",
-                f"roles is {settings.roles[:60]!r}; it must be one or more of {known}, with blanks between",
-            )
+        raise _wrong(
+            where("roles"),
+            f"roles là {settings.roles[:60]!r}; cần một hay nhiều trong: {known}, cách nhau bằng dấu cách",
+            f"roles is {settings.roles[:60]!r}; it must be one or more of {known}, with blanks between",
         )
 
 

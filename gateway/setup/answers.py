@@ -8,7 +8,8 @@
       - {id: can-bo-2, agency: H14.6, agency_name: Công an tỉnh, name: Cán bộ an ninh mạng, key: can-bo-2.pub}
     database: ""                                   # empty: SQLite in the data folder
 
-A file may also have `people` (as officers, with `role: operator` or `auditor`), `registry` (a file with the rest of the
+A file may also have `desk_base` (https, the address of the pages for people, else they are on this machine alone),
+`people` (as officers, with `role: operator` or `auditor`), `registry` (a file with the rest of the
 first registry document), `root_key_to` (a folder for the root's key) and `settings` (further settings by name).
 Paths of a file are relative to it.
 
@@ -31,11 +32,15 @@ import yaml
 from contracts.base import safeyaml
 from contracts.base.words import Words
 from gateway.settings import BadSetting
+from gateway.settings.sources import at_line
 
 LARGEST: Final = 4_000_000  # bytes of an answer file, of a registry document and of a key
 _LEAST_OFFICERS: Final = 2
 _NAMES: Final = frozenset(
-    {"name", "public_base", "secret_file", "officers", "database", "people", "registry", "root_key_to", "settings"}
+    {
+        *("name", "public_base", "secret_file", "officers", "database"),
+        *("desk_base", "people", "registry", "root_key_to", "settings"),
+    }
 )
 _OF_PERSON: Final = frozenset({"id", "agency", "agency_name", "name", "key", "role"})
 _PRIVATE: Final = re.compile(rb"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----")
@@ -62,19 +67,49 @@ class Answers:
     secret_file: Path
     persons: tuple[Person, ...]
     database: str = ""
+    desk_base: str = ""
     registry: Mapping[str, Any] = field(default_factory=dict)
     root_key_to: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Words] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the answers stand in: a file with the line of each, or a terminal."""
+
+    path: Path | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
+    of_settings: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, name: str) -> Words:
+        """Where an answer stands, such as `people[0].key`."""
+        if self.path is None:
+            return Words("setup", "setup")
+        line = self.lines.get(re.split(r"[.\[]", name)[0])
+        return at_line(self.path, line) if line is not None else Words(str(self.path), str(self.path))
+
+    def places(self) -> Mapping[str, Words]:
+        """Where each setting that an answer makes stands."""
+        if self.path is None:
+            return {}
+        own = {name: self.of(name) for name in ("name", "public_base", "desk_base", "secret_file", "database")}
+        own |= dict.fromkeys(("origin", "exchange_port"), self.of("public_base"))
+        own |= dict.fromkeys(("desk_host", "desk_port", "desk_tls"), self.of("desk_base"))
+        return own | {name: at_line(self.path, line) for name, line in self.of_settings.items()}
 
 
 def from_file(path: Path) -> Answers:
     """Raises `BadSetting` with the place in the file, and OSError where it cannot be read."""
-    return from_values(_mapping(path, _yaml(path)), path.absolute().parent, path)
+    content = _mapping(path, _yaml(path))
+    text = _read(path)
+    source = _Source(path, safeyaml.lines(text), safeyaml.lines(text, "settings"))
+    return from_values(content, path.absolute().parent, source)
 
 
-def from_values(values: Mapping[str, Any], folder: Path, path: Path | None = None) -> Answers:
+def from_values(values: Mapping[str, Any], folder: Path, where: _Source | None = None) -> Answers:
     """Check answers; relative paths are those of `folder`. Raises `BadSetting`."""
-    where = str(path) if path is not None else "setup"
+    where = where or _Source()
     for name in values:
         if name not in _NAMES:
             raise _wrong(where, name, f"một trong {', '.join(sorted(_NAMES))}", f"one of {', '.join(sorted(_NAMES))}")
@@ -91,25 +126,32 @@ def from_values(values: Mapping[str, Any], folder: Path, path: Path | None = Non
         raise _wrong(where, "officers", "ít nhất hai cán bộ, mỗi người một khóa", "two officers or more, a key each")
     further = values.get("settings") or {}
     root_key_to = values.get("root_key_to")
+    public_base, desk_base = _address(where, "public_base", values.get("public_base")), ""
+    if values.get("desk_base") is not None:
+        desk_base = _address(where, "desk_base", values["desk_base"])
+        if desk_base == public_base:
+            raise _wrong(where, "desk_base", "một cổng mạng khác public_base", "another port than that of public_base")
     return Answers(
-        _text(where, "name", values.get("name")),
-        _address(where, values.get("public_base")),
-        _path(folder, _text(where, "secret_file", values.get("secret_file"))),
-        tuple(persons),
-        str(values.get("database") or ""),
-        registry,
-        None if root_key_to is None else _path(folder, str(root_key_to)),
-        _mapping(where, further),
+        name=_text(where, "name", values.get("name")),
+        public_base=public_base,
+        secret_file=_path(folder, _text(where, "secret_file", values.get("secret_file"))),
+        persons=tuple(persons),
+        database=str(values.get("database") or ""),
+        desk_base=desk_base,
+        registry=registry,
+        root_key_to=None if root_key_to is None else _path(folder, str(root_key_to)),
+        settings=_mapping(where.of("settings").en, further),
+        places=where.places(),
     )
 
 
-def _persons(where: str, what: str, raw: Any, folder: Path, role: str) -> list[Person]:
+def _persons(where: _Source, what: str, raw: Any, folder: Path, role: str) -> list[Person]:
     if not isinstance(raw, list):
         raise _wrong(where, what, "một danh sách", "a list")
     found = []
     for number, each in enumerate(raw):
         place = f"{what}[{number}]"
-        item = _mapping(f"{where}: {place}", each)
+        item = _mapping(f"{where.of(what).en}: {place}", each)
         for name in item:
             if name not in _OF_PERSON or name == "role" and role == "officer":
                 raise _wrong(where, f"{place}.{name}", "không có mục này", "no such entry")
@@ -137,18 +179,18 @@ def public_key(path: Path) -> str:
     try:
         return content.decode("ascii")
     except UnicodeDecodeError:
-        raise _wrong(str(path), "key", "khóa công khai dạng PEM", "a public key in PEM") from None
+        raise _wrong(_Source(path), "key", "khóa công khai dạng PEM", "a public key in PEM") from None
 
 
-def _address(where: str, value: Any) -> str:
-    text = _text(where, "public_base", value).rstrip("/")
+def _address(where: _Source, name: str, value: Any) -> str:
+    text = _text(where, name, value).rstrip("/")
     try:
         parts = urlsplit(text)
         sound = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:
         sound = False
     if not sound or parts.path or parts.query or parts.fragment or parts.username:
-        raise _wrong(where, "public_base", "https://TÊN hoặc https://TÊN:CỔNG", "https://NAME or https://NAME:PORT")
+        raise _wrong(where, name, "https://TÊN hoặc https://TÊN:CỔNG", "https://NAME or https://NAME:PORT")
     return text
 
 
@@ -156,7 +198,7 @@ def _path(folder: Path, text: str) -> Path:
     return Path(os.path.normpath(folder / text))
 
 
-def _text(where: str, name: str, value: Any) -> str:
+def _text(where: _Source, name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _wrong(where, name, "một dòng chữ", "a text")
     return value.strip()
@@ -189,5 +231,6 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _wrong(where: str, name: str, right_vi: str, right_en: str) -> BadSetting:
-    return BadSetting(Words(f"{where}: {name}: cần {right_vi}", f"{where}: {name}: expected {right_en}"))
+def _wrong(where: _Source, name: str, right_vi: str, right_en: str) -> BadSetting:
+    at = where.of(name)
+    return BadSetting(Words(f"{at.vi}: {name}: cần {right_vi}", f"{at.en}: {name}: expected {right_en}"))

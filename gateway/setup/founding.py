@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import yaml
 from sqlalchemy import Engine
 
-from contracts.base import safeyaml
 from contracts.base.words import Words
 from contracts.compiled.contract import compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
@@ -40,7 +39,9 @@ from gateway.registry.seals import accounts as account_seals
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox.instance import make_instance
-from gateway.settings import CREDENTIAL, FILE, BadSetting, Settings, load
+from gateway.settings import CREDENTIAL, BadSetting, Settings, load
+from gateway.settings.saving import save
+from gateway.settings.sources import Written, checked, written
 from gateway.setup.answers import Answers, Person
 
 SECRET_BYTES: Final = 32
@@ -74,45 +75,39 @@ class Made:
 def settings_of(answers: Answers, data: Path, environment: Mapping[str, str]) -> Settings:
     """Write the settings of a new instance and read them back. Settings that lie there stay, but for the answers.
 
-    Raises `BadSetting`; then the folder is as it was.
+    Raises `BadSetting`, which names the file and line of the setting; then the folder is as it was.
     """
     before = load(data, environment)
     if before.is_made:
         return before
-    file, there = data / FILE, data.exists()
-    old = file.read_bytes() if file.exists() else None
+    lies = written(data)
     parts = urlsplit(answers.public_base)
     values: dict[str, Any] = {
         "host": "0.0.0.0",  # noqa: S104 # component systems call from other machines
         "origin": f"{parts.hostname}/lgsp",
-        **({} if old is None else safeyaml.load(old.decode("utf-8")) or {}),
+        **lies.values,
         "kind": "production",
         "name": answers.name,
         "public_base": answers.public_base,
         "secret_file": str(answers.secret_file),
         **({"exchange_port": parts.port} if parts.port is not None else {}),
         **({"database": answers.database} if answers.database else {}),
+        **(_desk(answers.desk_base) if answers.desk_base else {}),
         **answers.settings,
     }
+    stated = Written(values, {**lies.places, **answers.places})
+    checked(data, stated, environment)
+    own = checked(data, stated, {})  # the environment is not written down
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(file, yaml.safe_dump(values, allow_unicode=True, sort_keys=False).encode())
-    try:
-        return load(data, environment)
-    except BadSetting:
-        if old is not None:
-            _write(file, old)
-        else:
-            file.unlink()
-        if not there:
-            data.rmdir()
-        raise
+    save(own)
+    return load(data, environment)
 
 
-def _write(file: Path, content: bytes) -> None:
-    draft = file.with_name(f".{file.name}.part")
-    draft.unlink(missing_ok=True)
-    write_new(draft, content)
-    draft.replace(file)
+def _desk(base: str) -> dict[str, Any]:
+    """Pages for people on other machines: TLS by the embedded authority, and links that name this address."""
+    port = urlsplit(base).port
+    desk: dict[str, Any] = {"desk_base": base, "desk_host": "0.0.0.0", "desk_tls": "embedded"}  # noqa: S104 # the same
+    return desk | ({"desk_port": port} if port is not None else {})
 
 
 class First(NamedTuple):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
+from gateway.journal.values import value_of
 
 OLD_AGENCIES: Final = "audit.old-agencies"
 _AT_ONCE: Final = 400
@@ -41,6 +42,5 @@ def agency_of(intent: Mapping[str, Any], provider: object, old: Mapping[str, str
 
 def old_agencies(connection: Connection) -> Mapping[str, str]:
     """The agency of each system when intents began to name the provider's. It never changes afterwards."""
-    table = tables.instance.c
-    text = connection.scalar(select(table.value).where(table.key == OLD_AGENCIES))
+    text = value_of(connection, OLD_AGENCIES)
     return json.loads(text) if text else {}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, or_, select
 
 from contracts.base.times import moment
 from contracts.base.words import WordsFile
@@ -30,6 +30,7 @@ from gateway.journal.append import append, apply
 from gateway.journal.database import lock_of, writing
 from gateway.journal.logged import entry_of
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.registry.own_feed import HANDLING
 from gateway.registry.routing import path_of, values_at
 from gateway.transfer import entries
@@ -192,15 +193,12 @@ class _Message:
 
 def position_of(connection: Connection, contract: str) -> int:
     """The offset up to which the feed of a contract was followed; 0 before the first time."""
-    table = tables.instance.c
-    value = connection.scalar(select(table.value).where(table.key == f"{OPENED} {contract}"))
+    value = value_of(connection, f"{OPENED} {contract}")
     return 0 if value is None else int(value.rpartition(" ")[2])
 
 
 def _move(connection: Connection, contract: CompiledContract, offset: int) -> None:
-    table, key = tables.instance, f"{OPENED} {contract.contract.name}"
-    connection.execute(delete(table).where(table.c.key == key))
-    connection.execute(insert(table).values(key=key, value=f"{_workflow(contract).operation} {offset}"))
+    keep(connection, f"{OPENED} {contract.contract.name}", f"{_workflow(contract).operation} {offset}")
 
 
 def _workflow(contract: CompiledContract) -> Workflow:

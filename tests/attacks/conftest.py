@@ -19,6 +19,7 @@ from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.raw import Told, ask, loaded, of
 from tests.journal.databases import KINDS
+from tests.size import FULL
 from tests.stored import rows
 
 MUCH = 60  # times what a plain message of that size costs: what nothing guards against takes minutes
@@ -84,9 +85,9 @@ class Kept(World):
         return loaded(self.identities / system)
 
 
-@pytest.fixture(scope="session", params=KINDS)
+@pytest.fixture(scope="session", params=KINDS if FULL else ["postgresql"])
 def instance(request: pytest.FixtureRequest) -> Settings:
-    """Each attack on both databases."""
+    """Attacks meet the database that a production has; in full size SQLite too, which the other tests run on."""
     settings: Settings = request.getfixturevalue(f"instance_on_{request.param}")
     return settings
 

@@ -83,6 +83,7 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     "files, keys and settings of our own, or that an officer gives": (
         "gateway.doors.document_addresses:read_on",
         "contracts.base.safeyaml:load",
+        "contracts.base.safeyaml:lines",
         "contracts.base.words:read",
         "contracts.folder.bundle:Bundle.from_folder",
         "contracts.compiled.identity_file:read_feed",

@@ -82,7 +82,7 @@ def test_a_move_that_was_cut_short_before_or_after_its_commit_is_completed_by_th
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut:
-        cut.setattr(moving, "remember", killed)
+        cut.setattr(moving, "keep", killed)
         with pytest.raises(KeyboardInterrupt):
             _to(lite, url)
     assert load(lite.settings.data, {}).database == "" and (lite.settings.data / "lgsp.db").exists()

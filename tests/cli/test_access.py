@@ -249,3 +249,51 @@ def test_the_last_day_of_a_grant_is_shown_as_that_day(sandbox: Settings) -> None
         text = lgsp("access", *words, *place)
         assert "2031-01-01" not in text and "T17:00:00.000Z" not in text
         assert "2027-12-31" in text or "2030-12-31" in text, text
+
+
+def test_several_are_signed_by_one_command_each_by_itself(sandbox: Settings, tmp_path: Path) -> None:
+    names, officer = ("G-201", "G-202", "G-203"), "can-bo-an-toan-2"
+    key = str(sandbox.identities / officer / "officer.key")
+    document, one = "grants:\n", GRANT.partition("grants:\n")[2]
+    for name, by in zip(names, ("", f"    proposed_by: {officer}\n", ""), strict=True):
+        document += one.replace("G-100", name).replace("    proposed_by: can-bo-an-toan-1\n", by)
+    (tmp_path / "quyen.yaml").write_text(document, "utf-8")
+    proposed = lgsp("access", "propose", str(tmp_path / "quyen.yaml"), "--data", str(sandbox.data))
+    assert f"lgsp access approve {' '.join(names)} --officer ID --key FILE" in proposed
+
+    mixed = told(sandbox, "access", "approve", *names, "G-999", "--officer", officer, "--key", key, ends=2)
+    assert [(each["subject"], each["ok"]) for each in mixed["subjects"]] == [
+        ("G-201", True), ("G-202", False), ("G-203", True), ("G-999", False),
+    ]  # fmt: skip
+    assert [each["error"]["code"] for each in mixed["subjects"] if not each["ok"]] == [
+        "approval.own-proposal",
+        "registry.unknown",
+    ]
+    assert mixed["subjects"][0]["approved_by"] == [officer] and not mixed["ok"]
+    code, out, _ = commandline.lgsp(
+        "access", "approve", *names, "--officer", officer, "--key", key, "--data", str(sandbox.data)
+    )
+    lines = [line for line in out.splitlines() if line.startswith("G-")]
+    assert code == 1 and [line.partition(":")[0] for line in lines] == list(names)
+    assert "signed before" in lines[0] and "not signed / chưa ký" in lines[1] and "approval.own-proposal" in lines[1]
+
+    # Away from the gateway: one file of contents, one signature a line, in their order.
+    (tmp_path / "contents").write_text(
+        lgsp("access", "show", "G-201", "G-203", "--canonical", "--data", str(sandbox.data)), "utf-8"
+    )
+    first = "can-bo-an-toan-1"
+    own = str(sandbox.identities / first / "officer.key")
+    signatures = lgsp("access", "sign", str(tmp_path / "contents"), "--officer", first, "--key", own)
+    assert len(signatures.split()) == 2
+    swapped = " ".join(reversed(signatures.split()))
+    words = ("access", "approve", "G-201", "G-203", "--officer", first, "--signature")
+    wrong = told(sandbox, *words, swapped, ends=1)["subjects"]
+    assert [each["error"]["code"] for each in wrong] == ["approval.invalid"] * 2
+    assert told(sandbox, *words, signatures.split()[0], ends=2)["error"]["code"] == "signatures"
+    signed = told(sandbox, *words, signatures)
+    assert signed["ok"] and [len(each["approved_by"]) for each in signed["subjects"]] == [2, 2]
+    shown = told(sandbox, "access", "show", "G-201", "G-202")["subjects"]
+    assert [(each["subject"], each["approved_by"]) for each in shown] == [
+        ("G-201", [first, officer]),
+        ("G-202", []),
+    ]

@@ -108,3 +108,18 @@ def test_a_folder_that_cannot_be_written_names_the_option(tmp_path: Path, monkey
         error = json.loads(ended.out)["error"]
         assert (ended.code, error["code"]) == (2, "folder-unwritable")
         assert str(place) in error["what"] and "--data" in error["next"] and "LGSP_DATA" in error["next"]
+
+
+def test_up_joins_by_an_invitation_or_makes_nothing(tmp_path: Path) -> None:
+    """Where containers start: without an instance `up --join` never makes one."""
+    place = tmp_path / "data"
+    words = ("up", "--data", str(place), "--json", "--join")
+    for file, content, expected in (
+        ("none", None, (3, "not-joined")),
+        ("unreadable", b"{}", (1, "machine.invitation")),
+    ):
+        if content is not None:
+            (tmp_path / file).write_bytes(content)
+        ended = commandline.lgsp(*words, str(tmp_path / file))
+        assert (ended.code, json.loads(ended.out)["error"]["code"]) == expected, ended
+        assert not place.exists() or not load(place, environment={}).is_made

@@ -30,6 +30,7 @@ from gateway.doctor.network import accepts_old_tls
 from gateway.journal.database import knows, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
+from gateway.registry import identity
 from gateway.registry.restore_lock import confirm, hold
 from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, accept, changing
@@ -237,6 +238,9 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "database.altered": lambda s: edited(
         s, "CREATE TRIGGER vanish AFTER INSERT ON log_pending BEGIN DELETE FROM log_pending; END"
     ),
+    "instance.other": lambda s: edited(
+        s, """UPDATE instance SET value = '{"origin": "khac.example/lgsp", "log": "00"}' WHERE key = 'identity'"""
+    ),
     "registry.altered": lambda s: edited(s, "UPDATE bundle SET withdrawn = 1"),
     "accounts.altered": lambda s: edited(s, "INSERT INTO console_link VALUES ('x', 'x', 'x', 1)"),
     "log.waiting": waiting,
@@ -352,7 +356,10 @@ def test_an_old_tls_is_found_where_it_is_accepted(settings: Settings) -> None:
 def test_a_sandbox_may_be_what_it_is(settings: Settings) -> None:
     weak = replace(settings, kind="sandbox", host="127.0.0.1", public_base="", origin=Settings(settings.data).origin)
     write(weak.authority / "root.key", b"LGSP sealed 1\n")
-    accept(open_engine(weak.database_url), Seal.of(weak), "the log has another origin", "test", time.time())
+    engine = open_engine(weak.database_url)
+    accept(engine, Seal.of(weak), "the log has another origin", "test", time.time())
+    with writing(engine) as connection:
+        identity.record(connection, weak)
     assert codes(weak) <= {"disk.low", "disk.full"}
 
 

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import Engine, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from contracts.base.errors import Failure
+from gateway.audit.verify.findings import Findings
+from gateway.audit.verify.rows.machines import check_machines
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.machines import acts, bundles, invitation, own, records
@@ -258,3 +260,51 @@ def test_the_newest_keys_are_known(house: House) -> None:
     house.keeper.tick()
     with house.engine.connect() as connection:
         assert Shared.read(connection).generation == 1
+
+
+def wrong(connection: Connection, *names: str) -> list[str]:
+    """Of these machines: other tests change rows of their own."""
+    found = Findings()
+    check_machines(connection, found)
+    return [each for each in found.wrong if each.removeprefix("the machine ").partition(":")[0] in names]
+
+
+@pytest.mark.attack("audit log: machines of the instance added, removed or changed in the database")
+def test_a_machine_that_the_log_does_not_know_as_it_is_is_named(house: House) -> None:
+    """Its whole life leaves notes; what the database alone says is found."""
+    one, other = newcomer(house), newcomer(house)
+    name, machine, table = one.invitation.machine, other.invitation.machine, tables.machine
+
+    def verified() -> list[str]:
+        with house.engine.connect() as connection:
+            return wrong(connection, name, machine, "one")
+
+    assert verified() == []
+    house.joining._answer("POST", one.thumbprint, one.hands_in())
+    assert verified() == []
+    house.keeper.tick()
+    house.joining._answer("DELETE", one.thumbprint, b"")
+    with writing(house.engine) as connection:
+        records.change(connection, name, State.JOINING, state=State.ACTIVE)  # as its first start does
+    for act in (acts.drain, acts.end_drain, acts.drain, acts.remove):
+        assert verified() == []
+        act(house.engine, name, BY)
+    assert verified() == []
+    (house.settings.keys / own.KEY).unlink()
+    own.take_place(house.settings, house.engine, time.time)  # with a key made anew
+    assert verified() == []
+
+    with house.engine.connect() as connection:
+        row = dict(connection.execute(select(table).where(table.c.name == name)).one()._mapping)
+    for change, named in (
+        (update(table).where(table.c.name == name).values(state="active"), f"{name}: it is active, and by"),
+        (update(table).where(table.c.name == machine).values(state="active"), f"{machine}: it is active, and by"),
+        (update(table).where(table.c.name == "one").values(public_key="x"), "one: its public key is not"),
+        (delete(table).where(table.c.name == name), f"{name}: missing; by"),
+        (insert(table).values(row | {"name": "thief"}), "thief: no note of the log tells of it"),
+    ):
+        with house.engine.connect() as connection, connection.begin() as taken_back:
+            connection.execute(change)
+            found = wrong(connection, name, machine, "one", "thief")
+            taken_back.rollback()
+        assert len(found) == 1 and found[0].startswith(f"the machine {named}"), found

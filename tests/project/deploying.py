@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ def settings_of(environment: Mapping[str, str], place: Path) -> Settings:
     assert all(name in NOT_SETTINGS or name.startswith(PREFIX) or name in KNOWN for name in environment), environment
     ours = {name: value for name, value in environment.items() if name not in KNOWN}
     return load(place, ours)
+
+
+def image_environment() -> dict[str, str]:
+    """What the Dockerfile sets, in its last stage."""
+    (line,) = re.findall(r"^ENV (.*)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    return dict(word.split("=", 1) for word in line.split())
 
 
 KNOWN = frozenset({"CREDENTIALS_DIRECTORY", "POD_NAME", "PATH"})  # of the service manager, of Kubernetes, of the image

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from gateway import __version__
-from tests.project.deploying import PATHS, ROOT, settings_of, unknown_words
+from tests.project.deploying import PATHS, ROOT, image_environment, settings_of, unknown_words
 
 
 def _instructions() -> list[tuple[str, str]]:
@@ -43,7 +43,7 @@ def test_it_runs_as_an_ordinary_user_and_says_whether_it_is_well(tmp_path: Path)
     user, group = LAST["USER"].split(":")
     assert int(user) >= 10_000 and int(group) >= 10_000
     assert unknown_words(json.loads(LAST["CMD"])) == [] and json.loads(LAST["ENTRYPOINT"]) == ["lgsp"]
-    environment = dict(word.split("=", 1) for word in LAST["ENV"].split())
+    environment = image_environment()
     settings = settings_of(environment, tmp_path)
     exposed = {int(port) for port in LAST["EXPOSE"].split()}
     assert exposed == {settings.exchange_port, settings.desk_port}

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -107,6 +108,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             # the test's own ports, on the loopback
             "LGSP_HOST": "127.0.0.1",
+            "LGSP_DESK_HOST": "127.0.0.1",
             "LGSP_EXCHANGE_PORT": str(exchange),
             "LGSP_DESK_PORT": str(desk),
             "LGSP_METRICS_PORT": str(metrics),
@@ -115,9 +117,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     )
 
 
-def _status(port: str, path: str) -> int:
+def _status(port: str, path: str, scheme: str = "http") -> int:
+    insecure = ssl.create_default_context()
+    insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE  # only the status is asked
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{scheme}://127.0.0.1:{port}{path}", timeout=5, context=insecure) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -153,7 +157,9 @@ def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> Non
     ran = machine.run(installed, checkout)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     notes = (machine.root / "notes").read_text("utf-8")
-    assert ran.stdout.count("/console/link/") == len(answers["officers"]) + len(answers["people"])
+    assert ran.stdout.count(f"{answers['desk_base']}/console/link/") == len(answers["officers"]) + len(
+        answers["people"]
+    )
     assert (
         "useradd --system" in notes
         and "systemctl enable --now lgsp lgsp-doctor.timer lgsp-backup.timer lgsp-drill.timer" in notes
@@ -176,10 +182,10 @@ def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> Non
         try:
             desk, metrics = environment["LGSP_DESK_PORT"], environment["LGSP_METRICS_PORT"]
             until = time.monotonic() + 60
-            while _status(desk, "/readyz") != 200 and up.poll() is None and time.monotonic() < until:
+            while _status(desk, "/readyz", "https") != 200 and up.poll() is None and time.monotonic() < until:
                 time.sleep(0.1)
-            assert _status(desk, "/readyz") == 200, up.poll()
-            assert (_status(metrics, "/metrics"), _status(metrics, "/console"), _status(desk, "/metrics")) == (
+            assert _status(desk, "/readyz", "https") == 200, up.poll()
+            assert (_status(metrics, "/metrics"), _status(metrics, "/console"), _status(desk, "/metrics", "https")) == (
                 200,
                 404,
                 404,

@@ -59,10 +59,10 @@ def test_an_unknown_variable_is_named_with_the_nearest(variable: str, near: str,
 
 
 def test_an_unknown_key_of_the_file_is_named_with_the_nearest(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("body_limits: 1\n")
+    (tmp_path / FILE).write_text("doors: 1\nbody_limits: 1\n")
     words = refused(tmp_path, {}).words
-    assert f"{tmp_path / FILE}: there is no setting 'body_limits'; the nearest is 'body_limit'" in words.en
-    assert "không có thiết lập 'body_limits'; tên gần nhất là 'body_limit'" in words.vi
+    assert f"{tmp_path / FILE}, line 2: there is no setting 'body_limits'; the nearest is 'body_limit'" in words.en
+    assert f"{tmp_path / FILE}, dòng 2: không có thiết lập 'body_limits'; tên gần nhất là 'body_limit'" in words.vi
 
 
 def test_variables_that_are_no_settings_are_passed_over(tmp_path: Path) -> None:
@@ -115,7 +115,9 @@ def test_a_value_is_of_its_type_and_within_its_bounds(name: str, tmp_path: Path)
         said = str(refused(tmp_path, {f"LGSP_{name.upper()}": value}))
         assert name in said and expected(name).en in said
     (tmp_path / FILE).write_text(f"{name}: [1]\n")
-    assert str(refused(tmp_path, {})).startswith(f"{tmp_path / FILE}: {name} is [1]; it must be {expected(name).en}")
+    assert str(refused(tmp_path, {})).startswith(
+        f"{tmp_path / FILE}, line 1: {name} is [1]; it must be {expected(name).en}"
+    )
     (tmp_path / FILE).write_text(f"{name}:\n")
     refused(tmp_path, {})
 

@@ -1,4 +1,4 @@
-"""The answers of a small province for `lgsp setup`: two officers, an operator, one system with a grant to submit."""
+"""The answers of a small province for `lgsp setup`: two officers, an operator, three systems with a grant each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from security.grants import approvals
 from security.pki import authority
 
 SYSTEM = "so-lieu"
+SYSTEMS = {SYSTEM: "H14.5", "y-te": "H14.3", "giao-thong": "H14.4"}  # and the agency of each
 GRANT = "G-0001"
+GRANTS = (GRANT, "G-0002", "G-0003")
 OFFICERS = ("can-bo-1", "can-bo-2")
 OPERATOR = "van-hanh"
 
@@ -30,19 +32,25 @@ def answers(folder: Path, public_base: str = "https://trao-doi.tinh.example", **
         (folder / f"{name}.key").write_bytes(authority.private_pem(private))
         (folder / f"{name}.key").chmod(0o600)
     registry = {
-        "agencies": [_agency("H14.0", "Trung tâm", ["centre"]), _agency("H14.5", "Sở Khoa học và Công nghệ", [])],
+        "agencies": [
+            _agency("H14.0", "Trung tâm", ["centre"]),
+            _agency("H14.5", "Sở Khoa học và Công nghệ", []),
+            _agency("H14.3", "Sở Y tế", []),
+            _agency("H14.4", "Sở Xây dựng", []),
+        ],
         "systems": [
             {
-                "id": SYSTEM,
-                "agency": "H14.5",
+                "id": system,
+                "agency": agency,
                 "title": {"vi": "Số liệu", "en": "Figures"},
                 "formats": {"indicator/v1": "canonical"},
             }
+            for system, agency in SYSTEMS.items()
         ],
         "grants": [
             {
-                "id": GRANT,
-                "agency": "H14.5",
+                "id": grant,
+                "agency": agency,
                 "contract": "indicator/v1",
                 "operations": ["submitValues"],
                 "fields": ["*"],
@@ -51,6 +59,7 @@ def answers(folder: Path, public_base: str = "https://trao-doi.tinh.example", **
                 "valid_from": date(2026, 1, 1),
                 "valid_until": date(2099, 12, 31),
             }
+            for grant, agency in zip(GRANTS, SYSTEMS.values(), strict=True)
         ],
     }
     (folder / "registry.yaml").write_text(yaml.safe_dump(registry, allow_unicode=True), "utf-8")

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings import BadSetting
+from gateway.settings import BadSetting, load
 from gateway.setup.answers import from_file
 from tests import commandline
-from tests.setup.provinces import GRANT, OFFICERS, OPERATOR, answers
+from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers
 
 
 def _changed(file: Path, **values: Any) -> Path:
@@ -35,6 +35,8 @@ def _changed(file: Path, **values: Any) -> Path:
         ({"public_base": "https://a@tinh.example"}, "public_base"),
         ({"public_base": "https://tinh.example:99999"}, "public_base"),
         ({"public_base": 5}, "public_base"),
+        ({"desk_base": "http://tinh.example:8080"}, "desk_base"),
+        ({"desk_base": "https://trao-doi.tinh.example"}, "desk_base"),
         ({"secret_file": None}, "secret_file"),
         ({"officers": []}, "officers"),
         ({"officers": "can-bo-1"}, "officers"),
@@ -97,7 +99,7 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
     assert settings["origin"] == "trao-doi.tinh.example/lgsp"
 
     shown = json.loads(commandline.lgsp("access", "list", "--data", str(data), "--json").out)
-    assert [each["id"] for each in shown["grants"]] == [GRANT]
+    assert [each["id"] for each in shown["grants"]] == list(GRANTS)
     thumbprints = {each["id"]: each["thumbprint"] for each in made["people"]}
     assert {each["id"]: each["key"] for each in (*shown["officers"], *shown["people"])} == thumbprints
     ca = json.loads(commandline.lgsp("ca", "show", "--data", str(data), "--json").out)
@@ -131,3 +133,38 @@ def test_the_five_questions_are_asked_at_a_terminal(tmp_path: Path) -> None:
         out = asked.communicate(timeout=120)[0].decode()
     os.close(master)
     assert asked.returncode == 0 and out.count("/console/link/") == 2 and "root" in out, out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("doors", "many"), ("door", 1), ("roles", "cook"), ("push_networks", "everywhere"), ("exchange_port", 0)],
+)
+def test_a_mistaken_setting_is_told_as_of_its_line_in_the_answers(tmp_path: Path, name: str, value: Any) -> None:
+    file, data = answers(tmp_path, **{name: value}), tmp_path / "data"
+    line = 1 + next(at for at, text in enumerate(file.read_text("utf-8").splitlines()) if text.startswith(f"  {name}:"))
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    what = json.loads(told.out)["error"]["what"]
+    assert told.code == 2 and what.startswith(f"{file}, line {line}: ") and f" / {file}, dòng {line}: " in what, what
+    assert "settings.yaml" not in what and not data.exists()
+
+
+def test_a_setting_that_lies_there_is_told_as_of_its_own_file(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "settings.yaml").write_text("# kept\ndoors: 2\nroles: cook\n", "utf-8")
+    told = commandline.lgsp("setup", str(answers(tmp_path)), "--data", str(data), "--json")
+    assert told.code == 2 and f"{data / 'settings.yaml'}, line 3: roles is" in json.loads(told.out)["error"]["what"]
+
+
+def test_sign_in_links_name_the_address_that_people_open(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    told = commandline.lgsp("setup", str(answers(tmp_path)), "--data", str(here))
+    assert told.code == 0 and "http://localhost:8080/console/link/" in told.out
+    assert "ssh -L 8080:localhost:8080 trao-doi.tinh.example" in told.out
+    (tmp_path / "offline" / "root.key").unlink()
+    file = _changed(answers(tmp_path), desk_base="https://trang.tinh.example:9080")
+    told = commandline.lgsp("setup", str(file), "--data", str(there))
+    assert told.code == 0 and told.out.count("https://trang.tinh.example:9080/console/link/") == 3, told
+    assert "ssh -L" not in told.out and "localhost" not in told.out
+    settings = load(there, {})
+    assert (settings.desk_host, settings.desk_port, settings.desk_tls) == ("0.0.0.0", 9080, "embedded")

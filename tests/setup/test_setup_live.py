@@ -1,4 +1,5 @@
-"""From an unpacked release to the first accepted call of a production instance: five commands on the host, counted.
+"""From an unpacked release to the first accepted calls of a production instance with several systems and grants: five
+commands on the host, counted.
 
 The system's own commands run on its machine, and so count apart.
 """
@@ -17,7 +18,7 @@ import pytest
 
 from bench.ports import free_ports
 from tests import commandline
-from tests.setup.provinces import GRANT, OFFICERS, OPERATOR, SYSTEM, answers
+from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, SYSTEM, SYSTEMS, answers
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "contracts/catalogue/indicator/v1/samples/canonical/IndicatorValues.hai-chi-tieu.json"
@@ -25,7 +26,7 @@ MOST = 5
 
 
 @pytest.mark.server
-def test_five_commands_lead_from_a_release_to_the_first_accepted_call(tmp_path: Path) -> None:
+def test_five_commands_lead_from_a_release_to_the_first_accepted_call_of_each_system(tmp_path: Path) -> None:
     exchange, desk = free_ports(2)
     base, data, hers = f"https://127.0.0.1:{exchange}", tmp_path / "data", tmp_path / "hers"
     file = answers(tmp_path, base, host="127.0.0.1", desk_port=desk, doors=1)
@@ -44,7 +45,8 @@ def test_five_commands_lead_from_a_release_to_the_first_accepted_call(tmp_path: 
         answer: dict[str, object] = json.loads(told.out)
         return answer
 
-    there("client", "keygen", SYSTEM, "--out", str(hers))  # at the system: its requests are sent to the operator
+    for each in SYSTEMS:  # at each system: its requests are sent to the operator
+        there("client", "keygen", each, "--out", str(hers / each))
     host("setup", str(file))
     typed.append("up")
     command = [sys.executable, "-m", "gateway", "up", "--data", str(data), "--json"]
@@ -52,27 +54,12 @@ def test_five_commands_lead_from_a_release_to_the_first_accepted_call(tmp_path: 
         try:
             assert up.stdout is not None and json.loads(up.stdout.readline())["ok"]
             operator = ("--as", OPERATOR, "--key", str(tmp_path / f"{OPERATOR}.key"))
-            host("enrol", SYSTEM, "--requests", str(hers), "--out", str(tmp_path / "out"), *operator)
+            host("enrol", *SYSTEMS, "--requests", str(hers), "--out", str(tmp_path / "out"), *operator)
             for each in OFFICERS:
-                host("access", "approve", GRANT, "--officer", each, "--key", str(tmp_path / f"{each}.key"))
-            there("client", "install", str(hers), "--trust", str(tmp_path / "out" / SYSTEM))
-            until, told = time.monotonic() + 30, None
-            while time.monotonic() < until:
-                words = (
-                    "client",
-                    "call",
-                    "--identity",
-                    str(hers),
-                    "POST",
-                    "/indicator/v1/values",
-                    "--body",
-                    str(SAMPLE),
-                )
-                told = commandline.lgsp(*words, "--json")
-                if told.code == 0:
-                    break
-                time.sleep(0.2)  # doors see an approval within two seconds
-            assert told is not None and told.code == 0, told
+                host("access", "approve", *GRANTS, "--officer", each, "--key", str(tmp_path / f"{each}.key"))
+            for year, each in enumerate(SYSTEMS, 2023):
+                there("client", "install", str(hers / each), "--trust", str(tmp_path / "out" / each))
+                _accepted(hers / each, year, tmp_path / f"{each}.json")
             assert len(typed) <= MOST, typed
             found = json.loads(commandline.lgsp("doctor", "--data", str(data), "--json").out)
             grave = {each["code"] for each in found["findings"] if each["grave"]}
@@ -81,6 +68,33 @@ def test_five_commands_lead_from_a_release_to_the_first_accepted_call(tmp_path: 
             up.send_signal(signal.SIGTERM)
             up.wait(60)
     assert up.returncode == 0
+
+
+def _accepted(identity: Path, year: int, body: Path) -> None:
+    figures = json.loads(SAMPLE.read_text("utf-8"))
+    for each in figures["values"]:  # a figure is of one agency: each system hands in its own
+        each["period"] = each["period"].replace("2026", str(year))
+    body.write_text(json.dumps(figures), "utf-8")
+    words = ("client", "call", "--identity", str(identity), "POST", "/indicator/v1/values", "--body", str(body))
+    until = time.monotonic() + 30
+    told = commandline.lgsp(*words, "--json")
+    while told.code != 0 and time.monotonic() < until:
+        time.sleep(0.2)  # doors see an approval within two seconds
+        told = commandline.lgsp(*words, "--json")
+    assert told.code == 0, told
+
+
+@pytest.mark.server
+def test_up_names_what_was_not_ready_in_time(tmp_path: Path) -> None:
+    exchange, desk = free_ports(2)
+    file = answers(tmp_path, f"https://127.0.0.1:{exchange}", host="127.0.0.1", desk_port=desk, doors=1)
+    data = ("--data", str(tmp_path / "data"))
+    assert commandline.lgsp("setup", str(file), *data).code == 0
+    command = [sys.executable, "-m", "gateway", "up", *data, "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LGSP_READY_SECONDS": "0.001"}
+    up = subprocess.run(command, capture_output=True, env=environment, timeout=300)
+    what = json.loads(up.stdout)["error"]["what"]
+    assert up.returncode == 3 and "not ready after 0.001 s: " in what and "keeper" in what, what
 
 
 def test_requests_of_two_systems_are_answered_all_or_none(tmp_path: Path) -> None:

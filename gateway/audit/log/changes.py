@@ -17,10 +17,10 @@ import secrets
 from dataclasses import fields
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection
 
 from gateway.journal.append import append
-from gateway.journal.schema import tables
+from gateway.journal.values import keep, keep_first, value_of
 from gateway.settings import Settings
 from gateway.transfer import entries
 from security.transparency import entry as form
@@ -35,8 +35,9 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
 
     The first start is noted without a change. `now` is in Unix seconds.
     """
-    key, table = f"{SEEN}{platform.node()}", tables.instance
-    text = connection.scalar(select(table.c.value).where(table.c.key == key))
+    machine = settings.machine or platform.node()
+    key = f"{SEEN}{machine}"
+    text = value_of(connection, key)
     before: dict[str, Any] = {} if text is None else json.loads(text)
     salt = str(before.get("salt") or secrets.token_hex(16))
     present, defaults = _values(settings, salt), _values(Settings(settings.data), salt)
@@ -47,12 +48,13 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
     kept = _text(salt, present)
     if text is None:
         changed = []
-        connection.execute(insert(table).values(key=key, value=kept))
+        if not keep_first(connection, key, kept):
+            return []  # another process of this machine noted its start at this moment
     else:
-        connection.execute(update(table).where(table.c.key == key).values(value=kept))
+        keep(connection, key, kept)
     changes: form.Json = [_change(name, seen[name], present[name]) for name in changed]
     facts: dict[str, form.Json] = {"changed": changes, "seen": digest_of(kept)}
-    append(connection, [entries.note(NOTE, facts, now, actor=platform.node())])
+    append(connection, [entries.note(NOTE, facts, now, actor=machine)])
     return changed
 
 

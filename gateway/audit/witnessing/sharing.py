@@ -20,8 +20,8 @@ from gateway.audit.errors import AUDIT_INCONSISTENT
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.witnessing.admission import write_deadline
-from gateway.journal.database import insert
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.settings import Settings
 
 KEY: Final = "admission"  # in `instance`
@@ -31,8 +31,7 @@ Seal = Callable[[str], str]  # the keyed hash of a text
 def share(connection: Connection, until: str, seal: Seal) -> None:
     """Writes the deadline for the other machines, in a transaction that checks the lease."""
     value = f"{until} {seal(_sealed(until))}"
-    row = insert(connection, tables.instance).values(key=KEY, value=value)
-    connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+    keep(connection, KEY, value)
 
 
 class Follower:
@@ -51,9 +50,9 @@ class Follower:
         with self._engine.connect() as connection:
             newest = connection.scalar(select(checkpoint.note).order_by(checkpoint.size.desc()).limit(1))
             witnessed = connection.scalar(select(cosigned.note).order_by(cosigned.size.desc()).limit(1))
-            stored, instance = None, tables.instance.c
+            stored = None
             if settings.witness_policy == "closed" or settings.stamp_policy == "closed":
-                stored = connection.scalar(select(instance.value).where(instance.key == KEY))
+                stored = value_of(connection, KEY)
         self._take(settings.checkpoint_file, newest, self._advance)
         self._take(settings.cosigned_file, witnessed, self._advance)
         self._take(settings.deadline_file, stored, self._admit)

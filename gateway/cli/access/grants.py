@@ -1,4 +1,4 @@
-"""`lgsp access propose|approve|sign|list|show|revoke`: grants and the signatures of officers."""
+"""`lgsp access propose|list|show|revoke|refuse`: grants, and what else waits for the signatures of officers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from contracts.base.times import rfc3339
 from gateway.cli.access import candidates, contents, past, rows, shown
-from gateway.cli.access.signing import read, signature_of
+from gateway.cli.access.signing import read
 from gateway.cli.common import waiting
 from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
@@ -20,12 +20,9 @@ from gateway.cli.common.output import Exit, emit
 from gateway.cli.registry.registry import listed
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from security.grants.grants import Grant
+    from gateway.registry.judging import Moment
 
 commands = typer.Typer()
-Officer = Annotated[str, typer.Option("--officer", help="Id of the officer who signs.")]
 
 
 @commands.command("propose")
@@ -45,84 +42,15 @@ def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> No
         proposals = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
         changes = [change for proposal in proposals for change in granting.propose(connection, proposal, now)]
         deciding.record(act, changes, now, actor())
-        standing = {each.grant.id: _standing(connection, each.grant.id) for each in proposals}
+        standing = {each.grant.id: rows.grant_of(connection, each.grant.id) for each in proposals}
     lines = [f"{name}: {rows.signatures(grant)}" for name, grant in standing.items()]
-    lines += [
-        f"      lgsp access approve {name} --officer ID --key FILE"
-        for name, each in standing.items()
-        if rows.lacks(each)
-    ]
+    if lacking := [name for name, each in standing.items() if rows.lacks(each)]:
+        lines.append(f"      lgsp access approve {' '.join(lacking)} --officer ID --key FILE")
     emit(
         {"ok": True, "changes": listed(changes), "grants": [rows.row(each, now) for each in standing.values()]},
         as_json,
         "\n".join(lines),
     )
-
-
-@commands.command("approve")
-def access_approve(
-    grant: str,
-    officer: Officer,
-    key: Annotated[
-        Path | None, typer.Option("--key", help="The officer's private key (PEM, P-256 or Ed25519).")
-    ] = None,
-    signature: Annotated[
-        str | None, typer.Option("--signature", help="A signature made elsewhere by `lgsp access sign`.")
-    ] = None,
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Sign a grant as it stands, as an officer; or, by officer/ID or person/ID, somebody who is to be admitted, or by
-    passkey/THUMBPRINT an officer's passkey; or what a registry document proposes: route/CONTRACT/OPERATION, system/ID,
-    agency/CODE; or workflow/CONTRACT, which also an officer of the contract's owner has to sign."""
-    from gateway.journal.database import open_engine
-    from gateway.registry.changes import deciding
-    from gateway.registry.changes.content import Subject
-    from gateway.registry.changes.granting import GRANT
-    from gateway.registry.seals.sealing import Seal, changing
-
-    settings = load_instance(data, as_json)
-    now, subject, named = time.time(), Subject.at(grant), candidates.named(grant)
-    with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
-        connection = act.connection
-        asked = deciding.asked(connection, grant)
-        mark = signature or signature_of(asked.content, officer, key, as_json)
-        before = contents.opened(connection, subject) if subject is not None else None
-        signed = deciding.sign(connection, grant, officer, mark, now)
-        deciding.record(act, signed.changes, now, actor(), **signed.facts())
-        result: dict[str, Any]
-        if subject is not None and before is not None:
-            result, text = contents.told(connection, subject, before, signed, now)
-        elif asked.what == GRANT:
-            standing = _standing(connection, grant)
-            result = rows.row(standing, now)
-            text = f"{grant}: {rows.signatures(standing)}: {', '.join(standing.approved_by) or '–'}"
-            text += "" if signed.changes else "; signed before / đã ký từ trước"
-        elif named is not None:
-            roll, name = named
-            told, text = candidates.approved(connection, roll, name, new=bool(signed.changes))
-            result = {roll.what: name, **told}
-        else:
-            result = {asked.what: asked.name}
-            done = ", ".join(f"{each.what} {each.id}: {each.how}" for each in signed.changes)
-            text = done or "signed before / đã ký từ trước"
-    emit({"ok": True, "changes": listed(signed.changes), **result}, as_json, text)
-
-
-@commands.command("sign")
-def access_sign(
-    content: Path,
-    officer: Officer,
-    key: Annotated[Path, typer.Option("--key", help="The officer's private key.")],
-    as_json: AsJson = False,
-) -> None:
-    """Sign a content away from the gateway: CONTENT is what `lgsp access show GRANT --canonical` printed."""
-    from security.grants.grants import digest
-
-    # Away from the gateway: the officer's own machine sees the content, makes the signature, keeps the key.
-    raw = read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
-    mark = signature_of(raw, officer, key, as_json)
-    emit({"ok": True, "officer": officer, "digest": digest(raw), "signature": mark}, as_json, mark)
 
 
 @commands.command("list")
@@ -188,8 +116,10 @@ def access_list(
 
 @commands.command("show")
 def access_show(
-    grant: str,
-    canonical: Annotated[bool, typer.Option("--canonical", help="Only the bytes that officers sign.")] = False,
+    grants: list[str],
+    canonical: Annotated[
+        bool, typer.Option("--canonical", help="Only the bytes that officers sign; of several, a line each.")
+    ] = False,
     at: At = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -198,51 +128,70 @@ def access_show(
     that ever held of it. Of route/CONTRACT/OPERATION, system/ID or agency/CODE: who will receive what, and what that
     changes. Of workflow/CONTRACT: what differs from the live one.
 
-    Of officer/ID or person/ID: whose key it is, and who admitted it."""
+    Of officer/ID or person/ID: whose key it is, and who admitted it. Several are shown one after the other."""
+    settings = load_instance(data, as_json)
+    with past.moment(settings, at, as_json) as stands:
+        if canonical and not as_json:
+            print("\n".join(_canonical(stands, each) for each in grants), end="")
+            raise SystemExit(Exit.WELL)
+        shown_all = [_shown(stands, each) for each in grants]
+    if len(shown_all) == 1:
+        emit({"ok": True, **shown_all[0][0]}, as_json, shown_all[0][1])
+    listing = [{"subject": each, **told} for each, (told, _) in zip(grants, shown_all, strict=True)]
+    emit({"ok": True, "subjects": listing}, as_json, "\n\n".join(text for _, text in shown_all))
+
+
+def _canonical(stands: Moment, subject: str) -> str:
+    """What officers sign: RFC 8785, so without a line feed."""
+    from gateway.registry.changes import deciding
+    from security.grants.grants import Grant
+
+    if "/" in subject:
+        return deciding.asked(stands.registry, subject).content.decode()
+    last = past.ended(stands, subject)
+    found = rows.grant_of(stands.registry, subject) if last is None else Grant.from_json(last.content)
+    return found.canonical().decode()
+
+
+def _shown(stands: Moment, subject: str) -> tuple[dict[str, Any], str]:
+    """For programs and for people. Raises `registry.unknown`."""
+    from gateway.registry.changes.content import Subject
+
+    if (content := Subject.at(subject)) is not None:
+        return contents.show(stands.registry, content, stands.at)
+    if (named := candidates.named(subject)) is not None:
+        return candidates.show(stands.registry, named[0], candidates.candidate(stands.registry, *named))
+    return _grant(stands, subject)
+
+
+def _grant(stands: Moment, name: str) -> tuple[dict[str, Any], str]:
     from sqlalchemy import select
 
     from gateway.journal.schema import tables
-    from gateway.registry.changes import deciding, granting
-    from gateway.registry.changes.content import Subject
+    from gateway.registry.changes import granting
     from gateway.registry.snapshot import load_snapshot
     from security.grants.grants import Grant, digest
     from security.grants.windows import civil
 
-    settings = load_instance(data, as_json)
-    with past.moment(settings, at, as_json) as stands:
-        if canonical and not as_json and "/" in grant:
-            print(deciding.asked(stands.registry, grant).content.decode(), end="")
-            raise SystemExit(Exit.WELL)
-        if (subject := Subject.at(grant)) is not None:
-            told, text = contents.show(stands.registry, subject, stands.at)
-            emit({"ok": True, **told}, as_json, text)
-        if (named := candidates.named(grant)) is not None:
-            told, text = candidates.show(stands.registry, named[0], candidates.candidate(stands.registry, *named))
-            emit({"ok": True, **told}, as_json, text)
-        connection, versions = stands.registry, past.held(stands, grant)
-        last = past.ended(stands, grant)
-        found = _standing(connection, grant) if last is None else Grant.from_json(last.content)
-        row = rows.row(found, stands.at) if last is None else rows.ended(last, stands.at)
-        content, sees = found.canonical(), shown.messages(load_snapshot(connection), found)
-        if canonical and not as_json:
-            print(content.decode(), end="")
-            raise SystemExit(Exit.WELL)
-        table = tables.approval.c
-        signed = [
-            {
-                "officer": row.officer,
-                "given": rfc3339(row.given),
-                "holds": row.officer in found.approved_by and row.voided is None and row.digest == digest(content),
-                "voided": rfc3339(row.voided) if row.voided is not None else None,
-                "digest": row.digest,
-                "signature": row.signature,
-            }
-            for row in connection.execute(
-                select(*table).where(table.subject == f"{granting.GRANT} {grant}").order_by(table.given)
-            )
-        ]
+    connection, versions, last = stands.registry, past.held(stands, name), past.ended(stands, name)
+    found = rows.grant_of(connection, name) if last is None else Grant.from_json(last.content)
+    row = rows.row(found, stands.at) if last is None else rows.ended(last, stands.at)
+    content, sees = found.canonical(), shown.messages(load_snapshot(connection), found)
+    table = tables.approval.c
+    signed = [
+        {
+            "officer": each.officer,
+            "given": rfc3339(each.given),
+            "holds": each.officer in found.approved_by and each.voided is None and each.digest == digest(content),
+            "voided": rfc3339(each.voided) if each.voided is not None else None,
+            "digest": each.digest,
+            "signature": each.signature,
+        }
+        for each in connection.execute(
+            select(*table).where(table.subject == f"{granting.GRANT} {name}").order_by(table.given)
+        )
+    ]
     result = {
-        "ok": True,
         **row,
         "content": found.content(),
         "shows": sees,
@@ -268,8 +217,7 @@ def access_show(
         )
         for each in signed
     ]
-    lines += past.version_lines(versions)
-    emit(result, as_json, "\n".join(lines))
+    return result, "\n".join([*lines, *past.version_lines(versions)])
 
 
 @commands.command("revoke")
@@ -313,13 +261,3 @@ def access_refuse(
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         change = deciding.refuse(act, subject, reason, time.time(), actor())
     emit({"ok": True, "changes": listed([change])}, as_json, f"{subject}: refused / đã từ chối")
-
-
-def _standing(connection: Connection, name: str) -> Grant:
-    from gateway.registry.errors import unknown
-    from gateway.registry.snapshot import all_grants
-
-    grant = next((each for each in all_grants(connection) if each.id == name), None)
-    if grant is None:
-        raise unknown("grant", name)
-    return grant

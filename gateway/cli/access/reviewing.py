@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.access.signing import read, signature_of
+from gateway.cli.access.signing import Signer, read
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit
@@ -45,7 +45,7 @@ def access_review(
             raise SystemExit(Exit.WELL)
         emit({"ok": True, "statement": present.decode()}, as_json, "")
     content = present if statement is None else read(statement, "a statement of a review", as_json).strip()
-    mark = signature or signature_of(content, officer, key, as_json)
+    mark = signature or Signer(officer, key, as_json).sign(content)
     with changing(engine, Seal.of(settings)) as act:
         reviewed = reviews.take(act.connection, content, officer, mark, settings.origin, now)
         act.note(reviews.KIND, reviewed.facts(officer, mark), now, actor=actor())

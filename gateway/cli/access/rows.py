@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING, Any
 from contracts.base.times import rfc3339
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from gateway.registry.history import GrantVersion
     from security.grants.grants import Grant
+
+
+def grant_of(connection: Connection, name: str) -> Grant:
+    """The grant of that id. Raises `registry.unknown`."""
+    from gateway.registry.errors import unknown
+    from gateway.registry.snapshot import all_grants
+
+    grant = next((each for each in all_grants(connection) if each.id == name), None)
+    if grant is None:
+        raise unknown("grant", name)
+    return grant
 
 
 def signatures(grant: Grant) -> str:

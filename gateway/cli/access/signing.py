@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from gateway.cli.common import arguments
 from gateway.cli.common.output import Exit, fail
 
 
-def signature_of(content: bytes, officer: str, key: Path | None, as_json: bool) -> str:
-    from getpass import getpass
+class Signer:
+    """An officer's private key, read once; its password is asked for once."""
 
-    from security.grants import approvals
+    def __init__(self, officer: str, key: Path | None, as_json: bool) -> None:
+        """Ends the command where no key is named, or its file cannot be read."""
+        from getpass import getpass
 
-    if key is None:
-        fail(
-            Exit.USAGE,
-            "no-key",
-            "neither --key nor --signature is given / chưa có --key hoặc --signature",
-            "Sign with --key FILE, or bring a signature made elsewhere."
-            " / Ký bằng --key TỆP, hoặc đưa chữ ký đã ký ở nơi khác.",
-            as_json,
-        )
-    private = read(key, "an officer's key", as_json)
-    password = getpass(f"Mật khẩu của / password of {key}: ").encode() if b"ENCRYPTED" in private else None
-    return approvals.approve(content, officer, private, password)
+        if key is None:
+            fail(
+                Exit.USAGE,
+                "no-key",
+                "neither --key nor --signature is given / chưa có --key hoặc --signature",
+                "Sign with --key FILE, or bring a signature made elsewhere."
+                " / Ký bằng --key TỆP, hoặc đưa chữ ký đã ký ở nơi khác.",
+                as_json,
+            )
+        self._officer: Final = officer
+        self._private: Final = read(key, "an officer's key", as_json)
+        asked = b"ENCRYPTED" in self._private
+        self._password: Final = getpass(f"Mật khẩu của / password of {key}: ").encode() if asked else None
+
+    def sign(self, content: bytes) -> str:
+        """Raises `key.unacceptable`."""
+        from security.grants import approvals
+
+        return approvals.approve(content, self._officer, self._private, self._password)
 
 
 def read(file: Path, what: str, as_json: bool) -> bytes:

@@ -175,17 +175,16 @@ class Worded(Protocol):
     def next(self, language: Language, /) -> str: ...
 
 
-def failed(code: Exit, failure: Worded, as_json: bool, *, then: Words | None = None) -> NoReturn:
-    """`then`: what to do next, where the command knows better than the failure."""
+def told(failure: Worded, then: Words | None = None) -> tuple[str, str]:
+    """What is wrong and what to do next, in both languages. `then`: where the command knows that better."""
     findings = "".join(f"\n      {finding_line(item)}" for item in failure.findings)
     what = f"{failure.what('en')} / {failure.what('vi')} [{failure.code}]{findings}"
-    fail(
-        code,
-        failure.code,
-        what,
-        f"{then.en} / {then.vi}" if then is not None else f"{failure.next('en')} / {failure.next('vi')}",
-        as_json,
-    )
+    return what, f"{then.en} / {then.vi}" if then is not None else f"{failure.next('en')} / {failure.next('vi')}"
+
+
+def failed(code: Exit, failure: Worded, as_json: bool, *, then: Words | None = None) -> NoReturn:
+    what, following = told(failure, then)
+    fail(code, failure.code, what, following, as_json)
 
 
 def warn(failure: Worded) -> None:

@@ -13,6 +13,7 @@ def lines(waiting: list[dict[str, Any]]) -> list[str]:
     from security.grants.grants import OFFICERS
 
     text: list[str] = []
+    to_sign: list[str] = []
     for each in waiting:
         count = len(each["signed_by"])
         signed = f" ({', '.join(each['signed_by'])})" if count else ""
@@ -29,7 +30,9 @@ def lines(waiting: list[dict[str, Any]]) -> list[str]:
             text.append("      lapsed: publish the contract again / quá hạn: công bố lại hợp đồng")
         elif count < OFFICERS or each.get("owner"):
             text.append(f"      lgsp access show {each['subject']}")
-            text.append(f"      lgsp access approve {each['subject']} --officer ID --key FILE")
+            to_sign.append(each["subject"])
+    if to_sign:
+        text.append(f"      lgsp access approve {' '.join(to_sign)} --officer ID --key FILE")
     return text
 
 

@@ -11,8 +11,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
-
 from gateway.audit.search.facts import Logged
 from gateway.audit.search.search import Query, reading, search
 from gateway.backup.manifest import LAST
@@ -22,7 +20,7 @@ from gateway.console.site.desk import Desk
 from gateway.journal import drills
 from gateway.journal.append import append
 from gateway.journal.logged import parse
-from gateway.journal.schema import tables
+from gateway.journal.values import value_of
 from gateway.transfer import entries
 from security.grants.windows import VIETNAM
 
@@ -64,7 +62,7 @@ class Backups(NamedTuple):
 
 def backups(desk: Desk) -> Backups:
     with desk.reading() as connection:
-        text = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == LAST))
+        text = value_of(connection, LAST)
     with reading(desk.services.engine) as connection:
         made, restores, tried, failovers = (
             search(connection, Query(kind=kind), limit=_SHOWN).hits

@@ -31,9 +31,9 @@ from sqlalchemy import Connection, Table, select
 from contracts.base import jcs
 from contracts.base.errors import Failure
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.keys.keyring import Keyring
 from gateway.registry.seals.mark import Mark, Seen
-from gateway.registry.seals.revisions import remember
 from gateway.registry.seals.rows import Misfit, Rows, canonical, digest_of_text, misfits
 from gateway.settings import Settings
 
@@ -158,12 +158,12 @@ class Seal:
         """Write the map; returns what the mark and the entry say of it."""
         digest = digest_of_text(canonical(rows))
         tag = self.tag(number, digest)
-        remember(connection, KEY, json.dumps({"revision": number, "seal": tag, "rows": rows}))
+        keep(connection, KEY, json.dumps({"revision": number, "seal": tag, "rows": rows}))
         return Seen(self.origin, number, digest), {"revision": number, "digest": digest, "seal": tag}
 
 
 def stored(connection: Connection) -> str | None:
-    text: str | None = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY))
+    text: str | None = value_of(connection, KEY)
     return text
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, select, text
 
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.registry.seals.rows import TABLES
 
 REVISION: Final = "registry.revision"
@@ -14,7 +15,7 @@ REVISION: Final = "registry.revision"
 
 def revision(connection: Connection) -> int:
     """The number of changes so far; 0 for an empty registry."""
-    value = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == REVISION))
+    value = value_of(connection, REVISION)
     return int(value) if value is not None else 0
 
 
@@ -32,9 +33,4 @@ def settle(connection: Connection) -> None:
 
 def raise_revision(connection: Connection) -> None:
     alone(connection)
-    remember(connection, REVISION, str(revision(connection) + 1))
-
-
-def remember(connection: Connection, key: str, value: str) -> None:
-    if not connection.execute(update(tables.instance).where(tables.instance.c.key == key).values(value=value)).rowcount:
-        connection.execute(insert(tables.instance).values(key=key, value=value))
+    keep(connection, REVISION, str(revision(connection) + 1))

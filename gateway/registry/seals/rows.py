@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Table, select
 
 from contracts.base import jcs
 from gateway.journal.schema import tables
+from gateway.journal.values import value_of
 
 Rows = Mapping[str, Mapping[str, str]]  # table -> key -> digest, or canonical form
 TABLES: Final[tuple[Table, ...]] = (
@@ -84,7 +85,7 @@ def contents(connection: Connection) -> dict[str, dict[str, str]]:
         }
         if of_table:
             forms[table.name] = of_table
-    hold = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == HOLD))
+    hold = value_of(connection, HOLD)
     if hold is not None:
         forms["instance"] = {HOLD: canonical({"value": hold})}
     return forms

@@ -36,6 +36,7 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
+from gateway.journal.values import keep, value_of
 from gateway.journal.write import LogRow
 from gateway.keys.keyring import Keyring
 from gateway.registry import contacts
@@ -43,7 +44,7 @@ from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals import history
 from gateway.registry.seals.basis import basis
 from gateway.registry.seals.mark import Mark, Seen
-from gateway.registry.seals.revisions import REVISION, raise_revision, remember, revision, settle
+from gateway.registry.seals.revisions import REVISION, raise_revision, revision, settle
 from gateway.registry.seals.rows import Misfit, Rows, changed, contents, digest_of, digests, misfits, rows
 from gateway.registry.tenants import refuse_policy
 from gateway.settings import Settings
@@ -87,7 +88,7 @@ class Sealed:
     @classmethod
     def read(cls, connection: Connection) -> Sealed | None:
         """The stored seal, None if there is none. Raises ValueError for an invalid one."""
-        stored = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == KEY))
+        stored = value_of(connection, KEY)
         if stored is None:
             return None
         try:
@@ -224,7 +225,7 @@ class Seal:
             "history": True,
         }
         append(connection, [_note(id, what, {**facts, "registry": own}, now, actor)])
-        remember(
+        keep(
             connection,
             KEY,
             json.dumps({"revision": number, "digest": digest, "entry": id, "seal": seal, "rows": after}),
@@ -385,7 +386,7 @@ def accept(engine: Engine, seal: Seal, reason: str, actor: str, now: float) -> l
             sealed.revision if sealed is not None else 0,
             seen.revision if seen is not None and seen.origin == seal.origin else 0,
         )
-        remember(connection, REVISION, str(highest + 1))
+        keep(connection, REVISION, str(highest + 1))
         facts = {"reason": reason, "count": len(differing), "differed": [str(each) for each in differing[:AT_ONCE]]}
         accepted = seal.record(connection, None, ACCEPTED, facts, now, actor)
     seal.mark.lift(accepted)

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
-from gateway.journal.schema import tables
-from gateway.registry.seals.revisions import remember
+from gateway.journal.values import keep, value_of
 
 PREFIX: Final = "sandbox.reset."
 
 
 def put(connection: Connection, agency: str, now: float) -> None:
-    remember(connection, PREFIX + agency, repr(now))
+    keep(connection, PREFIX + agency, repr(now))
 
 
 def since(engine: Engine, agency: str) -> float:
     """Unix seconds; 0 for a tenant that never reset anything."""
-    table = tables.instance.c
     with engine.connect() as connection:
-        value = connection.scalar(select(table.value).where(table.key == PREFIX + agency))
+        value = value_of(connection, PREFIX + agency)
     return 0.0 if value is None else float(value)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, select
 from contracts.base.times import rfc3339
 from gateway.journal.append import append
 from gateway.journal.schema import tables
-from gateway.registry.seals.revisions import remember
+from gateway.journal.values import keep, value_of
 from gateway.sandbox.vendors.errors import SANDBOX_INVITATION
 from gateway.transfer import entries
 from security.transparency.entry import Json
@@ -106,7 +106,7 @@ def check(connection: Connection, code: str, now: float) -> Invitation:
     if not given or len(given) > LONGEST:
         raise SANDBOX_INVITATION()
     mark = _mark(given)
-    value = connection.scalar(select(tables.instance.c.value).where(tables.instance.c.key == PREFIX + mark))
+    value = value_of(connection, PREFIX + mark)
     found = None if value is None else Invitation(**json.loads(value))
     if found is None or not found.holds(now):
         raise SANDBOX_INVITATION()
@@ -119,4 +119,4 @@ def _mark(code: str) -> str:
 
 
 def _store(connection: Connection, invitation: Invitation) -> None:
-    remember(connection, PREFIX + invitation.mark, json.dumps(asdict(invitation), ensure_ascii=False))
+    keep(connection, PREFIX + invitation.mark, json.dumps(asdict(invitation), ensure_ascii=False))

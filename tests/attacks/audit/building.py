@@ -43,7 +43,7 @@ from gateway.keeper.witnessing.stamps import Authority as Asking
 from gateway.keeper.witnessing.stamps import Stamps
 from gateway.keeper.witnessing.witnesses import Witnesses
 from gateway.keys.authority import EmbeddedAuthority
-from gateway.machines import agreeing, keeping
+from gateway.machines import acts, keeping, own
 from gateway.registry.changes import deciding, passkeys
 from gateway.registry.seals import account_rows, accounts
 from gateway.registry.seals.sealing import Seal, changing
@@ -225,7 +225,6 @@ def _console(whole: Whole) -> None:
             mail_table.mail,
             watch_tables.probe_day,
             watch_tables.finding,
-            tables.machine,
             tables.machine_bundle,
             tables.drop_claim,
             tables.feed_expiry,
@@ -234,8 +233,9 @@ def _console(whole: Whole) -> None:
             tables.report,
         ):
             connection.execute(insert(table).values(_values(table)))
-        for key in (agreeing.KEY, keeping.KEY):
-            connection.execute(insert(tables.instance).values(key=key, value="{}"))
+        connection.execute(insert(tables.instance).values(key=keeping.KEY, value="{}"))
+    own.take_place(replace(whole.settings, machine="one"), whole.engine, lambda: now)
+    acts.drain(whole.engine, "one", acts.By("test", now, "its disk is replaced"))
 
 
 def _values(table: Table) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.journal.schema import tables
-from tests.attacks.audit.column_kinds import exempt
-from tests.attacks.audit.picking import Column
+from tests.attacks.audit.column_kinds import exempt, same
+from tests.attacks.audit.picking import Column, Pick, Value, now, nth, to
 
 
 def machines() -> Iterator[Column]:
@@ -27,11 +27,22 @@ def machines() -> Iterator[Column]:
         "what machines compare their keys of the vault with; a wrong one stops sealing, and opens nothing",
         *tables.vault_key_digest.c.keys(),
     )
+    drained = nth()
+    compared: dict[str, tuple[Pick, Value]] = {
+        "name": (drained, to("two")),
+        "state": (drained, to("active")),
+        "thumbprint": (drained, to("ab" * 32)),
+        "expires": (drained, now),
+        "public_key": (drained, to("-----BEGIN PUBLIC KEY-----")),
+        "actor": (drained, to("somebody else")),
+        "reason": (drained, to("another one")),
+    }
+    yield from same("machine", "tables", "the machine {name}: ", compared)
     yield from exempt(
         "machine",
-        "machines of the instance; keys are sealed for one whose public key has the invitation's proof, and whose "
-        "removal no note of the log tells; a wrong row stops or delays a machine",
-        *tables.machine.c.keys(),
+        "what a machine tells of itself each few seconds, and the proof of its public key, without which no keys are "
+        "sealed for it; a wrong one stops or delays the machine",
+        *(name for name in tables.machine.c.keys() if name not in compared),
     )
     yield from exempt(
         "machine_bundle",

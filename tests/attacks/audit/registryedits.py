@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.journal.schema import tables
-from gateway.registry.seals.revisions import remember
+from gateway.journal.values import keep
 from gateway.sandbox import people
 from tests.registry.making import NOW
 
@@ -129,7 +129,7 @@ def proposal_edited(inside: Connection) -> str:
 
 
 def opened_edited(inside: Connection) -> str:
-    remember(inside, "restored", json.dumps({"at": NOW, "confirmed": True}))
+    keep(inside, "restored", json.dumps({"at": NOW, "confirmed": True}))
     return "instance restored: added"
 
 

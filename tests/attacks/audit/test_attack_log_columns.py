@@ -208,6 +208,7 @@ def test_who_notices(whole: Whole, table: str) -> None:
 GONE = [
     ("vault_hold", where(name="vu-an-2"), "tables", "the hold vu-an-2: entry"),
     ("vault_destroyed", nth(), "tables", "the vault's key {key_id}: entry"),
+    ("machine", nth(), "tables", "the machine {name}: missing"),
     ("quota_use", nth(), "tables", "the quota of the grant {grant_id} for {agency}: 0 uses are counted"),
     ("log_index", nth(20), "tables", "entry {idx} "),
     ("log_party", nth(20), "tables", "entry {idx} "),

@@ -20,11 +20,12 @@ from gateway.doctor import store as doctor
 from gateway.journal.append import append
 from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
+from gateway.journal.values import keep
 from gateway.journal.write import LogRow
 from gateway.registry import store
 from gateway.registry.changes import keys
 from gateway.registry.registry import Registry
-from gateway.registry.seals.revisions import REVISION, raise_revision, remember, revision
+from gateway.registry.seals.revisions import REVISION, raise_revision, revision
 from gateway.registry.seals.rows import TABLES, changed, digest_of, rows
 from gateway.registry.seals.sealing import AT_ONCE, KEY, PART, Seal, Sealed, accept, adopt, changing
 from security.transparency import entry as form
@@ -62,7 +63,7 @@ def forge(inside: Connection) -> None:
     append(
         inside, [LogRow(*form.freeze(form.Note(id, NOW, "registry", "command line", {"registry": cast(Any, told)})))]
     )
-    remember(inside, KEY, json.dumps({"revision": number, "digest": digest, "entry": id, "seal": seal, "rows": after}))
+    keep(inside, KEY, json.dumps({"revision": number, "digest": digest, "entry": id, "seal": seal, "rows": after}))
 
 
 def told_by(inside: Connection, instance: Instance) -> tuple[list[str], str]:
@@ -198,7 +199,7 @@ def test_a_revoked_key_does_not_come_back_with_its_own_seal(instance: Instance) 
         inside.execute(delete(tables.system_key))
         inside.execute(insert(tables.system_key), keys_then)
         for name, value in said_then.items():
-            remember(inside, name, value)
+            keep(inside, name, value)
     with snapshot(instance.engine) as connection:
         with pytest.raises(Failure, match=r"registry\.altered"):
             door.refresh(connection)
@@ -223,7 +224,7 @@ def test_a_revision_that_was_set_back_keeps_no_revoked_key_in_force(instance: In
         changes = keys.revoke_key(act.connection, "y-te.sign-1", NOW)
         act.note("registry", {"changes": len(changes)}, NOW)
     with writing(instance.engine) as inside:
-        remember(inside, REVISION, str(number))
+        keep(inside, REVISION, str(number))
     with snapshot(instance.engine) as connection:
         assert not door.refresh(connection)  # once: a change may just be under way
         for _ in range(2):
@@ -234,7 +235,7 @@ def test_a_revision_that_was_set_back_keeps_no_revoked_key_in_force(instance: In
     with pytest.raises(Failure, match=r"registry\.altered"):
         door.snapshot  # noqa: B018
     with writing(instance.engine) as inside:
-        remember(inside, REVISION, str(number + 1))
+        keep(inside, REVISION, str(number + 1))
     with snapshot(instance.engine) as connection:
         assert door.refresh(connection)
     assert door.snapshot.keys["y-te.sign-1"].state == "revoked"

@@ -65,7 +65,7 @@ class Machine:
         """Returns once it is told to start; `ready` tells when it serves."""
         with (self.settings.data / "machine.log").open("ab") as log:
             self.process = demo.start(
-                ["up", "--json", "--data", str(self.settings.data)], err=log, environment=_environment()
+                ["up", "--json", "--data", str(self.settings.data)], err=log, out=log, environment=_environment()
             )
 
     def lgsp(self, *words: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from gateway.audit.verify.rows.digests import check_digests
 from gateway.audit.verify.rows.index import check_index
 from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
+from gateway.audit.verify.rows.machines import check_machines
 from gateway.audit.verify.rows.pending import check_pending
 from gateway.audit.verify.rows.pieces import Files, check_pieces
 from gateway.audit.verify.rows.policies import check_policies
@@ -60,5 +61,6 @@ def check_tables(
     check_lists(connection, issuers, wrong)
     check_quotas(connection, moment, wrong)
     check_vendors(connection, moment, wrong)
+    check_machines(connection, wrong)
     check_index(connection, wrong, on_progress)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))

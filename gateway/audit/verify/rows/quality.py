@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, or_, select
 from gateway.audit.verify.findings import MOST, Findings
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
+from gateway.journal.values import value_of
 from gateway.registry.own_feed import QUALITY as QUALITY
 from gateway.transfer.quality_events import POSITION, REFUSAL, TRIES, Position, concerns, id_of, made_again
 from gateway.vault import binding
@@ -42,8 +43,8 @@ def check_event(connection: Connection, row: Row[Any, Any, Any, Any], wrong: Fin
 
 def check_missing(connection: Connection, wrong: Findings) -> None:
     """Entries that the position has passed and that have no event."""
-    instance, event = tables.instance.c, tables.feed_event.c
-    text = connection.scalar(select(instance.value).where(instance.key == POSITION))
+    event = tables.feed_event.c
+    text = value_of(connection, POSITION)
     if text is None:
         if connection.scalar(select(event.offset).where(event.contract == QUALITY).limit(1)) is not None:
             wrong.add(f"the feed {QUALITY}: it has events, and nothing says how far the log was followed")

@@ -1,0 +1,30 @@
+"""Joining a machine by an invitation, for the commands that do: failures end the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.cli.common.output import Exit, bad_setting, fail, failures_as_exits, not_written
+
+if TYPE_CHECKING:
+    from gateway.machines.join import Wanted
+    from gateway.settings import Settings
+
+
+def join(invitation: Path, wanted: Wanted, as_json: bool) -> Settings:
+    from gateway.hardening import private_files
+    from gateway.machines import invitation as invitations
+    from gateway.machines.join import join
+    from gateway.settings import BadSetting
+
+    try:
+        with failures_as_exits(as_json), private_files():
+            return join(invitations.read(invitation), wanted)
+    except BadSetting as trouble:
+        bad_setting(trouble, as_json)
+    except FileNotFoundError as trouble:
+        what = f"the file {trouble.filename} cannot be read / không đọc được tệp này"
+        fail(Exit.USAGE, "no-file", what, "Name the invitation. / Chỉ tệp lời mời.", as_json)
+    except OSError as trouble:
+        not_written(trouble.filename or wanted.data, trouble, as_json)
