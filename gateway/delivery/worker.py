@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -53,7 +54,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenant_clock import REAL, TenantClock
-from gateway.signals import traces
+from gateway.signals import spans, traces
 from gateway.transfer import entries, outcome
 from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.lease import Lease
@@ -169,10 +170,13 @@ class Deliverer:
             await asyncio.wait(self._tasks, timeout=seconds)
 
     async def _deliver(self, job: Job) -> None:
+        began = time.perf_counter()
         try:
             await self._carry(job)
         finally:
             self._out[job.provider] -= 1
+            facts = {"lgsp.system": job.provider, "lgsp.transfer": job.transfer}
+            spans.worked("CONSUMER", "delivery", traces.here(), time.perf_counter() - began, "", facts)
 
     async def _carry(self, job: Job) -> None:
         traces.enter(job.transfer, system=job.provider)

@@ -50,7 +50,7 @@ from gateway.push.posting import Limits, Outcome, Poster
 from gateway.push.records import Cause, Form, HashId, State, Subscription
 from gateway.push.store import Attempt, By
 from gateway.registry.registry import Registry
-from gateway.signals import meters, traces
+from gateway.signals import meters, spans, traces
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -206,8 +206,9 @@ class Pusher:
         headers = self._headers(subscription, id, batch.content_type, batch.body, signing)
         told = {**headers, **traces.outgoing(id)}
         outcome = await self.poster.post(subscription.url, batch.body, told, self.limits)
-        result = "taken" if outcome.failure is None else outcome.failure.code
-        meters.push(subscription.system, result, outcome.milliseconds / 1000)
+        code = "" if outcome.failure is None else outcome.failure.code
+        meters.push(subscription.system, code or "taken", outcome.milliseconds / 1000)
+        spans.called("push", None, told, outcome.milliseconds / 1000, code, system=subscription.system, delivery=id)
         attempt = _attempt(self.clock(), id, batch.span.events, outcome)
         if outcome.failure is None:
             after = await self._written(lease, lambda c: store.taken(c, reserved, batch.last, attempt, self.hash_id))
