@@ -32,6 +32,7 @@ from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
 from gateway.keeper.retention.elsewhere import Elsewhere
 from gateway.keeper.tasks.findings import look_seconds
 from gateway.machines.keeping import MachineKeeper, Rounds
+from gateway.machines.records import name_of
 from gateway.processes import child
 from gateway.processes.examining import Examining
 from gateway.processes.runtime import Runtime
@@ -39,7 +40,7 @@ from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
 from gateway.settings.running import PID
-from gateway.signals import lines, meters
+from gateway.signals import lines, meters, spans
 from gateway.vault.stores import open_vault, opened, shared
 from security.transparency.entry import keyed
 
@@ -61,6 +62,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     process_id = f"keeper-{new_id()}"
     register = Register(settings.run / FOLDER, process_id, "keeper")
     meters.keep_in(settings.run, "keeper")
+    spans.send_to(settings.otlp_url, "keeper", name_of(settings), settings.origin)
     engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     lock = lock_of(engine)
     with writing(engine, lock) as connection:
@@ -129,6 +131,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         await asyncio.to_thread(rounds.stop)
         await closing.aclose()
         await runtime.close()
+        await asyncio.to_thread(spans.end)
         await child.end_watch(silence)
         register.close()
 

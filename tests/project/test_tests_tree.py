@@ -16,6 +16,7 @@ ACROSS = {
     "obligations": "articles of the founding regulation",
     "faults": "processes killed, disks full, power gone",
     "project": "the tree, the commands' texts, the generated pages",
+    "upgrade": "programs of older releases, and of this one, on one instance",
     "story": "the demo's story and the doors of a running instance",
 }
 DIRECT = (
