@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import socket
 import ssl
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ from tests.faults.load import ALERT, all_in_feed
 
 pytestmark = pytest.mark.server
 
-METRICS, DESK = 9464, "desk.localhost"
+DESK = "desk.localhost"
 SERVERS = ("db1", "db2", "keys1", "keys2")
 INVITED = ("keeper2", "door1", "door2", "desk1", "desk2")
 
@@ -67,33 +68,31 @@ def cluster() -> Iterator[tuple[Profile, Settings]]:
         for name in SERVERS:
             profile.start_server(name)
         for name in SERVERS:
-            profile.until(f"{name} takes connections", lambda name=name: status(profile, name, 5432) >= 0, *SERVERS)
+            profile.until(f"{name} takes connections", partial(listens, profile, name), *SERVERS)
         settings = founded(profile, port)
         profile.start_machine("keeper1")
-        profile.until("the first keeper is ready", lambda: status(profile, "keeper1", METRICS) == 200, "keeper1")
+        profile.until("the first keeper is ready", partial(ready, profile, "keeper1"), "keeper1")
         for name in INVITED:
             address = f"https://{profile.addresses['keeper1']}:{settings.exchange_port}"
             file = str(folder / "invitations" / name)
             profile.lgsp("keeper1", "machine", "invite", name, "--address", address, "--out", file)
             profile.start_machine(name)
         for name in INVITED:
-            profile.until(f"{name} is ready", lambda name=name: status(profile, name, METRICS) == 200, *INVITED)
+            profile.until(f"{name} is ready", partial(ready, profile, name), *INVITED)
         profile.start_edge(port)
         yield profile, settings
 
 
-def status(profile: Profile, name: str, port: int) -> int:
-    """Of `/readyz`; 0: it takes connections and answers otherwise; -1: it takes none."""
-    with closing(http.client.HTTPConnection(profile.addresses[name], port, timeout=60)) as connection:
-        try:
-            connection.connect()
-        except OSError:
-            return -1
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return 0
+def listens(profile: Profile, name: str) -> bool:
+    with suppress(OSError), socket.create_connection((profile.addresses[name], 5432), 60):
+        return True
+    return False
+
+
+def ready(profile: Profile, name: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://{profile.addresses[name]}:9464/readyz", timeout=60) as told:
+        return bool(told.status == 200)
+    return False
 
 
 def page(profile: Profile, settings: Settings) -> int:
