@@ -43,7 +43,7 @@ class Counterpart(NamedTuple):
 _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload, drill failover",
     AtHost.STANDBY: "machine alone",
-    AtHost.OWN_INSTANCE: "demo, bench, setup",
+    AtHost.OWN_INSTANCE: "demo, bench, bundle, setup",
     AtHost.KEYS: """
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
         conform certificate
