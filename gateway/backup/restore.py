@@ -76,6 +76,7 @@ class Asked:
     vault_keys: Path | None = None
     keys: Path | None = None  # the `keys` folder, for a backup without keys
     origin: str = ""  # name of a new log; default: the next number
+    practice: bool = False  # the instance will never be confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Restored:
     missing_keys: list[str]
     old_runs: bool  # the instance that was backed up runs on this machine
     old: str  # its data folder
+    practice: bool = False
 
 
 def restore(folder: Path, asked: Asked, now: float, tick: Tick) -> Restored:
@@ -264,6 +266,7 @@ class _Build:
             missing_keys=_missing_keys(settings),
             old_runs=runs_beside(backup.data, self.asked.data),
             old=backup.data,
+            practice=self.asked.practice,
         )
         left = {"backup": asdict(done)}
         facts: dict[str, Any] = {

@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from contracts.base.times import rfc3339
+from gateway.cli import restore_words
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -58,15 +59,6 @@ Checkpoints = Annotated[
         help="A checkpoint of the log kept elsewhere (an agency's, a witness's); may be given several times.",
     ),
 ]
-_WHY: Final = {
-    "missing": ("entries that were signed are missing", "thiếu những mục đã ký"),
-    "unproven": (
-        "nothing from outside proves that no signed entry is missing (--checkpoint, or --complete)",
-        "không có gì từ bên ngoài chứng minh là đủ (--checkpoint, hoặc --complete)",
-    ),
-    "key-lost": ("the key of the old log is not here", "không có khóa của nhật ký cũ"),
-    "reopened": ("the log was opened anew after this backup", "nhật ký đã được mở mới sau bản sao lưu này"),
-}
 
 
 @commands.command("make")
@@ -205,6 +197,9 @@ class Wanted:
         str,
         typer.Option("--origin", help="Name for a new log, if one begins (default: the old name and the next number)."),
     ] = ""
+    practice: Annotated[
+        bool, typer.Option("--practice", help="For practice: it is looked at and deleted, and cannot be confirmed.")
+    ] = False
 
 
 @restore_commands.command("from")
@@ -224,14 +219,13 @@ def restore_from(folder: Folder, wanted: Wanted, as_json: AsJson = False) -> Non
         vault_database=wanted.vault_database,
         keys=wanted.keys,
         origin=wanted.origin,
+        practice=wanted.practice,
     )
     with shares(as_json) as tick:
         done = restoring.restore(folder, asked, time.time(), tick)
-    emit(
-        {"ok": True, "data": str(data), "doors": "closed", **asdict(done)},
-        as_json,
-        "\n".join([f"restored to / đã khôi phục vào {data}", *_restored_lines(asdict(done)), *_then(data)]),
-    )
+    lines = [f"restored to / đã khôi phục vào {data}", *restore_words.lines(asdict(done))]
+    lines += restore_words.then(data, wanted.practice)
+    emit({"ok": True, "data": str(data), "doors": "closed", **asdict(done)}, as_json, "\n".join(lines))
 
 
 @restore_commands.command("confirm")
@@ -270,9 +264,14 @@ def restore_confirm(
     restored = held["backup"]
     runs = restoring.runs_beside(restored.get("old", ""), settings.data)
     restored["old_runs"] = runs
-    lines = _restored_lines(restored)
+    lines = restore_words.lines(restored)
     if not by:
-        emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *_then(settings.data)]))
+        then = restore_words.then(settings.data, bool(restored.get("practice")))
+        emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *then]))
+    if restored.get("practice"):
+        from gateway.backup.errors import BACKUP_PRACTICE
+
+        raise BACKUP_PRACTICE(data=settings.data)
     if runs and not although_it_runs:
         from gateway.backup.errors import BACKUP_OLD_RUNS
 
@@ -284,59 +283,6 @@ def restore_confirm(
     assert opens is not None
     lines.append(f"confirmed by / người xác nhận: {by}; the doors open at / cửa mở lúc {civil(opens)}")
     emit({"ok": True, "confirmed": True, "opens": rfc3339(opens), **restored}, as_json, "\n".join(lines))
-
-
-def _restored_lines(done: dict[str, Any]) -> list[str]:
-    from security.grants.windows import civil
-
-    back, made = done["gone_back"], civil(done["made"])
-    lines = [
-        f"{done['held']} entries of {done['before']} verified / đã kiểm tra {done['held']} mục; root {done['root']}"
-    ]
-    if done["reason"] is None:
-        lines.append(f"the log goes on as {done['origin']} / nhật ký tiếp tục")
-    else:
-        english, vietnamese = _WHY[done["reason"]]
-        lines += [
-            f"A NEW LOG BEGINS / NHẬT KÝ MỚI: {done['origin']}",
-            f"  because {english} ({done['held']} are here, {done['signed']} were signed)"
-            f" / vì {vietnamese} (còn {done['held']}, đã ký {done['signed']})",
-            f"  give everybody its key / gửi khóa mới cho mọi đơn vị: {done['vkey']}",
-        ]
-    lines += [
-        f"As it was at {made}; look through it / mọi thứ như lúc {made}, hãy soát lại:",
-        f"  registry revision {back['registry']}; {len(back['grants_active'])} grants,"
-        f" {len(back['officers_active'])} officers, {back['contracts']} contracts in force"
-        f" / sổ đăng ký bản {back['registry']}: {len(back['grants_active'])} quyền, {len(back['officers_active'])}"
-        f" cán bộ, {back['contracts']} hợp đồng",
-        f"  keys in force / khóa còn hiệu lực: {', '.join(back['keys_active']) or '–'}",
-        f"  revoked / đã thu hồi: {', '.join(back['keys_revoked']) or '–'}; whatever was revoked or suspended since"
-        " is so no more: do it again"
-        " / những gì thu hồi, tạm dừng sau lúc đó phải làm lại",
-        f"  suspended / tạm dừng: {', '.join([*back['agencies_suspended'], *back['systems_suspended']]) or '–'}",
-        f"  queued, sent again once open / sẽ gửi lại: {back['queued'] - len(back['in_doubt'])}; in doubt"
-        f" / chờ xác minh: {', '.join(back['in_doubt']) or '–'}",
-        f"  calls under way then / đang xử lý lúc đó: {back['forwarding']}; quotas count from then on"
-        " / hạn mức tính từ lúc đó",
-    ]
-    if done["missing_vault_keys"]:
-        lines.append(
-            "bodies sealed with these keys do not open"
-            f" / thiếu khóa kho nội dung: {', '.join(done['missing_vault_keys'])}"
-        )
-    if done["missing_keys"]:
-        lines.append(
-            f"keys that are not here; nothing starts without them / thiếu khóa: {', '.join(done['missing_keys'])}"
-        )
-    if done["old_runs"]:
-        lines.append(
-            "THE INSTANCE OF THE BACKUP STILL RUNS: confirm nothing before it has ended / PHIÊN BẢN CŨ VẪN ĐANG CHẠY"
-        )
-    return lines
-
-
-def _then(data: Path) -> list[str]:
-    return [f"The doors stay closed until / cửa đóng cho đến khi: lgsp restore confirm --data {data} --by …"]
 
 
 def _known(files: Sequence[Path], as_json: bool) -> list[Known]:

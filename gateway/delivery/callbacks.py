@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -34,7 +35,7 @@ from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.registry.registry import Registry
-from gateway.signals import traces
+from gateway.signals import spans, traces
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -121,16 +122,20 @@ class Callbacks:
         wait = breaker.admit(now)
         if wait > 0:
             return _End(row, "", now + wait, counted=False)
+        told, code, began = traces.outgoing(row.id), "", time.perf_counter()
         try:
-            await self.posts.post(
-                system.id, system.callback, row.id, note_of(row), self.seconds, traces.outgoing(row.id)
-            )
+            await self.posts.post(system.id, system.callback, row.id, note_of(row), self.seconds, told)
         except ProviderFailure as failure:
+            code = failure.code
             breaker.failed(self.clock(), unreachable=failure.type is PROVIDER_DOWN)
-            return self._failed(row, failure.code, failure.retry_after, self.clock())
+            return self._failed(row, code, failure.retry_after, self.clock())
         except BaseException:
+            code = "ended"
             breaker.abandoned()
             raise
+        finally:
+            took = time.perf_counter() - began
+            spans.called("callback", None, told, took, code, system=system.id, transfer=row.id)
         breaker.succeeded()
         return _End(row, None, None)
 

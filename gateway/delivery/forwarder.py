@@ -41,7 +41,7 @@ from gateway.registry.receiving import Receiving
 from gateway.registry.records import System
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenants import is_tenant
-from gateway.signals import meters, traces
+from gateway.signals import meters, spans, traces
 from gateway.transfer.large_body import off_loop
 from gateway.transfer.stages import OpenTransfer
 from security.encryption_keys import DecryptKey
@@ -170,7 +170,17 @@ class Forwarder:
             breaker.abandoned()
             raise
         finally:
-            meters.provider(provider.id, name, result, time.perf_counter() - began)
+            took = time.perf_counter() - began
+            meters.provider(provider.id, name, result, took)
+            spans.called(
+                f"{name}/{operation.name}",
+                traces.here(),
+                outgoing.trace,
+                took,
+                "" if result == "answered" else result,
+                system=provider.id,
+                transfer=what.open.id,
+            )
         breaker.succeeded()
         return incoming
 

@@ -205,6 +205,14 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
     return jobs
 
 
+def comes_due(engine: Engine, before: float) -> bool:
+    """Whether a message waits that may be sent before that time."""
+    queue = tables.queue
+    with engine.connect() as connection:
+        soon = select(queue.c.transfer).where(queue.c.state == WAITING, queue.c.next_at < before).limit(1)
+        return connection.execute(soon).first() is not None
+
+
 def _providers(connection: Connection) -> list[str]:
     """Those that messages wait for; one step of an index for each."""
     return list(connection.scalars(_PROVIDERS))

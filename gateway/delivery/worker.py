@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -40,10 +41,11 @@ from gateway.delivery.errors import DELIVERY_FAULT, DELIVERY_GIVEN_UP, PROVIDER_
 from gateway.delivery.forwarder import SOONEST, Forwarder
 from gateway.delivery.pace import Paces
 from gateway.delivery.policy import ASKED, RetryPolicy
-from gateway.delivery.queue import DEAD, DONE, HELD, WAITING, Job, Taking, read_contents, take_due
+from gateway.delivery.queue import DEAD, DONE, HELD, WAITING, Job, Taking, comes_due, read_contents, take_due
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import Logged, entry_of, free_phase
 from gateway.journal.outcomes import commit_outcome
+from gateway.journal.wakes import QUEUE, SLOW_SECONDS
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.registry.errors import ROUTE_MASK_UNSHOWN, ROUTE_NOT_GRANTED
@@ -52,7 +54,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenant_clock import REAL, TenantClock
-from gateway.signals import traces
+from gateway.signals import spans, traces
 from gateway.transfer import entries, outcome
 from gateway.transfer.large_body import HEAVY, off_loop
 from gateway.transfer.lease import Lease
@@ -107,6 +109,8 @@ class Deliverer:
     _away: set[str] = field(default_factory=set)  # providers whose breaker was not closed at the last round
     _out: Counter[str] = field(default_factory=Counter)  # running deliveries by provider
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _soon: bool = True  # whether a message falls due before a slow look
+    topic: ClassVar[str] = QUEUE
 
     def __post_init__(self) -> None:
         self.paces = Paces(full_of=self._rate_of)
@@ -131,7 +135,13 @@ class Deliverer:
             task.add_done_callback(self._tasks.discard)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=MOMENT)
+        elif not jobs:
+            self._soon = await asyncio.to_thread(comes_due, self.engine, self.clock() + max(SLOW_SECONDS))
         return len(jobs)
+
+    def rests(self) -> bool:
+        """Its own deliveries make room for others when they end."""
+        return not self._tasks and not self._soon
 
     def _taking(self, free: int) -> Taking:
         """What may be taken up now. `free` is below zero while urgent messages are out beyond the usual number."""
@@ -160,10 +170,13 @@ class Deliverer:
             await asyncio.wait(self._tasks, timeout=seconds)
 
     async def _deliver(self, job: Job) -> None:
+        began = time.perf_counter()
         try:
             await self._carry(job)
         finally:
             self._out[job.provider] -= 1
+            facts = {"lgsp.system": job.provider, "lgsp.transfer": job.transfer}
+            spans.worked("CONSUMER", "delivery", traces.here(), time.perf_counter() - began, "", facts)
 
     async def _carry(self, job: Job) -> None:
         traces.enter(job.transfer, system=job.provider)

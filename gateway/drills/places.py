@@ -1,6 +1,7 @@
 """Where a restore drill works: a folder, and with PostgreSQL a database. Everything in them goes when it ends.
 
-    <data>/drill/             locked while a drill runs; `where.json` names the folder of one that was cut short
+    <data>/drill/             locked while a drill runs, and then removed; `where.json` names the folder of one that was
+                              cut short
     <work>/lgsp-drill/        by default in the folder above: the restored instance
     <database>_drill          PostgreSQL, beside the instance's database; or an empty one that the operator names
 
@@ -15,7 +16,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,13 +39,8 @@ _LONGEST: Final = 63  # bytes of a name in PostgreSQL
 def working(settings: Settings, work: Path | None) -> Iterator[Path]:
     """An empty folder for one drill of the instance. What an earlier one left goes first, and this one's goes last."""
     state = settings.data / _STATE
-    state.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(state, os.O_RDONLY | os.O_CLOEXEC)
+    lock = _locked(state)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DRILL_RUNS(path=state) from None
         _clean(state)
         place = (work.absolute() if work is not None else state) / _WORK
         if place.exists():
@@ -56,7 +52,28 @@ def working(settings: Settings, work: Path | None) -> Iterator[Path]:
         finally:
             _clean(state)
     finally:
+        with suppress(OSError):  # something else lies in it
+            state.rmdir()
         os.close(lock)
+
+
+def _locked(state: Path) -> int:
+    """The descriptor of the folder, which is made if it is not there. Raises `drill.runs`."""
+    while True:
+        state.mkdir(mode=0o700, exist_ok=True)
+        try:
+            lock = os.open(state, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # a drill that ended has just removed it
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise DRILL_RUNS(path=state) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), state.stat()):
+                return lock
+        os.close(lock)  # it was removed between the two
 
 
 def _clean(state: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Final, ParamSpec, cast
 
-from gateway.signals import meters, traces
+from gateway.signals import meters, spans, traces
 from gateway.transfer.stages import Addressed, Answered, Refused
 
 _log: Final = logging.getLogger("lgsp.exchange")
@@ -40,14 +40,21 @@ def measured(carry: Carry[P]) -> Carry[P]:
 
 def _note(addressed: Addressed, ended: Answered | Refused, seconds: float) -> None:
     result, operation, face = result_of(ended), addressed.operation, addressed.received.face.value
+    contract, system, code = addressed.contract.contract.name, addressed.channel.system.id, ""
     if isinstance(ended, Answered):
         operation = ended.requested.operation
         if ended.failure is not None:
-            meters.refusal(face, ended.failure.code)
-            _log.info("failed: %s", ended.failure.code, extra={"code": ended.failure.code})
+            code = ended.failure.code
+            meters.refusal(face, code)
+            _log.info("failed: %s", code, extra={"code": code})
+    else:
+        code = ended.failure.code
     name = UNNAMED if operation is None else operation.name
-    meters.call(face, addressed.contract.contract.name, name, result, seconds)
-    meters.caller(addressed.channel.system.id, result, seconds)
+    meters.call(face, contract, name, result, seconds)
+    meters.caller(system, result, seconds)
+    facts = {"lgsp.contract": contract, "lgsp.operation": name, "lgsp.face": face, "lgsp.result": result}
+    facts |= {"lgsp.system": system, "lgsp.transfer": addressed.received.transfer}
+    spans.worked("SERVER", f"{contract}/{name}", traces.here(), seconds, code, facts)
 
 
 def result_of(ended: Answered | Refused) -> str:

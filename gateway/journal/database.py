@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, TableClause, create_engine, event, ma
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from gateway.journal import releases
+from gateway.journal import releases, wakes
 from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.filelock import FileLock
 from gateway.journal.limits import FOR_COMMANDS, Limits
@@ -123,11 +123,12 @@ def lock_of(engine: Engine) -> FileLock:
 
 @contextmanager
 def writing(engine: Engine, lock: FileLock | None = None) -> Iterator[Connection]:
-    """One writing transaction: committed at the end, rolled back by an exception."""
+    """One writing transaction: committed at the end, rolled back by an exception. Then it wakes whom it is for."""
     with lock if lock is not None else lock_of(engine), engine.connect() as connection:
         connection = connection.execution_options(**{_IMMEDIATE: True})
         with connection.begin():
             yield connection
+        wakes.tell(connection)
 
 
 @contextmanager

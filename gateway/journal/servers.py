@@ -53,11 +53,15 @@ C = TypeVar("C", bound=Learned)
 
 
 def connected(make: Callable[[Place], C], place: Place, presence: Presence, folder: Path | None) -> C:
-    """A connection to the newest primary. Raises `OldPrimary` if only older ones answer, else the last failure."""
+    """A connection to the newest primary.
+
+    Raises `OldPrimary` if only older ones answer, else what the last host failed with. It names each host with its own
+    failure.
+    """
     hosts = sorted(_hosts(place), key=lambda one: _name(one) != presence.host)
     first, seen = presence.server is None, _newest(presence.server, _read(folder))
     best: C | None = None
-    failure: psycopg.Error | None = None
+    failures: list[tuple[str, psycopg.Error]] = []
     for one in hosts:
         try:
             made = make(one)
@@ -68,7 +72,7 @@ def connected(make: Callable[[Place], C], place: Place, presence: Presence, fold
                 made.close()
                 raise
         except psycopg.Error as error:
-            failure = failure if isinstance(failure, OldPrimary) else error
+            failures.append((_shown(one), error))
             continue
         if best is not None and _timeline(made) <= _timeline(best):
             made.close()
@@ -79,7 +83,7 @@ def connected(make: Callable[[Place], C], place: Place, presence: Presence, fold
         if made.server is not None and not first:
             break
     if best is None:
-        assert failure is not None
+        failure = _together(failures)
         presence.refused = str(failure) if isinstance(failure, OldPrimary) else None
         raise failure
     presence.refused = None
@@ -88,6 +92,21 @@ def connected(make: Callable[[Place], C], place: Place, presence: Presence, fold
         if best.server != seen:
             _write(folder, best.server)
     return best
+
+
+def _together(failures: list[tuple[str, psycopg.Error]]) -> psycopg.Error:
+    """Of several hosts: a failure of the kind that decides, with the words of all."""
+    old = next((error for _, error in failures if isinstance(error, OldPrimary)), None)
+    decides = old or failures[-1][1]
+    if len(failures) == 1:
+        return decides
+    told = type(decides)("; ".join(f"{host}: {' '.join(str(error).split())}" for host, error in failures))
+    told.__cause__ = decides
+    return told
+
+
+def _shown(place: Place) -> str:
+    return f"{place.get('host') or place.get('hostaddr') or 'localhost'}:{place.get('port') or 5432}"
 
 
 def _timeline(made: Learned) -> int:

@@ -16,6 +16,7 @@ Theory of operation:
    that fails it is tried again, more and more seldom. A beat needs no room on the disk: after a failure it counts only
    where there is some (`gateway.journal.room`).
 6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
+7. Then who waits for the rows is woken (`gateway.journal.wakes`).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from gateway.journal.readback import Altered, Promised
 from gateway.journal.room import check_room
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.unknown import StillOpen, Unknown, Unsure, leaves_open
+from gateway.journal.wakes import News
 from gateway.journal.write import Write, Written
 from gateway.signals import meters
 
@@ -89,6 +91,7 @@ class Journal:
         self._pooled: Any = None
         self._cursor: Cursor | None = None
         self._unconfirmed: list[Unknown] = []
+        self._news: Final = News()
         self._beat_at = 0.0
         self._away = False  # there is no connection
         self._pause = _FIRST_PAUSE
@@ -147,13 +150,17 @@ class Journal:
             self._busy = len(jobs) > 1
             if jobs:
                 self._answer(jobs, self._write([job[0] for job in jobs]))
+                if not self._sql.sqlite:
+                    self._news.add(job[0] for job in jobs)
             elif time.monotonic() >= self._beat_at:
                 self._write([])
+            if time.monotonic() >= self._news.at:
+                self._news.tell(self._cursor)
         self._disconnect()
 
     def _take(self) -> tuple[list[_Job], bool]:
         get, jobs = self._queue.get, []
-        wait = self._beat_at - time.monotonic()
+        wait = min(self._beat_at, self._news.at) - time.monotonic()
         try:
             job = get(timeout=max(wait, 0.01))
             if self._busy and job is not None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select, update
 
@@ -27,8 +27,9 @@ from gateway.journal import processes
 from gateway.journal.database import fold_back, lock_of, writing
 from gateway.journal.limits import unavailable
 from gateway.journal.schema import tables
+from gateway.journal.wakes import PENDING, Waker, waker
 from gateway.keeper import recovery
-from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask
+from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask, WokenJob
 from gateway.signals import meters
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -134,12 +135,10 @@ class Keeper:
             await self._pause(LEAD_SECONDS)
 
     async def _sequence(self) -> None:
-        loop, wait = asyncio.get_running_loop(), PAUSE_SECONDS
+        loop, told = asyncio.get_running_loop(), waker(self._engine, PENDING)
         while not self._stopping.is_set():
-            lease = self.lease
-            if lease is None:
-                wait = PAUSE_SECONDS
-            else:
+            lease, wait, rests = self.lease, PAUSE_SECONDS, False
+            if lease is not None:
                 began = time.perf_counter()
                 try:
                     done = await loop.run_in_executor(self._sequencing, self._sequencer.run_once, lease)
@@ -147,26 +146,30 @@ class Keeper:
                         meters.sequencing("done", time.perf_counter() - began)
                     self.trouble = None
                     self._works("nothing is sequenced")
-                    wait = 0.0 if done.more else PAUSE_SECONDS
+                    wait, rests = (0.0, False) if done.more else (PAUSE_SECONDS, True)
                 except Exception as error:
                     meters.sequencing("failed", time.perf_counter() - began)
                     self._log_failure("nothing is sequenced", error)
                     self.trouble = str(error)
                     wait = TROUBLE_SECONDS if self.lease is lease else PAUSE_SECONDS
-            await self._pause(wait)
+            await self._pause(wait, told if rests else None)
 
     async def _repeat(self, task: ScheduledTask) -> None:
+        woken = task.job if isinstance(task.job, WokenJob) else None
+        told = None if woken is None else waker(self._engine, woken.topic)
         while not self._stopping.is_set():
-            lease, wait = self.lease, PAUSE_SECONDS
+            lease, wait, rests = self.lease, PAUSE_SECONDS, False
             if lease is not None:
                 wait = task.seconds
                 try:
                     if await task.job.run_once(lease):
                         wait = 0.0
+                    else:
+                        rests = woken is not None and woken.rests()
                     self._works(task.failure)
                 except Exception as error:
                     self._log_failure(task.failure, error)
-            await self._pause(wait)
+            await self._pause(wait, told if rests else None)
 
     async def _fold_back(self) -> None:
         """Leader or not: SQLite's write-ahead log belongs to this machine."""
@@ -192,12 +195,17 @@ class Keeper:
             except Exception as error:
                 self._log_failure(_NOT_LOOKED_AT, error)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float, told: Waker | None = None) -> None:
+        """`told`: what wakes it. Then it may last longer."""
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._stopping.wait())]
+        if told is not None:
+            seconds = told.pause(seconds)
+            waits.append(asyncio.create_task(told.wait(seconds)))
         try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     def _log_failure(self, what: str, error: Exception) -> None:
         if isinstance(error, Failure) and error.code == AUDIT_LEASE_LOST.code:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from gateway.keeper import tasks
 
@@ -63,6 +63,18 @@ class Job(Protocol):
 
     async def run_once(self, lease: Lease) -> int:
         """Does what is due, in transactions that check the lease. Unless it returns 0, it runs again at once."""
+        ...
+
+
+@runtime_checkable
+class WokenJob(Job, Protocol):
+    """One that need not look often while it is woken by what others commit (`gateway.journal.wakes`)."""
+
+    @property
+    def topic(self) -> str: ...
+
+    def rests(self) -> bool:
+        """Whether nothing falls due soon, after the last run, but by what wakes it."""
         ...
 
 

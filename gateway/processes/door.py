@@ -52,6 +52,7 @@ from gateway.journal.limits import for_calls
 from gateway.journal.taken_up import FOLDER, Register
 from gateway.journal.writer import Journal
 from gateway.machines.joining import Joining
+from gateway.machines.records import name_of
 from gateway.machines.secrets import Secrets
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
@@ -59,7 +60,7 @@ from gateway.processes.table import Inherited
 from gateway.registry.registry import Registry
 from gateway.registry.versions import load
 from gateway.settings import Settings
-from gateway.signals import lines, meters
+from gateway.signals import lines, meters, spans
 from gateway.vault.scratch import Room
 from gateway.vault.vault import FORGET_SECONDS, Vault
 from security.jose import Opener
@@ -204,6 +205,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
     process_id, sockets = f"door-{new_id()}", inherited.sockets
     register = Register(settings.run / FOLDER, process_id, "door")
     meters.keep_in(settings.run, "door")
+    spans.send_to(settings.otlp_url, "door", name_of(settings), settings.origin)
     parts = await assemble(settings, process_id)
     parts.app.taken = TakenUp(register, parts.runtime.journal)
     keyring = parts.runtime.keyring
@@ -269,6 +271,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         await parts.exchange.refusals.close()
         await parts.readings.close()
         await parts.runtime.close()
+        await asyncio.to_thread(spans.end)
         await child.end_watch(silence)
         register.close()
 

@@ -40,6 +40,7 @@ from gateway.exchange.exchange import Exchange
 from gateway.journal.database import open_engine
 from gateway.journal.limits import for_work
 from gateway.machines.claims import DropClaims
+from gateway.machines.records import name_of
 from gateway.processes import child
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
@@ -47,7 +48,7 @@ from gateway.registry.records import System
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.settings import Settings
-from gateway.signals import lines, meters
+from gateway.signals import lines, meters, spans
 
 LOOK_SECONDS: Final = 0.5
 TROUBLE_SECONDS: Final = 5.0
@@ -219,6 +220,7 @@ def run_files(settings: Settings, inherited: Inherited) -> None:
 
 async def _serve(settings: Settings, inherited: Inherited) -> None:
     meters.keep_in(settings.run, "files")
+    spans.send_to(settings.otlp_url, "files", name_of(settings), settings.origin)
     engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     runtime = await Runtime.start(settings, engine, f"files-{new_id()}", "files")
     newest = NewestCheckpoint(settings.checkpoint_file)
@@ -246,3 +248,4 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
         await child.end_watch(silence)
         files.close()
         await runtime.close()
+        await asyncio.to_thread(spans.end)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from contextlib import AsyncExitStack
 from functools import partial
@@ -32,14 +31,14 @@ from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
 from gateway.keeper.retention.elsewhere import Elsewhere
 from gateway.keeper.tasks.findings import look_seconds
 from gateway.machines.keeping import MachineKeeper, Rounds
+from gateway.machines.records import name_of
 from gateway.processes import child
 from gateway.processes.examining import Examining
 from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.settings.running import PID
-from gateway.signals import lines, meters
+from gateway.signals import lines, meters, spans
 from gateway.vault.stores import open_vault, opened, shared
 from security.transparency.entry import keyed
 
@@ -61,6 +60,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
     process_id = f"keeper-{new_id()}"
     register = Register(settings.run / FOLDER, process_id, "keeper")
     meters.keep_in(settings.run, "keeper")
+    spans.send_to(settings.otlp_url, "keeper", name_of(settings), settings.origin)
     engine = open_engine(settings.database_url, for_work(settings.database_seconds))
     lock = lock_of(engine)
     with writing(engine, lock) as connection:
@@ -99,8 +99,8 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         engine,
         settings,
         clock,
-        reload=partial(_supervisor, settings, SIGHUP),
-        end=partial(_supervisor, settings, SIGTERM),
+        reload=partial(child.tell_supervisor, settings, SIGHUP),
+        end=partial(child.tell_supervisor, settings, SIGTERM),
     )
     follower = Follower(engine, settings, log_key, services.hash_id)
 
@@ -129,13 +129,6 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         await asyncio.to_thread(rounds.stop)
         await closing.aclose()
         await runtime.close()
+        await asyncio.to_thread(spans.end)
         await child.end_watch(silence)
         register.close()
-
-
-def _supervisor(settings: Settings, number: int) -> None:
-    """Sends a signal to the supervisor of this machine, if there is one."""
-    try:
-        os.kill(int((settings.run / PID).read_text("ascii")), number)
-    except (FileNotFoundError, ProcessLookupError, ValueError):
-        _log.error("no supervisor of this machine is there")

@@ -24,7 +24,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine
@@ -38,6 +38,7 @@ from gateway.journal.append import append
 from gateway.journal.database import snapshot as moment_of
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.journal.wakes import FEED, SLOW_SECONDS
 from gateway.journal.write import LogRow, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.notices import store as notices
@@ -49,7 +50,7 @@ from gateway.push.posting import Limits, Outcome, Poster
 from gateway.push.records import Cause, Form, HashId, State, Subscription
 from gateway.push.store import Attempt, By
 from gateway.registry.registry import Registry
-from gateway.signals import meters, traces
+from gateway.signals import meters, spans, traces
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -94,24 +95,31 @@ class Pusher:
     _failing: set[str] = field(default_factory=set)  # of the tasks
     _refused: dict[str, float] = field(default_factory=dict)  # altered rows: when they are looked at again
     _closed: float = 0.0
+    _soon: bool = True  # whether one falls due before a slow look
+    topic: ClassVar[str] = FEED
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.engine)
 
     async def run_once(self, lease: Lease) -> int:
         """Takes up what is due. Always 0: the next look is a moment later."""
-        now = self.clock()
+        now, self._soon = self.clock(), False
         if now - self._closed >= CLOSING or now < self._closed:
             self._closed = now
             await self._close_sessions(all=False)
         if self.registry.snapshot.held_until <= now and len(self._tasks) < AT_ONCE:
-            for id, failing in await asyncio.to_thread(self._due, now):
-                if len(self._tasks) >= AT_ONCE or failing and len(self._failing) >= FAILING:
+            for id, failing, since in await asyncio.to_thread(self._due, now):
+                self._soon = True
+                if since > now or len(self._tasks) >= AT_ONCE or failing and len(self._failing) >= FAILING:
                     continue
                 self._start(id, failing, lease)
         if self._tasks:
             await asyncio.wait(tuple(self._tasks.values()), timeout=MOMENT)
         return 0
+
+    def rests(self) -> bool:
+        """A task ends after some rounds, although there may be more."""
+        return not self._tasks and not self._soon
 
     async def finish(self, seconds: float = 10.0) -> None:
         """Ends its tasks and connections. What a task had sent and not recorded is sent again."""
@@ -134,11 +142,12 @@ class Pusher:
 
         task.add_done_callback(ended)
 
-    def _due(self, now: float) -> list[tuple[str, bool]]:
+    def _due(self, now: float) -> list[tuple[str, bool, float]]:
+        """Also those that are due before a slow look."""
         with self.engine.connect() as connection:
-            found = store.due(connection, now, 4 * AT_ONCE)
+            found = store.due(connection, now + max(SLOW_SECONDS), 4 * AT_ONCE)
         self._refused = {id: at for id, at in self._refused.items() if at > now}
-        return [(id, failing) for id, failing in found if id not in self._tasks and id not in self._refused]
+        return [each for each in found if each[0] not in self._tasks and each[0] not in self._refused]
 
     async def _turn(self, id: str, lease: Lease) -> None:
         try:
@@ -197,8 +206,9 @@ class Pusher:
         headers = self._headers(subscription, id, batch.content_type, batch.body, signing)
         told = {**headers, **traces.outgoing(id)}
         outcome = await self.poster.post(subscription.url, batch.body, told, self.limits)
-        result = "taken" if outcome.failure is None else outcome.failure.code
-        meters.push(subscription.system, result, outcome.milliseconds / 1000)
+        code = "" if outcome.failure is None else outcome.failure.code
+        meters.push(subscription.system, code or "taken", outcome.milliseconds / 1000)
+        spans.called("push", None, told, outcome.milliseconds / 1000, code, system=subscription.system, delivery=id)
         attempt = _attempt(self.clock(), id, batch.span.events, outcome)
         if outcome.failure is None:
             after = await self._written(lease, lambda c: store.taken(c, reserved, batch.last, attempt, self.hash_id))

@@ -110,12 +110,15 @@ def check(connection: Connection, subscription: Subscription, hash_id: HashId) -
         raise SUBSCRIPTION_ALTERED(subscription=subscription.id, column=column)
 
 
-def due(connection: Connection, now: float, limit: int) -> list[tuple[str, bool]]:
-    """Subscriptions with something to send, the longest due first: the id, and whether the last try failed."""
+def due(connection: Connection, before: float, limit: int) -> list[tuple[str, bool, float]]:
+    """Subscriptions with something to send, the longest due first: the id, whether the last try failed, and since when
+    it is due.
+    """
     more = exists().where(_event.contract == _row.contract, _event.offset > _row.position)
     wants = or_(_row.state == State.UNVERIFIED, and_(_row.state == State.ACTIVE, more))
-    query = select(_row.id, _row.tries).where(wants, _row.next_at <= now).order_by(_row.next_at).limit(limit)
-    return [(row.id, row.tries > 0) for row in connection.execute(query)]
+    query = select(_row.id, _row.tries, _row.next_at).where(wants, _row.next_at <= before)
+    rows = connection.execute(query.order_by(_row.next_at).limit(limit))
+    return [(row.id, row.tries > 0, row.next_at) for row in rows]
 
 
 def waiting(connection: Connection, subscription: Subscription, most: int = COUNTED) -> Waiting:

@@ -238,6 +238,11 @@ class Settings(Places):
     )
     alarm_again_hours: float = _setting(24.0, "hours after which operators are told again of what still stands", _SOME)
     log_format: LogFormat = _setting("text", "lines of the process log: `text`, or `json`: one object a line")
+    otlp_url: str = _setting(
+        "",
+        "address of an OpenTelemetry collector (OTLP over HTTP, `http://localhost:4318/v1/traces`) that gets a span of "
+        "each call; empty: none",
+    )
     drain_seconds: float = _setting(2.0, "how long a stopping door goes on answering, in seconds", _ANY)
     ready_seconds: float = _setting(
         120.0, "seconds that the processes have to get ready when they are started or replaced", _SOME

@@ -66,11 +66,11 @@ def named(system: str) -> None:
 
 
 def outgoing(transfer: str) -> Mapping[str, str]:
-    """The headers of a call to another system for this transfer."""
+    """The headers of a call to another system for this transfer: its own span, which is a child of this task's."""
     found = _current.get()
     if found is None or found.transfer != transfer:
         return Trace(trace_of(transfer), _span(), True).headers()
-    return Trace(found.trace, found.span, found.sampled, found.state).headers()
+    return Trace(found.trace, _span(), found.sampled, found.state).headers()
 
 
 def trace_of(name: str) -> str:

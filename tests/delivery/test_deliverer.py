@@ -73,6 +73,7 @@ async def test_a_slow_provider_holds_up_nobody_else(post: Post) -> None:
     waiting = await post.put_aside()
     assert await post.take() == 7, "one that is slow leaves the other places of its provider"
     assert await post.take() == 0 and post.row(waiting)["state"] == "queued"  # all are taken
+    assert not post.deliverer.rests(), "one that ends leaves its place"
     other = await post.put_aside(provider="do-thi")
     with writing(post.engine) as connection:
         connection.execute(update(tables.queue).where(tables.queue.c.transfer == other).values(provider="do-thi"))
@@ -92,9 +93,11 @@ async def test_what_did_not_arrive_waits_and_is_drained_when_the_system_is_back(
     queued = post.queued(transfer)
     assert (queued["state"], queued["tries"], queued["last_failure"]) == ("waiting", 2, "provider.fault")
     assert queued["next_at"] >= post.clock[0] + 30 and post.row(transfer)["state"] == "queued"
-    assert await post.run() == 0  # not due yet
+    assert await post.run() == 0 and post.deliverer.rests()  # not due yet, nor soon
+    post.clock[0] += 29.5
+    assert await post.run() == 0 and not post.deliverer.rests()
     post.provider.script = answering(post.provider)
-    post.clock[0] += 31
+    post.clock[0] += 1.5
     assert await post.run() == 1
     assert post.row(transfer)["state"] == "answered"
 

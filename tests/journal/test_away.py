@@ -210,3 +210,16 @@ def test_one_at_a_time_tries_while_the_server_is_away() -> None:
     presence.found()
     with presence.attempt() as first, presence.attempt() as second:
         assert first and second
+
+
+def test_each_host_is_named_with_its_own_failure() -> None:
+    """Nothing listens at the first two; the name of the third is known to nobody."""
+    hosts = "host=127.0.0.1:1&host=127.0.0.1:2&host=nobody.invalid:5432"
+    engine = open_engine(f"postgresql://lgsp@/lgsp?{hosts}", CALLS)
+    with pytest.raises(OperationalError) as told, engine.connect():
+        pass
+    parts = str(told.value.orig).split("; ")
+    assert [each.partition(": ")[0] for each in parts] == ["127.0.0.1:1", "127.0.0.1:2", "nobody.invalid:5432"]
+    assert "refused" in parts[0] and "refused" in parts[1] and "refused" not in parts[2]
+    assert "\n" not in str(told.value.orig) and unavailable(told.value) is not None
+    engine.dispose()

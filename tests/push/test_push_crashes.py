@@ -90,7 +90,7 @@ def test_the_store_does_the_same_on_both_databases(database: Engine) -> None:
             By("a", 10.0, Cause.SUBSCRIBER),
             hash_id,
         )
-        assert new and store.due(connection, 11.0, 5) == [(made.id, False)]
+        assert new and store.due(connection, 11.0, 5) == [(made.id, False, 10.0)]
         store.check(connection, made, hash_id)
     with writing(database) as connection:
         active = store.verified(

@@ -24,6 +24,7 @@ async def test_events_come_signed_and_in_order_after_the_challenge(
     async with pushing(world, keys) as pusher:
         await run(pusher, world, lambda: len(receiver.ids) >= 5)
         await run(pusher, world, lambda: row(world, id).position == 5)
+        await run(pusher, world, pusher.rests)
     assert receiver.challenges == 1 and receiver.ids == sent
     answer = await call(world, "dieu-hanh", "GET", f"/subscriptions/{id}")
     assert answer.status == 200 and (answer.json["state"], answer.json["waiting"]) == ("active", 0)

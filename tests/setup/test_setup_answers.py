@@ -139,8 +139,8 @@ def test_the_five_questions_are_asked_at_a_terminal(tmp_path: Path) -> None:
     ("name", "value"),
     [("doors", "many"), ("door", 1), ("roles", "cook"), ("push_networks", "everywhere"), ("exchange_port", 0)],
 )
-def test_a_mistaken_setting_is_told_as_of_its_line_in_the_answers(tmp_path: Path, name: str, value: Any) -> None:
-    file, data = answers(tmp_path, **{name: value}), tmp_path / "data"
+def test_a_mistaken_setting_is_told_as_of_its_line_in_the_answers(tmp_path: Path, name: str, value: object) -> None:
+    file, data = _changed(answers(tmp_path), settings={name: value}), tmp_path / "data"
     line = 1 + next(at for at, text in enumerate(file.read_text("utf-8").splitlines()) if text.startswith(f"  {name}:"))
     told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     what = json.loads(told.out)["error"]["what"]

@@ -29,7 +29,7 @@ from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.head import LogHead
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.tiles import BrokenTile, root_at, root_of_edge, tile_reader
-from gateway.journal import epochs, feed_log
+from gateway.journal import epochs, feed_log, wakes
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
@@ -125,6 +125,8 @@ class Sequencer:
                 done, note = Sequenced(0, 0, state.edge.size), self._sign(connection, state, self._now(state))
             else:
                 done, note = self._sequence(connection, state)
+                if done.events:
+                    wakes.announce(connection, (wakes.FEED,))
         if note is not None:
             self._file.advance(note)
             state.outside = note

@@ -88,7 +88,7 @@ class Following:
             with self.engine.connect() as connection:
                 return offsets(connection, contracts)
 
-        self.arrivals = Arrivals(partial(self.readers.run, ("gateway", "arrivals"), read))
+        self.arrivals = Arrivals(self.engine, partial(self.readers.run, ("gateway", "arrivals"), read))
 
     def lease(self) -> StreamLease:
         """Of a stream that begins now."""

@@ -137,7 +137,7 @@ class Services:
             with self.engine.connect() as connection:
                 return offsets(connection, contracts)
 
-        self.arrivals = Arrivals(partial(self.readers.run, ("gateway", "arrivals"), read))
+        self.arrivals = Arrivals(self.engine, partial(self.readers.run, ("gateway", "arrivals"), read))
 
     async def authenticate(self, call: Call, received: Received, operation: str) -> Caller:
         channel = call.channel()

@@ -1,0 +1,31 @@
+"""A restore for practice: it says so, and stays closed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from gateway.journal.database import open_engine
+from gateway.registry.restore_lock import held_until
+from gateway.settings import load
+from tests import commandline
+from tests.backup.conftest import ORIGIN, Instance
+
+
+def test_one_for_practice_calls_for_nothing_and_cannot_be_confirmed(lite: Instance, tmp_path: Path) -> None:
+    lite.exchange(5)
+    folder, place = lite.back_up(tmp_path / "copy"), tmp_path / "new"
+    lite.exchange(3)  # lost with the machine
+    told = commandline.lgsp("restore", "from", str(folder), "--data", str(place), "--practice")
+    assert told.code == 0 and f"name of its own, {ORIGIN}/2; nobody needs to be told" in told.out, told
+    assert "NEW LOG BEGINS" not in told.out and "give everybody" not in told.out and "then delete" in told.out
+    confirm = ("restore", "confirm", "--data", str(place), "--json")
+    shown = json.loads(commandline.lgsp(*confirm).out)
+    assert shown["practice"] and not shown["confirmed"]
+    refused = json.loads(commandline.lgsp(*confirm, "--by", "van-hanh", "--break-glass", "somebody mistook it").out)
+    assert refused["error"]["code"] == "backup.practice"
+    with open_engine(load(place, {}).database_url).connect() as connection:
+        assert held_until(connection) == math.inf
+    earnest = commandline.lgsp("restore", "from", str(folder), "--data", str(tmp_path / "earnest"))
+    assert "A NEW LOG BEGINS" in earnest.out
