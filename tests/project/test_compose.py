@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,31 @@ def test_it_fits_its_schema() -> None:
     command = [str(check), "--builtin-schema", "vendor.compose-spec", str(ROOT / "docker-compose.yml")]
     told = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.skipif(
+    shutil.which("docker-compose") is None, reason="docker-compose is missing: it does not read the file"
+)
+def test_compose_itself_takes_it() -> None:
+    command = [
+        "docker-compose",
+        "--file",
+        str(ROOT / "docker-compose.yml"),
+        "--profile",
+        "cluster",
+        "config",
+        "--quiet",
+    ]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 0 and not told.stderr, told.stderr
+
+
+def test_to_start_the_edge_is_to_start_the_cluster_and_no_sandbox() -> None:
+    started, todo = set[str](), ["edge"]
+    while todo:
+        started.add(name := todo.pop())
+        todo += [each for each in SERVICES[name].get("depends_on", []) if each not in started]
+    assert started == SERVICES.keys() - {"gateway"}
 
 
 def test_without_a_profile_it_is_one_gateway_for_this_machine_alone(tmp_path: Path) -> None:
