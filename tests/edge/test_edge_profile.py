@@ -64,7 +64,7 @@ def cluster() -> Iterator[tuple[Profile, Settings]]:
     port, folder = free_port(), Path(tempfile.mkdtemp(prefix="lgsp-profile-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        profile = Profile(folder, {"LGSP_EXCHANGE_NAME": "localhost", "LGSP_DESK_NAME": DESK})
+        profile = Profile(folder, {"EXCHANGE_NAME": "localhost", "DESK_NAME": DESK})
         stack.callback(profile.end)
         for name in SERVERS:
             profile.start_server(name)
