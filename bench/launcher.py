@@ -1,4 +1,4 @@
-"""The command line of a source checkout (`./lgsp`): the gateway's, with the code of `demo` and `bench`."""
+"""The command line of a source checkout (`./lgsp`): the gateway's, with the code of `demo`, `bench` and `bundle`."""
 
 from __future__ import annotations
 
@@ -30,5 +30,32 @@ def bench(as_json: bool, quick: bool) -> None:
     emit(result, as_json, "\n".join(lines))
 
 
+def bundle(out: Path, wheels: Path | None, as_json: bool) -> None:
+    from bench.bundle import NoBundle
+    from bench.bundle import bundle as made
+    from gateway.cli.common import arguments
+    from gateway.cli.common.output import Exit, emit, fail
+
+    try:
+        done = made(arguments.new_file(out, as_json), wheels)
+    except NoBundle as trouble:
+        fail(
+            Exit.OURS,
+            "no-bundle",
+            f"the bundle could not be made / không tạo được gói cài đặt: {trouble}",
+            "Look to the way to the package index, or name a folder with the wheels of requirements.lock (--wheels)."
+            " / Kiểm tra kết nối tới kho gói, hoặc chỉ thư mục có các gói Python của requirements.lock bằng --wheels.",
+            as_json,
+        )
+    text = (
+        f"{done['archive']}: {done['bytes'] / 1e6:.0f} MB, {done['files']} files, {done['wheels']} wheels"
+        f" ({done['wheels_bytes'] / 1e6:.0f} MB), for Python {done['python']} on {done['platform']}"
+        f" / {done['files']} tệp, {done['wheels']} gói Python, cho Python {done['python']} trên {done['platform']}\n"
+        f"SHA-256 of the archive / của tệp này: {done['sha256']}\n"
+        f"SHA-256 of its list of all files / của danh sách mọi tệp trong đó (SHA256SUMS): {done['sums']}"
+    )
+    emit({"ok": True, **done}, as_json, text)
+
+
 if __name__ == "__main__":
-    main(Checkout(demo, bench))
+    main(Checkout(demo, bench, bundle))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage, as root in an unpacked release, on Linux with systemd: sh deploy/install.sh [ANSWERS.yaml]
+# usage, as root in an unpacked release or bundle, on Linux with systemd: sh deploy/install.sh [ANSWERS.yaml]
 # Installs the gateway into /opt/lgsp, its user, folders, secret and unit, and the command lgsp. With answers it also
 # makes the production instance and starts it (docs/operating.md). Run again, it installs this release in place of the
 # one before; secret, data and backups stay.
@@ -7,12 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 answers=${1:-}
 [ -z "$answers" ] || [ -r "$answers" ] || { echo "lgsp: $answers cannot be read / không đọc được" >&2; exit 2; }
-[ -x /opt/lgsp/bin/python ] || python3 -m venv /opt/lgsp
-/opt/lgsp/bin/pip install --quiet --require-hashes -r requirements.lock
-built=$(mktemp -d)  # a wheel of an older release may lie in dist/
-/opt/lgsp/bin/pip wheel --quiet --no-deps --wheel-dir "$built" .
-/opt/lgsp/bin/pip install --quiet --no-index --no-deps --force-reinstall "$built"/lgsp-*.whl
-rm -r "$built"
+sh deploy/program.sh /opt/lgsp
 id lgsp >/dev/null 2>&1 || useradd --system --home-dir /var/lib/lgsp --shell /usr/sbin/nologin lgsp
 install -d -m 0755 /etc/lgsp
 [ -e /etc/lgsp/secret ] || (umask 077 && head -c 32 /dev/urandom > /etc/lgsp/secret)

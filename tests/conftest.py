@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import hypothesis
 import pytest
@@ -72,12 +72,26 @@ hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
-def pytest_configure() -> None:
+class AtOnce:
+    """Names each failure when it comes: a run of everything takes long."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._plugins: Final = config.pluginmanager
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._plugins.getplugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\nFAILED {report.nodeid}, {report.when}: {report.longreprtext[-1500:]}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A shell ignores the interrupt for what it starts in the background, and all children would inherit that: tests
     that interrupt a command would wait for it in vain."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(AtOnce(config))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""`lgsp demo` and `lgsp bench`, whose code is in the source checkout alone. `./lgsp` hands it in
+"""`lgsp demo`, `lgsp bench` and `lgsp bundle`, whose code is in the source checkout alone. `./lgsp` hands it in
 (`bench/launcher.py`)."""
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Checkout(NamedTuple):
 
     demo: Callable[[bool, Path | None], None]
     bench: Callable[[bool, bool], None]
+    bundle: Callable[[Path, Path | None, bool], None]
 
 
 @top.command()
@@ -43,6 +44,21 @@ def bench(
 ) -> None:
     """Measure the secured exchange against the plain stack of the same packages, in one run."""
     _checkout(context, as_json).bench(as_json, quick)
+
+
+@top.command()
+def bundle(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="The archive to write, such as lgsp.tar.")],
+    as_json: AsJson = False,
+    wheels: Annotated[
+        Path | None,
+        typer.Option("--wheels", help="A folder with the wheels of requirements.lock, in place of the package index."),
+    ] = None,
+) -> None:
+    """Write one archive for machines without a network: program, all packages of the lock, install.sh, units, docs,
+    checksums. It is for the Python and the platform that make it."""
+    _checkout(context, as_json).bundle(out, wheels, as_json)
 
 
 def _checkout(context: typer.Context, as_json: bool) -> Checkout:

@@ -16,6 +16,7 @@ class AtHost(Enum):
 
     PROCESSES = "it starts or replaces processes of this host."
     OWN_INSTANCE = "it makes an instance of its own, and touches no other."
+    CHECKOUT = "it packs the source checkout, and touches no instance."
     STANDBY = "it is for when nothing can be written, so no page can do it; doctor and log show the decision."
     KEYS = "it uses private keys of the instance, which stay on the host; the console shows their state."
     MACHINES = "machines are added and taken away where their folders and keys are."
@@ -44,6 +45,7 @@ _AT_HOST: Final[Mapping[AtHost, str]] = {
     AtHost.PROCESSES: "up, reload, drill failover",
     AtHost.STANDBY: "machine alone",
     AtHost.OWN_INSTANCE: "demo, bench, setup",
+    AtHost.CHECKOUT: "bundle",
     AtHost.KEYS: """
         ca renew, ca crl, keys rotate, keys protect, feed rotate-key, conform provider, conform caller,
         conform certificate

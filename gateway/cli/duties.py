@@ -34,7 +34,7 @@ ROLES: Final[Mapping[Duty, frozenset[Role]]] = {
 
 _OF: Final[Mapping[Duty, str]] = {
     Duty.NONE: """
-        demo, bench, setup
+        demo, bench, bundle, setup
         access sign
         agent init, agent run, agent check, agent status, agent queue, agent retry, agent discard, agent settle
         backup check, restore from, machine join

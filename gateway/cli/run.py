@@ -48,7 +48,9 @@ def up(
     join: Annotated[
         Path | None,
         typer.Option(
-            "--join", help="Make no instance: where there is none, join by this invitation (`machine invite`)."
+            "--join",
+            help="Make no instance: where there is none, join by this invitation (`machine invite`), or by the one of "
+            "this machine's name in this folder.",
         ),
     ] = None,
 ) -> None:
@@ -210,7 +212,10 @@ def _joined(settings: Settings, file: Path, as_json: bool) -> Settings:
     """The settings of this machine, which joins by the invitation. Without one the start fails, to be tried again."""
     from gateway.cli.common.joining import join
     from gateway.machines.join import Wanted
+    from gateway.machines.records import name_of
 
+    if file.is_dir():
+        file /= name_of(settings)
     if not file.is_file():
         what = f"{settings.data} holds no instance, and {file} no invitation / chưa có phiên bản và chưa có lời mời"
         then = f"On a machine that runs / Trên máy đang chạy: lgsp machine invite NAME --out {file}"

@@ -37,6 +37,7 @@ from gateway.doors.health import METRICS, PROBES, Health, Vitals
 from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.shell import Shell, send_reply
 from gateway.doors.reply import Reply
+from gateway.vault import stores
 
 _FEEDS: Final = "/console/feeds/"  # for browsers: the operation of the API, by the session of the pages
 
@@ -127,7 +128,16 @@ def _soap_document(services: DeskServices, scope: Scope) -> Reply | None:
 
 def _vitals(services: DeskServices) -> Vitals:
     settings = services.settings
-    return Vitals(services.engine, services.registry, services.clock, settings.drop_root, settings.run, settings)
+    second = stores.opened(settings, services.engine).second if stores.shared(settings) else None
+    return Vitals(
+        services.engine,
+        services.registry,
+        services.clock,
+        settings.drop_root,
+        settings.run,
+        settings,
+        second=second,
+    )
 
 
 def _status_page(desk: Desk) -> Route:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine
+from sqlalchemy import text as sql
 
 from adapters.files import quarantined
 from contracts.base.errors import Failure
@@ -36,6 +37,7 @@ from gateway.registry.registry import Registry
 from gateway.settings import Settings
 from gateway.transfer.lease import LeaseObserver
 from gateway.vault.keys import Keys
+from gateway.vault.second import Second
 
 KEPT_SECONDS: Final = 2.0
 REST: Final = 20.0  # for each second of counting
@@ -71,6 +73,8 @@ class Vitals:
     leaving: Callable[[], bool] = lambda: False  # whether this machine takes no new calls
     seconds: float = 2.0  # how long `ready` waits for the database
     keys: Keys | None = None  # of the vault, that this process seals with
+    second: Second | None = None  # the vault's second database, of the desk, which tells of it
+    _asking_second: asyncio.Task[None] | None = None
 
     def pulse_now(self) -> Pulse:
         """As `counts_now`, at a cost that is the same in every database."""
@@ -121,6 +125,19 @@ class Vitals:
                 await asyncio.shield(self._adding)
         except TimeoutError:  # there is much to count: the next scrape has it
             return True
+        except Exception:
+            return False
+        return True
+
+    async def second_up(self) -> bool | None:
+        """Whether the second database answers within a moment; None: there is none."""
+        if self.second is None:
+            return None
+        if self._asking_second is None or self._asking_second.done():
+            self._asking_second = asyncio.create_task(asyncio.to_thread(_asked, self.second))
+        try:
+            async with asyncio.timeout(_SCRAPE_SECONDS):
+                await asyncio.shield(self._asking_second)
         except Exception:
             return False
         return True
@@ -182,6 +199,12 @@ class Vitals:
         return checks["database"] and checks["registry"] and sealing and not waits, checks
 
 
+def _asked(second: Second) -> None:
+    """Raises `vault.unavailable`."""
+    with second.asking(probing=True) as connection:
+        connection.execute(sql("SELECT 1"))
+
+
 @dataclass(slots=True)
 class Health:
     """Answers the addresses in `paths`."""
@@ -205,11 +228,11 @@ class Health:
     async def _metrics(self) -> Reply:
         """Within two seconds, whatever the database does."""
         vitals = self.vitals
-        up, snapshot = await vitals.told(), None
+        (up, second_up), snapshot = await asyncio.gather(vitals.told(), vitals.second_up()), None
         try:
             snapshot = vitals.registry.snapshot
         except Failure:
             if up:  # registry or schema are altered: then nothing is told
                 return Reply(503, dict(_TEXT), b"")
-        now = Standing(up, vitals.last, vitals.age, snapshot, vitals.clock(), vitals.settings)
+        now = Standing(up, vitals.last, vitals.age, snapshot, vitals.clock(), vitals.settings, second_up)
         return Reply(200, dict(_TEXT), await asyncio.to_thread(text, now, vitals.run))

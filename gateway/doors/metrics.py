@@ -43,6 +43,7 @@ class Standing:
     snapshot: Snapshot | None
     now: float
     settings: Settings | None = None
+    second_up: bool | None = None  # whether the vault's second database answers; None: there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def _by(values: Mapping[str, float]) -> _Values:
 
 def _machine(standing: Standing) -> Iterator[Metric]:
     yield from _gauge("lgsp_database_up", float(standing.up))
+    yield from _gauge("lgsp_vault_database_up", None if standing.second_up is None else float(standing.second_up))
     yield from _gauge("lgsp_counts_age_seconds", standing.age)
     snapshot = standing.snapshot
     if snapshot is not None:

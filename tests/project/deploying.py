@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
 
 from gateway.cli.tree import app
 from gateway.doors.health import METRICS, PROBES
@@ -16,6 +17,7 @@ from gateway.settings.variables import NOT_SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = PROBES | {METRICS}
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 
 
 def unknown_words(words: Sequence[str]) -> list[str]:
@@ -44,4 +46,9 @@ def image_environment() -> dict[str, str]:
     return dict(word.split("=", 1) for word in line.split())
 
 
-KNOWN = frozenset({"CREDENTIALS_DIRECTORY", "POD_NAME", "PATH"})  # of the service manager, of Kubernetes, of the image
+def interpolated(text: str, values: Mapping[str, str]) -> str:
+    """As compose does with `${NAME:-default}`."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: values.get(found[1]) or found[2], text)
+
+
+KNOWN = frozenset({"CREDENTIALS_DIRECTORY", "PATH"})  # of the service manager, of the image

@@ -66,6 +66,25 @@ def test_a_page_in_vietnamese_has_the_name_of_the_english_one() -> None:
     assert [path.name for path in (DOCS / "vi").iterdir() if not (DOCS / path.name).exists()] == []
 
 
+def _section(path: Path, title: str) -> str:
+    return path.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize(("title", "twin"), [("Several machines", "Nhiều máy"), ("Upgrading", "Nâng cấp")])
+def test_sections_for_operators_name_the_same_in_both_languages(title: str, twin: str) -> None:
+    """Commands, settings and codes; not what stands for a name or a reason."""
+
+    def named(text: str) -> set[str]:
+        prose = " ".join(re.sub(r"(?s)```.*?```", "", text).split())
+        return {each for each in _CODE.findall(prose) if re.fullmatch(r"`[a-z0-9_./ -]+`", each)}
+
+    first, second = _section(DOCS / "operating.md", title), _section(DOCS / "vi" / "operating.md", twin)
+    assert named(first) == named(second) and len(named(first)) > 5
+    blocks = [re.findall(r"(?s)```sh\n(.*?)```", re.sub(r"(?m) *#.*", "", text)) for text in (first, second)]
+    assert blocks[0] == blocks[1]
+    assert first.count("\n| ") == second.count("\n| ")
+
+
 def test_a_page_that_the_product_names_exists() -> None:
     texts = [
         path

@@ -61,11 +61,8 @@ def _container(pod: dict[str, Any]) -> dict[str, Any]:
 def _environment(container: dict[str, Any]) -> dict[str, str]:
     found = image_environment()
     for each in container["env"]:
-        reference = each.get("valueFrom", {})
-        if key := reference.get("secretKeyRef"):
-            found[each["name"]] = SECRETS[key["name"]][key["key"]]
-        else:
-            found[each["name"]] = each["value"] if "value" in each else reference["fieldRef"]["fieldPath"]
+        key = each.get("valueFrom", {}).get("secretKeyRef")
+        found[each["name"]] = each["value"] if key is None else SECRETS[key["name"]][key["key"]]
     return found
 
 
@@ -91,7 +88,9 @@ def test_commands_settings_and_places_are_the_programs(
         assert environment["LGSP_DATA"].startswith(f"{mounts['data']}/")  # the volume's own folder is root's
         assert mounts["secrets"] == environment["CREDENTIALS_DIRECTORY"]
         for word in container["args"]:
-            assert not word.startswith("/") or any(word.startswith(f"{place}/") for place in mounts.values()), word
+            assert not word.startswith("/") or any(f"{word}/".startswith(f"{place}/") for place in mounts.values()), (
+                word
+            )
         if settings.drops:
             assert settings.drops == mounts["drops"]
 

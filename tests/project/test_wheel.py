@@ -84,7 +84,7 @@ def test_what_was_installed_works_from_any_folder(installed: Path, tmp_path: Pat
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("words", [["demo", "--keep", "here"], ["bench", "--quick"]])
+@pytest.mark.parametrize("words", [["demo", "--keep", "here"], ["bench", "--quick"], ["bundle", "lgsp.tar"]])
 def test_what_only_a_checkout_has_says_how_to_get_it(installed: Path, tmp_path: Path, words: list[str]) -> None:
     ran = _lgsp(installed, tmp_path, *words)
     assert ran.returncode == 2 and not ran.stdout and not any(tmp_path.iterdir())

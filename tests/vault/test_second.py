@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,10 @@ from contracts.base.errors import Ours
 from gateway.audit.log.head import LogHead
 from gateway.audit.log.logkey import LogKey
 from gateway.doctor.vault import vault as examined
+from gateway.doors.health import Vitals
+from gateway.doors.metrics import Standing
+from gateway.doors.metrics import text as metrics
+from gateway.registry.registry import Registry
 from gateway.settings import BadSetting, Settings, load
 from gateway.vault import stores
 from gateway.vault.database_keys import DatabaseKeys
@@ -145,6 +150,27 @@ def test_a_frozen_second_database_stops_only_what_needs_a_new_key(second: Machin
         time.sleep(0.1)
     assert trouble(vault) is None, "it comes back by itself"
     assert vault.unseal(vault.seal("t", "request", b"new", NOW + DAY)) == b"new"
+
+
+async def test_the_metrics_say_whether_it_answers(second: Machines, sqlite: Engine) -> None:  # noqa: F811
+    store = Second(second.url, sealer_of(HASH_KEY), 0.5)
+    vitals = Vitals(sqlite, Registry(sqlite), second=store)
+
+    async def told() -> str:
+        up = await vitals.second_up()
+        lines = metrics(Standing(True, None, None, None, NOW, second_up=up)).decode().splitlines()
+        return next(line for line in lines if line.startswith("lgsp_vault_database_up "))
+
+    assert await told() == "lgsp_vault_database_up 1.0"
+    with frozen():
+        assert await told() == "lgsp_vault_database_up 0.0"
+    until = time.monotonic() + 60
+    while await told() != "lgsp_vault_database_up 1.0" and time.monotonic() < until:
+        await asyncio.sleep(0.1)
+    assert await told() == "lgsp_vault_database_up 1.0", "by itself"
+    store.dispose()
+    assert await Vitals(sqlite, Registry(sqlite)).second_up() is None
+    assert b"lgsp_vault_database_up" not in metrics(Standing(True, None, None, None, NOW))
 
 
 def test_the_store_of_the_settings(second: Machines, sqlite: Engine) -> None:  # noqa: F811

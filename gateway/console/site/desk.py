@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,13 +24,22 @@ from gateway.console.work.feeds import Following
 from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
-from gateway.journal import log_checks
+from gateway.journal import alone, log_checks
+from gateway.journal.alone import Alone
 from gateway.journal.database import snapshot, writing
 from gateway.journal.log_checks import Verdict
 from gateway.keys.keyring import Keyring
 from gateway.registry.seals import account_rows
 from gateway.registry.seals.account_rows import Change, SealedRows
 from gateway.registry.seals.accounts import Seal
+
+
+class Alarms(NamedTuple):
+    """`log`: the last verification of the log, if it found something wrong. `alone`: a person let the instance go on
+    without a synchronous standby."""
+
+    log: Verdict | None = None
+    alone: Alone | None = None
 
 
 @dataclass(frozen=True)
@@ -102,14 +112,14 @@ class Desk:
         with account_rows.changing(self.services.engine, self.seal, self.now(), viewer.actor) as change:
             yield change
 
-    def log_alarm(self) -> Verdict | None:
-        """The last verification of the log, if it found something wrong. Every page of a signed-in person says so."""
+    def alarms(self) -> Alarms:
+        """What every page of a signed-in person says before anything else."""
         try:
             with self.reading() as connection:
-                found = log_checks.verdict(connection)
+                found, decided = log_checks.verdict(connection), alone.standing(connection)
         except SQLAlchemyError:  # a page that says why the database fails still has to be shown
-            return None
-        return None if found is None or found.ok else found
+            return Alarms()
+        return Alarms(None if found is None or found.ok else found, decided)
 
     def follow(self) -> None:
         """After a change of the registry: whoever made it reads it next."""

@@ -27,8 +27,9 @@ from contracts.wire import problems
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_NO_PAGE, LOGIN_NEEDED
 from gateway.console.pages import pages
+from gateway.console.roles import May
 from gateway.console.site import guard, live
-from gateway.console.site.desk import Desk
+from gateway.console.site.desk import Alarms, Desk
 from gateway.console.site.page import Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import HEADERS, STATIC, asset, failure_values, render
 from gateway.console.site.returning import given_back
@@ -191,9 +192,10 @@ def frame(desk: Desk, viewer: Viewer | None) -> dict[str, Any]:
         if any(page.menu is group and page.may in may for page in every)
     ]
     settings = desk.services.settings
-    alarm = None if viewer is None else desk.log_alarm()
-    shared = {"instance": settings.name, "kind": settings.kind, "home": HOME, "log_alarm": alarm, "form_refused": None}
-    return {"viewer": viewer, "may": may, "menu": menu, **shared}
+    alarms = Alarms() if viewer is None else desk.alarms()
+    shared = {"instance": settings.name, "kind": settings.kind, "home": HOME, "form_refused": None}
+    told = {"log_alarm": alarms.log, "alone": alarms.alone if May.OPERATE in may else None}
+    return {"viewer": viewer, "may": may, "menu": menu, **shared, **told}
 
 
 def language_of(request: Request) -> Language:

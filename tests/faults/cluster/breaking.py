@@ -40,10 +40,12 @@ class Faults:
     def __init__(self, cluster: Cluster, calls: dict[str, Handing], told: Told, chance: random.Random) -> None:
         self._cluster, self._calls, self._told, self._chance = cluster, calls, told, chance
         self.recoveries: list[Recovery] = []
+        self.gone: list[Handing] = []  # what machines were called that are removed since
         kinds = [
             self.keeper_killed,
             self.door_killed,
             self.machine_killed,
+            self.machine_comes_and_goes,
             self.primary_killed,
             self.old_primary_returns,
             self.standby_killed,
@@ -108,6 +110,23 @@ class Faults:
         machine.start()
         wait_ready(machine)
         return f"machine {machine.name} killed, started again", began
+
+    def machine_comes_and_goes(self) -> tuple[str, float]:
+        """A third one joins, takes calls, is drained and removed."""
+        cluster, why = self._cluster, ("--reason", "thử máy thứ ba")
+        began = time.monotonic()
+        machine = cluster.join(f"third-{len(self.gone)}")
+        machine.start()
+        wait_ready(machine)
+        took = time.monotonic() - began
+        with Handing(machine.settings, self._told) as calls:
+            self.gone.append(calls)
+            until(f"{machine.name} acknowledges", partial(calls.beyond, 3), 120.0)
+            assert cluster.first.lgsp("machine", "drain", machine.name, *why)["ok"]
+            until(f"{machine.name} refuses", partial(_not_ready, machine))
+        assert cluster.first.lgsp("machine", "remove", machine.name, *why)["ok"]
+        until(f"{machine.name} has stopped", lambda: not machine.running, 120.0)
+        return f"a machine joined after {took:.1f} s, was drained, removed", time.monotonic()
 
     # --- the database -------------------------------------------------------------------------------------------------
     def primary_killed(self) -> tuple[str, float]:

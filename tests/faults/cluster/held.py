@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -29,7 +29,9 @@ _ENDED = {"answered", "failed", "in-doubt", "dead"}
 class Held:
     """Invariant: each acknowledged alert stands once in the feed, those of a chain in their order."""
 
-    def __init__(self, cluster: Cluster, chains: Chains, handing: Sequence[Handing], reader: Pulling) -> None:
+    def __init__(
+        self, cluster: Cluster, chains: Chains, handing: Callable[[], Sequence[Handing]], reader: Pulling
+    ) -> None:
         self._cluster, self._chains, self._handing, self._reader = cluster, chains, handing, reader
         self._turn = 0  # the log is verified on one machine after the other
 
@@ -40,7 +42,7 @@ class Held:
 
     def _check(self, *, everywhere: bool = False) -> None:
         """While calls go on: of all that was acknowledged until now."""
-        once = {id: transfer for each in self._handing for id, transfer in list(each.acknowledged.items())}
+        once = {id: transfer for each in self._handing() for id, transfer in list(each.acknowledged.items())}
         chains = [list(chain) for chain in self._chains.links]
         wanted = set(once.values()) | {transfer for chain in chains for _, transfer in chain}
         until(
@@ -109,7 +111,7 @@ class Held:
             until("the reader at the end", lambda: len(reader.events) >= len(leaves[0]), _SECONDS)  # noqa: B023
             assert [leaf_of(event) for event in reader.events] == leaves[0], "however it is read, a feed is the same"
         known = {event["data"]["identifier"] for event in self._reader.events}
-        unknown = {identifier for each in self._handing for identifier in each.unknown}
+        unknown = {identifier for each in self._handing() for identifier in each.unknown}
         print(
             f"{len(unknown)} calls had no answer or a refusal, {len(unknown & known)} of them were taken all the same"
         )

@@ -23,12 +23,13 @@ from bench.ports import free_ports
 from examples.story import World
 from gateway.audit.log.checkpoints import read_note, size_of
 from gateway.cli.run import ensure_instance
-from gateway.settings import PREFIX, Settings
+from gateway.settings import PREFIX, Settings, load
 from gateway.settings.saving import save
 from tests.faults.load import until
 from tests.faults.test_kill import descendants
 from tests.journal.pairs import Pair, paired
 from tests.journal.relay import Way
+from tests.machines.joining import shared_vault
 
 PROVIDERS = ("do-thi", "kinh-te")
 LEADER = "SELECT p.id, p.pid FROM lease l JOIN process p ON p.id = l.holder WHERE l.until > 0"
@@ -70,9 +71,12 @@ class Machine:
 
     def lgsp(self, *words: str) -> dict[str, Any]:
         """A command with `--json`, in a process of its own: a fork of this one would have the locks of its threads."""
+        return self.command(*words, "--data", str(self.settings.data))
+
+    def command(self, *words: str) -> dict[str, Any]:
+        """The same for any folder."""
         with (self.settings.data / "commands.log").open("ab") as log:
-            command = [*words, "--data", str(self.settings.data), "--json"]
-            process = demo.start(command, err=log, environment=_environment())
+            process = demo.start([*words, "--json"], err=log, environment=_environment())
         assert process.stdout is not None
         told = process.stdout.read()
         process.wait(60)
@@ -149,8 +153,7 @@ class Cluster:
         place = self.folder / name
         shutil.copytree(self.first.settings.data, place, ignore=shutil.ignore_patterns("run", "*.log", "clients"))
         shutil.rmtree(place / "keys" / "vault", ignore_errors=True)
-        self.first.settings.vault_keys.mkdir(mode=0o700, exist_ok=True)
-        (place / "keys" / "vault").symlink_to(self.first.settings.vault_keys)
+        (place / "keys" / "vault").symlink_to(self.first.settings.vault_keys.resolve())
         way = self._way()
         settings = replace(
             self.first.settings,
@@ -163,6 +166,23 @@ class Cluster:
         save(settings)
         machine = Machine(name, settings, way)
         self.machines.append(machine)
+        self.stack.callback(machine.end)
+        return machine
+
+    def join(self, name: str) -> Machine:
+        """Another machine, by an invitation of the first, whose way to the database it shares."""
+        place, invitation, first = self.folder / name, self.folder / f"{name}.json", self.first
+        exchange, desk = map(str, free_ports(2))
+        invited = first.lgsp("machine", "invite", name, "--out", str(invitation))
+        assert invited["ok"], invited
+        ports = ("--exchange-port", exchange, "--desk-port", desk)
+        joined = first.command("machine", "join", str(invitation), *ports, "--data", str(place))
+        assert joined["ok"], joined
+        settings = load(place, {})
+        settings.vault_keys.rmdir()
+        settings.vault_keys.symlink_to(first.settings.vault_keys.resolve())
+        shutil.copytree(first.settings.identities, settings.identities)  # so that callers call this machine
+        machine = Machine(name, settings, first.way)
         self.stack.callback(machine.end)
         return machine
 
@@ -187,6 +207,7 @@ def cluster(folder: Path, *, room: int = 0, **changes: Any) -> Iterator[Cluster]
             **changes,
         )
         ensure_instance(settings, say_progress=False)
+        shared_vault(settings, folder / "vault")
         settings = replace(settings, live=False, database=pair.url(way.ports))
         save(settings)
         first = Machine("first", settings, way)

@@ -27,7 +27,7 @@ from tests.size import FULL
 pytestmark = pytest.mark.server
 
 FAULTS = 200 if FULL else 0  # beside each kind once
-FEW = ("keeper_killed", "primary_killed", "standby_killed", "machine_cut_off")  # else it takes six minutes
+FEW = ("machine_comes_and_goes", "keeper_killed", "primary_killed", "standby_killed")  # else it takes six minutes
 ROOM = 512  # MiB of the disk of each server
 
 
@@ -59,7 +59,7 @@ def test_what_was_acknowledged_outlives_every_fault(made: Cluster) -> None:
             chains = callers.enter_context(Chains(settings, told))
             asking = callers.enter_context(Asking(settings, told))
             reports = callers.enter_context(Dispatching(settings[0], connections=1))
-            held = Held(made, chains, list(calls.values()), here)
+            held = Held(made, chains, lambda: [*calls.values(), *faults.gone], here)
             for name, each in calls.items():
                 until(f"calls to {name}", partial(each.beyond, 5))
             for kind in kinds:
