@@ -2,7 +2,8 @@
 
     python -m bench.wakes --database postgresql+psycopg://… [--rounds 6]     from a checkout; an empty database
 
-- `commits`: units a second that writers of several processes acknowledge, told and untold in turn.
+- `commits`: units a second that writers of several processes acknowledge, told and untold in turn; and the processor
+  time of a unit, in microseconds: of writers, of a process that listens, and of a server on this machine.
 - `idle`: transactions a second of an instance without traffic, and the share of one core that its processes take.
 - `reader`: milliseconds from the call of a sender until its event has reached a reader that waits.
 """
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -63,9 +64,11 @@ def _unit() -> Write:
     )
 
 
-async def _commits(url: str, name: str) -> int:
+async def _commits(url: str, name: str, barrier: Barrier) -> int:
     journal, count = Journal(open_engine(url), None, name), 0
     journal.start()
+    await journal.commit(_unit())
+    await asyncio.to_thread(barrier.wait)
     until = time.monotonic() + SECONDS
 
     async def caller() -> None:
@@ -75,14 +78,16 @@ async def _commits(url: str, name: str) -> int:
             count += 1
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    for _ in range(2):  # at the second one the time was taken
+        await asyncio.to_thread(barrier.wait)
     await asyncio.to_thread(journal.stop)
     return count
 
 
-def _write(url: str, name: str, told: bool, counts: Any) -> None:
+def _write(url: str, told: bool, barrier: Barrier, counts: Any) -> None:
     if not told:
         wakes.topics_of = lambda units: set()
-    counts.put(asyncio.run(_commits(url, name)))
+    counts.put(asyncio.run(_commits(url, f"door-{new_id()}", barrier)))
 
 
 def _listen(url: str, ready: Event, stop: Event) -> None:
@@ -99,45 +104,55 @@ def _listen(url: str, ready: Event, stop: Event) -> None:
 
 
 @contextmanager
-def _listening(url: str) -> Iterator[None]:
+def _listening(url: str) -> Iterator[int]:
     ready, stop = multiprocessing.Event(), multiprocessing.Event()
     process = multiprocessing.Process(target=_listen, args=(url, ready, stop))
     process.start()
     ready.wait(60)
     try:
-        yield
+        yield process.pid or 0
     finally:
         stop.set()
         process.join()
 
 
+def _round(url: str, engine: Engine, listener: int, told: bool) -> tuple[float, float]:
+    """Units a second, and microseconds of a unit."""
+    counts: Any = multiprocessing.Queue()
+    barrier = multiprocessing.Barrier(WRITERS + 1)
+    writers = [multiprocessing.Process(target=_write, args=(url, told, barrier, counts)) for _ in range(WRITERS)]
+    for each in writers:
+        each.start()
+    barrier.wait()
+    pids = [listener, *(each.pid or 0 for each in writers)]
+    with engine.begin() as connection:
+        pids += connection.scalars(text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"))
+    spent = cpu_seconds(*pids)
+    barrier.wait()
+    spent = cpu_seconds(*pids) - spent
+    barrier.wait()
+    units = sum(counts.get() for _ in writers)
+    for each in writers:
+        each.join()
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE log_pending, feed_pending, vault"))
+    return units / SECONDS, spent / units * 1e6
+
+
 def commits(url: str, rounds: int) -> dict[str, Any]:
-    """Medians of the rounds, in units a second."""
+    """Medians of the rounds; `share`: told in relation to untold."""
     engine = open_engine(url)
     migrate(engine)
-    found: dict[bool, list[float]] = {True: [], False: []}
-    with _listening(url):
+    found: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    with _listening(url) as listener:
         for number in range(rounds * 2):
             told = (number + number // 2) % 2 == 0  # each goes first as often
-            counts: Any = multiprocessing.Queue()
-            writers = [
-                multiprocessing.Process(target=_write, args=(url, f"door-{new_id()}", told, counts))
-                for _ in range(WRITERS)
-            ]
-            for each in writers:
-                each.start()
-            found[told].append(sum(counts.get() for _ in writers) / SECONDS)
-            for each in writers:
-                each.join()
-            with engine.begin() as connection:
-                connection.execute(text("TRUNCATE log_pending, feed_pending, vault"))
+            found[told].append(_round(url, engine, listener, told))
     engine.dispose()
-    told_rate, untold_rate = median(found[True]), median(found[False])
+    middle = {told: [median(each) for each in zip(*rounds, strict=True)] for told, rounds in found.items()}
     return {
-        "told": round(told_rate),
-        "untold": round(untold_rate),
-        "share": round(told_rate / untold_rate, 3),
-        "rounds": {"told": [*map(round, found[True])], "untold": [*map(round, found[False])]},
+        name: {"told": round(told), "untold": round(untold), "share": round(told / untold, 3)}
+        for name, told, untold in zip(("units", "microseconds"), middle[True], middle[False], strict=True)
     }
 
 

@@ -34,6 +34,7 @@ PENDING, QUEUE, FEED = TOPICS = ("pending", "queue", "feed")  # rows to be seque
 SLOW_SECONDS: Final = (1.0, 2.0)  # between two looks while a message would come
 GAP_SECONDS: Final = 0.1  # between two looks, however many messages come
 TELL_SECONDS: Final = 0.05  # between two messages of one writer
+BUSY_SECONDS: Final = 0.15  # more, while units wait for it
 ALIVE_SECONDS: Final = 5.0  # after so long without a message the server is asked whether it is there
 LISTENER: Final = "lgsp-listener"  # name of the connection, for `pg_stat_activity`
 _AGAIN_SECONDS: Final = 1.0
@@ -225,6 +226,9 @@ class News:
         self._topics.update(topics_of(units))
         if self._topics:
             self.at = min(self.at, max(time.monotonic(), self._told + TELL_SECONDS))
+
+    def due(self, *, idle: bool) -> bool:
+        return time.monotonic() >= self.at + (0.0 if idle else BUSY_SECONDS)
 
     def tell(self, cursor: Any) -> None:
         """`cursor`: outside of a transaction; None without a connection: who waits looks soon."""

@@ -154,7 +154,7 @@ class Journal:
                     self._news.add(job[0] for job in jobs)
             elif time.monotonic() >= self._beat_at:
                 self._write([])
-            if time.monotonic() >= self._news.at:
+            if self._news.due(idle=self._queue.empty()):
                 self._news.tell(self._cursor)
         self._disconnect()
 
