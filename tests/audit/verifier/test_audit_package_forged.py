@@ -80,7 +80,10 @@ ATTACKS: dict[str, tuple[Callable[[Files], None], str]] = {
         _altered("messages/answer.json", lambda data: data.replace(b"open", b"shut")),
         "messages/answer.json",
     ),
-    "the salt": (_altered("messages/salt", lambda data: b"00" + data[2:]), "messages/answer.json"),
+    "the salt": (
+        _altered("messages/salt", lambda data: (b"11" if data[:2] == b"00" else b"00") + data[2:]),
+        "messages/answer.json",
+    ),
 }
 
 
