@@ -8,6 +8,7 @@ Invariant: nothing of the commands is loaded here. A door would hold it for as l
 
 from __future__ import annotations
 
+import gc
 import getopt
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,10 @@ def run(words: Sequence[str]) -> bool:
             as_json=False,
         )
     name = names[0] if names else ""
-    kind.load()(_settings(options.get("--data"), handed), Inherited(numbers, lifeline=lifeline, ready=ready, name=name))
+    gc.disable()  # what is loaded stays: looking through it meanwhile finds nothing
+    main = kind.load()
+    gc.enable()
+    main(_settings(options.get("--data"), handed), Inherited(numbers, lifeline=lifeline, ready=ready, name=name))
     return True
 
 

@@ -112,7 +112,7 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
         told = others.end()
     counted = Counter((name, code) for name, code, _, _ in told)
     print(f"alone {p99(alone):.4f} ({len(alone)}) beside {p99(beside):.4f} ({len(beside)})", counted)
-    assert len(told) >= CONNECTIONS // 2, counted  # on a busy machine the others were still under way
+    assert len(told) >= CONNECTIONS, counted
     assert all(status >= 400 and transfer for _, _, status, transfer in told), counted
     judge = Judge(narrow)
     judge.told = {transfer: (code, status) for _, code, status, transfer in told}

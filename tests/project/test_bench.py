@@ -29,7 +29,7 @@ def test_a_row_is_the_median_and_ratios_are_taken_round_by_round() -> None:
 def test_a_door_is_small_and_soon_there() -> None:
     measured = door.measure(10_000 if FULL else 1_000)
     starts = [each.first_answer / each.loading for each in (measured, door.measure(1), door.measure(1))]
-    assert statistics.median(starts) <= 3.5, f"a door does more at its start than to load what it needs: {starts}"
+    assert statistics.median(starts) <= 2.5, f"a door does more at its start than to load what it needs: {starts}"
     assert measured.memory_mib <= 150
     assert measured.memory_mib - measured.memory_at_start <= (40 if FULL else 25), (
         "memory grows with the number of exchanges"
