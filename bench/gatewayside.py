@@ -118,10 +118,9 @@ def gateway_side(
         start = time.monotonic()
         door = ["door", "--socket", f"exchange={listener.fileno()}"]
         pid = stack.enter_context(_child(settings, door, log, core, listener.fileno()))
+        started = time.monotonic() - start  # before the caller loads its own keys
         identity = Identity.load(settings.identities / caller)
-        yield GatewaySide(
-            settings, RestClient(identity), identity.client_context(), pid, keeper, time.monotonic() - start
-        )
+        yield GatewaySide(settings, RestClient(identity), identity.client_context(), pid, keeper, started)
 
 
 def _readable(descriptor: int, seconds: float) -> bool:

@@ -83,7 +83,7 @@ async def assemble(settings: Settings, process_id: str) -> DoorParts:
     runtime = await Runtime.start(settings, open_engine(settings.database_url, limits), process_id, "door")
     keyring, engine, registry = runtime.keyring, runtime.engine, runtime.registry
     newest = NewestCheckpoint(settings.checkpoint_file)
-    signing, decrypt = keyring.signing_key(), keyring.decrypt_keys()
+    signing, decrypt = keyring.signing_key(), runtime.decrypt_keys
     exchange = runtime.exchange()
     rest = RestDoor(
         TokenKeeper(signing.verify_key(), settings.base, keyring.verify_key),

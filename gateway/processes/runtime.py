@@ -34,6 +34,7 @@ from gateway.settings import Settings
 from gateway.vault.stores import open_vault
 from gateway.workflow.admission import judges
 from gateway.workflow.records import Office
+from security.encryption_keys import DecryptKey
 from security.transparency.entry import keyed
 
 
@@ -46,6 +47,7 @@ class Runtime:
     engine: Engine
     registry: Registry
     journal: Journal
+    decrypt_keys: tuple[DecryptKey, ...]
     tls: ssl.SSLContext
     session: aiohttp.ClientSession
     forwarder: Forwarder
@@ -69,17 +71,18 @@ class Runtime:
             keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
         )
         registry.follow(Anchors(tls, keyring.trust_anchors).take)
+        decrypt_keys = keyring.decrypt_keys()  # once for all that decrypts: loading one checks its primes
         session = open_session(tls, resolver_of_systems(settings, registry))
         forwarder = forwarder_over(
             session,
             keyring.signing_key(),
-            keyring.decrypt_keys(),
+            decrypt_keys,
             time.time,
             rules_for(settings.kind),
             # Not in the keeper: messages that wait are delivered as they should, so that nobody waits behind a fault.
             faults=FaultOrders(engine, time.time) if settings.kind == "sandbox" and kind in ("door", "files") else None,
         )
-        return cls(settings, keyring, engine, registry, journal, tls, session, forwarder, machine)
+        return cls(settings, keyring, engine, registry, journal, decrypt_keys, tls, session, forwarder, machine)
 
     def exchange(self) -> Exchange:
         vault = open_vault(self.settings, self.engine, self.keyring.at_rest)

@@ -217,7 +217,12 @@ class Pair:
         return URL.create("postgresql+psycopg", "postgres", database=self._database, query=query).render_as_string()
 
     def rows(self, query: str, server: Server | None = None) -> list[tuple[Any, ...]]:
-        """Of the newest database."""
+        """Of the newest database. A standby answers once it has replayed what it holds: a commit is acknowledged as
+        soon as it is on the standby's disk, before a reader sees it there.
+        """
+        if server is not None and server.is_standby():
+            ((held,),) = server.sql("SELECT pg_last_wal_receive_lsn()")
+            _until("the standby replays", lambda: server.sql(f"SELECT pg_last_wal_replay_lsn() >= '{held}'")[0][0])
         return (server or self.primary).sql(query, self._database)
 
     # --- what an operator does ----------------------------------------------------------------------------------------

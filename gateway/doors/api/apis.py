@@ -49,7 +49,9 @@ from gateway.doors.api import (
     transfers,
 )
 from gateway.doors.api.connexion_parts import (
+    API,
     ConnexionMiddleware,
+    OwnDocument,
     ProblemException,
     RequestValidationMiddleware,
     Resolver,
@@ -175,7 +177,7 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
         security_map={"bearer": _security(prove)},
         strict_validation=True,
     )
-    middleware.add_api(document)
+    middleware.apis.append(API(OwnDocument(document), base_path=None, **vars(middleware.options)))
     # Built now instead of at the first request, so that a bad document stops the start.
     middleware.app, middleware.middleware_stack = middleware._build_middleware_stack()
     for layer in middleware.middleware_stack:
