@@ -7,8 +7,19 @@ set -eu
 cd "$(dirname "$0")/.."
 answers=${1:-}
 [ -z "$answers" ] || [ -r "$answers" ] || { echo "lgsp: $answers cannot be read / không đọc được" >&2; exit 2; }
+systemctl show-environment >/dev/null 2>&1 || {
+  echo "lgsp: systemd does not run here; nothing was installed / máy này không chạy systemd; chưa cài gì" >&2
+  echo "      Without it: sh deploy/program.sh FOLDER, then FOLDER/bin/lgsp setup ANSWERS and FOLDER/bin/lgsp up" >&2
+  echo "      (docs/operating.md) / Không có systemd thì dùng ba lệnh trên (docs/vi/operating.md)." >&2
+  exit 2
+}
 sh deploy/program.sh /opt/lgsp
 id lgsp >/dev/null 2>&1 || useradd --system --home-dir /var/lib/lgsp --shell /usr/sbin/nologin lgsp
+runuser -u lgsp -- /opt/lgsp/bin/lgsp --version >/dev/null 2>&1 || {
+  echo "lgsp: the user lgsp cannot run $(readlink -f /opt/lgsp/bin/python), of which /opt/lgsp was made / tài khoản lgsp không chạy được Python này" >&2
+  echo "      Let python3 be one that every user can run (Debian: python3-venv), remove /opt/lgsp, run this again / Dùng python3 mà mọi tài khoản chạy được, xóa /opt/lgsp rồi chạy lại." >&2
+  exit 2
+}
 install -d -m 0755 /etc/lgsp
 [ -e /etc/lgsp/secret ] || (umask 077 && head -c 32 /dev/urandom > /etc/lgsp/secret)
 install -d -o lgsp -g lgsp -m 0700 /var/lib/lgsp

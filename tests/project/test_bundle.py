@@ -1,7 +1,7 @@
 """`lgsp bundle`: an archive made from the package index, unpacked, installed by its `install.sh` without a network,
 and run.
 
-Every absolute path of `install.sh` stands below a folder of the test. `useradd` and `systemctl` are stand-ins, and
+Every absolute path of `install.sh` stands below a folder of the test. `useradd`, `runuser` and `systemctl` are stand-ins, and
 `install` makes no other owner (`test_operating_recipe.py`).
 """
 
@@ -53,7 +53,7 @@ def machine(root: Path) -> None:
     """The folders of a machine, and its commands: this Python is its python3."""
     for name in ("home", "bin", "opt", "etc/systemd/system", "var/lib", "var/backups", "usr/local/bin"):
         (root / name).mkdir(parents=True)
-    standins = {name: STANDINS[name] for name in ("useradd", "systemctl", "id", "install")}
+    standins = {name: STANDINS[name] for name in ("useradd", "systemctl", "id", "runuser", "install")}
     standins["python3"] = f'exec {os.path.realpath(sys.executable)} "$@"'
     for name, script in standins.items():
         file = root / "bin" / name
