@@ -87,6 +87,17 @@ class Faults:
                 calls = self._calls[each.name]
                 until(f"{each.name} goes on", partial(calls.beyond, len(calls.acknowledged) + 1))
 
+    # --- the program --------------------------------------------------------------------------------------------------
+    def upgraded(self) -> tuple[str, float]:
+        """From an older release: one machine after the other, while those beside it take calls."""
+        (release,) = {each.older.release for each in self._cluster.machines if each.older}
+        began = time.monotonic()
+        for machine in reversed(self._cluster.machines):
+            machine.upgrade()
+            self._others_go_on(machine)
+            wait_ready(machine)
+        return f"upgraded from {release}, in {time.monotonic() - began:.1f} s", time.monotonic()
+
     # --- processes ----------------------------------------------------------------------------------------------------
     def keeper_killed(self) -> tuple[str, float]:
         before, pid = until("a keeper leads", lambda: one if (one := self._cluster.leader())[1] else None)
