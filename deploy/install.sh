@@ -4,11 +4,16 @@
 # makes the production instance and starts it (docs/operating.md). Run again, it installs this release in place of the
 # one before; secret, data and backups stay.
 set -eu
-cd "$(dirname "$0")/.."
 answers=${1:-}
 [ -z "$answers" ] || [ -r "$answers" ] || { echo "lgsp: $answers cannot be read / không đọc được" >&2; exit 2; }
+[ -z "$answers" ] || answers=$(realpath "$answers")
+cd "$(dirname "$0")/.."
 sh deploy/program.sh /opt/lgsp
 id lgsp >/dev/null 2>&1 || useradd --system --home-dir /var/lib/lgsp --shell /usr/sbin/nologin lgsp
+[ -z "$answers" ] || runuser -u lgsp -- test -r "$answers" || {
+  echo "lgsp: the gateway's user lgsp cannot read $answers: put it, and the files that it names, in a folder that lgsp may read (not below /root) / tài khoản lgsp không đọc được $answers: đặt tệp này và các tệp nêu trong đó vào thư mục mà lgsp đọc được (không đặt trong /root)" >&2
+  exit 2
+}
 install -d -m 0755 /etc/lgsp
 [ -e /etc/lgsp/secret ] || (umask 077 && head -c 32 /dev/urandom > /etc/lgsp/secret)
 install -d -o lgsp -g lgsp -m 0700 /var/lib/lgsp
