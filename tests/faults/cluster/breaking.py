@@ -191,14 +191,26 @@ class Faults:
         return "primary stalled", time.monotonic()
 
     def disk_full(self) -> tuple[str, float]:
-        """Until nothing can be written any more; it goes on by itself once there is room."""
+        """Until nothing can be written any more. The gateway goes on by itself once there is room; the server too, unless
+        it met the full disk while it recovered from that: then it ends, and is started as its unit would.
+        """
         primary = self._cluster.pair.primary
         primary.fill()
         for machine in self._cluster.machines:
             until(f"{machine.name} says that it is not ready", lambda: machine.ready() == 503)  # noqa: B023
         time.sleep(DOWN)
         primary.empty()
-        return "disk of the primary full", time.monotonic()
+        began, ended = time.monotonic(), ""
+
+        def answers() -> bool:
+            nonlocal ended
+            if not primary.running:
+                ended = ", which ended"
+                primary.start()
+            return primary.answers()
+
+        until("the primary answers", answers)
+        return f"disk of the primary full{ended}", began
 
     # --- the way ------------------------------------------------------------------------------------------------------
     def machine_cut_off(self) -> tuple[str, float]:
