@@ -137,7 +137,9 @@ def test_a_production_instance_under_systemd(folder: Path, made: dict[str, Any])
         host.done("systemctl reload lgsp")
 
         watched = "/etc/systemd/system/lgsp.service.d"
-        host.done(f"mkdir -p {watched} && printf '[Service]\\nWatchdogSec=2\\n' > {watched}/soon.conf")
+        host.done(
+            f"mkdir -p {watched} && printf '[Service]\\nWatchdogSec=2\\nTimeoutAbortSec=2\\n' > {watched}/soon.conf"
+        )
         host.done("systemctl daemon-reload && systemctl restart lgsp")
         host.done("kill -STOP $(systemctl show --property=MainPID --value lgsp)")
         until("it hangs and is started anew", lambda: host.shown("lgsp", "NRestarts") == "1")

@@ -191,8 +191,8 @@ class Faults:
         return "primary stalled", time.monotonic()
 
     def disk_full(self) -> tuple[str, float]:
-        """Until nothing can be written any more. The gateway goes on by itself once there is room; the server too, unless
-        it met the full disk while it recovered from that: then it ends, and is started as its unit would.
+        """Until nothing can be written any more. The gateway goes on by itself once there is room. The server does too,
+        unless it met the full disk again while it recovered: then it ends, and is started as its unit would.
         """
         primary = self._cluster.pair.primary
         primary.fill()
