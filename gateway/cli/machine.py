@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +51,10 @@ def machine_invite(
         made.write(file)
     except OSError as trouble:
         not_written(file, trouble, as_json)
+    secret = " --secret-file FILE" if made.protected else ""
     text = (
         f"{file}: {name}, until / đến {made.expires}\n"
-        f"On the new machine: / Trên máy mới: lgsp machine join {file.name} --data DIR"
+        f"On the new machine: / Trên máy mới: lgsp machine join {file.name}{secret}"
     )
     emit({"ok": True, "machine": name, "file": str(file), "until": made.expires}, as_json, text)
 
@@ -92,11 +94,12 @@ def machine_join(
     if strange:
         what = f"{folder} holds {strange[0]} already / thư mục đã có tệp khác"
         fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
+    named = os.environ.get("LGSP_SECRET_FILE")  # as `lgsp up` takes it: deploy/lgsp-command.sh sets it
     own = {
         "host": places.host,
         "exchange_port": places.exchange_port,
         "desk_port": places.desk_port,
-        "secret_file": None if places.secret_file is None else str(places.secret_file.absolute()),
+        "secret_file": named or None if places.secret_file is None else str(places.secret_file.absolute()),
     }
     wanted = Wanted(folder, {name: value for name, value in own.items() if value is not None}, database)
     settings = join(invitation, wanted, as_json)
@@ -163,20 +166,6 @@ def machine_remove(name: Name, reason: Reason, data: Data = None, as_json: AsJso
         " vào tay người khác, xem docs/security.md."
     )
     emit({"ok": True, "machine": name, "state": "removed", "next": [rotate, renew]}, as_json, text)
-
-
-def _joined(folder: Path, file: Path) -> str | None:
-    """The machine's name, if this folder is that of the invitation already."""
-    from contracts.base.errors import Failure
-    from gateway.machines import invitation as invitations
-    from gateway.machines.own import Handed
-    from gateway.settings import BadSetting, load
-
-    try:
-        settings, name = load(folder), invitations.read(file).machine
-    except (BadSetting, OSError, Failure):
-        return None
-    return name if settings.is_made and settings.machine == name and Handed.read(settings).generation else None
 
 
 def _by(reason: str) -> By:

@@ -15,7 +15,7 @@ from gateway.journal.database import moment, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
 from gateway.machines import invitation, records
-from gateway.machines.errors import MACHINE_NAME_TAKEN, MACHINE_ONE_DATABASE, MACHINE_VAULT_FOLDER
+from gateway.machines.errors import MACHINE_LAST, MACHINE_NAME_TAKEN, MACHINE_ONE_DATABASE, MACHINE_VAULT_FOLDER
 from gateway.machines.invitation import Invitation
 from gateway.machines.records import State
 from gateway.machines.secrets import Secrets
@@ -24,6 +24,7 @@ from gateway.vault.stores import shared
 from security.transparency.entry import Json
 
 HOUR: Final = 3600.0
+_WORKING: Final = (State.ACTIVE, State.DRAINING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def invite(settings: Settings, engine: Engine, name: str, hours: float, by: By, 
         certificate=issued.certificate,
         key=issued.key,
         secret=secret.key.hex(),
+        protected=settings.secret_path is not None,
     )
 
 
@@ -89,9 +91,15 @@ def end_drain(engine: Engine, name: str, by: By) -> None:
 
 
 def remove(engine: Engine, name: str, by: By) -> None:
-    """For good: its processes write nothing more, and no keys are sealed for it. Raises as `drain`."""
+    """For good: its processes write nothing more, and no keys are sealed for it.
+
+    Raises as `drain`, and `machine.last`: no machine could start any more, and none could be invited.
+    """
     with writing(engine) as connection:
+        machines = records.every(connection, locked=True)  # two removals at once leave one, too
         machine = records.known(connection, name)
+        if machine.state in _WORKING and not any(it.state in _WORKING and it.name != name for it in machines):
+            raise MACHINE_LAST(name=name)
         before = (State.INVITED, State.JOINING, State.ACTIVE, State.DRAINING)
         records.moved(connection, machine, *before, state=State.REMOVED, reason=by.reason)
         bundle, process = tables.machine_bundle, tables.process

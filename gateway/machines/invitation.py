@@ -30,7 +30,7 @@ _TEXTS: Final = ("machine", "instance", "address", "server", "expires", "anchors
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """`address`: the exchange listener of a machine that runs, which shows a certificate for the host `server`.
-    `anchors`, `certificate` and `key` in PEM."""
+    `anchors`, `certificate` and `key` in PEM. `protected`: the keys of the machine that invited have a secret."""
 
     machine: str
     instance: str
@@ -41,13 +41,14 @@ class Invitation:
     certificate: str
     key: str = field(repr=False)
     secret: str = field(repr=False)
+    protected: bool = False
 
     @property
     def shared(self) -> Secret:
         return Secret(bytes.fromhex(self.secret), self.machine, self.instance)
 
     def write(self, file: Path) -> None:
-        content = {"format": FORMAT, **{name: getattr(self, name) for name in _TEXTS}}
+        content = {"format": FORMAT, **{name: getattr(self, name) for name in (*_TEXTS, "protected")}}
         write_new(file, json.dumps(content, indent=1).encode() + b"\n")
 
 
@@ -86,7 +87,8 @@ def parse(content: bytes, where: str) -> Invitation:
     sound = isinstance(value, dict) and value.get("format") == FORMAT
     if not sound or not all(isinstance(value.get(name), str) for name in _TEXTS):
         raise MACHINE_INVITATION(where=where)
-    found = Invitation(**{name: value[name] for name in _TEXTS})
+    protected = value.get("protected") is True  # a file of an older release does not say
+    found = Invitation(**{name: value[name] for name in _TEXTS}, protected=protected)
     try:
         bytes.fromhex(found.secret)
         parts = urlsplit(found.address)

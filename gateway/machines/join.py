@@ -23,13 +23,20 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from contracts.base.errors import Failure
 from gateway import __version__
 from gateway.durable import make_folder, sync_folder, write_new
 from gateway.journal import processes
 from gateway.keys.key_encryption import AtRest
 from gateway.machines import bundles, material, own
 from gateway.machines.bundles import Bundle
-from gateway.machines.errors import MACHINE_NOT_REACHED, MACHINE_REFUSED
+from gateway.machines.errors import (
+    MACHINE_INVITATION_EXPIRED,
+    MACHINE_INVITATION_USED,
+    MACHINE_NO_SECRET,
+    MACHINE_NOT_REACHED,
+    MACHINE_REFUSED,
+)
 from gateway.machines.invitation import Invitation
 from gateway.machines.joining import PATH, HandedIn
 from gateway.machines.own import Handed
@@ -42,6 +49,7 @@ WAIT_SECONDS: Final = 120.0
 _ANSWER_SECONDS: Final = 30.0
 _LARGEST: Final = bundles.LARGEST + 4096
 _ASK_SECONDS: Final = 0.5
+_OVER: Final = {each.code: each for each in (MACHINE_INVITATION_EXPIRED, MACHINE_INVITATION_USED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +62,28 @@ class Wanted:
 
 
 def join(invitation: Invitation, wanted: Wanted, wait_seconds: float = WAIT_SECONDS) -> Settings:
-    """Make this machine one of the instance. Raises failures, OSError, and `BadSetting` by way of the settings."""
+    """Make this machine one of the instance. Raises failures, OSError, and `BadSetting` by way of the settings.
+
+    An invitation that is over leaves nothing behind: a key of another secret would not open for the next one.
+    """
+    try:
+        return _join(invitation, wanted, wait_seconds)
+    except Failure as failure:
+        if failure.code in _OVER:
+            forget(wanted.data)
+        raise
+
+
+def _join(invitation: Invitation, wanted: Wanted, wait_seconds: float) -> Settings:
     place = wanted.data
     if (place / WHOLE).exists():
         return _moved_up(place)
     draft = place / DRAFT
+    secret_file = str(wanted.own.get("secret_file", ""))
+    if invitation.protected and not secret_file:
+        raise MACHINE_NO_SECRET()
+    at_rest = AtRest.of(Settings(place, secret_file=secret_file))
     make_folder(draft)
-    at_rest = AtRest.of(Settings(place, secret_file=str(wanted.own.get("secret_file", ""))))
     make_folder(draft / "keys")
     key = own.make_key(draft / "keys", at_rest)
     with _Listener.of(invitation, draft) as listener:
@@ -140,10 +163,11 @@ class _Listener:
 
     FILES: Final = ("invitation.pem", "anchors.pem")
 
-    def __init__(self, address: str, server: str, context: ssl.SSLContext) -> None:
-        parts = urlsplit(address)
-        self._address: Final = address
-        self._connection: Final = _Connection(parts.hostname or "", parts.port or 443, server, context)
+    def __init__(self, invitation: Invitation, context: ssl.SSLContext) -> None:
+        parts = urlsplit(invitation.address)
+        self._machine: Final = invitation.machine
+        self._address: Final = invitation.address
+        self._connection: Final = _Connection(parts.hostname or "", parts.port or 443, invitation.server, context)
 
     @classmethod
     def of(cls, invitation: Invitation, folder: Path) -> _Listener:
@@ -155,7 +179,7 @@ class _Listener:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_verify_locations(anchors)
         context.load_cert_chain(pair)
-        return cls(invitation.address, invitation.server, context)
+        return cls(invitation, context)
 
     def __enter__(self) -> _Listener:
         return self
@@ -164,7 +188,8 @@ class _Listener:
         self._connection.close()
 
     def ask(self, method: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """Raises `machine.not-reached`, and `machine.refused` with the gateway's own words."""
+        """Raises `machine.not-reached`; `machine.invitation-used` and `-expired` as the gateway does; for what else it
+        refuses, `machine.refused` with its code."""
         headers = {"content-type": "application/json"} if body is not None else {}
         try:
             self._connection.request(method, PATH, body, headers)
@@ -175,7 +200,8 @@ class _Listener:
             reason = getattr(trouble, "strerror", None) or str(trouble) or type(trouble).__name__
             raise MACHINE_NOT_REACHED(address=self._address, reason=reason) from None
         if answer.status >= 300:
-            raise MACHINE_REFUSED(code=_code(content, answer.status))
+            code = _code(content, answer.status)
+            raise _OVER[code](name=self._machine) if code in _OVER else MACHINE_REFUSED(code=code)
         return answer.status, content
 
 

@@ -77,9 +77,10 @@ def checked(name: str) -> str:
     return name
 
 
-def every(connection: Connection) -> list[Machine]:
-    """In the order in which they were added."""
-    return [_read(row) for row in connection.execute(select(_table).order_by(_table.c.added, _table.c.name))]
+def every(connection: Connection, *, locked: bool = False) -> list[Machine]:
+    """In the order in which they were added. `locked`: for a step that depends on their states."""
+    found = select(_table).order_by(_table.c.added, _table.c.name)
+    return [_read(row) for row in connection.execute(found.with_for_update() if locked else found)]
 
 
 def find(connection: Connection, name: str) -> Machine | None:

@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from bench.ports import free_ports
 from contracts.base.errors import Failure
 from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.machines import check_machines
@@ -22,6 +23,7 @@ from gateway.journal.schema import tables
 from gateway.machines import acts, bundles, invitation, own, records
 from gateway.machines.acts import By
 from gateway.machines.invitation import Invitation
+from gateway.machines.join import Wanted, join
 from gateway.machines.joining import HandedIn, Joining
 from gateway.machines.keeping import MachineKeeper, Shared
 from gateway.machines.records import State
@@ -165,6 +167,20 @@ def test_a_removed_one(house: House) -> None:
     assert code(house, "POST", one.thumbprint, one.hands_in()) == "machine.invitation-used"
 
 
+def test_the_last_machine_that_works_stays(house: House) -> None:
+    """Without it none could start, and none could be invited; one that was only invited has no keys."""
+    one = newcomer(house)
+    alone = house.settings.machine
+    with pytest.raises(Failure) as refused:
+        acts.remove(house.engine, alone, BY)
+    assert refused.value.code == "machine.last" and state(house, alone) is State.ACTIVE
+    acts.drain(house.engine, alone, BY)
+    with pytest.raises(Failure, match=r"machine\.last"):
+        acts.remove(house.engine, alone, BY)
+    acts.end_drain(house.engine, alone, BY)
+    acts.remove(house.engine, one.invitation.machine, BY)
+
+
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_a_certificate_that_invites_nobody(house: House, method: str) -> None:
     body = newcomer(house).hands_in()
@@ -248,6 +264,22 @@ def test_an_invitation_is_read_as_it_was_written(house: House, tmp_path: Path) -
     one.invitation.write(tmp_path / "file")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     assert invitation.read(tmp_path / "file") == one.invitation
+
+
+def test_keys_that_a_secret_protects_go_to_no_machine_without_one(house: House, tmp_path: Path) -> None:
+    """Nothing is handed in, so the invitation is still good."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(range(32)))
+    one = newcomer(house)
+    shut = replace(one.invitation, protected=True)
+    shut.write(tmp_path / "file")
+    assert invitation.read(tmp_path / "file") == shut
+    with pytest.raises(Failure, match=r"machine\.no-secret"):
+        join(shut, Wanted(tmp_path / "data"))
+    assert not (tmp_path / "data").exists() and state(house, one.invitation.machine) is State.INVITED
+    unreachable = replace(shut, address=f"https://127.0.0.1:{free_ports(1)[0]}")
+    with pytest.raises(Failure, match=r"machine\.not-reached"):
+        join(unreachable, Wanted(tmp_path / "data", {"secret_file": str(secret)}))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b"[" * 99_000, b"{" * 200_000])

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +81,13 @@ def test_it_has_the_keys_and_is_called(first: Settings, second: Settings) -> Non
     assert not any(each["behind"] for each in found.values())
 
 
+def test_a_second_use_of_the_invitation_is_told_in_its_words(first: Settings, second: Settings, tmp_path: Path) -> None:
+    used = second.data.parent / "two.json"
+    again = json.loads(commandline.forked("machine", "join", str(used), "--data", str(tmp_path / "x"), "--json").out)
+    assert again["error"]["code"] == "machine.invitation-used", again
+    assert not [*(tmp_path / "x").iterdir()], "nothing is left of it"
+
+
 def test_keys_that_are_rotated_reach_it_and_no_call_is_refused(first: Settings, second: Settings) -> None:
     before = signing(first)
     with Load(first, connections=1) as here, Load(second, connections=1) as there:
@@ -118,6 +126,7 @@ def test_removed(first: Settings, second: Settings) -> None:
     assert again["error"]["code"] == "machine.removed", again
     print(f"refused after {time.monotonic() - began:.1f} s")
     assert not listed(first)["two"]["processes"]
+    assert lgsp(first, "machine", "remove", "one", *REASON)["error"]["code"] == "machine.last"
     with Load(first, connections=1) as load:
         load.wait(2)
     found = lgsp(first, "machine", "drain", "two", *REASON)

@@ -1,8 +1,8 @@
 """`lgsp bundle`: an archive made from the package index, unpacked, installed by its `install.sh` without a network,
 and run; once under a real systemd, once where there is none.
 
-There every absolute path of `install.sh` stands below a folder of the test. `useradd` and `systemctl` are stand-ins,
-and `install` makes no other owner (`test_operating_recipe.py`).
+There every absolute path of `install.sh` stands below a folder of the test. `useradd`, `runuser` and `systemctl` are
+stand-ins, and `install` makes no other owner (`test_operating_recipe.py`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def machine(root: Path) -> None:
     """The folders of a machine, and its commands: this Python is its python3."""
     for name in ("home", "bin", "opt", "etc/systemd/system", "var/lib", "var/backups", "usr/local/bin"):
         (root / name).mkdir(parents=True)
-    standins = {name: STANDINS[name] for name in ("useradd", "systemctl", "id", "install")}
+    standins = {name: STANDINS[name] for name in ("useradd", "systemctl", "id", "runuser", "install")}
     standins["python3"] = f'exec {os.path.realpath(sys.executable)} "$@"'
     for name, script in standins.items():
         _script(root / "bin" / name, script.replace("{real}", shutil.which(name) or name))

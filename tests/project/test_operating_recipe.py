@@ -2,7 +2,7 @@
 
 Every absolute path of the recipe stands below a folder of the test. Nothing is fetched: the fresh environment sees the
 packages of this run's environment by a `.pth` file, so pip finds each pin of the lock installed and builds the wheel
-without isolation. `useradd`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other owner.
+without isolation. `useradd`, `runuser`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other owner.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ STANDINS = {
     "useradd": 'echo "useradd $*" >>"$NOTES"',
     "systemctl": 'echo "systemctl $*" >>"$NOTES"',
     "id": "exit 1",
+    "runuser": 'shift 3; exec "$@"',
     # the environment of this run's packages, for a fresh one
     "python3": f"""{sys.executable} "$@" && case "$*" in "-m venv "*) echo "{sysconfig.get_path("purelib")}" \
 >"$(echo "$3"/lib/python3*/site-packages)/of_the_tests.pth" ;; esac""",
@@ -68,6 +69,18 @@ def test_both_pages_print_the_same_commands() -> None:
     assert first == second and "deploy/install.sh" in first[0] and first[1] == "lgsp doctor\n"
     keys = [[line.partition(":")[0] for line in _blocks(page, "yaml")[0].splitlines()] for page in PAGES]
     assert keys[0] == keys[1]
+
+
+def test_without_systemd_nothing_is_installed(tmp_path: Path) -> None:
+    """It says what to do instead, before it makes a folder or a user."""
+    for name, script in (("systemctl", "exit 1"), ("python3", 'echo "$*" >>"$NOTES"; exit 1')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "NOTES": str(tmp_path / "notes")}
+    line = ["sh", str(ROOT / "deploy" / "install.sh")]
+    refused = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 2 and not (tmp_path / "notes").exists()
+    assert "deploy/program.sh" in refused.stderr and "không chạy systemd" in refused.stderr
 
 
 @dataclass(frozen=True, slots=True)
