@@ -177,7 +177,7 @@ class Cluster:
             exchange_port=exchange,
             desk_port=desk,
             database=self.pair.url(way.ports),
-            **({} if self.first.older else {"machine": name}),
+            machine="" if self.first.older else name,
         )
         save(settings)
         machine = Machine(name, settings, way, older=self.first.older)
