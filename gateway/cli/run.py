@@ -313,7 +313,7 @@ def _to_try(settings: Settings) -> str:
 
 def _what_next() -> str:
     return """  Việc còn phải làm / what is left to do: lgsp doctor
-  Đăng ký đơn vị, hệ thống, cán bộ / register agencies, systems, officers: lgsp registry apply (docs/operating.md)
+  Thêm đơn vị, hệ thống / add agencies, systems: lgsp registry apply · lgsp enrol (docs/operating.md)
 
 """
 

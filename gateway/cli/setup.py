@@ -69,7 +69,7 @@ def setup(
             settings = founding.settings_of(given, folder, os.environ)
             made = founding.make(settings, given, first, user(), time.time())
     except BadSetting as trouble:
-        bad_setting(trouble, as_json)
+        bad_setting(trouble, as_json, answers=True)
     except FolderTaken as trouble:
         what = f"{trouble} is there already / thư mục đã có tệp khác"
         fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)

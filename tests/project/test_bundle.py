@@ -1,8 +1,8 @@
 """`lgsp bundle`: an archive made from the package index, unpacked, installed by its `install.sh` without a network,
 and run.
 
-Every absolute path of `install.sh` stands below a folder of the test. `useradd`, `runuser` and `systemctl` are stand-ins, and
-`install` makes no other owner (`test_operating_recipe.py`).
+Every absolute path of `install.sh` stands below a folder of the test. `useradd`, `runuser` and `systemctl` are
+stand-ins, and `install` makes no other owner (`test_operating_recipe.py`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Every absolute path of the recipe stands below a folder of the test. Nothing is fetched: the fresh environment sees the
 packages of this run's environment by a `.pth` file, so pip finds each pin of the lock installed and builds the wheel
-without isolation. `useradd`, `runuser`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other owner.
+without isolation. `useradd`, `runuser`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other
+owner.
 """
 
 from __future__ import annotations

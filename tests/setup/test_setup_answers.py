@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import make_url
 
 from gateway.settings import BadSetting, load
 from gateway.setup.answers import from_file
 from tests import commandline
+from tests.journal.databases import fresh_url
 from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers
 
 
@@ -109,6 +111,17 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
 
     again = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     assert again.code == 2 and "lgsp registry apply" in json.loads(again.out)["error"]["what"]
+
+
+def test_a_database_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    """In both languages, with what the server said; `lgsp up` would not help."""
+    url = make_url(fresh_url("postgresql", tmp_path)).set(database="nobody_made_it")
+    file = _changed(answers(tmp_path), database=url.render_as_string(hide_password=False))
+    told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
+    error = json.loads(told.out)["error"]
+    assert told.code == 3 and error["code"] == "database", told
+    assert "nobody_made_it" in error["what"] and "không kết nối được" in error["what"], error
+    assert "CREATE DATABASE" in error["next"] and "lgsp up" not in error["next"], error
 
 
 def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
