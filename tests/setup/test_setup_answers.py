@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ from gateway.setup.answers import from_file
 from tests import commandline
 from tests.journal.databases import fresh_url
 from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _changed(file: Path, **values: Any) -> Path:
@@ -111,6 +114,17 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
 
     again = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     assert again.code == 2 and "lgsp registry apply" in json.loads(again.out)["error"]["what"]
+
+
+def test_the_registry_document_of_the_page_founds_an_instance(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    (document,) = re.findall(r"^```yaml registry\.yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "of-the-page.yaml").write_text(document, "utf-8")
+    file = _changed(answers(tmp_path), registry="of-the-page.yaml")
+    told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
+    assert told.code == 0, told
+    waiting = json.loads(commandline.lgsp("access", "list", "--data", str(tmp_path / "data"), "--json").out)
+    assert {"G-0001", "G-0002"} <= {each["id"] for each in waiting["grants"]}, waiting
 
 
 def test_a_database_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
