@@ -211,6 +211,7 @@ def _facts(made: Made) -> dict[str, Any]:
 
 
 def _told(made: Made, left: list[str]) -> str:
+    links = [f"  {each.id:<24} {each.link}" for each in made.people if each.link]
     online = made.root_key.parent == made.settings.authority
     lines = [
         f"Đã tạo phiên bản tại {made.settings.data} / The instance is made in {made.settings.data}",
@@ -226,8 +227,7 @@ def _told(made: Made, left: list[str]) -> str:
         ),
         *([f"  Bí mật của các khóa / the keys' secret: {made.secret} — {_COPY}"] if made.secret_made else []),
         "",
-        "Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes",
-        *(f"  {each.id:<24} {each.link}" for each in made.people),
+        *(["Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes", *links] if links else []),
         "  (hết hạn thì / later: lgsp console user link ID)",
         *_reached(made.settings),
         "",

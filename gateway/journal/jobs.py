@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from contracts.base.ids import new_id
 from contracts.base.times import rfc3339
 from gateway.journal.schema.console_tables import console_job
+from gateway.journal.wakes import ORDERS, announce
 
 RUNNING, STOPPED, DONE = "running", "stopped", "done"
 _job: Final = console_job.c
+_RUNNING: Final = select(console_job).where(_job.state == RUNNING, _job.kind == bindparam("of")).order_by(_job.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ def add(connection: Connection, kind: str, subject: str, by: tuple[str, str], no
     job = Job(new_id(int(now * 1000)), kind, subject, RUNNING, str(by[0]), by[1], now, now, facts)
     values = {name: getattr(job, name) for name in Job.__slots__ if name != "facts"}
     connection.execute(insert(console_job).values(**values, facts=json.dumps(facts)))
+    announce(connection, (ORDERS,))
     return job
 
 
@@ -65,8 +68,7 @@ def newest(
 
 def running(connection: Connection, kind: str) -> list[Job]:
     """Oldest first."""
-    query = select(console_job).where(_job.state == RUNNING, _job.kind == kind).order_by(_job.id)
-    return [_of(row) for row in connection.execute(query)]
+    return [_of(row) for row in connection.execute(_RUNNING, {"of": kind})]
 
 
 def change(connection: Connection, job: Job, now: float, state: str | None = None, **facts: Any) -> None:

@@ -5,17 +5,20 @@ Every value is written by one statement, so that two processes which write a fir
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, select
 
 from gateway.journal.database import insert
 from gateway.journal.schema import tables
 
 _table = tables.instance
+_VALUE: Final = select(_table.c.value).where(_table.c.key == bindparam("of"))  # asked several times a second
 
 
 def value_of(connection: Connection, key: str) -> str | None:
     """None if there is none of that key."""
-    value: str | None = connection.scalar(select(_table.c.value).where(_table.c.key == key))
+    value: str | None = connection.scalar(_VALUE, {"of": key})
     return value
 
 

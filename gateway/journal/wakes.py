@@ -1,14 +1,16 @@
-"""Wakes who waits for what another process committed, so that nobody has to look often (PostgreSQL alone).
+"""Wakes who waits for what another process committed, so that nobody has to look often.
 
 Theory of operation:
 1. Whoever waits has a `Waker` of a topic. As long as there is one, its process has a connection that listens. What that
    hears is no truth: it only ends a wait early.
-2. Whoever waits also looks by itself: every one to two seconds while that connection stands, else as often as on
-   SQLite. So a message that was lost costs a moment.
-3. Messages are sent after the commit, by a transaction of their own. PostgreSQL commits transactions with messages one
-   after the other, and in the commit each would hold the others up until disk and standby have it. Alone it waits for
-   neither.
+2. Whoever waits also looks by itself: every one to two seconds while that connection stands (for orders, every four to
+   five), else as often as it says. So a message that was lost costs a moment.
+3. On PostgreSQL messages are sent after the commit, by a transaction of their own. PostgreSQL commits transactions with
+   messages one after the other, and in the commit each would hold the others up until disk and standby have it. Alone
+   it waits for neither.
 4. Messages carry no data. Those of one writer that follow each other closely are one.
+5. SQLite has no messages. There a thread looks whether another connection committed (`PRAGMA data_version`, which reads
+   a number in shared memory), and only then asks for which topics something is new: one look for all who wait.
 """
 
 from __future__ import annotations
@@ -30,8 +32,11 @@ from sqlalchemy import Connection, Engine
 
 from gateway.journal.write import Write
 
-PENDING, QUEUE, FEED = TOPICS = ("pending", "queue", "feed")  # rows to be sequenced; messages to deliver; new events
+# Rows to be sequenced; messages to deliver; new events; orders that the keeper carries out (`gateway.journal.jobs`).
+PENDING, QUEUE, FEED, ORDERS = TOPICS = ("pending", "queue", "feed", "orders")
 SLOW_SECONDS: Final = (1.0, 2.0)  # between two looks while a message would come
+SLOW_ORDERS: Final = (4.0, 5.0)  # the same, for orders
+LOOK_SECONDS: Final = 0.1  # between two looks of all who wait, on SQLite
 GAP_SECONDS: Final = 0.1  # between two looks, however many messages come
 TELL_SECONDS: Final = 0.05  # between two messages of one writer
 BUSY_SECONDS: Final = 0.15  # more, while units wait for it
@@ -40,6 +45,12 @@ LISTENER: Final = "lgsp-listener"  # name of the connection, for `pg_stat_activi
 _AGAIN_SECONDS: Final = 1.0
 _PREFIX: Final = "lgsp_"
 _INFO: Final = "lgsp_wakes"
+# A message falls due before a slow look. Rows of events are only added, and so are orders.
+_WAITS: Final = """
+SELECT EXISTS (SELECT 1 FROM log_pending) OR EXISTS (SELECT 1 FROM feed_pending),
+    EXISTS (SELECT 1 FROM queue WHERE state = 'waiting' AND next_at < ?),
+    (SELECT max(rowid) FROM feed_event), (SELECT max(rowid) FROM console_job)
+"""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -60,7 +71,8 @@ class Waker:
 
     def pause(self, seconds: float) -> float:
         """How long to wait: `seconds`, or longer while messages come."""
-        return max(seconds, random.uniform(*SLOW_SECONDS)) if self.connected else seconds  # noqa: S311
+        slow = SLOW_ORDERS if self.topic == ORDERS else SLOW_SECONDS
+        return max(seconds, random.uniform(*slow)) if self.connected else seconds  # noqa: S311
 
     def wake(self) -> None:
         """From any thread."""
@@ -91,9 +103,9 @@ class Listener:
         self._ends: tuple[int, int] = (-1, -1)  # of a pipe that wakes the thread
 
     def waker(self, topic: str) -> Waker:
-        """For the running event loop. On SQLite it never gets a message."""
+        """For the running event loop. For a database in memory it never gets a message."""
         made, engine = Waker(self, topic), self._engine()
-        if engine is not None and engine.dialect.name == "postgresql":
+        if engine is not None and engine.url.database not in (None, "", ":memory:"):
             with self._lock:
                 self._wakers.add(made)
                 if self._thread is None:
@@ -127,7 +139,7 @@ class Listener:
     def _run(self, engine: Engine) -> None:
         while not self._over():
             try:
-                self._listen(engine)
+                (self._listen if engine.dialect.name == "postgresql" else self._watch)(engine)
             except Exception as error:  # the database is away: all look often meanwhile
                 if self.connected:
                     _log.warning("the database wakes nobody: %s", str(error).partition("\n")[0])
@@ -172,6 +184,30 @@ class Listener:
 
     def _heard(self, channel: str) -> None:
         self._wake((channel.removeprefix(_PREFIX),))
+
+    def _watch(self, engine: Engine) -> None:
+        """On SQLite."""
+        pooled = engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        pooled.detach()
+        try:
+            poll, known, version, before = select.poll(), set[str](), None, (None, None)
+            poll.register(self._ends[0], select.POLLIN)
+            while wanted := self._wanted():
+                (committed,) = driver.execute("PRAGMA data_version").fetchone()
+                if committed != version:
+                    pending, queue, *newest = driver.execute(_WAITS, (time.time() + max(SLOW_SECONDS),)).fetchone()
+                    new = (bool(pending), bool(queue), newest[0] != before[0], newest[1] != before[1])
+                    self._wake({topic for topic, is_new in zip(TOPICS, new, strict=True) if is_new})
+                    version, before = committed, tuple(newest)
+                if wanted - known:
+                    self.connected = True
+                    self._wake(wanted - known)  # what came before
+                    known |= wanted
+                if poll.poll(LOOK_SECONDS * 1000):
+                    os.read(self._ends[0], 4096)
+        finally:
+            driver.close()
 
 
 _LISTENERS: Final[weakref.WeakKeyDictionary[Engine, Listener]] = weakref.WeakKeyDictionary()

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -197,10 +198,16 @@ class Keeper:
 
     async def _pause(self, seconds: float, told: Waker | None = None) -> None:
         """`told`: what wakes it. Then it may last longer."""
-        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._stopping.wait())]
-        if told is not None:
-            seconds = told.pause(seconds)
-            waits.append(asyncio.create_task(told.wait(seconds)))
+        if told is None or not told.connected:  # many times a second in all: without a task
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+            return
+        seconds = told.pause(seconds)
+        waits: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._stopping.wait()),
+            asyncio.create_task(told.wait(seconds)),
+        ]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -12,21 +12,22 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, insert, text, update
 
 from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.feeds.arrivals import Arrivals
 from gateway.feeds.heads import offsets
-from gateway.journal import processes, wakes
+from gateway.journal import jobs, processes, wakes
 from gateway.journal.append import append
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.limits import Limits, for_calls, for_work
 from gateway.journal.schema import tables
-from gateway.journal.wakes import FEED, LISTENER, PENDING, QUEUE, TOPICS, Waker, waker
+from gateway.journal.wakes import FEED, LISTENER, ORDERS, PENDING, QUEUE, TOPICS, Waker, waker
 from gateway.journal.write import QueueRow, Write
 from gateway.journal.writer import Journal
 from gateway.keeper.leader import Keeper
@@ -40,10 +41,13 @@ SILENT = 0.5
 LISTENERS = f"SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{LISTENER}'"
 
 
+BOTH = pytest.mark.parametrize("engines", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def engines(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
+def engines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Engine]]:
     """Each one is that of another process."""
-    first = migrated("postgresql", tmp_path)
+    first = migrated(getattr(request, "param", "postgresql"), tmp_path)
     made = [first]
 
     def another(limits: Limits = for_work(5.0)) -> Engine:  # noqa: B008  (immutable)
@@ -63,7 +67,8 @@ def only_woken(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def journal(engines: Callable[..., Engine]) -> Iterator[Journal]:
     """Of a door on another machine."""
-    journal = Journal(engines(), None, "door-1")
+    engine = engines()
+    journal = Journal(engine, lock_of(engine), "door-1")
     journal.start()
     yield journal
     journal.stop()
@@ -98,6 +103,11 @@ def noted(engine: Engine) -> None:
         append(connection, [log_row("note-1", "note")])
 
 
+def ordered(engine: Engine) -> None:
+    with writing(engine) as connection:
+        jobs.add(connection, "report", "all", ("an@tinh.example", ""), 1.0)
+
+
 def untold(engine: Engine) -> None:
     """As a release wrote that knows no messages."""
     with engine.begin() as connection:
@@ -110,8 +120,8 @@ def untold(engine: Engine) -> None:
 async def test_a_commit_wakes_other_processes_by_topic(engines: Callable[..., Engine], journal: Journal) -> None:
     """The journal's, and any other writing transaction. A message between two waits ends the next one."""
     here = engines()
-    pending, queue = waker(here, PENDING), waker(here, QUEUE)
-    await quiet(pending, queue)
+    pending, queue, orders = waker(here, PENDING), waker(here, QUEUE), waker(here, ORDERS)
+    await quiet(pending, queue, orders)
     await write(journal)
     assert await pending.wait(LONG) and not await queue.wait(0.2)
     await write(journal, queued())
@@ -119,6 +129,8 @@ async def test_a_commit_wakes_other_processes_by_topic(engines: Callable[..., En
     await quiet(pending)
     await asyncio.to_thread(noted, engines())
     assert await pending.wait(LONG) and not await queue.wait(0.2)
+    await asyncio.to_thread(ordered, engines())
+    assert await orders.wait(LONG) and not await queue.wait(0.2)
 
 
 async def test_many_commits_are_few_messages(engines: Callable[..., Engine], journal: Journal) -> None:
@@ -187,12 +199,42 @@ async def test_it_listens_as_long_as_somebody_waits(
         await until(lambda: not listening())
 
 
-async def test_nobody_is_woken_on_sqlite(tmp_path: Path) -> None:
-    engine = migrated("sqlite", tmp_path)
+@pytest.mark.parametrize("engines", ["sqlite"], indirect=True)
+async def test_on_sqlite_a_commit_is_seen_by_topic(engines: Callable[..., Engine]) -> None:
+    """Of this process or another. What concerns no topic wakes nobody."""
+    here = engines()
+    wakers = {topic: waker(here, topic) for topic in TOPICS}
+    queue, event = tables.queue, tables.feed_event
+
+    async def wakes_only(topic: str | None, engine: Engine, *statements: Any) -> None:
+        with writing(engine) as connection:
+            for each in statements:
+                connection.execute(each)
+        assert topic is None or await wakers[topic].wait(LONG)
+        for other, one in wakers.items():
+            assert other == topic or not await one.wait(0.2), other
+
+    await quiet(*wakers.values())
+    assert all(one.pause(0.2) >= min(wakes.SLOW_SECONDS) for one in wakers.values())
+    for number, engine in enumerate((here, engines())):
+        await asyncio.to_thread(processes.register, engine, f"door-{number}", "door")
+        row = {"transfer": f"q-{number}", "provider": "do-thi", "body_ref": "-", "state": "waiting", "tries": 0}
+        await wakes_only(None, engine, insert(queue).values(**row, next_at=time.time() + 3600.0))
+        await wakes_only(QUEUE, engine, update(queue).values(next_at=1.0))
+        await wakes_only(None, engine, update(queue).values(state="done"))
+        row = {"contract": CONTRACT, "offset": number, "transfer": f"f-{number}", "event": "-", "body_ref": "-"}
+        await wakes_only(FEED, engine, insert(event).values(**row, sequenced=1.0))
+        await asyncio.to_thread(ordered, engine)
+        await wakes_only(ORDERS, engine)
+    await asyncio.to_thread(noted, here)
+    await wakes_only(PENDING, here)
+
+
+async def test_nobody_is_woken_for_a_database_in_memory() -> None:
+    engine = open_engine("sqlite://")
     one = waker(engine, PENDING)
-    assert one.pause(0.2) == 0.2 and not one.connected
-    noted(engine)
     assert not await one.wait(0.2)
+    assert one.pause(0.2) == 0.2 and not one.connected
     engine.dispose()
 
 
@@ -234,6 +276,7 @@ async def settled(engine: Engine) -> None:
     await asyncio.sleep(0.5)
 
 
+@BOTH
 async def test_from_the_journal_to_a_reader(
     engines: Callable[..., Engine], journal: Journal, tmp_path: Path, only_woken: None
 ) -> None:
@@ -256,6 +299,7 @@ async def test_from_the_journal_to_a_reader(
     print(f"from the journal to a reader: {median(took) * 1000:.0f} ms")
 
 
+@BOTH
 async def test_a_message_that_was_lost_costs_a_moment(engines: Callable[..., Engine], tmp_path: Path) -> None:
     keeping, other = engines(), engines()
     async with leading(keeping, tmp_path):
@@ -280,6 +324,7 @@ class Runs:
         return self.rest
 
 
+@BOTH
 async def test_a_job_rests_until_it_is_woken(
     engines: Callable[..., Engine], journal: Journal, tmp_path: Path, only_woken: None
 ) -> None:

@@ -49,7 +49,7 @@ STANDINS = {
   case $1 in
     --property=LoadCredential=lgsp:*) install -m 0440 "${1#*=lgsp:}" "$CREDENTIALS_DIRECTORY/lgsp" ;;
     --setenv=*) export "${1#--setenv=}" ;;
-    --quiet|--pipe|--wait|--same-dir|--uid=lgsp) ;;
+    --quiet|--pipe|--wait|--working-directory=*|--uid=lgsp) ;;
     *) echo "no option of systemd-run: $1" >&2; exit 1 ;;
   esac; shift; done; exec "$@" """,
 }

@@ -8,14 +8,17 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
 from sqlalchemy import make_url
 
 from gateway.settings import BadSetting, load
+from gateway.setup import founding
 from gateway.setup.answers import from_file
 from tests import commandline
 from tests.journal.databases import fresh_url
@@ -113,7 +116,37 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
     assert verified.code == 0, verified
 
     again = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
-    assert again.code == 2 and "lgsp registry apply" in json.loads(again.out)["error"]["what"]
+    assert again.code == 0 and not any(each["link"] for each in json.loads(again.out)["people"]), again
+    another = answers(tmp_path, "https://trao-doi.tinh.example:9443")  # of the same names, with other keys
+    refused = commandline.lgsp("setup", str(another), "--data", str(data), "--json")
+    assert refused.code == 2 and "lgsp registry apply" in json.loads(refused.out)["error"]["what"]
+
+
+def test_what_a_setup_that_was_cut_short_lacks_is_made_by_the_next(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", answers(tmp_path)
+    given = from_file(file)
+    first = founding.document_of(given)
+    settings = founding.settings_of(given, data, {})
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(founding, "_invite", Mock(side_effect=KeyboardInterrupt))
+        founding.make(settings, given, first, "root", time.time())
+    assert (data / "ca/root.key").exists()
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    made = json.loads(told.out)
+    assert told.code == 0 and made["root_key"] == str(tmp_path / "offline/root.key"), told
+    links = [each["link"] for each in made["people"]]
+    assert all("/console/link/" in each for each in links) and len(links) == 3
+
+
+@pytest.mark.parametrize("taken", ["registry.yaml/offline", "offline"])
+def test_a_place_that_cannot_take_the_roots_key_is_told_before_anything_is_made(tmp_path: Path, taken: str) -> None:
+    data, file = tmp_path / "data", _changed(answers(tmp_path), root_key_to=taken)
+    (tmp_path / "offline").mkdir()
+    (tmp_path / "offline" / "root.key").write_text("of another instance", "ascii")
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    assert told.code == 2 and json.loads(told.out)["error"]["code"] == "not-written", told
+    assert taken in json.loads(told.out)["error"]["what"] and not data.exists()
+    assert (tmp_path / "offline" / "root.key").read_text("ascii") == "of another instance"
 
 
 def test_the_registry_document_of_the_page_founds_an_instance(tmp_path: Path) -> None:

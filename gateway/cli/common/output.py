@@ -138,7 +138,8 @@ def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
         code,
         "not-written",
         what,
-        "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.",
+        "Make room, let this user write there, or name another place."
+        " / Giải phóng dung lượng, cho tài khoản này ghi vào đó, hoặc chọn nơi khác.",
         as_json,
     )
 

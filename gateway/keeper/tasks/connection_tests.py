@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiohttp.abc import AbstractResolver
 from sqlalchemy import Engine
@@ -16,6 +16,7 @@ from gateway.journal import jobs
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.jobs import DONE, Job
+from gateway.journal.wakes import ORDERS
 from gateway.keeper.connection_test import ConnectionTest
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 from gateway.push.addresses import resolver_of_systems
@@ -28,7 +29,7 @@ SECONDS: Final = 1.0
 OLD: Final = 120.0  # nobody waits any more for a test that was asked for so long ago
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConnectionTests:
     engine: Engine
     lock: FileLock | None
@@ -36,11 +37,17 @@ class ConnectionTests:
     tls: ssl.SSLContext
     clock: Callable[[], float]
     resolver: AbstractResolver | None = None
+    _more: bool = True  # whether one was asked for, at the last run
+    topic: ClassVar[str] = ORDERS
 
     async def run_once(self, lease: Lease) -> int:
         asked = await asyncio.to_thread(self._asked)
         await asyncio.gather(*(self._test(job, lease) for job in asked[:4]))
+        self._more = bool(asked)
         return 0
+
+    def rests(self) -> bool:
+        return not self._more
 
     def _asked(self) -> list[Job]:
         with self.engine.connect() as connection:

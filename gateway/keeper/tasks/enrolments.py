@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import Engine
 
@@ -21,6 +21,7 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.jobs import DONE, Job
+from gateway.journal.wakes import ORDERS
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
@@ -36,7 +37,7 @@ from gateway.transfer.lease import Lease
 SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Enrolments:
     engine: Engine
     lock: FileLock | None
@@ -44,14 +45,20 @@ class Enrolments:
     orders: Orders
     seal: Seal | None
     clock: Callable[[], float] = time.time
+    _running: bool = True  # whether an order was, or an end whose time is to come, at the last run
+    topic: ClassVar[str] = ORDERS
 
     async def run_once(self, lease: Lease) -> int:
         await asyncio.to_thread(self._look, lease)
         return 0
 
+    def rests(self) -> bool:
+        return not self._running
+
     def _look(self, lease: Lease) -> None:
         with self.engine.connect() as connection:
             asked, ends = jobs.running(connection, KIND), jobs.running(connection, END)
+        self._running = bool(asked or ends)
         for job in asked:
             self._guarded(job, lease, self._enrol)
         for job in ends:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import ClassVar, Final
 
+from gateway.journal.wakes import ORDERS
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 from gateway.reports import orders
 from gateway.transfer import lease as leases
@@ -15,9 +16,11 @@ from gateway.transfer.lease import Lease
 SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reports:
     services: KeeperServices
+    _made: bool = True  # whether one was, at the last run
+    topic: ClassVar[str] = ORDERS
 
     async def run_once(self, lease: Lease) -> int:
         services = self.services
@@ -28,8 +31,11 @@ class Reports:
             check=partial(leases.check, lease=lease),
             clock=services.clock,
         )
-        await asyncio.to_thread(orders.carry_out, keeping)
+        self._made = await asyncio.to_thread(orders.carry_out, keeping) > 0
         return 0
+
+    def rests(self) -> bool:
+        return not self._made
 
 
 TASK = PeriodicTask("reports are not made", Reports, SECONDS)

@@ -54,9 +54,10 @@ class Indexing:
         """Begins an order, or tells how far it has come. Several orders are one."""
         engine = self._indexer.engine
         with engine.connect() as connection:
-            asked, upto, size = jobs.running(connection, REINDEX), *index.reached(connection)
-        if not asked:
-            return
+            asked = jobs.running(connection, REINDEX)
+            if not asked:
+                return
+            upto, size = index.reached(connection)
         begun = [job for job in asked if "size" in job.facts]
         if not begun:
             self._indexer.empty(lease)
