@@ -160,6 +160,14 @@ def test_the_registry_document_of_the_page_founds_an_instance(tmp_path: Path) ->
     assert {"G-0001", "G-0002"} <= {each["id"] for each in waiting["grants"]}, waiting
 
 
+@pytest.mark.parametrize(("base", "told_so"), [("https://tinh.example", True), ("https://tinh.example:8443", False)])
+def test_setup_says_where_the_port_of_the_public_address_must_lead(tmp_path: Path, base: str, told_so: bool) -> None:
+    """Systems call 443 where the address names no port, and the gateway's user cannot open that one."""
+    told = commandline.lgsp("setup", str(answers(tmp_path, base)), "--data", str(tmp_path / "data"))
+    assert told.code == 0, told
+    assert ("0.0.0.0:8443" in told.out and "443 of tinh.example" in told.out) is told_so, told.out
+
+
 def test_a_database_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     """In both languages, with what the server said; `lgsp up` would not help."""
     url = make_url(fresh_url("postgresql", tmp_path)).set(database="nobody_made_it")
