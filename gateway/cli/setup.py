@@ -69,7 +69,7 @@ def setup(
             settings = founding.settings_of(given, folder, os.environ)
             made = founding.make(settings, given, first, user(), time.time())
     except BadSetting as trouble:
-        bad_setting(trouble, as_json)
+        bad_setting(trouble, as_json, answers=True)
     except FolderTaken as trouble:
         what = f"{trouble} is there already / thư mục đã có tệp khác"
         fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
@@ -211,6 +211,8 @@ def _facts(made: Made) -> dict[str, Any]:
 
 
 def _told(made: Made, left: list[str]) -> str:
+    from gateway.cli.run import bound_elsewhere
+
     links = [f"  {each.id:<24} {each.link}" for each in made.people if each.link]
     online = made.root_key.parent == made.settings.authority
     lines = [
@@ -230,6 +232,7 @@ def _told(made: Made, left: list[str]) -> str:
         *(["Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes", *links] if links else []),
         "  (hết hạn thì / later: lgsp console user link ID)",
         *_reached(made.settings),
+        *(["", *elsewhere] if (elsewhere := bound_elsewhere(made.settings)) else []),
         "",
         f"Bác sĩ / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
         "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM … --requests DIR · lgsp doctor",

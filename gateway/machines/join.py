@@ -15,6 +15,7 @@ import json
 import shutil
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,9 +136,13 @@ def _received(
 
 def _write(draft: Path, invitation: Invitation, wanted: Wanted, bundle: Bundle) -> Settings:
     """The data folder in `draft`, and the settings of its final place."""
-    # As `lgsp setup`: component systems call a production machine from elsewhere.
-    host = {"host": "0.0.0.0"} if bundle.settings.get("kind") == "production" else {}  # noqa: S104
-    values = {**host, **bundle.settings, **wanted.own, "machine": invitation.machine, "live": False}
+    values = {
+        **_as_setup(bundle.settings),
+        **bundle.settings,
+        **wanted.own,
+        "machine": invitation.machine,
+        "live": False,
+    }
     if wanted.database:
         values["database"] = wanted.database
     settings = Settings(draft, **values)
@@ -153,6 +158,15 @@ def _write(draft: Path, invitation: Invitation, wanted: Wanted, bundle: Bundle) 
     for folder in ("keys", "ca", "log", "."):
         sync_folder(draft / folder)
     return replace(settings, data=wanted.data)
+
+
+def _as_setup(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a production machine listens, unless it says so itself: as `lgsp setup` has it for the first one."""
+    if settings.get("kind") != "production":
+        return {}
+    port = urlsplit(str(settings.get("public_base", ""))).port
+    # component systems call from elsewhere
+    return {"host": "0.0.0.0", **({"exchange_port": port} if port is not None else {})}  # noqa: S104
 
 
 def _moved_up(place: Path, settings: Settings | None = None) -> Settings:
