@@ -4,9 +4,10 @@
 # makes the production instance and starts it (docs/operating.md). Run again, it installs this release in place of the
 # one before; secret, data and backups stay.
 set -eu
-cd "$(dirname "$0")/.."
 answers=${1:-}
 [ -z "$answers" ] || [ -r "$answers" ] || { echo "lgsp: $answers cannot be read / không đọc được" >&2; exit 2; }
+[ -z "$answers" ] || answers=$(realpath "$answers")
+cd "$(dirname "$0")/.."
 systemctl show-environment >/dev/null 2>&1 || {
   echo "lgsp: systemd does not run here; nothing was installed / máy này không chạy systemd; chưa cài gì" >&2
   echo "      Without it: sh deploy/program.sh FOLDER, then FOLDER/bin/lgsp setup ANSWERS and FOLDER/bin/lgsp up" >&2
@@ -18,6 +19,10 @@ id lgsp >/dev/null 2>&1 || useradd --system --home-dir /var/lib/lgsp --shell /us
 runuser -u lgsp -- /opt/lgsp/bin/lgsp --version >/dev/null 2>&1 || {
   echo "lgsp: the user lgsp cannot run $(readlink -f /opt/lgsp/bin/python), of which /opt/lgsp was made / tài khoản lgsp không chạy được Python này" >&2
   echo "      Let python3 be one that every user can run (Debian: python3-venv), remove /opt/lgsp, run this again / Dùng python3 mà mọi tài khoản chạy được, xóa /opt/lgsp rồi chạy lại." >&2
+  exit 2
+}
+[ -z "$answers" ] || runuser -u lgsp -- test -r "$answers" || {
+  echo "lgsp: the gateway's user lgsp cannot read $answers: put it, and the files that it names, in a folder that lgsp may read (not below /root) / tài khoản lgsp không đọc được $answers: đặt tệp này và các tệp nêu trong đó vào thư mục mà lgsp đọc được (không đặt trong /root)" >&2
   exit 2
 }
 install -d -m 0755 /etc/lgsp

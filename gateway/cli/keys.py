@@ -42,7 +42,7 @@ def keys_show(data: Data = None, as_json: AsJson = False) -> None:
 
     generations = [_described(each) for each in overview.own_keys(load_instance(data, as_json))]
     lines = [
-        f"{each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until"
+        f"{each['name']:<8} {each['id']:<22} {both('in use' if each['current'] else 'replaced'):<20} until"
         f" / đến {civil(each['valid_until'])[:10]}  "
         f"{'private key / khóa bí mật: ' + (_HELD[each['protected']] if each['key'] else 'destroyed / đã hủy')}"
         for each in generations
@@ -180,12 +180,11 @@ def keys_protect(
     text = "\n".join(
         [
             *done,
-            f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart",
+            f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart"
+            f" / đã mã hóa {len(done)} tệp; thiếu {settings.secret_file} thì không mở được: giữ một bản ở nơi khác",
+            "What the disk held before may still be found on it: replace the keys (`lgsp keys rotate`), or begin with a"
+            " new disk. / Bản cũ có thể còn trên đĩa: thay khóa (`lgsp keys rotate`), hoặc dùng đĩa mới.",
         ]
-    )
-    text += (
-        "\nWhat the disk held before may still be found on it: replace the keys (`lgsp keys"
-        " rotate`), or begin with a new disk."
     )
     emit({"ok": True, "protected": done, "secret_file": settings.secret_file}, as_json, text)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -283,12 +284,28 @@ def _welcome(settings: Settings, seconds: float) -> None:
   Trang quản trị / console              {_console(settings)}
   Danh mục hợp đồng / contracts         {settings.desk_named}/contracts   ({settings.base}/contracts)
   REST, SOAP (TLS, chứng thư/certificate) {settings.base}
+{"".join(f"{each}{chr(10)}" for each in bound_elsewhere(settings))}\
   Dữ liệu / data                        {_short(settings.data)}/
 
 {_to_try(settings) if settings.kind == "sandbox" else _what_next()}  Ctrl-C để dừng / to stop
 """,
         flush=True,
     )
+
+
+def bound_elsewhere(settings: Settings) -> list[str]:
+    """What the operator has to see to where systems call another port than the one that is bound."""
+    called = urlsplit(settings.base)
+    port = called.port or 443
+    if settings.kind == "sandbox" or not settings.has("door") or port == settings.exchange_port:
+        return []
+    if settings.edge_port or settings.edge_socket:  # a proxy leads there
+        return []
+    bound = f"{settings.host}:{settings.exchange_port}"
+    return [
+        f"  Lắng nghe ở {bound}: cổng mạng {port} của {called.hostname} phải dẫn tới đó / listens on {bound}: let port"
+        f" {port} of {called.hostname} lead there (docs/operating.md#settings)"
+    ]
 
 
 def _console(settings: Settings) -> str:
@@ -313,7 +330,7 @@ def _to_try(settings: Settings) -> str:
 
 def _what_next() -> str:
     return """  Việc còn phải làm / what is left to do: lgsp doctor
-  Đăng ký đơn vị, hệ thống, cán bộ / register agencies, systems, officers: lgsp registry apply (docs/operating.md)
+  Thêm đơn vị, hệ thống / add agencies, systems: lgsp registry apply · lgsp enrol (docs/operating.md)
 
 """
 

@@ -69,7 +69,7 @@ def setup(
             settings = founding.settings_of(given, folder, os.environ)
             made = founding.make(settings, given, first, user(), time.time())
     except BadSetting as trouble:
-        bad_setting(trouble, as_json)
+        bad_setting(trouble, as_json, answers=True)
     except FolderTaken as trouble:
         what = f"{trouble} is there already / thư mục đã có tệp khác"
         fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
@@ -211,6 +211,9 @@ def _facts(made: Made) -> dict[str, Any]:
 
 
 def _told(made: Made, left: list[str]) -> str:
+    from gateway.cli.run import bound_elsewhere
+
+    links = [f"  {each.id:<24} {each.link}" for each in made.people if each.link]
     online = made.root_key.parent == made.settings.authority
     lines = [
         f"Đã tạo phiên bản tại {made.settings.data} / The instance is made in {made.settings.data}",
@@ -226,10 +229,10 @@ def _told(made: Made, left: list[str]) -> str:
         ),
         *([f"  Bí mật của các khóa / the keys' secret: {made.secret} — {_COPY}"] if made.secret_made else []),
         "",
-        "Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes",
-        *(f"  {each.id:<24} {each.link}" for each in made.people),
+        *(["Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes", *links] if links else []),
         "  (hết hạn thì / later: lgsp console user link ID)",
         *_reached(made.settings),
+        *(["", *elsewhere] if (elsewhere := bound_elsewhere(made.settings)) else []),
         "",
         f"Bác sĩ / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
         "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM … --requests DIR · lgsp doctor",

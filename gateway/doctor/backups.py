@@ -40,7 +40,8 @@ def backups(settings: Settings, connection: Connection, now: float) -> Iterator[
         yield finding("backup.inside", paths=", ".join(sorted(inside)))
     restored = newest_restore(connection)
     if restored is not None and not restored["confirmed"]:
-        yield finding("restore.held", at=Moment(rfc3339(restored["at"])))
+        kind = "restore.practice" if restored.get("backup", {}).get("practice") else "restore.held"
+        yield finding(kind, at=Moment(rfc3339(restored["at"])))
     yield from _drills(settings, connection, now)
     text = value_of(connection, LAST)
     if text is None:

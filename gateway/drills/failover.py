@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Engine, select
 
 from contracts.base.ids import new_id
-from gateway.client.errors import ClientError, Refused
+from gateway.client.errors import ClientError, Refused, RefusedTheirs
 from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
 from gateway.drills.errors import DRILL_ELSEWHERE, DRILL_NO_ANSWER
@@ -85,6 +85,7 @@ class _Sent:
     times: list[tuple[float, float]] = field(default_factory=list)  # sent, acknowledged; by the monotonic clock
     refused: Counter[str] = field(default_factory=Counter)
     sent: int = 0
+    wrong: bool = False  # a message is not as its contract has it: no repeat is acknowledged
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -102,7 +103,7 @@ def drill(settings: Settings, wanted: Wanted, clock: Callable[[], float], ready:
         for each in senders:
             each.start()
         try:
-            _until(lambda: len(sent.acknowledged) >= KEYS, wanted.seconds + 30.0)
+            _until(lambda: len(sent.acknowledged) >= KEYS or sent.wrong, wanted.seconds + 30.0)
             if len(sent.acknowledged) < KEYS:
                 raise DRILL_NO_ANSWER(codes=", ".join(sent.refused) or "-")
             time.sleep(wanted.seconds)
@@ -159,6 +160,7 @@ def _send(wanted: Wanted, id: str, key: int, sent: _Sent, stop: threading.Event)
                     answer = client.rest("POST", wanted.path, body, message)
                 except ClientError as trouble:
                     with sent.lock:
+                        sent.wrong = sent.wrong or isinstance(trouble, RefusedTheirs)
                         sent.refused[trouble.problem.code if isinstance(trouble, Refused) else "no-answer"] += 1
                     stop.wait(AGAIN)
                     continue

@@ -63,8 +63,8 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         return bind(host, port)
     except OSError as error:
-        why = error.strerror or error
-        raise NotStarted(words("port", host=host, port=port, why=why), words("port.next")) from None
+        why, then = error.strerror or error, "port.low" if isinstance(error, PermissionError) else "port.next"
+        raise NotStarted(words("port", host=host, port=port, why=why), words(then)) from None
 
 
 def _edges(settings: Settings) -> dict[str, socket.socket]:

@@ -1,11 +1,13 @@
 """Makes the instance of the answers: settings, secret, keys and database, the first document, an account a person.
 
 Theory of operation
-1. Everything is checked first: the answers, the settings, the whole registry document against the catalogue.
+1. Everything is checked first: the answers, the settings, the whole registry document against the catalogue, and that
+   the root's key can be moved where the answers say.
 2. The secret is made if it is not there, then the instance, whole or not at all (`gateway.sandbox.instance`).
 3. One transaction founds the registry (`gateway.registry.changes.applying`): all of the document is in force.
 4. Each person gets an account with a link that signs in once. The root's key is copied, read back, and deleted here.
-A run that was cut short goes on where it stopped: an instance that nobody is registered in is founded.
+A run that was cut short goes on where it stopped: an instance that nobody is registered in is founded, one that has
+the same people gets the accounts that are missing, and the root's key is moved if it is still here.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EACCES, EEXIST
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -32,6 +35,7 @@ from gateway.keys import overview
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.changes import applying
 from gateway.registry.changes.document import Document, parse
+from gateway.registry.changes.officers import officers, persons
 from gateway.registry.changes.proposals import founds
 from gateway.registry.own_feed import WITH_CATALOGUE
 from gateway.registry.seals import account_rows
@@ -43,6 +47,7 @@ from gateway.settings import CREDENTIAL, BadSetting, Settings, load
 from gateway.settings.saving import save
 from gateway.settings.sources import Written, checked, written
 from gateway.setup.answers import Answers, Person
+from security.grants.approvals import Officer
 
 SECRET_BYTES: Final = 32
 _LEVEL: Final = "department"
@@ -51,8 +56,10 @@ _ROOT_KEY: Final = "root.key"
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """A person of the instance. `link` signs in to the console once. `thumbprint` is the base64url SHA-256 of the
-    public key."""
+    """A person of the instance. `link` signs in to the console once; empty for one who had an account.
+
+    `thumbprint` is the base64url SHA-256 of the public key.
+    """
 
     id: str
     role: str
@@ -75,9 +82,12 @@ class Made:
 def settings_of(answers: Answers, data: Path, environment: Mapping[str, str]) -> Settings:
     """Write the settings of a new instance and read them back. Settings that lie there stay, but for the answers.
 
-    Raises `BadSetting`, which names the file and line of the setting; then the folder is as it was.
+    Raises `BadSetting`, which names the file and line of the setting, and OSError for the place of the root's key;
+    then the folder is as it was.
     """
     before = load(data, environment)
+    if answers.root_key_to is not None and (not before.is_made or (before.authority / _ROOT_KEY).exists()):
+        _ready_for_key(answers.root_key_to)
     if before.is_made:
         return before
     lies = written(data)
@@ -137,14 +147,13 @@ def document_of(answers: Answers) -> First:
 
 def make(settings: Settings, answers: Answers, first: First, actor: str, now: float) -> Made:
     """Make and found the instance. Raises `BadSetting`, `FolderTaken`, OSError."""
-    text, document = first
     secret_made = _secret(settings)
     if not settings.is_made:
         make_instance(settings, {}, now, province=False)
     engine = open_engine(settings.database_url)
     try:
-        _found(settings, text, engine, actor, now)
-        links = _invite(settings, document, engine, actor, now)
+        _found(settings, first, engine, actor, now)
+        links = _invite(settings, first, engine, actor, now)
     finally:
         engine.dispose()
     root = settings.authority / _ROOT_KEY
@@ -164,9 +173,12 @@ def _secret(settings: Settings) -> bool:
     return True
 
 
-def _found(settings: Settings, text: str, engine: Engine, actor: str, now: float) -> None:
+def _found(settings: Settings, first: First, engine: Engine, actor: str, now: float) -> None:
     with changing(engine, Seal.of(settings)) as act:
         if not founds(act.connection):
+            known = officers(act.connection) | persons(act.connection)
+            if all(each.id in known and known[each.id].thumbprint == each.thumbprint for each in _everyone(first)):
+                return
             raise BadSetting(
                 Words(
                     f"phiên bản tại {settings.data} đã có người đăng ký; thay đổi bằng `lgsp registry apply`",
@@ -174,20 +186,33 @@ def _found(settings: Settings, text: str, engine: Engine, actor: str, now: float
                 )
             )
         applied = applying.apply_text(
-            act.connection, text, load_snapshot(act.connection), EmbeddedAuthority(settings).trust(), now
+            act.connection, first.text, load_snapshot(act.connection), EmbeddedAuthority(settings).trust(), now
         )
         act.note(applying.NOTE, applied.facts(), now, actor=actor)
 
 
-def _invite(settings: Settings, document: Document, engine: Engine, actor: str, now: float) -> tuple[Invited, ...]:
-    everyone = (*(document.officers or ()), *(document.persons or ()))
+def _invite(settings: Settings, first: First, engine: Engine, actor: str, now: float) -> tuple[Invited, ...]:
     invited = []
     with account_rows.changing(engine, account_seals.Seal.of(settings), now, actor) as change:
-        for each in everyone:
-            accounts.add(change, Account(each.id, each.agency, each.name.vi, accounts.roles_of([each.role]), True))
-            link = f"{settings.desk_named}/console/link/{accounts.make_link(change, each.id)}"
+        for each in _everyone(first):
+            link = ""
+            if accounts.row_of(change, each.id) is None:
+                accounts.add(change, Account(each.id, each.agency, each.name.vi, accounts.roles_of([each.role]), True))
+                link = f"{settings.desk_named}/console/link/{accounts.make_link(change, each.id)}"
             invited.append(Invited(each.id, each.role, each.thumbprint, link))
     return tuple(invited)
+
+
+def _everyone(first: First) -> tuple[Officer, ...]:
+    return (*(first.document.officers or ()), *(first.document.persons or ()))
+
+
+def _ready_for_key(folder: Path) -> None:
+    """Before anything is made. OSError if the root's key could not be written there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wrong, place = (EEXIST, folder / _ROOT_KEY) if (folder / _ROOT_KEY).exists() else (EACCES, folder)
+    if wrong == EEXIST or not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(wrong, os.strerror(wrong), str(place))
 
 
 def _moved(key: Path, folder: Path) -> Path:

@@ -177,9 +177,9 @@ def backed_up(settings: Settings, mode: int = 0o700, **facts: Any) -> Settings:
     return settings
 
 
-def restored(settings: Settings) -> None:
+def restored(settings: Settings, *, practice: bool = False) -> None:
     with writing(open_engine(settings.database_url)) as connection:
-        hold(connection, time.time(), {"backup": {}})
+        hold(connection, time.time(), {"backup": {"practice": practice}})
 
 
 def edited(settings: Settings, *statements: str) -> None:
@@ -250,6 +250,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "backup.never": lambda s: replace(s, backup_days=1),
     "backup.old": lambda s: backed_up(replace(s, backup_days=1), at=time.time() - 2 * DAY),
     "restore.held": restored,
+    "restore.practice": lambda s: restored(s, practice=True),
     "backup.inside": lambda s: copied_inside(s.data / "copies" / "1"),
     "backup.modes": lambda s: backed_up(s, at=time.time(), mode=0o755),
     "backup.plain-keys": lambda s: backed_up(s, at=time.time(), keys="plain"),

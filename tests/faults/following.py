@@ -101,12 +101,13 @@ class Pulling(Background):
 class Dispatching(Background):
     """Reports to the agency's system, a few at once. `acknowledged`: status by transfer; the others by their code."""
 
-    def __init__(self, settings: Settings, connections: int = 3) -> None:
+    def __init__(self, settings: Settings, connections: int = 3, pause: float = 0.05) -> None:
+        """`pause`: of a connection after each answer, in seconds."""
         super().__init__()
         self.acknowledged: dict[str, int] = {}
         self.others: Counter[str] = Counter()
         self.unanswered = 0
-        self._settings, self._connections, self._number = settings, connections, 0
+        self._settings, self._connections, self._pause, self._number = settings, connections, pause, 0
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -134,4 +135,4 @@ class Dispatching(Background):
                 self.acknowledged[answer.headers["lgsp-transfer"]] = answer.status
             else:
                 self.others[(answer.problem or {}).get("code", str(answer.status))] += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(self._pause)

@@ -23,7 +23,7 @@ from gateway.journal.schema import tables
 from gateway.machines import acts, bundles, invitation, own, records
 from gateway.machines.acts import By
 from gateway.machines.invitation import Invitation
-from gateway.machines.join import Wanted, join
+from gateway.machines.join import Wanted, _as_setup, join
 from gateway.machines.joining import HandedIn, Joining
 from gateway.machines.keeping import MachineKeeper, Shared
 from gateway.machines.records import State
@@ -264,6 +264,18 @@ def test_an_invitation_is_read_as_it_was_written(house: House, tmp_path: Path) -
     one.invitation.write(tmp_path / "file")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     assert invitation.read(tmp_path / "file") == one.invitation
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "made"),
+    [
+        ("sandbox", "https://tinh.example:9443", {}),
+        ("production", "https://tinh.example", {"host": "0.0.0.0"}),
+        ("production", "https://tinh.example:9443", {"host": "0.0.0.0", "exchange_port": 9443}),
+    ],
+)
+def test_a_machine_of_production_listens_where_systems_call(kind: str, base: str, made: dict[str, Any]) -> None:
+    assert _as_setup({"kind": kind, "public_base": base}) == made
 
 
 def test_keys_that_a_secret_protects_go_to_no_machine_without_one(house: House, tmp_path: Path) -> None:

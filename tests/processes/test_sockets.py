@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +33,23 @@ def test_the_people_s_listener_and_the_metrics_bind_addresses_of_their_own(
         opened(settings)
         expected = {("0.0.0.0", 8443), ("127.0.0.1", 8080), *([("127.0.0.1", metrics)] if metrics else [])}
         assert set(bound) == expected and len(bound) == len(expected)
+
+
+def test_a_port_that_only_root_may_open_is_told_as_such() -> None:
+    """Another instance is not the reason there, and other words would send the operator to look for one."""
+    low = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text("ascii")) - 1
+    if low < 1:
+        pytest.skip("left out: every user may open every port here")
+    script = f"""
+import os
+from gateway.processes import sockets
+from gateway.processes.supervised import NotStarted
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    sockets._bind("127.0.0.1", {low})
+except NotStarted as refused:
+    print(refused.next("en"), refused.next("vi"))
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "below 1024" in told.stdout and "dưới 1024" in told.stdout, told

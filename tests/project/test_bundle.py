@@ -1,8 +1,8 @@
 """`lgsp bundle`: an archive made from the package index, unpacked, installed by its `install.sh` without a network,
-and run.
+and run; once under a real systemd, once where there is none.
 
-Every absolute path of `install.sh` stands below a folder of the test. `useradd`, `runuser` and `systemctl` are stand-ins, and
-`install` makes no other owner (`test_operating_recipe.py`).
+There every absolute path of `install.sh` stands below a folder of the test. `useradd`, `runuser` and `systemctl` are
+stand-ins, and `install` makes no other owner (`test_operating_recipe.py`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,21 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.bundle import LOCK, OWN_LOCK, ROOT, SUMS, NoBundle, bundle
+from bench.ports import free_ports
 from gateway import __version__
-from tests.faults.load import Load
+from tests.faults.load import Load, until
+from tests.project.systemd import Systemd, booted, why_none
 from tests.project.test_operating_recipe import STANDINS, below
+from tests.setup.provinces import GRANT, OFFICERS, OPERATOR, SYSTEM, answers
+from tests.setup.test_setup_live import SAMPLE
 from tests.upgrade.programs import Machine, Program, first
 
 pytestmark = pytest.mark.server  # it takes half a minute and 400 MB
@@ -56,9 +62,12 @@ def machine(root: Path) -> None:
     standins = {name: STANDINS[name] for name in ("useradd", "systemctl", "id", "runuser", "install")}
     standins["python3"] = f'exec {os.path.realpath(sys.executable)} "$@"'
     for name, script in standins.items():
-        file = root / "bin" / name
-        file.write_text("#!/bin/sh\n" + script.replace("{real}", shutil.which(name) or name) + "\n", "utf-8")
-        file.chmod(0o755)
+        _script(root / "bin" / name, script.replace("{real}", shutil.which(name) or name))
+
+
+def _script(file: Path, text: str) -> None:
+    file.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+    file.chmod(0o755)
 
 
 def digest(file: Path) -> str:
@@ -73,17 +82,94 @@ def altered(place: Path, name: str, text: str) -> None:
     sums.write_text(sums.read_text().replace(f"{before}  {name}\n", f"{digest(place / name)}  {name}\n"))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """It is not kept after the test, since it is large."""
-    yield tmp_path
-    shutil.rmtree(tmp_path, ignore_errors=True)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """It is not kept after the tests, since it is large."""
+    place = tmp_path_factory.mktemp("bundle")
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
 
 
-def test_a_bundle_installs_without_a_network(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def made(folder: Path) -> dict[str, Any]:
     if not index_is_reachable(folder):
         pytest.skip("left out: no bundle is made, because the package index is not reachable from here")
-    made = bundle(folder / "one.tar", None)
+    return bundle(folder / "one.tar", None)
+
+
+def test_a_production_instance_under_systemd(folder: Path, made: dict[str, Any]) -> None:
+    """`install.sh` as it is, by the bundle alone: each unit does what it is for, and one that hangs is started anew."""
+    if reason := why_none():
+        pytest.skip(f"left out: no systemd of its own can run here: {reason}")
+    shared, port = folder / "shared", free_ports(1)[0]
+    (shared / "bin").mkdir(parents=True)
+    _script(shared / "bin" / "python3", f'exec {os.path.realpath(sys.executable)} "$@"')
+    (shared / "one.tar").hardlink_to(folder / "one.tar")
+    base = f"https://127.0.0.1:{port}"
+    file = answers(shared, base, host="127.0.0.1", doors=1)
+    file.write_text(file.read_text("utf-8").replace("secret_file: secret", "secret_file: /etc/lgsp/secret"), "utf-8")
+    install = f"cd /root/lgsp-{__version__} && sh deploy/install.sh /mnt/{file.name}"
+    with booted(folder / "systemd", shared) as host:
+        host.done("tar -xf /mnt/one.tar")
+        shared.chmod(0o700)
+        refused = host.run(install)
+        assert refused.returncode == 2 and "user lgsp cannot read /mnt/setup.yaml" in refused.stderr, refused
+        shared.chmod(0o755)
+        refused = host.run(install)
+        assert refused.returncode == 2 and "/mnt/offline cannot be written" in refused.stderr, refused
+        assert not host.done("ls /var/lib/lgsp"), "nothing was made"
+        host.done("chown -R lgsp /mnt/*.key && install -d -o lgsp /mnt/offline")
+        began = time.monotonic()
+        print(host.done(install))
+        print(f"installed and ready after {time.monotonic() - began:.1f} s")
+        assert host.shown("lgsp", "ActiveState") == "active" and (shared / "offline" / "root.key").exists()
+        assert "3 timers listed" in host.done("systemctl list-timers --no-pager 'lgsp-*'")
+        assert host.run(install).returncode == 0, "run again"
+
+        found = host.run("lgsp doctor --json")  # from /root, which the gateway's user cannot enter
+        assert {each["code"] for each in json.loads(found.stdout)["findings"] if each["grave"]} == {"base.local"}
+        refused = host.run("touch here.yaml && lgsp registry apply here.yaml")
+        assert refused.returncode == 2 and "cannot use here.yaml there" in refused.stderr
+        calls_are_accepted(host)
+        for unit in ("lgsp-backup", "lgsp-drill"):
+            host.done(f"systemctl start {unit} || (journalctl --no-pager -o cat -n 20 -u {unit}; exit 1)")
+        assert host.run("systemctl start lgsp-doctor").returncode, "it fails where something is grave"
+        host.done("systemctl reload lgsp")
+
+        watched = "/etc/systemd/system/lgsp.service.d"
+        host.done(
+            f"mkdir -p {watched} && printf '[Service]\\nWatchdogSec=2\\nTimeoutAbortSec=2\\n' > {watched}/soon.conf"
+        )
+        host.done("systemctl daemon-reload && systemctl restart lgsp")
+        host.done("kill -STOP $(systemctl show --property=MainPID --value lgsp)")
+        until("it hangs and is started anew", lambda: host.shown("lgsp", "NRestarts") == "1")
+        until("it is ready again", lambda: host.shown("lgsp", "ActiveState") == "active")
+        accepted(host, year=2025)
+        host.done("systemctl stop lgsp")
+        assert host.shown("lgsp", "Result") == "success"
+
+
+def calls_are_accepted(host: Systemd) -> None:
+    host.done(f"/opt/lgsp/bin/lgsp client keygen {SYSTEM} --out /mnt/hers && install -d -o lgsp /mnt/out")
+    host.done("install -d /mnt/asked && install -m 0644 /mnt/hers/*.csr /mnt/asked")
+    signed = f"--as {OPERATOR} --key /mnt/{OPERATOR}.key"
+    host.done(f"lgsp enrol {SYSTEM} --requests /mnt/asked --out /mnt/out/made {signed}")
+    for each in OFFICERS:
+        host.done(f"lgsp access approve {GRANT} --officer {each} --key /mnt/{each}.key")
+    host.done(f"/opt/lgsp/bin/lgsp client install /mnt/hers --trust /mnt/out/made/{SYSTEM}")
+    accepted(host, year=2024)
+
+
+def accepted(host: Systemd, year: int) -> None:
+    figures = json.loads(SAMPLE.read_text("utf-8"))
+    for each in figures["values"]:
+        each["period"] = each["period"].replace("2026", str(year))
+    (host.shared / "figures.json").write_text(json.dumps(figures), "utf-8")
+    call = "/opt/lgsp/bin/lgsp client call --identity /mnt/hers POST /indicator/v1/values --body /mnt/figures.json"
+    until("a call is accepted", lambda: host.run(call).returncode == 0, 30.0)
+
+
+def test_a_bundle_installs_without_a_network(folder: Path, made: dict[str, Any]) -> None:
     assert made["sha256"] == digest(folder / "one.tar")
     with tarfile.open(folder / "one.tar") as archive:
         archive.extractall(folder, filter="data")

@@ -2,7 +2,8 @@
 
 Every absolute path of the recipe stands below a folder of the test. Nothing is fetched: the fresh environment sees the
 packages of this run's environment by a `.pth` file, so pip finds each pin of the lock installed and builds the wheel
-without isolation. `useradd`, `runuser`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other owner.
+without isolation. `useradd`, `runuser`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other
+owner.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ STANDINS = {
   case $1 in
     --property=LoadCredential=lgsp:*) install -m 0440 "${1#*=lgsp:}" "$CREDENTIALS_DIRECTORY/lgsp" ;;
     --setenv=*) export "${1#--setenv=}" ;;
-    --quiet|--pipe|--wait|--same-dir|--uid=lgsp) ;;
+    --quiet|--pipe|--wait|--working-directory=*|--uid=lgsp) ;;
     *) echo "no option of systemd-run: $1" >&2; exit 1 ;;
   esac; shift; done; exec "$@" """,
 }

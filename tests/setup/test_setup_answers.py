@@ -5,18 +5,26 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
+from sqlalchemy import make_url
 
 from gateway.settings import BadSetting, load
+from gateway.setup import founding
 from gateway.setup.answers import from_file
 from tests import commandline
+from tests.journal.databases import fresh_url
 from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _changed(file: Path, **values: Any) -> Path:
@@ -108,7 +116,67 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
     assert verified.code == 0, verified
 
     again = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
-    assert again.code == 2 and "lgsp registry apply" in json.loads(again.out)["error"]["what"]
+    assert again.code == 0 and not any(each["link"] for each in json.loads(again.out)["people"]), again
+    another = answers(tmp_path, "https://trao-doi.tinh.example:9443")  # of the same names, with other keys
+    refused = commandline.lgsp("setup", str(another), "--data", str(data), "--json")
+    assert refused.code == 2 and "lgsp registry apply" in json.loads(refused.out)["error"]["what"]
+
+
+def test_what_a_setup_that_was_cut_short_lacks_is_made_by_the_next(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", answers(tmp_path)
+    given = from_file(file)
+    first = founding.document_of(given)
+    settings = founding.settings_of(given, data, {})
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(founding, "_invite", Mock(side_effect=KeyboardInterrupt))
+        founding.make(settings, given, first, "root", time.time())
+    assert (data / "ca/root.key").exists()
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    made = json.loads(told.out)
+    assert told.code == 0 and made["root_key"] == str(tmp_path / "offline/root.key"), told
+    links = [each["link"] for each in made["people"]]
+    assert all("/console/link/" in each for each in links) and len(links) == 3
+
+
+@pytest.mark.parametrize("taken", ["registry.yaml/offline", "offline"])
+def test_a_place_that_cannot_take_the_roots_key_is_told_before_anything_is_made(tmp_path: Path, taken: str) -> None:
+    data, file = tmp_path / "data", _changed(answers(tmp_path), root_key_to=taken)
+    (tmp_path / "offline").mkdir()
+    (tmp_path / "offline" / "root.key").write_text("of another instance", "ascii")
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    assert told.code == 2 and json.loads(told.out)["error"]["code"] == "not-written", told
+    assert taken in json.loads(told.out)["error"]["what"] and not data.exists()
+    assert (tmp_path / "offline" / "root.key").read_text("ascii") == "of another instance"
+
+
+def test_the_registry_document_of_the_page_founds_an_instance(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    (document,) = re.findall(r"^```yaml registry\.yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "of-the-page.yaml").write_text(document, "utf-8")
+    file = _changed(answers(tmp_path), registry="of-the-page.yaml")
+    told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
+    assert told.code == 0, told
+    waiting = json.loads(commandline.lgsp("access", "list", "--data", str(tmp_path / "data"), "--json").out)
+    assert {"G-0001", "G-0002"} <= {each["id"] for each in waiting["grants"]}, waiting
+
+
+@pytest.mark.parametrize(("base", "told_so"), [("https://tinh.example", True), ("https://tinh.example:8443", False)])
+def test_setup_says_where_the_port_of_the_public_address_must_lead(tmp_path: Path, base: str, told_so: bool) -> None:
+    """Systems call 443 where the address names no port, and the gateway's user cannot open that one."""
+    told = commandline.lgsp("setup", str(answers(tmp_path, base)), "--data", str(tmp_path / "data"))
+    assert told.code == 0, told
+    assert ("0.0.0.0:8443" in told.out and "443 of tinh.example" in told.out) is told_so, told.out
+
+
+def test_a_database_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    """In both languages, with what the server said; `lgsp up` would not help."""
+    url = make_url(fresh_url("postgresql", tmp_path)).set(database="nobody_made_it")
+    file = _changed(answers(tmp_path), database=url.render_as_string(hide_password=False))
+    told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
+    error = json.loads(told.out)["error"]
+    assert told.code == 3 and error["code"] == "database", told
+    assert "nobody_made_it" in error["what"] and "không kết nối được" in error["what"], error
+    assert "CREATE DATABASE" in error["next"] and "lgsp up" not in error["next"], error
 
 
 def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:

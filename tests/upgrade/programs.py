@@ -19,7 +19,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from packaging.markers import Marker
@@ -50,6 +50,16 @@ class Program:
         ended = self._run(*words, "--json")
         assert ended.stdout, ended.stderr[-2000:]
         return dict(json.loads(ended.stdout))
+
+    def up(
+        self, settings: Settings, *words: str, err: IO[bytes], out: IO[bytes] | None = None, machine: str = ""
+    ) -> subprocess.Popen[str]:
+        """`lgsp up --json words…`. `out`: None for a pipe. `machine`: its name, if not that of the host."""
+        line = [self.python, "-m", "gateway", "up", "--json", "--data", str(settings.data), *words]
+        named = {f"{PREFIX}MACHINE": machine} if machine else {}
+        return subprocess.Popen(
+            line, cwd=self.code, env=_environment() | named, stdout=out or subprocess.PIPE, stderr=err, text=True
+        )
 
     def version(self) -> str:
         return self._run("--version").stdout.strip()
@@ -136,16 +146,12 @@ class Machine:
         return said
 
     def _start(self, run: Program) -> dict[str, Any]:
-        line = [run.python, "-m", "gateway", "up", "--json", "--data", str(self.settings.data)]
-        line += ["--without", "truong-ha", "--without", "traffic"]
         log = self.settings.data.with_suffix(".log")
-        environment = _environment()
-        if run is NEW:  # it tells machines apart by their names: those of their hosts, and here is one host
-            environment[f"{PREFIX}MACHINE"] = self.settings.data.name
+        # The new one tells machines apart by their names: those of their hosts, and here is one host.
+        name = self.settings.data.name if run is NEW else ""
+        words = ("--without", "truong-ha", "--without", "traffic")
         with log.open("ab") as err:
-            self.process = subprocess.Popen(
-                line, cwd=run.code, env=environment, stdout=subprocess.PIPE, stderr=err, text=True
-            )
+            self.process = run.up(self.settings, *words, err=err, machine=name)
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
         assert said, log.read_text("utf-8", "replace")[-2000:]

@@ -119,9 +119,14 @@ def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoRe
     raise SystemExit(code)
 
 
-def bad_setting(trouble: BadSetting, as_json: bool) -> NoReturn:
-    """A setting that says something impossible, whichever command meets it."""
+def bad_setting(trouble: BadSetting, as_json: bool, *, answers: bool = False) -> NoReturn:
+    """A setting that says something impossible, whichever command meets it. `answers`: an answer to `lgsp setup`."""
     then = "See docs/settings.md for all settings. / Xem docs/settings.md để biết các thiết lập."
+    if answers:
+        then = (
+            "docs/operating.md shows the answers, docs/settings.md all settings. / Xem tệp trả lời mẫu trong"
+            " docs/vi/operating.md, các thiết lập trong docs/settings.md."
+        )
     fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {trouble.words.vi}", then, as_json)
 
 
@@ -133,7 +138,8 @@ def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
         code,
         "not-written",
         what,
-        "Make room or name another place. / Giải phóng dung lượng hoặc chọn nơi khác.",
+        "Make room, let this user write there, or name another place."
+        " / Giải phóng dung lượng, cho tài khoản này ghi vào đó, hoặc chọn nơi khác.",
         as_json,
     )
 
@@ -207,18 +213,24 @@ def failures_as_exits(as_json: bool) -> Iterator[None]:
 
         if (exact := exactly(trouble)) is not None:
             failed(exit_of(exact.code, exact.branch), exact, as_json)
-        what = (
-            f"the database does not answer as it should: {str(trouble).partition(chr(10))[0]}"
-            " / cơ sở dữ liệu không trả lời đúng"
+        _database(exc, trouble, as_json)
+
+
+def _database(exc: Any, trouble: Exception, as_json: bool) -> NoReturn:
+    """`exc`: the module `sqlalchemy.exc`."""
+    first = str(getattr(trouble, "orig", None) or trouble).partition("\n")[0]
+    if isinstance(trouble, exc.OperationalError) and getattr(trouble.orig, "pgconn", None) is not None:
+        # psycopg has `pgconn` where no connection was made
+        what = f"the database cannot be reached: {first} / không kết nối được cơ sở dữ liệu: {first}"
+        then = (
+            "Check that the server runs, that the address is right, and that the database is there (CREATE DATABASE …"
+            " OWNER …). / Kiểm tra máy chủ có chạy, địa chỉ có đúng và cơ sở dữ liệu đã được tạo chưa (CREATE DATABASE"
+            " … OWNER …)."
         )
-        hint = (
-            "After an update start the instance once (`lgsp up`), which brings the database up to"
-            " date; else see `lgsp doctor`."
+    else:
+        what = f"the database does not answer as it should: {first} / cơ sở dữ liệu không trả lời đúng: {first}"
+        then = (
+            "After an update start the instance once (`lgsp up`), which brings the database up to date; else see `lgsp"
+            " doctor`. / Sau khi cập nhật hãy khởi động phiên bản một lần (`lgsp up`); nếu không, xem `lgsp doctor`."
         )
-        fail(
-            Exit.OURS,
-            "database",
-            what,
-            f"{hint} / Sau khi cập nhật hãy khởi động phiên bản một lần (`lgsp up`); nếu không, xem `lgsp doctor`.",
-            as_json,
-        )
+    fail(Exit.OURS, "database", what, then, as_json)

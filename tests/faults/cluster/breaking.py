@@ -87,6 +87,17 @@ class Faults:
                 calls = self._calls[each.name]
                 until(f"{each.name} goes on", partial(calls.beyond, len(calls.acknowledged) + 1))
 
+    # --- the program --------------------------------------------------------------------------------------------------
+    def upgraded(self) -> tuple[str, float]:
+        """From an older release: one machine after the other, while those beside it take calls."""
+        (release,) = {each.older.release for each in self._cluster.machines if each.older}
+        began = time.monotonic()
+        for machine in reversed(self._cluster.machines):
+            machine.upgrade()
+            self._others_go_on(machine)
+            wait_ready(machine)
+        return f"upgraded from {release}, in {time.monotonic() - began:.1f} s", time.monotonic()
+
     # --- processes ----------------------------------------------------------------------------------------------------
     def keeper_killed(self) -> tuple[str, float]:
         before, pid = until("a keeper leads", lambda: one if (one := self._cluster.leader())[1] else None)
@@ -180,14 +191,26 @@ class Faults:
         return "primary stalled", time.monotonic()
 
     def disk_full(self) -> tuple[str, float]:
-        """Until nothing can be written any more; it goes on by itself once there is room."""
+        """Until nothing can be written any more. The gateway goes on by itself once there is room. The server does too,
+        unless it met the full disk again while it recovered: then it ends, and is started as its unit would.
+        """
         primary = self._cluster.pair.primary
         primary.fill()
         for machine in self._cluster.machines:
             until(f"{machine.name} says that it is not ready", lambda: machine.ready() == 503)  # noqa: B023
         time.sleep(DOWN)
         primary.empty()
-        return "disk of the primary full", time.monotonic()
+        began, ended = time.monotonic(), ""
+
+        def answers() -> bool:
+            nonlocal ended
+            if not primary.running:
+                ended = ", which ended"
+                primary.start()
+            return primary.answers()
+
+        until("the primary answers", answers)
+        return f"disk of the primary full{ended}", began
 
     # --- the way ------------------------------------------------------------------------------------------------------
     def machine_cut_off(self) -> tuple[str, float]:

@@ -30,19 +30,25 @@ from tests.faults.test_kill import descendants
 from tests.journal.pairs import Pair, paired
 from tests.journal.relay import Way
 from tests.machines.joining import shared_vault
+from tests.upgrade.programs import Program
 
 PROVIDERS = ("do-thi", "kinh-te")
+NEWER: dict[str, Any] = {  # settings that the older release does not know
+    "standby": "required",
+    "database_seconds": 5.0,  # of a machine that is busy with other tests
+}
 LEADER = "SELECT p.id, p.pid FROM lease l JOIN process p ON p.id = l.holder WHERE l.until > 0"
 
 
 @dataclass(slots=True)
 class Machine:
-    """A folder and what runs of it."""
+    """A folder and what runs of it: this program, or an `older` one."""
 
     name: str
     settings: Settings
     way: Way
     process: Any = None
+    older: Program | None = None
 
     @property
     def pid(self) -> int:
@@ -64,10 +70,20 @@ class Machine:
 
     def start(self) -> None:
         """Returns once it is told to start; `ready` tells when it serves."""
-        with (self.settings.data / "machine.log").open("ab") as log:
+        with self.settings.data.with_suffix(".log").open("ab") as log:
+            if self.older is not None:
+                self.process = self.older.up(self.settings, err=log, out=log)
+                return
             self.process = demo.start(
                 ["up", "--json", "--data", str(self.settings.data)], err=log, out=log, environment=_environment()
             )
+
+    def upgrade(self) -> None:
+        """Stopped, and started again with this program."""
+        self.end()
+        self.older, self.settings = None, replace(self.settings, machine=self.name, **NEWER)
+        save(self.settings)
+        self.start()
 
     def lgsp(self, *words: str) -> dict[str, Any]:
         """A command with `--json`, in a process of its own: a fork of this one would have the locks of its threads."""
@@ -84,7 +100,7 @@ class Machine:
         return result
 
     def said(self) -> str:
-        return (self.settings.data / "machine.log").read_text("utf-8", "replace")
+        return self.settings.data.with_suffix(".log").read_text("utf-8", "replace")
 
     def kill(self) -> None:
         """Supervisor and children at once, by signal 9."""
@@ -161,10 +177,10 @@ class Cluster:
             exchange_port=exchange,
             desk_port=desk,
             database=self.pair.url(way.ports),
-            machine=name,
+            machine="" if self.first.older else name,
         )
         save(settings)
-        machine = Machine(name, settings, way)
+        machine = Machine(name, settings, way, older=self.first.older)
         self.machines.append(machine)
         self.stack.callback(machine.end)
         return machine
@@ -191,31 +207,34 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, *, room: int = 0, **changes: Any) -> Iterator[Cluster]:
-    """Both machines run and are ready. `room`: of the disk of each server, in MiB."""
+def cluster(folder: Path, *, room: int = 0, older: Program | None = None, **changes: Any) -> Iterator[Cluster]:
+    """Both machines run and are ready; with `older`, that program. `room`: of the disk of each server, in MiB."""
     with ExitStack() as stack:
         pair = stack.enter_context(paired(room=room))
         pair.fresh_url()
         made = Cluster(pair, [], folder, stack)
         way = made._way()
         settings = replace(
-            demo_settings(folder / "first"),
-            database=pair.url(),
-            doors=1,
-            standby="required",
-            database_seconds=5.0,  # of a machine that is busy with other tests
-            **changes,
+            demo_settings(folder / "first"), database=pair.url(), doors=1, **({} if older else NEWER), **changes
         )
-        ensure_instance(settings, say_progress=False)
-        shared_vault(settings, folder / "vault")
-        settings = replace(settings, live=False, database=pair.url(way.ports))
-        save(settings)
-        first = Machine("first", settings, way)
+        first = Machine("first", settings, way, older=older)
         made.machines.append(first)
         stack.callback(first.end)
+        if older is None:
+            ensure_instance(settings, say_progress=False)
+        else:
+            first.settings = replace(settings, live=False)
+            settings.data.mkdir(mode=0o700)
+            save(first.settings)
+            first.start()  # it makes the instance
+            wait_ready(first)
+            first.end()
+        shared_vault(settings, folder / "vault")
+        first.settings = replace(settings, live=False, database=pair.url(way.ports))
+        save(first.settings)
         made.copy("second")
         for name in PROVIDERS:
-            stack.callback(_provider(settings, name))
+            stack.callback(_provider(first.settings, name))
         for machine in made.machines:
             machine.start()
         for machine in made.machines:

@@ -23,17 +23,21 @@ from tests.faults.following import Dispatching, Pulling
 from tests.faults.load import until
 from tests.journal.pairs import why_no_disk
 from tests.size import FULL
+from tests.upgrade.programs import older, program
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("older")]
+__all__ = ["older"]
 
-FAULTS = 200 if FULL else 0  # beside each kind once
+FAULTS = 200 if FULL else 0
 FEW = ("machine_comes_and_goes", "keeper_killed", "primary_killed", "standby_killed")  # else it takes six minutes
-ROOM = 512  # MiB of the disk of each server
+ROOM = 2048 if FULL else 512  # MiB of the disk of each server
+OLDER = "0.2.0"  # in full size the first fault is the upgrade of both machines from this release
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Cluster]:
-    with cluster(tmp_path, room=0 if why_no_disk() else ROOM, provider_seconds=1.0) as one:
+    before = program(OLDER) if FULL else None
+    with cluster(tmp_path, room=0 if why_no_disk() else ROOM, older=before, provider_seconds=1.0) as one:
         yield one
 
 
@@ -50,6 +54,8 @@ def test_what_was_acknowledged_outlives_every_fault(made: Cluster) -> None:
     kinds = [each for each in faults.kinds if FULL or each.__name__ in FEW]
     chance.shuffle(kinds)
     kinds += [chance.choice(kinds) for _ in range(FAULTS - len(kinds))]
+    if made.first.older:
+        kinds.insert(0, faults.upgraded)
     print("faults:", *(each.__name__ for each in kinds))
     with ExitStack() as readers:
         here = readers.enter_context(Pulling(settings[0], ALERTS, settings[1], pause=PAUSE))
@@ -58,7 +64,7 @@ def test_what_was_acknowledged_outlives_every_fault(made: Cluster) -> None:
                 callers.enter_context(each)
             chains = callers.enter_context(Chains(settings, told))
             asking = callers.enter_context(Asking(settings, told))
-            reports = callers.enter_context(Dispatching(settings[0], connections=1))
+            reports = callers.enter_context(Dispatching(settings[0], connections=1, pause=PAUSE))
             held = Held(made, chains, lambda: [*calls.values(), *faults.gone], here)
             for name, each in calls.items():
                 until(f"calls to {name}", partial(each.beyond, 5))
