@@ -170,9 +170,9 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
 
     ping = engine.dialect.do_ping
 
-    def is_there(connection: Any) -> bool:
-        fresh = time.monotonic() - connection.answered < _FRESH_SECONDS
-        return fresh and not connection.closed or ping(connection)
+    def is_there(dbapi_connection: Any) -> bool:
+        fresh = time.monotonic() - dbapi_connection.answered < _FRESH_SECONDS
+        return fresh and not dbapi_connection.closed or ping(dbapi_connection)
 
     engine.dialect.do_ping = is_there  # type: ignore[method-assign]
     event.listen(engine, "do_connect", connect)

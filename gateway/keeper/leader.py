@@ -36,7 +36,6 @@ from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
 
 LEAD_SECONDS: Final = 1.0
-TOGETHER_SECONDS: Final = 0.5  # pauses from this on end together: one awakening of the processor for all
 TROUBLE_SECONDS: Final = 2.0
 REPLAY_SECONDS: Final = 10.0
 # Each fold writes an often-written page once: so seldom, but before a writer would fold by itself (at 8,000 pages).
@@ -201,7 +200,7 @@ class Keeper:
         """`told`: what wakes it. Then it may last longer."""
         if told is None or not told.connected:  # many times a second in all: without a task
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(_end_of_pause(asyncio.get_running_loop().time(), seconds)):
+                async with asyncio.timeout(seconds):
                     await self._stopping.wait()
             return
         seconds = told.pause(seconds)
@@ -339,9 +338,3 @@ class Keeper:
                 leases.give_back(connection, lease)
         except Exception as error:  # the next leader goes on from what is stored
             self._log_failure("the keeper ends in trouble", error)
-
-
-def _end_of_pause(now: float, seconds: float) -> float:
-    """At most a quarter of a second earlier or later than asked for, where it lasts half a second or more."""
-    end = now + seconds
-    return end if seconds < TOGETHER_SECONDS else round(end / TOGETHER_SECONDS) * TOGETHER_SECONDS
