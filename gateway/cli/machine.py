@@ -14,7 +14,7 @@ from gateway.cli import machine_alone
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, emit, fail, failures_as_exits, not_written
+from gateway.cli.common.output import emit, failures_as_exits, not_written
 
 if TYPE_CHECKING:
     from gateway.machines.acts import By
@@ -84,16 +84,10 @@ def machine_join(
 ) -> None:
     """Make this machine one of the instance that invited it. What was cut short goes on when it is called again."""
     from gateway.cli.common.joining import join
-    from gateway.machines.join import DRAFT, Wanted
-    from gateway.settings import NO_INSTANCE, default_data
+    from gateway.machines.join import Wanted
+    from gateway.settings import default_data
 
     folder = (data or default_data()).absolute()
-    strange = (
-        [each.name for each in folder.iterdir() if each.name not in {*NO_INSTANCE, DRAFT}] if folder.exists() else []
-    )
-    if strange:
-        what = f"{folder} holds {strange[0]} already / thư mục đã có tệp khác"
-        fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
     named = os.environ.get("LGSP_SECRET_FILE")  # as `lgsp up` takes it: deploy/lgsp-command.sh sets it
     own = {
         "host": places.host,

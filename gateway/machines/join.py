@@ -42,7 +42,7 @@ from gateway.machines.invitation import Invitation
 from gateway.machines.joining import PATH, HandedIn
 from gateway.machines.own import Handed
 from gateway.machines.secrets import Secrets
-from gateway.settings import FILE, WHOLE, Settings
+from gateway.settings import FILE, NO_INSTANCE, WHOLE, Settings, load
 from gateway.settings.saving import save
 
 DRAFT: Final = ".joining"
@@ -78,7 +78,31 @@ def join(invitation: Invitation, wanted: Wanted, wait_seconds: float = WAIT_SECO
 def _join(invitation: Invitation, wanted: Wanted, wait_seconds: float) -> Settings:
     place = wanted.data
     if (place / WHOLE).exists():
-        return _moved_up(place)
+        settings = _moved_up(place)
+    elif _joined(place, invitation.machine):
+        settings = load(place)
+    else:
+        settings = _received_and_written(invitation, wanted, wait_seconds)
+    # The keys are here: what cannot be said now, the keeper sees at the next start.
+    with suppress(Failure), _Listener.of(invitation, place) as listener:
+        listener.ask("DELETE")
+    return settings
+
+
+def strange(place: Path, machine: str) -> str:
+    """What the folder holds that no join of this machine began; empty if one may begin or go on there."""
+    names = {each.name for each in place.iterdir()} if place.exists() else set()
+    others = names - NO_INSTANCE - {DRAFT}
+    return "" if WHOLE in names or _joined(place, machine) else min(others, default="")
+
+
+def _joined(place: Path, machine: str) -> bool:
+    settings = load(place, {})
+    return settings.is_made and settings.machine == machine
+
+
+def _received_and_written(invitation: Invitation, wanted: Wanted, wait_seconds: float) -> Settings:
+    place = wanted.data
     draft = place / DRAFT
     secret_file = str(wanted.own.get("secret_file", ""))
     if invitation.protected and not secret_file:
@@ -93,10 +117,7 @@ def _join(invitation: Invitation, wanted: Wanted, wait_seconds: float) -> Settin
         handed = HandedIn(public, proof, processes.host()[:300] or "-", __version__)
         listener.ask("POST", handed.json())
         bundle = _received(listener, invitation, key, wait_seconds)
-        settings = _write(draft, invitation, wanted, bundle)
-        settings = _moved_up(place, settings)
-        listener.ask("DELETE")
-    return settings
+    return _moved_up(place, _write(draft, invitation, wanted, bundle))
 
 
 def _received(
@@ -133,8 +154,6 @@ def _write(draft: Path, invitation: Invitation, wanted: Wanted, bundle: Bundle) 
         write_new(draft / name, bundle.files[name])
     settings.vault_keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     Handed(bundle.generation, Secrets.of(settings).digest(shared)).write(settings)
-    for name in _Listener.FILES:
-        (draft / name).unlink(missing_ok=True)
     save(settings)
     for folder in ("keys", "ca", "log", "."):
         sync_folder(draft / folder)
@@ -152,8 +171,6 @@ def _as_setup(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _moved_up(place: Path, settings: Settings | None = None) -> Settings:
     """Declare the folder whole by one rename, then move its content up; the settings last."""
-    from gateway.settings import load
-
     whole = place / WHOLE
     if settings is not None:
         (place / DRAFT).rename(whole)
@@ -175,7 +192,7 @@ def forget(place: Path) -> None:
 class _Listener:
     """The exchange listener of a machine that runs, asked under the invitation's certificate."""
 
-    FILES: Final = ("invitation.pem", "anchors.pem")
+    FILE: Final = ".invitation.pem"  # while it is loaded: TLS wants a file
 
     def __init__(self, invitation: Invitation, context: ssl.SSLContext) -> None:
         parts = urlsplit(invitation.address)
@@ -185,14 +202,16 @@ class _Listener:
 
     @classmethod
     def of(cls, invitation: Invitation, folder: Path) -> _Listener:
-        pair, anchors = (folder / name for name in cls.FILES)
-        for file, content in ((pair, invitation.certificate + invitation.key), (anchors, invitation.anchors)):
-            file.unlink(missing_ok=True)
-            write_new(file, content.encode())
+        pair = folder / cls.FILE
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_verify_locations(anchors)
-        context.load_cert_chain(pair)
+        context.load_verify_locations(cadata=invitation.anchors)
+        pair.unlink(missing_ok=True)
+        try:
+            write_new(pair, (invitation.certificate + invitation.key).encode())
+            context.load_cert_chain(pair)
+        finally:
+            pair.unlink(missing_ok=True)
         return cls(invitation, context)
 
     def __enter__(self) -> _Listener:

@@ -4,28 +4,54 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
 
 from bench.demo import demo_settings, running
+from bench.ports import free_ports
 from gateway.cli.run import ensure_instance
 from gateway.keys.keyring import Keyring
-from gateway.settings import Settings
+from gateway.settings import WHOLE, Settings, load
 from gateway.settings.running import is_running
 from tests import commandline
 from tests.faults.load import Load, until
 from tests.journal.databases import fresh_url
-from tests.machines.joining import joined
+from tests.machines.joining import invited, joined, shared_vault
+from tests.size import FULL
 
 pytestmark = pytest.mark.server
 REASON = ("--reason", "tried in a test")
+ROOT = Path(__file__).resolve().parents[2]
+EVERY = 1 if FULL else 2
+# A program that ends itself by signal 9 before its step number sys.argv[1]: a change in the folder sys.argv[2], a
+# connection, or the first wait. What follows are the words of the command.
+KILLED_AT = """
+import os, sys
+left, folder, sys.argv[1:], waited = int(sys.argv[1]), sys.argv[2], sys.argv[3:], False
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod")
+def step(event, args):
+    global left, waited
+    first = event == "time.sleep" and not waited
+    waited = waited or first
+    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if first or event == "socket.connect" or (event in CHANGES or writes) and folder in str(args[0]):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), 9)
+sys.addaudithook(step)
+from gateway.cli import main
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +127,36 @@ def test_keys_that_are_rotated_reach_it_and_no_call_is_refused(first: Settings, 
             load.wait(20, 120)
     assert not here.others and not there.others, (here.others, there.others)
     assert not here.unanswered and not there.unanswered
+
+
+def test_a_join_that_was_killed_at_any_step_goes_on(first: Settings, tmp_path: Path) -> None:
+    """By signal 9 before a step (`KILLED_AT`), always a later one; from the first again once the folder is whole."""
+    place, (exchange, desk) = tmp_path / "three", map(str, free_ports(2))
+    shared_vault(first, first.data.parent / "vault")
+    invited(first, "three", tmp_path / "three.json")
+    words = ["machine", "join", str(tmp_path / "three.json"), "--data", str(place), "--json"]
+    words += ["--exchange-port", exchange, "--desk-port", desk]
+
+    def join(step: int) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", KILLED_AT, str(step), str(place), *words]
+        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+    step, killed, whole = 1, 0, False
+    while (ended := join(step)).returncode == -SIGKILL:
+        killed, step = killed + 1, step + EVERY
+        if not whole and (place / WHOLE).exists():
+            step, whole = 1, True
+    print(f"killed {killed} times")
+    assert ended.returncode == 0 and json.loads(ended.stdout)["machine"] == "three", ended
+    assert whole and killed > 20 / EVERY - 3
+    assert join(10**6).returncode == 0, "it has joined already"
+    third = load(place, {})
+    assert not list(place.glob(".*")) and signing(third) == signing(first), "nothing is left of the attempts"
+    third.vault_keys.rmdir()
+    third.vault_keys.symlink_to(first.vault_keys.resolve())
+    with running(third):
+        until("it beats", lambda: listed(first)["three"]["processes"])
+    assert lgsp(first, "machine", "remove", "three", *REASON)["ok"]
 
 
 def test_drained_and_taken_back(first: Settings, second: Settings) -> None:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 def join(invitation: Path, wanted: Wanted, as_json: bool) -> Settings:
     from gateway.hardening import private_files
     from gateway.machines import invitation as invitations
-    from gateway.machines.join import join
+    from gateway.machines.join import join, strange
     from gateway.settings import BadSetting
 
     try:
         with failures_as_exits(as_json), private_files():
-            return join(invitations.read(invitation), wanted)
+            read = invitations.read(invitation)
+            if found := strange(wanted.data, read.machine):
+                what = f"{wanted.data} holds {found} already / thư mục đã có tệp khác"
+                fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
+            return join(read, wanted)
     except BadSetting as trouble:
         bad_setting(trouble, as_json)
     except FileNotFoundError as trouble:
