@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from contracts.base.phrases import vietnamese
 from contracts.base.words import Language, Words, read
 
 
@@ -31,6 +32,8 @@ class Finding:
 
     def words(self, language: Language) -> dict[str, str]:
         kind, facts = self.kind, self.facts
+        if language == "vi" and isinstance(facts.get("reason"), str):  # as errors do
+            facts = {**facts, "reason": vietnamese(facts["reason"])}
         return {
             "what": kind.what.say(language, facts),
             "why": kind.why.say(language, facts),

@@ -111,6 +111,23 @@ def test_what_a_finding_says_is_told_in_vietnamese(phrase: str) -> None:
     assert " " not in phrase.removeprefix("as: ").removeprefix("unit: ") or vietnamese(phrase) != phrase, phrase
 
 
+@pytest.mark.parametrize("place", ["gateway/journal/standby.py", "gateway/journal/postgresql.py"])
+def test_why_no_standby_confirms_is_told_in_vietnamese(place: str) -> None:
+    """Operators read these reasons in errors and in the doctor's findings."""
+    said: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / place).read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name == "lacks":
+            said |= {
+                text
+                for each in ast.walk(node)
+                if isinstance(each, ast.Return) and each.value is not None
+                for text in _texts(each.value)
+            }
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Unconfirmed", "Lacking"):
+            said |= {text for each in node.args for text in _texts(each)}
+    assert said and all(vietnamese(each) != each for each in said), said
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "adapters").glob("*.py")), ids=lambda each: each.stem)
 def test_the_reasons_of_adapters_are_told_in_vietnamese(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
