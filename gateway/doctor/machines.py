@@ -25,7 +25,11 @@ def machines(settings: Settings, connection: Connection) -> Iterator[Finding]:
     """One machine alone, with SQLite, needs none of this: its row may have the name of an earlier host."""
     if connection.dialect.name == "sqlite":
         return
-    every = [each for each in listing.every(connection, time.time) if each.machine.state in _WORKS]
+    now, here = moment(connection, time.time), records.name_of(settings)
+    known = listing.every(connection, time.time)
+    if any(each.machine.name == here and each.machine.state is State.REMOVED for each in known):
+        yield finding("machines.removed", machines=here)
+    every = [each for each in known if each.machine.state in _WORKS]
     behind = [each for each in every if each.behind and each.processes]
     if behind:
         yield finding("machines.keys-behind", machines=_named(behind, _keys), newest=behind[0].newest)
@@ -33,7 +37,6 @@ def machines(settings: Settings, connection: Connection) -> Iterator[Finding]:
     older = [each for each in every if not each.processes and () < _order(each.machine.version) < newest]
     if older:
         yield finding("machines.older", machines=_named(older, lambda each: each.machine.version or "?"))
-    now, here = moment(connection, time.time), records.name_of(settings)
     away = [each for each in every if each.machine.name != here and _away(each, now)]
     if away:
         yield finding("machines.away", machines=_named(away, _seen))

@@ -7,14 +7,16 @@ Theory of operation:
    not. So each wait for an answer has a limit here too; then the connection is closed and counts as lost.
 2. TCP finds a dead peer by keepalives and `tcp_user_timeout`. Parameters in the database's address replace these.
 3. A server that takes no writes (SQLSTATE 25006: it became a standby) counts as lost too.
-4. After a loss `Presence` lets one thread at a time try again, so that callers do not queue for a dead server.
-5. Each COMMIT of each writer goes through `Connection.confirming`: with `standby: required` it counts only when a
+4. A connection that is taken from the pool is asked whether its server is there, unless it answered within a second.
+5. After a loss `Presence` lets one thread at a time try again, so that callers do not queue for a dead server.
+6. Each COMMIT of each writer goes through `Connection.confirming`: with `standby: required` it counts only when a
    synchronous standby has it (`gateway.journal.standby`). A server that was replaced meanwhile gets none
    (`gateway.journal.servers`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,7 @@ from gateway.journal.statements import READ_ONLY
 _T = TypeVar("_T")
 _OF_SILENT: Final = 0.75  # of the time that a caller waits, for the answer to COMMIT
 _CONNECT_SECONDS: Final = 2  # the least that libpq takes
+_FRESH_SECONDS: Final = 1.0  # a server that starts again takes longer
 
 
 class Silent(psycopg.OperationalError):
@@ -54,6 +57,7 @@ class Connection(psycopg.Connection[Any]):
     server: Server | None = None
     committing = False
     warned = False
+    answered = float("-inf")  # when the server answered last, by the monotonic clock
 
     def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
         presence = getattr(self, "presence", None)
@@ -61,7 +65,9 @@ class Connection(psycopg.Connection[Any]):
             return super().wait(gen, interval, timeout)
         while True:
             try:
-                return super().wait(gen, interval, self._limit())
+                answer = super().wait(gen, interval, self._limit())
+                self.answered = time.monotonic()
+                return answer
             except _WaitTimeout:
                 if self.committing and self.guard is not None:
                     self.guard.doubt("COMMIT got no answer")
@@ -162,6 +168,13 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
             presence.found()
             return made
 
+    ping = engine.dialect.do_ping
+
+    def is_there(dbapi_connection: Any) -> bool:
+        fresh = time.monotonic() - dbapi_connection.answered < _FRESH_SECONDS
+        return fresh and not dbapi_connection.closed or ping(dbapi_connection)
+
+    engine.dialect.do_ping = is_there  # type: ignore[method-assign]
     event.listen(engine, "do_connect", connect)
     if not reading:
         event.listen(engine, "handle_error", _lost_if_read_only)

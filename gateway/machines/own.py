@@ -134,8 +134,7 @@ class StateWatch:
     def look(self) -> State:
         """Reads it now."""
         with self._engine.connect() as connection:
-            found = records.find(connection, self.name)
-        self.state = State.ACTIVE if found is None else found.state
+            self.state = records.state_of(connection, self.name) or State.ACTIVE
         return self.state
 
     @property

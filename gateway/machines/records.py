@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, union_all, update
+from sqlalchemy import Connection, Row, bindparam, select, union_all, update
 
 from gateway.journal.append import append
 from gateway.journal.database import insert
@@ -32,6 +32,8 @@ _LONGEST: Final = 63
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _FOREIGN: Final = re.compile(r"[^a-z0-9.-]")
 _table = tables.machine
+_ONE: Final = select(_table).where(_table.c.name == bindparam("of"))
+_STATE: Final = select(_table.c.state).where(_table.c.name == bindparam("of"))  # each process asks each second
 
 
 class State(StrEnum):
@@ -84,8 +86,14 @@ def every(connection: Connection, *, locked: bool = False) -> list[Machine]:
 
 
 def find(connection: Connection, name: str) -> Machine | None:
-    row = connection.execute(select(_table).where(_table.c.name == name)).first()
+    row = connection.execute(_ONE, {"of": name}).first()
     return None if row is None else _read(row)
+
+
+def state_of(connection: Connection, name: str) -> State | None:
+    """None: there is no such machine."""
+    found = connection.scalar(_STATE, {"of": name})
+    return None if found is None else State(found)
 
 
 def invited_by(connection: Connection, thumbprint: str, *, locked: bool = False) -> Machine | None:

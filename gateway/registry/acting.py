@@ -15,7 +15,8 @@ from gateway.registry.changes.officers import ROLLS, acting, is_empty
 from gateway.registry.errors import ACT_NO_ROLE, ACT_NOT_IN_OFFICE, unknown, words
 from gateway.registry.seals.revisions import REVISION
 from gateway.registry.seals.rows import Misfit
-from gateway.registry.seals.sealing import Seal, Sealed, altered
+from gateway.registry.seals.sealed import Sealed
+from gateway.registry.seals.sealing import Seal, altered
 from security.grants.approvals import Officer
 from security.grants.statements import Command, Statement, check
 

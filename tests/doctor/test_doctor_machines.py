@@ -73,3 +73,9 @@ def test_machines_that_are_behind_are_named(shared: Engine, tmp_path: Path) -> N
 def test_this_machine_is_not_away_while_its_own_doctor_runs(shared: Engine, tmp_path: Path) -> None:
     there(shared, HERE, seen=AWAY + 60)
     assert told(shared, tmp_path) == {}
+
+
+def test_a_machine_that_was_removed_is_told_so_itself(shared: Engine, tmp_path: Path) -> None:
+    there(shared, HERE, state="removed")
+    there(shared, "two", runs=True)
+    assert told(shared, tmp_path) == ({} if shared.dialect.name == "sqlite" else {"machines.removed": HERE})

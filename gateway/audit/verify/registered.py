@@ -24,7 +24,8 @@ from gateway.journal.schema import tables
 from gateway.registry.changes.unapproved import unapproved
 from gateway.registry.seals.revisions import revision
 from gateway.registry.seals.rows import apply, digest_of, misfits, rows
-from gateway.registry.seals.sealing import PART, PHASES, Seal, Sealed, borne
+from gateway.registry.seals.sealed import Sealed
+from gateway.registry.seals.sealing import PART, PHASES, Seal, borne
 
 MOST: Final = 20
 

@@ -6,7 +6,8 @@ from sqlalchemy import Connection
 
 from contracts.base.errors import Failure
 from gateway.registry.seals.rows import Misfit, digest_of, misfits, rows
-from gateway.registry.seals.sealing import KEY, Seal, Sealed, stands
+from gateway.registry.seals.sealed import KEY, Sealed
+from gateway.registry.seals.sealing import Seal, stands
 from gateway.settings import Settings
 
 

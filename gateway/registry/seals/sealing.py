@@ -46,11 +46,11 @@ from gateway.registry.seals.basis import basis
 from gateway.registry.seals.mark import Mark, Seen
 from gateway.registry.seals.revisions import REVISION, raise_revision, revision, settle
 from gateway.registry.seals.rows import Misfit, Rows, changed, contents, digest_of, digests, misfits, rows
+from gateway.registry.seals.sealed import KEY, Sealed, revision_of
 from gateway.registry.tenants import refuse_policy
 from gateway.settings import Settings
 from security.transparency import entry as form
 
-KEY: Final = "registry.seal"  # of `instance`
 MARK: Final = "registry"  # beside the checkpoint
 PART: Final = "registry-rows"
 ADOPTED: Final = "registry-adopted"
@@ -73,35 +73,6 @@ def altered(differing: Sequence[Misfit]) -> Ours:
     """The failure that names the rows."""
     more = f", … (+{len(differing) - NAMED})" if len(differing) > NAMED else ""
     return REGISTRY_ALTERED(rows=", ".join(map(str, differing[:NAMED])) + more, count=len(differing))
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """The newest seal, stored in `instance`."""
-
-    revision: int
-    digest: str
-    entry: str
-    seal: str
-    rows: Rows
-
-    @classmethod
-    def read(cls, connection: Connection) -> Sealed | None:
-        """The stored seal, None if there is none. Raises ValueError for an invalid one."""
-        stored = value_of(connection, KEY)
-        if stored is None:
-            return None
-        try:
-            value = json.loads(stored)
-            return cls(
-                int(value["revision"]),
-                str(value["digest"]),
-                str(value["entry"]),
-                str(value["seal"]),
-                dict(value["rows"]),
-            )
-        except (AttributeError, KeyError, TypeError) as trouble:
-            raise ValueError(str(trouble)) from None
 
 
 class Seal:
@@ -170,14 +141,13 @@ class Seal:
     def set_back(self, connection: Connection, number: int) -> list[Misfit]:
         """A misfit if a revision later than `number` is sealed or marked: the database's revision was set back."""
         try:
-            sealed = Sealed.read(connection)
+            stored = value_of(connection, KEY)
+            sealed = 0 if stored is None else revision_of(stored)
         except ValueError:
             return [Misfit("instance", KEY, "altered")]
         seen = self.mark.read()
         later = [
-            each
-            for each in (sealed.revision if sealed else 0, seen.revision if seen and seen.origin == self.origin else 0)
-            if each > number
+            each for each in (sealed, seen.revision if seen and seen.origin == self.origin else 0) if each > number
         ]
         return [Misfit("instance", f"{REVISION} {number} < {max(later)}", "altered")] if later else []
 

@@ -27,7 +27,8 @@ from gateway.registry.changes import keys
 from gateway.registry.registry import Registry
 from gateway.registry.seals.revisions import REVISION, raise_revision, revision
 from gateway.registry.seals.rows import TABLES, changed, digest_of, rows
-from gateway.registry.seals.sealing import AT_ONCE, KEY, PART, Seal, Sealed, accept, adopt, changing
+from gateway.registry.seals.sealed import KEY, Sealed
+from gateway.registry.seals.sealing import AT_ONCE, PART, Seal, accept, adopt, changing
 from security.transparency import entry as form
 from tests import commandline
 from tests.attacks.audit import instances, registryedits
