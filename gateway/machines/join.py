@@ -25,11 +25,13 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from contracts.base.errors import Failure
+from contracts.base.words import Words
 from gateway import __version__
 from gateway.durable import make_folder, sync_folder, write_new
 from gateway.journal import processes
 from gateway.keys.key_encryption import AtRest
 from gateway.machines import bundles, material, own
+from gateway.machines.agreeing import OWN
 from gateway.machines.bundles import Bundle
 from gateway.machines.errors import (
     MACHINE_INVITATION_EXPIRED,
@@ -42,8 +44,9 @@ from gateway.machines.invitation import Invitation
 from gateway.machines.joining import PATH, HandedIn
 from gateway.machines.own import Handed
 from gateway.machines.secrets import Secrets
-from gateway.settings import FILE, NO_INSTANCE, WHOLE, Settings, load
+from gateway.settings import FILE, NO_INSTANCE, WHOLE, BadSetting, Settings, load
 from gateway.settings.saving import save
+from gateway.settings.sources import checked, written
 
 DRAFT: Final = ".joining"
 WAIT_SECONDS: Final = 120.0
@@ -103,6 +106,7 @@ def _joined(place: Path, machine: str) -> bool:
 
 def _received_and_written(invitation: Invitation, wanted: Wanted, wait_seconds: float) -> Settings:
     place = wanted.data
+    wanted = replace(wanted, own={**_lying(place), **wanted.own})
     draft = place / DRAFT
     secret_file = str(wanted.own.get("secret_file", ""))
     if invitation.protected and not secret_file:
@@ -158,6 +162,18 @@ def _write(draft: Path, invitation: Invitation, wanted: Wanted, bundle: Bundle) 
     for folder in ("keys", "ca", "log", "."):
         sync_folder(draft / folder)
     return replace(settings, data=wanted.data)
+
+
+def _lying(place: Path) -> dict[str, Any]:
+    """The settings of this machine alone that lie in the folder. Raises `BadSetting` for another one."""
+    lies = written(place)
+    for name in lies.values.keys() - OWN:
+        vi = f"{name} đến cùng các khóa; trước khi tham gia, tệp này chỉ nêu thiết lập riêng của máy"
+        en = f"{name} comes with the keys; before the join this file has only settings of this machine alone"
+        where = lies.places.get(name, Words(FILE, FILE))
+        raise BadSetting(Words(f"{where.vi}: {vi}", f"{where.en}: {en}"))
+    settings = checked(place, lies, {})
+    return {name: getattr(settings, name) for name in lies.values}
 
 
 def _as_setup(settings: Mapping[str, Any]) -> dict[str, Any]:

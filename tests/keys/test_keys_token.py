@@ -11,25 +11,31 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bench.demo import demo_settings, running, world_of
+from bench.ports import free_ports
 from contracts.base.errors import Ours, Theirs
 from examples.story.exchange import ALERTS
 from gateway.cli.run import ensure_instance
 from gateway.keys import hardware
+from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
 from gateway.sample_client.soap import SoapClient
 from gateway.sandbox.standins import messages
-from gateway.settings import Settings
+from gateway.settings import Settings, load
 from gateway.settings.saving import save
 from security.algorithms import RSA_PKCS1, RSA_PSS
 from security.keys import SigningKey
 from security.pki import authority
 from tests.attacks.conftest import QUESTION
+from tests.journal.databases import fresh_url
+from tests.machines.joining import invited, shared_vault, sharing
 
 MODULES = (
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -147,3 +153,41 @@ def test_a_whole_exchange_is_signed_in_the_token(softhsm: Settings, tmp_path: Pa
         client = RestClient(world.identity("bao-chay"))
         assert client.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm()).verified
         assert client.identity.keys.by_id("gateway.sign-2"), "every answer was signed by the key in the token"
+
+
+@pytest.mark.server
+def test_a_machine_that_joins_signs_in_the_same_token(softhsm: Settings, tmp_path: Path) -> None:
+    """It is handed the address of the key, and says itself where its token is; without the token it does not join."""
+    made = replace(
+        demo_settings(tmp_path / "one"),
+        database=fresh_url("postgresql", tmp_path), doors=1, machine="one", pkcs11_token="lgsp",
+        pkcs11_module=softhsm.pkcs11_module, pkcs11_pin_file=softhsm.pkcs11_pin_file,
+    )  # fmt: skip
+    ensure_instance(made, say_progress=False)
+    done = world_of(made).lgsp("keys", "rotate", "sign", "--token", "gateway-both", "--data", str(made.data))
+    assert done["ok"], done
+    with running(made):
+        lacking = joining(made, tmp_path / "two")
+        assert lacking["error"]["code"] == "keys.token", lacking
+        (tmp_path / "two" / "settings.yaml").write_text("pkcs11_module: /nowhere\norigin: another\n", "utf-8")
+        assert "origin comes with the keys" in joining(made, tmp_path / "two")["error"]["what"]
+        own = {name: getattr(made, name) for name in ("pkcs11_module", "pkcs11_pin_file")}
+        (tmp_path / "two" / "settings.yaml").write_text(yaml.safe_dump(own), "utf-8")
+        joined = joining(made, tmp_path / "two")
+        assert joined["ok"], joined
+        second = sharing(made, load(tmp_path / "two", {}))
+        assert (second.keys / "sign-2.key").read_bytes() == (made.keys / "sign-2.key").read_bytes()
+        with running(second):
+            asked = RestClient(Identity.load(second.identities / "y-te")).call("GET", QUESTION)
+            assert asked.ok and asked.verified, asked.body
+
+
+def joining(first: Settings, place: Path) -> dict[str, Any]:
+    invitation = place.with_suffix(".json")
+    if not invitation.exists():
+        shared_vault(first, first.data.parent / "vault")
+        invited(first, "two", invitation)
+    exchange, desk = map(str, free_ports(2))
+    words = ("machine", "join", str(invitation), "--exchange-port", exchange, "--desk-port", desk)
+    answer: dict[str, Any] = world_of(first).lgsp(*words, "--data", str(place))
+    return answer

@@ -40,8 +40,12 @@ def joined(first: Settings, place: Path, name: str, *more: str) -> Settings:
     ports = ("--exchange-port", str(exchange), "--desk-port", str(desk))
     done = world_of(first).lgsp("machine", "join", str(invitation), *ports, *more, "--data", str(data))
     assert done["ok"], done
-    settings = load(data, {})
+    return sharing(first, load(data, {}))
+
+
+def sharing(first: Settings, settings: Settings) -> Settings:
+    """A machine that joined, with the vault's keys of the first, and callers that call it."""
     settings.vault_keys.rmdir()
     settings.vault_keys.symlink_to(first.vault_keys.resolve())
-    shutil.copytree(first.identities, settings.identities)  # so that callers call this machine
+    shutil.copytree(first.identities, settings.identities)
     return settings

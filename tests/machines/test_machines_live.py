@@ -26,7 +26,7 @@ from gateway.settings.running import is_running
 from tests import commandline
 from tests.faults.load import Load, until
 from tests.journal.databases import fresh_url
-from tests.machines.joining import invited, joined, shared_vault
+from tests.machines.joining import invited, joined, shared_vault, sharing
 from tests.size import FULL
 
 pytestmark = pytest.mark.server
@@ -152,9 +152,7 @@ def test_a_join_that_was_killed_at_any_step_goes_on(first: Settings, tmp_path: P
     assert join(10**6).returncode == 0, "it has joined already"
     third = load(place, {})
     assert not list(place.glob(".*")) and signing(third) == signing(first), "nothing is left of the attempts"
-    third.vault_keys.rmdir()
-    third.vault_keys.symlink_to(first.vault_keys.resolve())
-    with running(third):
+    with running(sharing(first, third)):
         until("it beats", lambda: listed(first)["three"]["processes"])
     assert lgsp(first, "machine", "remove", "three", *REASON)["ok"]
 

@@ -108,7 +108,7 @@ def test_a_production_instance_under_systemd(folder: Path, made: dict[str, Any])
     base = f"https://127.0.0.1:{port}"
     file = answers(shared, base, host="127.0.0.1", doors=1)
     file.write_text(file.read_text("utf-8").replace("secret_file: secret", "secret_file: /etc/lgsp/secret"), "utf-8")
-    install = f"cd /root/lgsp-{__version__} && sh deploy/install.sh /mnt/{file.name}"
+    install = f"cd lgsp-{__version__} && sh deploy/install.sh /mnt/{file.name}"
     with booted(folder / "systemd", shared) as host:
         host.done("tar -xf /mnt/one.tar")
         shared.chmod(0o700)

@@ -114,12 +114,8 @@ def build_apis(services: Services) -> ApiApp:
 
 def merge(documents: Sequence[Path], listener: str) -> dict[str, Any]:
     """One document of the operations that this listener serves."""
-    merged: dict[str, Any] = {
-        "openapi": "3.0.3",
-        "info": {"title": "LGSP", "version": "1.0.0"},
-        "paths": {},
-        "components": {},
-    }
+    info = {"title": "LGSP", "version": "1.0.0"}
+    merged: dict[str, Any] = {"openapi": "3.0.3", "info": info, "paths": {}, "components": {}}
     for path in documents:
         raw = safeyaml.load(path.read_text("utf-8"))
         for address, item in raw["paths"].items():

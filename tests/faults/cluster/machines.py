@@ -29,7 +29,7 @@ from tests.faults.load import until
 from tests.faults.test_kill import descendants
 from tests.journal.pairs import Pair, paired
 from tests.journal.relay import Way
-from tests.machines.joining import shared_vault
+from tests.machines.joining import shared_vault, sharing
 from tests.upgrade.programs import Program
 
 PROVIDERS = ("do-thi", "kinh-te")
@@ -194,10 +194,7 @@ class Cluster:
         ports = ("--exchange-port", exchange, "--desk-port", desk)
         joined = first.command("machine", "join", str(invitation), *ports, "--data", str(place))
         assert joined["ok"], joined
-        settings = load(place, {})
-        settings.vault_keys.rmdir()
-        settings.vault_keys.symlink_to(first.settings.vault_keys.resolve())
-        shutil.copytree(first.settings.identities, settings.identities)  # so that callers call this machine
+        settings = sharing(first.settings, load(place, {}))
         machine = Machine(name, settings, first.way)
         self.stack.callback(machine.end)
         return machine
