@@ -32,24 +32,30 @@ from tests.size import FULL
 pytestmark = pytest.mark.server
 REASON = ("--reason", "tried in a test")
 ROOT = Path(__file__).resolve().parents[2]
-EVERY = 1 if FULL else 2
+EVERY, DRAFTED = (1, 24) if FULL else (3, 18)
 # A program that ends itself by signal 9 before its step number sys.argv[1]: a change in the folder sys.argv[2], a
-# connection, or the first wait. What follows are the words of the command.
+# connection, or the first wait. With "draft" it ends before the folder is declared whole too, with "whole" the steps
+# after that are counted alone. What follows are the words of the command.
 KILLED_AT = """
 import os, sys
-left, folder, sys.argv[1:], waited = int(sys.argv[1]), sys.argv[2], sys.argv[3:], False
+from gateway.cli import main
+from gateway.settings import WHOLE
+left, folder, stage, waited = int(sys.argv[1]), sys.argv[2], sys.argv[3], False
+sys.argv[1:] = sys.argv[4:]
+counts = stage == "draft" or os.path.exists(os.path.join(folder, WHOLE))
 CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod")
 def step(event, args):
-    global left, waited
+    global left, waited, counts
     first = event == "time.sleep" and not waited
     waited = waited or first
     writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     if first or event == "socket.connect" or (event in CHANGES or writes) and folder in str(args[0]):
-        left -= 1
-        if not left:
+        left -= counts
+        declared = event == "os.rename" and str(args[1]).endswith(WHOLE)
+        if not left or declared and stage == "draft":
             os.kill(os.getpid(), 9)
+        counts = counts or declared
 sys.addaudithook(step)
-from gateway.cli import main
 main()
 """
 
@@ -130,26 +136,26 @@ def test_keys_that_are_rotated_reach_it_and_no_call_is_refused(first: Settings, 
 
 
 def test_a_join_that_was_killed_at_any_step_goes_on(first: Settings, tmp_path: Path) -> None:
-    """By signal 9 before a step (`KILLED_AT`), always a later one; from the first again once the folder is whole."""
+    """By signal 9 before a step (`KILLED_AT`), always a later one: in the draft, then in what is declared whole."""
     place, (exchange, desk) = tmp_path / "three", map(str, free_ports(2))
     shared_vault(first, first.data.parent / "vault")
     invited(first, "three", tmp_path / "three.json")
     words = ["machine", "join", str(tmp_path / "three.json"), "--data", str(place), "--json"]
     words += ["--exchange-port", exchange, "--desk-port", desk]
 
-    def join(step: int) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-c", KILLED_AT, str(step), str(place), *words]
-        return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    def join(step: int, stage: str) -> int:
+        line = [sys.executable, "-c", KILLED_AT, str(step), str(place), stage, *words]
+        ended = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=120)
+        assert ended.returncode == -SIGKILL or json.loads(ended.stdout)["machine"] == "three", ended
+        return ended.returncode
 
-    step, killed, whole = 1, 0, False
-    while (ended := join(step)).returncode == -SIGKILL:
-        killed, step = killed + 1, step + EVERY
-        if not whole and (place / WHOLE).exists():
-            step, whole = 1, True
-    print(f"killed {killed} times")
-    assert ended.returncode == 0 and json.loads(ended.stdout)["machine"] == "three", ended
-    assert whole and killed > 20 / EVERY - 3
-    assert join(10**6).returncode == 0, "it has joined already"
+    for step in range(1, DRAFTED, EVERY):
+        assert join(step, "draft") == -SIGKILL and not (place / WHOLE).exists()
+    step = 1
+    while join(step, "whole"):
+        step += 1
+    assert step > 2
+    assert join(10**6, "whole") == 0, "it has joined already"
     third = load(place, {})
     assert not list(place.glob(".*")) and signing(third) == signing(first), "nothing is left of the attempts"
     with running(sharing(first, third)):
