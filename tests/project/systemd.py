@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.faults.load import until
 
@@ -20,7 +21,7 @@ _PATH = "/mnt/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"
 _ROOM = "4g"
 _UNSHARE = ("unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--kill-child")
 # Units of this machine are not wanted. Credentials reach a service through mounts that propagate.
-_BOOT = """
+_MADE = """
 set -e
 mount --make-rprivate /
 mount -t tmpfs -o size=$ROOM tmpfs "$PLACE"
@@ -40,6 +41,8 @@ mkdir -p before
 pivot_root . before
 umount -l /before
 mount --make-rshared /
+"""
+_BOOT = """
 exec env -i container=lgsp PATH=/usr/sbin:/usr/bin:/sbin:/bin \
   /lib/systemd/systemd --system --unit=basic.target --log-target=journal --show-status=0
 """
@@ -76,8 +79,10 @@ def why_none() -> str:
         return f"missing: {', '.join(missing) or 'systemd'}"
     if _cgroups() is None:
         return "no file system of control groups (cgroup2) is mounted"
-    tried = subprocess.run([*_UNSHARE[:-1], "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, text=True)
-    return tried.stderr.strip() if tried.returncode else ""
+    with TemporaryDirectory() as folder:
+        environment = _environment(Path(folder), Path(folder))
+        tried = subprocess.run([*_UNSHARE, "sh", "-c", _MADE], env=environment, capture_output=True, text=True)
+    return tried.stderr.strip() or "its files cannot be mounted" if tried.returncode else ""
 
 
 @contextmanager
@@ -88,11 +93,10 @@ def booted(folder: Path, shared: Path) -> Iterator[Systemd]:
     group = place / f"lgsp-{os.getpid()}"
     group.mkdir(exist_ok=True)
     folder.mkdir()
-    environment = {"PATH": _PATH, "PLACE": str(folder), "SHARED": str(shared), "ROOM": _ROOM}
     with (folder.with_suffix(".log")).open("wb") as log:
         process = subprocess.Popen(
-            ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec {" ".join(_UNSHARE)} sh -c "$0"', _BOOT],
-            env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec {" ".join(_UNSHARE)} sh -c "$0"', _MADE + _BOOT],
+            env=_environment(folder, shared), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
         first = until("its first process", lambda: _child_of(process))
@@ -108,6 +112,10 @@ def booted(folder: Path, shared: Path) -> Iterator[Systemd]:
         process.send_signal(signal.SIGKILL)  # its child, the first process of the namespace, dies with it
         process.wait(60)
         _emptied(group)
+
+
+def _environment(folder: Path, shared: Path) -> dict[str, str]:
+    return {"PATH": _PATH, "PLACE": str(folder), "SHARED": str(shared), "ROOM": _ROOM}
 
 
 def _child_of(process: subprocess.Popen[bytes]) -> int:
