@@ -91,8 +91,8 @@ def booted(folder: Path, shared: Path) -> Iterator[Systemd]:
     place = _cgroups()
     assert place is not None
     group = place / f"lgsp-{os.getpid()}"
-    group.mkdir(exist_ok=True)
     folder.mkdir()
+    group.mkdir(exist_ok=True)
     with (folder.with_suffix(".log")).open("wb") as log:
         process = subprocess.Popen(
             ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec {" ".join(_UNSHARE)} sh -c "$0"', _MADE + _BOOT],
