@@ -173,6 +173,8 @@ class HttpTransport:
                 trust_env=False,
                 skip_auto_headers=_SKIP,
             )
+            # A GET without an answer would go out again by itself. Signed bytes are for one use: the kit signs anew.
+            self._session._retry_connection = False
         return self._session
 
 

@@ -29,6 +29,7 @@ class AsyncRestClient:
         self._session = aiohttp.ClientSession(
             connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
         )
+        self._session._retry_connection = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
