@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 
 import pytest
 
@@ -20,9 +21,11 @@ async def _once() -> None:
     came: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while len(came) != 2 and not reader.at_eof():
-            came.append(await reader.readuntil(b"\r\n\r\n"))
-            if len(came) != 2:
+        with suppress(asyncio.IncompleteReadError):  # the other side has ended
+            while True:
+                came.append(await reader.readuntil(b"\r\n\r\n"))
+                if len(came) == 2:
+                    break
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         writer.close()
 
