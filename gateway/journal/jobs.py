@@ -75,6 +75,8 @@ def change(connection: Connection, job: Job, now: float, state: str | None = Non
     """Sets the state, and adds facts to those that it has."""
     values = {"state": state or job.state, "changed": now, "facts": json.dumps({**job.facts, **facts})}
     connection.execute(update(console_job).where(_job.id == job.id).values(**values))
+    if state == RUNNING:
+        announce(connection, (ORDERS,))
 
 
 def _of(row: Row[Any]) -> Job:

@@ -30,6 +30,7 @@ from gateway.delivery.listing import Wanted
 from gateway.delivery.queue import WAITING
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.keeper.tasks.recovery_probe import PROBE_SECONDS
 from gateway.sample_client.rest import Answer
 from gateway.sandbox.standins import messages
 from gateway.sandbox.standins.base import serving
@@ -160,6 +161,7 @@ def fill(console: Console, world: World) -> list[str]:
         return set(sent) <= known.keys() and all(at > time.time() + 600 for at in known.values())
 
     world.wait("all of them wait", all_wait)  # one may have been under way
+    time.sleep(PROBE_SECONDS)  # a look for systems that were away, which began before, has ended
     return sent
 
 
