@@ -90,6 +90,10 @@ class Registry:
         with self._reading:
             number = revision(connection)
             moved = number != self._snapshot.revision
+            ahead = self._seal is not None and number > self._snapshot.revision and self._seal.marked_later(number)
+            if ahead and not self._behind:
+                self._behind = 1  # the next change is in the file before this transaction sees it; a second look tells
+                return False
             if moved:
                 try:
                     self._check(connection, number)

@@ -151,6 +151,11 @@ class Seal:
         ]
         return [Misfit("instance", f"{REVISION} {number} < {max(later)}", "altered")] if later else []
 
+    def marked_later(self, number: int) -> bool:
+        """Whether a revision later than `number` is marked: it is being committed, or the database was set back."""
+        seen = self.mark.read()
+        return seen is not None and seen.origin == self.origin and seen.revision > number
+
     def never(self, connection: Connection) -> bool:
         """Whether there is no seal in row, mark or log: an instance of an older release, not started since."""
         stands = connection.scalar(select(tables.instance.c.key).where(tables.instance.c.key == KEY))

@@ -299,8 +299,9 @@ def test_no_page_walks_the_log_or_sorts(database: Engine, oldest_first: bool, mo
         execute = connection.execute
 
         def explained(statement: Any, *rest: Any) -> Any:
-            text = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
-            if "log_index" in text or "log_party" in text:
+            plain = str(statement)
+            if "log_index" in plain or "log_party" in plain:
+                text = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
                 head = "EXPLAIN QUERY PLAN " if database.dialect.name == "sqlite" else "EXPLAIN "
                 said.append(
                     (text, "\n".join(str(row) for row in connection.exec_driver_sql(head + text.replace("%", "%%"))))
@@ -308,7 +309,7 @@ def test_no_page_walks_the_log_or_sorts(database: Engine, oldest_first: bool, mo
             return execute(statement, *rest)
 
         monkeypatch.setattr(connection, "execute", explained)
-        monkeypatch.setattr(connection, "scalar", lambda statement: explained(statement).scalar())
+        monkeypatch.setattr(connection, "scalar", lambda *asked: explained(*asked).scalar())
         for at, name in enumerate(names):
             walk._rows(Query(), {name: 1}, 100, 3900, 50)
             for other in names[at + 1 :]:
