@@ -167,7 +167,7 @@ def _write(draft: Path, invitation: Invitation, wanted: Wanted, bundle: Bundle) 
 def _lying(place: Path) -> dict[str, Any]:
     """The settings of this machine alone that lie in the folder. Raises `BadSetting` for another one."""
     lies = written(place)
-    for name in lies.values.keys() - OWN:
+    for name in sorted(lies.values.keys() - OWN):
         vi = f"{name} đến cùng các khóa; trước khi tham gia, tệp này chỉ nêu thiết lập riêng của máy"
         en = f"{name} comes with the keys; before the join this file has only settings of this machine alone"
         where = lies.places.get(name, Words(FILE, FILE))
