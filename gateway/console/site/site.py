@@ -246,7 +246,7 @@ def broken(desk: Desk, request: Request, trouble: Exception) -> Response:
         _log.error("request %s: unexpected fault", id, exc_info=trouble)
         return failed(desk, request, GATEWAY_FAULT(transfer=id))
     if away.code == JOURNAL_UNAVAILABLE.code:  # its words are those for senders of messages
-        away = CONSOLE_DATABASE(retry_after=away.retry_after, **away.facts)
+        away = CONSOLE_DATABASE(retry_after=away.retry_after, reason=away.facts["reason"])
     _log.warning("%s: %s", request.method, away.what("en"))
     return failed(desk, request, away)
 
