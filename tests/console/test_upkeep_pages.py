@@ -140,9 +140,9 @@ async def test_a_drill_is_recorded(people: Desk) -> None:
 async def test_figures_of_a_drill_are_written_as_the_language_writes_them(people: Desk) -> None:
     """The note keeps them as `lgsp drill failover` records them."""
     actor = "H14.0/nguoi-van-hanh: nobody named, root, command line"
-    facts = {"kind": "failover", "day": "2026-11-29", "ok": True, "what": "keeper", "sent": 1200}
+    facts: dict[str, Any] = {"kind": "failover", "day": "2026-11-29", "ok": True, "what": "keeper", "sent": 1200}
     facts |= {"seconds": "20.50", "again_after": "0.16", "leads_after": "1.40", "lost": 0}
-    made = {"size": 1200, "verified": True, "manifest": "00"}
+    made: dict[str, Any] = {"size": 1200, "verified": True, "manifest": "00"}
     with writing(people.world.engine) as connection:
         append(connection, [entries.note(drills.FAILOVER, facts, time.time(), actor=actor)])
         append(connection, [entries.note("backup", made, time.time(), actor=actor)])

@@ -6,8 +6,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
@@ -185,8 +186,8 @@ def test_which_mistake_fits_a_signature_is_told_in_vietnamese() -> None:
 
 
 @pytest.mark.parametrize("kind", ["integer", "number"])
-def test_both_bounds_of_a_number_are_told_in_vietnamese(kind: str) -> None:
-    told = vietnamese(describe(Scalar(kind=kind, minimum=-90, maximum=90)))
+def test_both_bounds_of_a_number_are_told_in_vietnamese(kind: Literal["integer", "number"]) -> None:
+    told = vietnamese(describe(Scalar(kind=kind, minimum=Decimal(-90), maximum=Decimal(90))))
     assert told.endswith("≥ -90 và ≤ 90") and told.startswith("số"), told
 
 
