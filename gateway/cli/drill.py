@@ -123,7 +123,8 @@ def drill_failover(
     if settings.kind == "production" and not (traffic.identity and traffic.path and traffic.message):
         what = "name the system of the drill / nêu hệ thống diễn tập: --identity, --path, --message"
         fail(Exit.USAGE, "no-traffic", what, "See docs/operating.md. / Xem hướng dẫn ở docs/vi/operating.md.", as_json)
-    if not yes and (as_json or not typer.confirm(f"End by signal 9 / Dừng bằng tín hiệu 9: {end}?", err=True)):
+    asks = sys.stdin.isatty() and not as_json
+    if not yes and not (asks and typer.confirm(f"End by signal 9 / Dừng bằng tín hiệu 9: {end}?", err=True)):
         what = "nothing was ended / chưa dừng gì"
         fail(Exit.USAGE, "not-confirmed", what, "Confirm with --yes. / Xác nhận bằng --yes.", as_json)
     folder = identity_folder(traffic.identity or Path("bao-chay"), data, as_json)

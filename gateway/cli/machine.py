@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.machines.acts import By
     from gateway.machines.listing import Listed
 
-commands = typer.Typer(no_args_is_help=True, help="The machines of an instance on PostgreSQL.")
+commands = typer.Typer(no_args_is_help=True, help="The machines of an instance: several on PostgreSQL, one on SQLite.")
 commands.add_typer(machine_alone.commands)
 Name = Annotated[str, typer.Argument(help="Name of the machine: a-z, 0-9, dots and hyphens.")]
 Reason = Annotated[

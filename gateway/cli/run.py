@@ -21,6 +21,8 @@ from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed, fai
 from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from gateway.doctor.findings import Finding
     from gateway.settings import Settings
 
@@ -30,6 +32,10 @@ _RESTORED = (
     "Phiên bản được khôi phục từ bản sao lưu: cửa đóng cho đến khi có người xác nhận."
     " / Restored from a backup: the doors stay closed until somebody confirms.\n"
     "  lgsp restore confirm --data {data}"
+)
+_PRACTICE = (
+    "Phiên bản được khôi phục để diễn tập: cửa không bao giờ mở. Xem xong thì dừng và xóa {data}."
+    " / Restored for practice: the doors never open. Look at it, then stop it and delete {data}."
 )
 
 _ADOPTED = (
@@ -66,7 +72,7 @@ def up(
     from gateway.machines import keeping, own
     from gateway.processes import desk_certificate
     from gateway.processes.sockets import check_ports
-    from gateway.processes.supervised import NotStarted, sandbox_children
+    from gateway.processes.supervised import NotStarted, check_standins, sandbox_children
     from gateway.processes.supervisor import Supervisor
     from gateway.registry import identity
     from gateway.registry.changes.adopting import adopt_content, adopt_receiving
@@ -142,6 +148,8 @@ def up(
     )
     try:
         with alone(settings):
+            if beside:
+                check_standins(settings, left_out)
             engine = open_engine(settings.database_url)
             migrate(engine, _migrating)  # an instance of an older release takes the tables of this one
             comparison.check(engine)
@@ -159,7 +167,7 @@ def up(
             with snapshot(engine) as connection:
                 seal.check(connection)
                 if held_until(connection) == math.inf:
-                    _say(_RESTORED.format(data=settings.data))
+                    _say(restored_words(connection, settings.data))
             with private_files():
                 readdress(settings)
                 if settings.has("desk"):
@@ -191,6 +199,14 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         lines.append(f"Bình thường khi thử nghiệm, phải sửa khi vận hành / Normal in a sandbox only: {names}")
     result = {"ok": not grave, "grave": grave, "findings": listed, "usual": [each.shown() for each in usual]}
     emit({**result, "looked_for": sorted(kinds())}, as_json, "\n".join(lines))
+
+
+def restored_words(connection: Connection, data: Path) -> str:
+    """Why the doors of a restored instance are closed, and what to do. One for practice is never confirmed."""
+    from gateway.registry.restore_lock import newest_restore
+
+    practice = (newest_restore(connection) or {}).get("backup", {}).get("practice")
+    return (_PRACTICE if practice else _RESTORED).format(data=data)
 
 
 def ensure_instance(settings: Settings, say_progress: bool = True) -> None:

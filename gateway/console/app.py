@@ -76,10 +76,22 @@ def build_desk(services: DeskServices, beside: Beside | None = None) -> DeskApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        begun = False
+
+        async def noted(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await served(scope, receive, send)
+            await served(scope, receive, noted)
         except Failure as failure:  # the registry or the schema was altered
             await site.failed(desk, Request(scope), failure)(scope, receive, send)
+        except Exception as trouble:
+            if begun:  # the server cuts the connection, so that nobody takes half an answer for a whole one
+                raise
+            answer = await asyncio.to_thread(site.broken, desk, Request(scope), trouble)
+            await answer(scope, receive, send)
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

@@ -29,7 +29,7 @@ from gateway.doors.metrics import Standing, text
 from gateway.doors.reply import Reply
 from gateway.exchange.feed_readers import readers
 from gateway.journal.database import moment, writing
-from gateway.journal.limits import presence_of
+from gateway.journal.limits import presence_of, unavailable
 from gateway.journal.values import keep
 from gateway.journal.writer import Journal
 from gateway.machines.errors import MACHINE_DRAINING
@@ -170,7 +170,9 @@ class Vitals:
             return replace(counts, readers=readers(connection, snapshot, self.clock(), started=True))
 
     async def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Whether this process can work, and each check. A restored instance is not ready until it is confirmed."""
+        """Whether this process can work, and each check; `why`: what is known of the database's trouble. A restored
+        instance is not ready until it is confirmed.
+        """
         checks: dict[str, Any] = {"database": True, "registry": True}
         try:
             checks["keeper"] = (await self._pulse_soon()).keepers > 0
@@ -178,7 +180,10 @@ class Vitals:
                 raise presence_of(self.engine).failure(self.journal.trouble)
         except Exception as trouble:
             checks["database"] = False
-            checks["reason"] = trouble.code if isinstance(trouble, Failure) else type(trouble).__name__
+            failure = trouble if isinstance(trouble, Failure) else unavailable(trouble)
+            checks["reason"] = type(trouble).__name__ if failure is None else failure.code
+            if failure is not None and "reason" in failure.facts:
+                checks["why"] = failure.facts["reason"]
         waits, sealing = False, True
         if self.keys is not None and self.keys.trouble is not None:
             checks["vault"] = self.keys.trouble

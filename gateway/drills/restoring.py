@@ -26,6 +26,7 @@ from gateway.backup import restore as restores
 from gateway.backup.errors import BACKUP_DISK_FULL
 from gateway.backup.manifest import LAST, Manifest, Tick
 from gateway.drills import places
+from gateway.drills.errors import DRILL_BACKUP_GONE
 from gateway.journal import drills
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -85,26 +86,31 @@ def drill(settings: Settings, wanted: Wanted, clock: Callable[[], float], tick: 
     with places.working(settings, wanted.work) as place, places.database_for(settings, wanted.database) as address:
         found = wanted.backup or _newest(settings)
         try:
+            if wanted.backup is None and found is not None and not (found / manifest.NAME).is_file():
+                raise DRILL_BACKUP_GONE(folder=found)  # one that is made now would hide that
             folder = found or _made(settings, place, clock(), tick)
             result = _drilled(settings, replace(wanted, database=address), folder, place, clock, tick)
         except Failure as failure:
-            result = Result(ok=False, trouble=failure.code, backup=str(found or "-"), first_wrong=failure.what("en"))
+            result = Result(ok=False, trouble=failure.code, backup=str(found or "-"), first_wrong=_said(failure))
         result = replace(result, backup=str(found or "made for the drill"))
     result = replace(result, seconds=round(time.monotonic() - began, 1))
     _record(settings, result, clock(), wanted.actor)
     return result
 
 
+def _said(failure: Failure) -> str:
+    return f"{failure.what('en')} {failure.next('en')} / {failure.what('vi')} {failure.next('vi')}"
+
+
 def _newest(settings: Settings) -> Path | None:
-    """The folder of the last backup, if it is where it was made."""
+    """The folder of the last backup; None if none was made yet."""
     engine = open_engine(settings.database_url)
     try:
         with engine.connect() as connection:
             text = value_of(connection, LAST)
     finally:
         engine.dispose()
-    folder = None if text is None else Path(json.loads(text)["folder"])
-    return folder if folder is not None and (folder / manifest.NAME).is_file() else None
+    return None if text is None else Path(json.loads(text)["folder"])
 
 
 def _made(settings: Settings, place: Path, now: float, tick: Tick) -> Path:

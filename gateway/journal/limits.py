@@ -5,6 +5,8 @@ SQLite needs no limits: it is a file of this machine. `gateway.journal.postgresq
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 import threading
 import time
 import weakref
@@ -21,6 +23,8 @@ from gateway.journal.errors import JOURNAL_NO_STANDBY, JOURNAL_OLD_PRIMARY, JOUR
 
 RETRY_SECONDS: Final = 5  # `Retry-After` while the database is away
 AGAIN_SECONDS: Final = 0.5  # between two tries to connect
+_DISK_FULL: Final = "53100"  # of PostgreSQL
+_IO_ERROR: Final = "58030"
 
 
 class Limits(NamedTuple):
@@ -125,8 +129,21 @@ def unavailable(error: Exception) -> Ours | None:
     if exact is not None:
         return exact
     if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-        return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=type(error).__name__)
+        return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=reason_of(error))
     return None
+
+
+def reason_of(error: BaseException) -> str:
+    """Why the database takes nothing, as a phrase of `phrases.yaml`; else the kind of error. No statement, no value."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = (getattr(cause, "sqlite_errorcode", None) or 0) & 0xFF  # the primary code of an extended one
+    under = getattr(cause, "__cause__", None)
+    full = isinstance(under, OSError) and under.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or code == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == _DISK_FULL:
+        return "the disk is full"
+    if code == sqlite3.SQLITE_IOERR or getattr(cause, "sqlstate", None) == _IO_ERROR:
+        return "the disk cannot be read or written"
+    return type(error).__name__
 
 
 def exactly(error: Exception) -> Ours | None:

@@ -37,7 +37,7 @@ from contracts.base.errors import Ours
 from gateway.journal import batch, processes
 from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
-from gateway.journal.limits import RETRY_SECONDS, presence_of
+from gateway.journal.limits import RETRY_SECONDS, presence_of, reason_of
 from gateway.journal.readback import Altered, Promised
 from gateway.journal.room import check_room
 from gateway.journal.statements import Cursor, Statements
@@ -297,7 +297,7 @@ class Journal:
                 cursor.execute("COMMIT")
 
     def _unavailable(self, units: Sequence[Write], error: BaseException, *, away: bool) -> _Results:
-        reason = type(error).__name__
+        reason = reason_of(error)
         if self.trouble != reason:  # one line for each change of state
             _log.error("the journal cannot be written, %d units were refused: %s", len(units), error)
         self._failed(reason)

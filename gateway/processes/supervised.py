@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from contracts.base.words import Language, Words, WordsFile
 from gateway.processes.forkserver import Process
 from gateway.processes.table import DOOR, GATEWAY, STANDIN, TRAFFIC, agent
 from gateway.sandbox import agents, live
+from gateway.sandbox.ports import is_free
 from gateway.settings import Settings
 
 words = WordsFile(__file__)
@@ -83,6 +85,14 @@ def gateway_children(settings: Settings, sockets: Mapping[str, int]) -> list[Chi
             for name in names
         ]
     return children
+
+
+def check_standins(settings: Settings, without: frozenset[str] = frozenset()) -> None:
+    """Raises `NotStarted` if the port of a stand-in is taken. Its address is in the registry, so no other will do."""
+    for name, address in live.endpoints(settings).items():
+        port = urlsplit(address).port
+        if name not in without and port is not None and not is_free(port):
+            raise NotStarted(words("standin", name=name, port=port), words("standin.next", name=name))
 
 
 def sandbox_children(settings: Settings, without: frozenset[str] = frozenset()) -> tuple[Child, ...]:

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+from gateway.cli.run import restored_words
 from gateway.journal.database import open_engine
 from gateway.registry.restore_lock import held_until
 from gateway.settings import load
@@ -27,5 +28,8 @@ def test_one_for_practice_calls_for_nothing_and_cannot_be_confirmed(lite: Instan
     assert refused["error"]["code"] == "backup.practice"
     with open_engine(load(place, {}).database_url).connect() as connection:
         assert held_until(connection) == math.inf
+        assert "restore confirm" not in (said := restored_words(connection, place)) and "Restored for practice" in said
     earnest = commandline.lgsp("restore", "from", str(folder), "--data", str(tmp_path / "earnest"))
     assert "A NEW LOG BEGINS" in earnest.out
+    with open_engine(load(tmp_path / "earnest", {}).database_url).connect() as connection:
+        assert "lgsp restore confirm" in restored_words(connection, tmp_path)

@@ -12,7 +12,7 @@ from gateway import errors
 from gateway.audit.search.facts import facts_of
 from gateway.audit.search.fields import KINDS
 from gateway.audit.search.journey import Step
-from gateway.audit.search.steps import failure
+from gateway.audit.search.steps import failure, sentence
 from gateway.cli.audit.steps import sentences
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -143,3 +143,16 @@ def test_no_failure_of_the_log_is_told_with_an_open_brace() -> None:
         text = failure(code)
         assert "{" not in f"{text.vi}{text.en}", (code, text)
     assert "…" in failure("route.not-granted").en
+
+
+@pytest.mark.parametrize(("door", "told"), [("rest", False), ("soap", True)])
+def test_the_status_of_a_refusal_is_not_that_of_soap_11(door: str, told: bool) -> None:
+    """The log keeps the status of the failure; a fault of SOAP 1.1 has 500 (docs/wire.md)."""
+    refusal = form.Refusal(REFUSED, AT, door, "message.invalid", 400, CALLER, None, "a/v1", "b", None)
+    value = parse(form.freeze(refusal).entry)
+    text = sentence(Step(1, facts_of(value, REFUSED, "refusal", {}), value))
+    assert (
+        "400" in text.en
+        and ("SOAP 1.1 gets 500" in text.en) is told
+        and ("SOAP 1.1 nhận mã trả lời 500" in text.vi) is told
+    )

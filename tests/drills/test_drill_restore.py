@@ -76,6 +76,22 @@ def test_without_a_backup_one_is_made_that_counts_for_nothing(lite: Instance) ->
     nothing_stays(lite)
 
 
+def test_a_last_backup_that_is_gone_fails_the_drill(lite: Instance, tmp_path: Path) -> None:
+    """One that is made for the drill would hide that there is none to restore in earnest."""
+    lite.exchange(3)
+    folder = lite.back_up(tmp_path / "copy")
+    moved = folder.rename(tmp_path / "elsewhere")
+    done = drilled(lite)
+    assert (done.ok, done.trouble, done.backup) == (False, "drill.backup-gone", str(folder))
+    assert str(folder) in str(done.first_wrong) and "sao lưu ngay" in str(done.first_wrong)
+    assert [each["trouble"] for each in noted(lite)] == ["drill.backup-gone"]
+    with lite.engine.connect() as connection:
+        found = [each.kind.code for each in backups(lite.settings, connection, time.time())]
+    assert "drill.failed" in found
+    assert drilled(lite, backup=moved).ok
+    nothing_stays(lite)
+
+
 def test_a_backup_that_was_changed_fails_the_drill_and_is_recorded(lite: Instance, tmp_path: Path) -> None:
     lite.exchange(3)
     folder = lite.back_up(tmp_path / "copy")

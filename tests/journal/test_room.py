@@ -50,6 +50,7 @@ def stays_in_trouble(
         for _ in range(100):
             committed(journal, large())
     assert refused.value.code == "journal.unavailable" and refused.value.type.passing
+    assert "the disk is full" in refused.value.what("en") and "đĩa đã đầy" in refused.value.what("vi")
     seen, end = {beat(engine)}, time.monotonic() + 60
     while len(seen) < 5:
         seen.add(beat(engine))

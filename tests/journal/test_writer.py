@@ -229,7 +229,8 @@ def test_a_full_disk_refuses_the_batch_and_the_writer_goes_on(sqlite: Engine) ->
     )
     with pytest.raises(Ours) as caught:
         committed(journal, big)
-    assert caught.value.code == "journal.unavailable"
+    assert caught.value.code == "journal.unavailable" and caught.value.facts["reason"] == "the disk is full"
+    assert "đĩa đã đầy" in caught.value.what("vi")
     assert counts(sqlite)["transfer"] == 1
     assert committed(journal, submission("door-1")).verdict is Verdict.COMMITTED  # on a new connection, with room again
     journal.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from gateway.processes import sockets
+from gateway.processes.supervised import NotStarted, check_standins
+from gateway.sandbox import live
 from gateway.settings import Settings
 
 
@@ -53,3 +56,18 @@ except NotStarted as refused:
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "below 1024" in told.stdout and "dưới 1024" in told.stdout, told
+
+
+def test_a_stand_in_whose_port_is_taken_is_named_and_how_to_go_on(tmp_path: Path) -> None:
+    """A restored sandbox has the ports of its original: the registry holds the addresses."""
+    settings = Settings(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        live.remember(tmp_path, {"do-thi": f"https://localhost:{port}"})
+        with pytest.raises(NotStarted) as refused:
+            check_standins(settings)
+        assert str(port) in refused.value.what("en") and "--without do-thi" in refused.value.next("vi")
+        check_standins(settings, frozenset({"do-thi"}))
+    check_standins(settings)

@@ -28,6 +28,11 @@ def _tables(page: str) -> list[list[list[str]]]:
     return [[[cell.strip() for cell in row.strip("|").split("|")] for row in body.splitlines()] for body in found]
 
 
+def _dots(page: str) -> str:
+    """With decimal points."""
+    return re.sub(r"\b(\d),(\d)\b", r"\1.\2", page)
+
+
 def _number(cell: str) -> int:
     return int(cell.split()[0].replace(",", ""))
 
@@ -42,7 +47,11 @@ def test_both_languages_have_the_same_figures() -> None:
     assert figures(PAGE) == figures(TWIN) and len(figures(PAGE)) == 12
     years = [re.findall(r"[\d,]+ GB", row) for row in re.findall(r"^\| \d (?:years?|năm) .*$", PAGE, re.MULTILINE)]
     assert years == [re.findall(r"[\d,]+ GB", row) for row in re.findall(r"^\| \d năm .*$", TWIN, re.MULTILINE)]
-    assert [len(_tables(page)[-2]) for page in (PAGE, TWIN)] == [10, 10]
+    assert [len(table) for table in _tables(PAGE)[-3:]] == [len(table) for table in _tables(TWIN)[-3:]] == [10, 6, 11]
+    recovery = [[re.findall(r"\d[\d.]*", " ".join(row)) for row in _tables(page)[-1]] for page in (PAGE, _dots(TWIN))]
+    assert recovery[0] == recovery[1] and all(recovery[0])
+    (slowest,) = re.findall(r"longest answer took ([\d.]+) s", " ".join(PAGE.split()))
+    assert f"câu trả lời lâu nhất mất {slowest} giây" in " ".join(_dots(TWIN).split())
 
 
 def test_the_example_adds_up() -> None:

@@ -39,7 +39,11 @@ def sentence(step: Step) -> Words:
         else "step.outcome.unseen"
         if facts.provider
         else "step.outcome.kept",
-        "refusal": "step.refusal.sum" if facts.times > 1 else "step.refusal",
+        "refusal": "step.refusal.sum"
+        if facts.times > 1
+        else "step.refusal.soap"  # the log has no version of SOAP, and keeps the status of the failure (docs/wire.md)
+        if facts.door == "soap"
+        else "step.refusal",
     }.get(kind, f"step.{kind}")
     if isinstance(noted, dict) and kind in _HOW and "tampered" not in noted:
         name = f"{name}.{noted.get(_HOW[kind])}"

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import html
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from contracts.base.errors import Failure
+from contracts.base.ids import new_id
 from contracts.base.words import Language
 from contracts.wire import problems
 from gateway.console.accounts.records import Viewer
-from gateway.console.errors import CONSOLE_FORBIDDEN, CONSOLE_NO_PAGE, LOGIN_NEEDED
+from gateway.console.errors import CONSOLE_DATABASE, CONSOLE_FORBIDDEN, CONSOLE_NO_PAGE, LOGIN_NEEDED
 from gateway.console.pages import pages
 from gateway.console.roles import May
 from gateway.console.site import guard, live
@@ -35,10 +38,22 @@ from gateway.console.site.render import HEADERS, STATIC, asset, failure_values, 
 from gateway.console.site.returning import given_back
 from gateway.doors.http.body import Receive, Scope, Send
 from gateway.doors.http.streaming import send_stream
+from gateway.doors.http.taken_up import TRANSFER
 from gateway.doors.reply import Reply
+from gateway.errors import GATEWAY_FAULT
+from gateway.journal.errors import JOURNAL_UNAVAILABLE
+from gateway.journal.limits import unavailable
 
 HOME = "/console"
 _LANGUAGE = "lgsp-language"
+_log: Final = logging.getLogger("lgsp.console")
+
+
+class _Site(Starlette):
+    """Any other exception goes to `DeskApp`, which has a page for it: that of Starlette is a bare 500."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
 
 def build_site(desk: Desk, public: list[Route]) -> Starlette:
@@ -48,7 +63,7 @@ def build_site(desk: Desk, public: list[Route]) -> Starlette:
         return functools.partial(_serve, desk, page)
 
     own = [Route(page.root + page.path, endpoint(page), methods=[page.method]) for page in pages_of(desk)]
-    return Starlette(
+    return _Site(
         exception_handlers={
             Failure: functools.partial(failed, desk),
             HTTPException: functools.partial(_unknown, desk),
@@ -215,10 +230,25 @@ def failed(desk: Desk, request: Request, failure: Exception) -> Response:
     language, viewer = language_of(request), getattr(request.state, "viewer", None)
     answer = Shown("trouble.html", failure_values(failure, language), failure.status)
     try:
-        return shown(answer, desk, viewer, language, here=request.url.path)
-    except Failure:  # the registry cannot be read: without the frame
-        text = f"{failure.title(language)}: {failure.what(language)} {failure.next(language)}"
-        return HTMLResponse(html.escape(text), failure.status, headers=HEADERS)
+        response = shown(answer, desk, viewer, language, here=request.url.path)
+    except (Failure, SQLAlchemyError):  # registry or database cannot be read: as to somebody without a session
+        response = shown(answer, desk, None, language, here=request.url.path)
+    if failure.retry_after is not None:
+        response.headers["retry-after"] = str(failure.retry_after)
+    return response
+
+
+def broken(desk: Desk, request: Request, trouble: Exception) -> Response:
+    """The page of a database that takes nothing now, or of a fault that nobody foresaw, with its id in the log."""
+    away = unavailable(trouble)
+    if away is None:
+        id = str(request.scope.get(TRANSFER) or new_id(int(desk.now() * 1000)))
+        _log.error("request %s: unexpected fault", id, exc_info=trouble)
+        return failed(desk, request, GATEWAY_FAULT(transfer=id))
+    if away.code == JOURNAL_UNAVAILABLE.code:  # its words are those for senders of messages
+        away = CONSOLE_DATABASE(retry_after=away.retry_after, reason=away.facts["reason"])
+    _log.warning("%s: %s", request.method, away.what("en"))
+    return failed(desk, request, away)
 
 
 def _unknown(desk: Desk, request: Request, failure: Exception) -> Response:
