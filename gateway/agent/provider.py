@@ -52,6 +52,8 @@ JSON: Final = "application/json"
 _ANSWER_MOST: Final = 20_000_000
 _CONNECT_SECONDS: Final = 5.0
 T = TypeVar("T")
+# of the gateway's call to the old system's; the last comes from a sandbox alone, for a simulated system
+_PASSED: Final = ("lgsp-transfer", "lgsp-caller", "lgsp-sandbox-fault")
 _SKIP: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -258,7 +260,7 @@ class Provider:
         headers = dict(question.headers) | self.secret.headers() | {"accept-encoding": "identity"}
         if question.message_id is not None:
             headers["idempotency-key"] = f'"{question.message_id}"'
-        headers |= {name: head.headers[name] for name in ("lgsp-transfer", "lgsp-caller") if name in head.headers}
+        headers |= {name: head.headers[name] for name in _PASSED if name in head.headers}
         target = question.target if question.target != "/" else ""
         url = URL(self.side.system + target, encoded=True)
         limits = aiohttp.ClientTimeout(total=self.side.seconds, connect=min(_CONNECT_SECONDS, self.side.seconds))

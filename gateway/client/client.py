@@ -40,6 +40,7 @@ from gateway.client.errors import (
 )
 from gateway.client.feed_calls import FeedCalls
 from gateway.client.feed_digests import SealedDigest
+from gateway.client.feeds import refuse_parts
 from gateway.client.files import Files
 from gateway.client.identities.identity import Identity
 from gateway.client.identities.trusted import TrustedKeys
@@ -131,6 +132,7 @@ class AsyncClient(FeedCalls, Files, Transfers, Casework):
         `path` includes the query. A POST without `message_id` gets a new id (`Answer.message_id`). `respond_async`: the
         gateway may answer 202 with a receipt; `answer(transfer)` fetches the answer then.
         """
+        refuse_parts(method, path)
         url, content = rest.url_of(self.identity.gateway, path), rest.content_of(body)
         message = rest.Message(
             method=method,

@@ -60,6 +60,7 @@ class BadState(Ours, ClientError):
 
 _errors = Errors(__file__)
 
+CLIENT_FEED_PARTS = _errors.of(BadUsage, "client.feed-parts", 400)
 CLIENT_IDENTITY = _errors.of(BadIdentity, "client.identity", 400)
 CLIENT_IDENTITY_EXPIRED = _errors.of(BadIdentity, "client.identity-expired", 400)
 CLIENT_IDENTITY_MODE = _errors.of(BadIdentity, "client.identity-mode", 400)

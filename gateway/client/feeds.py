@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlencode
 
 from gateway.client.answers import Answer
+from gateway.client.errors import CLIENT_FEED_PARTS
+
+_CONTRACT: Final = r"[a-z0-9]+(?:-[a-z0-9]+)*/v[1-9][0-9]{0,2}"
+_EXPORT: Final = re.compile(rf"/feeds/({_CONTRACT})/export")
+_FEED: Final = re.compile(rf"/feeds/(?:({_CONTRACT})|events)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +83,20 @@ def _times(
         elif time:
             times[name] = time
     return times
+
+
+def refuse_parts(method: str, path: str) -> None:
+    """Raises `BadUsage` for the address, with its query, of an export or a stream: these come in parts, and only their
+    head is signed (docs/wire.md, "Streams of events"), so a single call would not believe them.
+    """
+    if method != "GET":
+        return
+    address, _, query = path.partition("?")
+    asked = parse_qs(query)
+    if export := _EXPORT.fullmatch(address):
+        command = f"lgsp client feed-export {export[1]} FILE --form {asked.get('form', ['csv'])[0]}"
+        raise CLIENT_FEED_PARTS(path=path, command=command, python="Client.export")
+    if (feed := _FEED.fullmatch(address)) and asked.get("form") == ["events"]:
+        contract = feed[1] or asked.get("feeds", ["CONTRACT"])[0].partition(",")[0]
+        command = f"lgsp client feed {contract} --follow"
+        raise CLIENT_FEED_PARTS(path=path, command=command, python="Client.stream")

@@ -156,8 +156,9 @@ def _opened(
 
 
 def why(failure: Failure) -> Words:
-    """What did not hold, with its code."""
-    return Words(f"{failure.code}: {failure.what('vi')}", f"{failure.code}: {failure.what('en')}")
+    """What did not hold, with its code; without a full stop, for the sentence that it stands in has one."""
+    vi, en = (f"{failure.code}: {failure.what(language).rstrip('.')}" for language in ("vi", "en"))
+    return Words(vi, en)
 
 
 def not_proven(method: str, url: str, status: int, reason: str | Words) -> NotProven:

@@ -9,6 +9,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.sample_client.errors import NoAnswer
+from gateway.sample_client.feeds import refuse_parts
 from gateway.sample_client.rest import Answer, Body, Prepared, RestClient
 from gateway.sample_client.transport import MOST_BYTES, RawAnswer
 
@@ -73,6 +74,7 @@ class AsyncRestClient:
     async def call(
         self, method: str, path: str, body: Body = None, message_id: str | None = None, **how: Any
     ) -> Answer:
+        refuse_parts(method, path)
         token = how.pop("token", None)
         token = await self.token() if token is None else token
         return await self.send(self.client.prepare(method, path, body, message_id=message_id, token=token, **how))

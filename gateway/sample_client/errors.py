@@ -18,6 +18,10 @@ class WrongAnswer(ClientError):
     """The answer's signature, digest or binding to the request is invalid: treat it as not received."""
 
 
+class WrongCall(ClientError):
+    """This sample cannot read the answer to such a call. Nothing was sent."""
+
+
 class WrongRequest(ClientError):
     """For a provider: the request has no proof that it comes from the gateway."""
 

@@ -32,6 +32,7 @@ import jwt
 
 from gateway.sample_client.audit import Checkpoint, Keeper, ProvedEntry, Receipt, check_proof
 from gateway.sample_client.errors import ClientError, LogError, NoProof, WrongAnswer
+from gateway.sample_client.feeds import refuse_parts
 from gateway.sample_client.fields import write_bare
 from gateway.sample_client.httpsig import Message, digest_header, sign_request, verify_answer
 from gateway.sample_client.identity import Identity, encryption_of
@@ -252,6 +253,7 @@ class RestClient:
         **how: Any,
     ) -> Answer:
         """Prepare and send. `how` goes to `prepare`, but `tls` and `need_signature` to `send`."""
+        refuse_parts(method, path)
         sending = {name: how.pop(name) for name in ("tls", "need_signature") if name in how}
         return self.send(
             self.prepare(method, path, body, message_id=message_id, accept_language=accept_language, **how), **sending

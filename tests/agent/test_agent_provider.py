@@ -84,12 +84,12 @@ class Gateway:
             self.encrypted,
         )
 
-    async def call(self, transfer: str | None = None, *, key: SigningKey | None = None) -> Incoming:
+    async def call(self, transfer: str | None = None, *, key: SigningKey | None = None, fault: str = "") -> Incoming:
         signing, own = key or self.key, self.keyring.decrypt_keys()
         adapter: Adapter = RestAdapter(self.session, signing, Opener(own), time.time)
         if self.kind == "soap":
             adapter = SoapAdapter(self.session, signing, BodyKeys(own), time.time)
-        return await adapter.call(self.endpoint, self.outgoing(transfer or new_id()))
+        return await adapter.call(self.endpoint, self.outgoing(transfer or new_id())._replace(fault=fault))
 
     async def failing(self, transfer: str | None = None) -> ProviderFailure:
         with pytest.raises(ProviderFailure) as caught:
@@ -156,6 +156,13 @@ async def test_a_call_reaches_the_old_system_plainly_and_its_answer_comes_back_s
         "signature-input",
         "content-digest",
     } & set(headers)
+
+
+async def test_a_fault_that_a_sandbox_orders_reaches_the_system(rest: Gateway, old: OldSystem) -> None:
+    before = len(old.calls)
+    await rest.call(new_id())
+    await rest.call(new_id(), fault="slow;seconds=0.100")
+    assert [headers.get("lgsp-sandbox-fault") for _, headers, _ in old.calls[before:]] == [None, "slow;seconds=0.100"]
 
 
 async def test_a_repeat_is_answered_from_what_is_kept_and_a_replay_is_refused(

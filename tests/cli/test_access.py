@@ -15,8 +15,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from gateway.cli.access.rows import row
 from gateway.sandbox import people
 from gateway.settings import Settings
+from security.grants.grants import Grant
 from tests import commandline
 
 GRANT = """
@@ -297,3 +299,11 @@ def test_several_are_signed_by_one_command_each_by_itself(sandbox: Settings, tmp
         ("G-201", [first, officer]),
         ("G-202", []),
     ]
+
+
+def test_a_grant_that_lacks_a_signature_and_begins_later_is_told_as_not_approved() -> None:
+    """Time alone will not bring it into force."""
+    grant = Grant("G-1", "H14.7", None, "indicator/v1", ("getValue",), ("*",), "Điều hành", "QĐ 1", 2000.0, 3000.0)
+    signed = grant.with_status("active", ("can-bo-an-toan-1", "can-bo-an-toan-2"))
+    assert row(grant, 1000.0)["standing"] == "not-approved"
+    assert row(signed, 1000.0)["standing"] == "not-yet-valid"

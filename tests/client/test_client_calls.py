@@ -240,6 +240,8 @@ def test_what_cannot_be_sent_is_told_before_anything_leaves(client: Clients) -> 
     wrongs: tuple[Callable[[], object], ...] = (
         lambda: client("y-te").rest("GET", "indicator/v1/values"),
         lambda: client("y-te").rest("POST", "/x", {"a": 0.1}),
+        lambda: client("y-te").rest("GET", "/feeds/incident-alert/v1/export?form=csv"),
+        lambda: client("y-te").rest("GET", "/feeds/incident-alert/v1?form=events"),
         lambda: client("y-te").rest("POST", "/x", {}, message_id="số 1"),
         lambda: client("y-te").soap("indicator/v1", b"<a>"),
         lambda: client("y-te").soap("indicator/v1", b"<a/>", version="2"),

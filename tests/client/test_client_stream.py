@@ -10,9 +10,13 @@ import pytest
 
 from contracts.base.errors import Failure
 from contracts.wire import server_events
-from gateway.client.feeds import FeedEvent
+from gateway.client.errors import BadUsage
+from gateway.client.feed_calls import stream_path
+from gateway.client.feeds import FeedEvent, export_query, refuse_parts
+from gateway.client.rest import not_proven, why
 from gateway.client.streams import SealedStream, Sent
 from security import jose
+from security.errors import SIGNATURE_NOT_COVERING
 from security.http_signatures import HttpRequest, sign_request, signature_of
 from security.stream_seals import END, SEAL, NotSealed, Running, Sealed
 from tests.security.joseparts import receiver, signer
@@ -107,3 +111,37 @@ def test_encrypted_events_are_opened() -> None:
     with pytest.raises(Failure) as missing:
         read(request, b"".join(pieces))
     assert missing.value.code == "client.identity"
+
+
+EXPORT = f"/feeds/incident-alert/v1/export?{export_query('xlsx', 'c1', None, None)}"
+
+
+@pytest.mark.parametrize(
+    "path, command",
+    [
+        (EXPORT, "lgsp client feed-export incident-alert/v1 FILE --form xlsx"),
+        ("/feeds/incident-alert/v1/export", "lgsp client feed-export incident-alert/v1 FILE --form csv"),
+        (stream_path("incident-alert/v1", "c1"), "lgsp client feed incident-alert/v1 --follow"),
+        (stream_path(["incident-alert/v1", "field-report/v1"], None), "lgsp client feed incident-alert/v1 --follow"),
+    ],
+)
+def test_a_single_call_does_not_read_what_comes_in_parts(path: str, command: str) -> None:
+    with pytest.raises(BadUsage) as told:
+        refuse_parts("GET", path)
+    assert told.value.code == "client.feed-parts"
+    assert command in told.value.next("en") and command in told.value.next("vi")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/feeds/incident-alert/v1?form=lines", "/feeds/incident-alert/v1/state?limit=9", "/feeds", "/x/v1?form=events"],
+)
+def test_a_single_call_reads_the_rest(path: str) -> None:
+    refuse_parts("GET", path)
+
+
+def test_why_an_answer_is_not_proven_has_one_full_stop() -> None:
+    failure = SIGNATURE_NOT_COVERING(missing="content-digest")
+    told = not_proven("GET", "https://gateway.example/x", 200, why(failure))
+    for language in ("vi", "en"):
+        assert failure.what(language) in told.what(language) and ".." not in told.what(language)

@@ -117,6 +117,12 @@ def test_a_signed_get_and_a_signed_post_are_accepted(sample: list[str], world: W
 def test_what_the_gateway_did_not_sign_is_not_believed(sample: list[str], door: Door) -> None:
     identity = door.province.identity("phan-anh", address=door.url).folder
     assert call(sample, identity, "GET", "/first").returncode == 0
+    for path, command in (
+        ("/feeds/incident-alert/v1/export?form=csv", b"feed-export CONTRACT FILE"),
+        ("/feeds/incident-alert/v1?after=c1&form=events", b"feed CONTRACT --follow"),
+    ):
+        told = call(sample, identity, "GET", path)  # only the head of what comes in parts is signed
+        assert told.returncode == 2 and b"use lgsp client " + command in told.stderr and len(door.requests) == 1
     for broken in ("unsigned", "body", "receipt", "binding"):
         door.break_it = broken
         ended = call(sample, identity, "GET", "/second")

@@ -272,6 +272,14 @@ def test_rest_command(door: Door, capsys: pytest.CaptureFixture[str], tmp_path: 
     with pytest.raises(SystemExit) as stopped:
         rest.main(["--identity", folder, "GET", "no-slash"])
     assert stopped.value.code == 2
+    assert "WrongCall" not in capsys.readouterr().err
+    asked = len(door.requests)
+    for path, command in (
+        ("/feeds/incident-alert/v1/export?form=csv", "lgsp client feed-export incident-alert/v1 FILE"),
+        ("/feeds/incident-alert/v1?after=c1&form=events", "lgsp client feed incident-alert/v1 --follow"),
+    ):
+        assert rest.main(["--identity", folder, "GET", path]) == 2
+        assert f"use `{command}`" in capsys.readouterr().err and len(door.requests) == asked
     door.break_it = "body"
     assert rest.main(["--identity", folder, "GET", "/x"]) == 2
     assert "WrongAnswer" in capsys.readouterr().err

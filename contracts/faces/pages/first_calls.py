@@ -22,6 +22,8 @@ FILES: Final = "/contracts/files"
 PYTHON: Final = "lgsp-python.zip"
 _SEALED: Final = "encrypted"  # the short programs do not encrypt
 _PYTHON_PATH: Final = f"PYTHONPATH={PYTHON} python3"
+# what `gateway.sample_client` imports; a comment, since where Python is managed it goes into an environment of its own
+_NEEDS: Final = "# once / một lần: python3 -m pip install cryptography lxml pyjwt\n"
 _SHORT: Final = (
     ("curl", ("lgsp.sh",), "bash lgsp.sh"),
     ("Node", ("lgsp.mjs",), "node lgsp.mjs"),
@@ -92,7 +94,7 @@ def _rest(
     target = f"{operation.method} {shlex.quote(path)}"
     sealed = contract.contract.protection == _SEALED
     options = f"{'--encrypt ' if sealed else ''}{f'--body {body} ' if body else ''}"
-    python = f"{fetch(base, PYTHON)}{_PYTHON_PATH} -m gateway.sample_client.rest --identity . {options}{target}"
+    python = f"{_NEEDS}{fetch(base, PYTHON)}{_PYTHON_PATH} -m gateway.sample_client.rest --identity . {options}{target}"
     short = [
         (tool, f"{write}{fetch(base, *files)}{start} . {target}{f' {body}' if body else ''}")
         for tool, files, start in _SHORT
@@ -106,7 +108,7 @@ def _soap(contract: CompiledContract, operation: Operation, value: dict[str, Any
     option = " --encrypt" if contract.contract.protection == _SEALED else ""
     named = f"--contract {contract.contract.name} --operation {operation.name}"
     text = (
-        f"{_written('request.xml', body)}{fetch(base, PYTHON)}"
+        f"{_written('request.xml', body)}{_NEEDS}{fetch(base, PYTHON)}"
         f"{_PYTHON_PATH} -m gateway.sample_client.soap --identity . {named} --file request.xml{option}"
     )
     return [("Python", text)]

@@ -18,6 +18,13 @@ if (args.Length < 3)
     Console.Error.WriteLine("usage: lgsp IDENTITY GET|POST PATH [FILE [MESSAGE-ID]]");
     return 2;
 }
+// These come in parts, and only their head is signed: there is no digest of the whole.
+var export = Regex.IsMatch(args[2], @"^/feeds/[^?]*/export(\?|$)");
+if (args[1] == "GET" && (export || Regex.IsMatch(args[2], @"^/feeds/[^?]*\?(.*&)?form=events(&|$)")))
+{
+    Console.Error.WriteLine($"not for this sample, nothing was sent: use lgsp client {(export ? "feed-export CONTRACT FILE" : "feed CONTRACT --follow")}");
+    return 2;
+}
 try
 {
     using var lgsp = new Lgsp(args[0]);

@@ -125,6 +125,12 @@ if (path === undefined) {
   console.error('usage: node lgsp.mjs IDENTITY GET|POST PATH [FILE [MESSAGE-ID]]')
   process.exit(2)
 }
+// These come in parts, and only their head is signed: there is no digest of the whole.
+const parts = method === 'GET' ? /^\/feeds\/[^?]*(?:(\/export)(?:\?|$)|\?(?:.*&)?form=events(?:&|$))/.exec(path) : null
+if (parts) {
+  console.error(`not for this sample, nothing was sent: use lgsp client ${parts[1] ? 'feed-export CONTRACT FILE' : 'feed CONTRACT --follow'}`)
+  process.exit(2)
+}
 try {
   const body = file === undefined ? null : readFileSync(file)
   const answer = await new Lgsp(folder).call(method, path, body, method === 'POST' ? messageId ?? randomUUID() : null)

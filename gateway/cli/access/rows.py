@@ -63,6 +63,8 @@ def row(grant: Grant, now: float) -> dict[str, Any]:
     from security.grants.windows import first_day, last_day
 
     verdict = judge(grant, now)
+    if verdict is Reason.NOT_YET_VALID and lacks(grant) and not grant.adopted:
+        verdict = Reason.NOT_APPROVED  # time alone will not bring it into force
     standing = (
         "in force"
         if verdict in (Reason.GRANTED, Reason.DENIED)

@@ -61,8 +61,8 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
         Words("", "") if ends is None else Words(f", dự kiến đến {civil(ends)}", f", expected until {civil(ends)}")
     )
     text = (
-        f"{what} {name}: suspended{expected.en}; running doors know within a second"
-        f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong một giây"
+        f"{what} {name}: suspended{expected.en}; running doors know within two seconds"
+        f" / đã tạm dừng{expected.vi}; các cửa đang chạy áp dụng trong hai giây"
     )
     if earlier is not None:
         replaced = earlier.described()

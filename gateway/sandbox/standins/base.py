@@ -36,9 +36,9 @@ from gateway.sample_client.identity import Identity
 from gateway.sandbox.simulation.faults import HEADER, KINDS, Fault
 
 MAX_BODY: Final = 5 * 1024 * 1024
-_SLOW: Final = 2.0  # seconds, unless the fault says how many
+SLOW: Final = 2.0  # seconds, unless the fault says how many
 _CALLERS: Final = 1000  # whose last answers are kept
-_GIVEN_UP: Final = 60.0  # seconds after which nobody waits for an answer any more
+GIVEN_UP: Final = 60.0  # seconds after which nobody waits for an answer any more
 # the longest time that a signature is fresh (SOAP: five minutes, plus clock differences)
 _REMEMBER: Final = 330.0
 
@@ -235,9 +235,9 @@ class StandIn(ABC):
                 status=500, text="java.lang.NullPointerException\n\tat vn.caobang.TiepNhan.xuLy(TiepNhan.java:118)"
             )
         if fault.kind == "silent":
-            await _gone(request, fault.seconds or _GIVEN_UP)
+            await gone(request, fault.seconds or GIVEN_UP)
         if fault.kind in ("silent", "down"):
-            return _dropped(request)
+            return dropped(request)
         reply = self.answer(call, fault)
         if fault.kind == "duplicate":
             reply = self._last.get(reply.caller, reply)
@@ -245,13 +245,13 @@ class StandIn(ABC):
             self._last.clear()
         self._last[reply.caller] = reply
         if fault.kind == "slow":
-            await asyncio.sleep(fault.seconds or _SLOW)
+            await asyncio.sleep(fault.seconds or SLOW)
         elif fault.kind == "late":
-            await _gone(request, fault.seconds or _GIVEN_UP)
+            await gone(request, fault.seconds or GIVEN_UP)
         elif fault.kind == "out-of-order":
-            await self._overtaken(fault.seconds or _SLOW)
+            await self._overtaken(fault.seconds or SLOW)
         elif fault.kind == "close":
-            return _dropped(request)
+            return dropped(request)
         response = web.Response(status=reply.status, headers=reply.headers, body=reply.body)
         await response.prepare(request)
         await response.write_eof()
@@ -266,14 +266,14 @@ class StandIn(ABC):
         await asyncio.sleep(0.5)
 
 
-async def _gone(request: web.Request, seconds: float) -> None:
+async def gone(request: web.Request, seconds: float) -> None:
     """Wait until the caller has given up, at most so long."""
     until = time.monotonic() + seconds
     while request.transport is not None and not request.transport.is_closing() and time.monotonic() < until:
         await asyncio.sleep(0.05)
 
 
-def _dropped(request: web.Request) -> web.Response:
+def dropped(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

@@ -2,7 +2,8 @@
 
 It never signs. It listens on the loopback address only. An agent calls it, with the local secret in each call
 (docs/agent.md). `POST …/requests` takes a ServiceRequest (names of Open311 GeoReport v2); `GET /_seen` lists the
-calls. Invariants: every accepted report has a number and a due day; a message id (`Idempotency-Key`) is carried
+calls. It takes faults by the header of a call that concern no signature (`FAULTS`), and refuses others with 400.
+Invariants: every accepted report has a number and a due day; a message id (`Idempotency-Key`) is carried
 out once.
 """
 
@@ -25,11 +26,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.sandbox.standins.base import MAX_BODY, Conflict, Records
+from gateway.sandbox.simulation.faults import HEADER, Fault
+from gateway.sandbox.standins.base import GIVEN_UP, MAX_BODY, SLOW, Conflict, Records, dropped, gone
+from gateway.sandbox.standins.spoiling import cut, json_of_wrong_type
 
 _HERE: Final = timezone(timedelta(hours=7))
 AREA: Final = "01392"
 SECRET: Final = "Lgsp-Agent-Secret"
+FAULTS: Final = frozenset(
+    {"none", "slow", "silent", "down", "close", "late", "wrong-status", "malformed", "wrong-type", "wrong-code"}
+)
 
 
 class Refused(Exception):
@@ -90,6 +96,33 @@ class FieldOffice:
     async def _post(self, request: web.Request) -> web.Response:
         if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), self.secret.encode()):
             return web.json_response({"error": "secret", "message": "Chỉ tác tử được gọi."}, status=401)
+        try:
+            fault = Fault.of_header(request.headers.get(HEADER, "none"))
+            if fault.kind not in FAULTS:
+                raise ValueError(f"{fault.kind}: this system signs nothing; its agent does")
+        except ValueError as wrong:
+            return web.json_response({"error": "fault", "message": str(wrong)}, status=400)
+        if fault.kind == "wrong-status":
+            return web.Response(status=500, text="java.lang.NullPointerException")
+        if fault.kind == "silent":
+            await gone(request, fault.seconds or GIVEN_UP)
+        if fault.kind in ("silent", "down"):
+            return dropped(request)
+        answer = await self._taken(request)
+        if fault.kind == "slow":
+            await asyncio.sleep(fault.seconds or SLOW)
+        elif fault.kind == "late":
+            await gone(request, fault.seconds or GIVEN_UP)
+        elif fault.kind == "close":
+            return dropped(request)
+        if answer.status == 200 and isinstance(answer.body, bytes):
+            if fault.kind == "malformed":
+                answer.body = cut(answer.body)
+            elif fault.kind in ("wrong-type", "wrong-code"):
+                answer.body = json_of_wrong_type(answer.body)
+        return answer
+
+    async def _taken(self, request: web.Request) -> web.Response:
         body, message = await request.read(), request.headers.get("Idempotency-Key", "").strip('"')
         transfer = request.headers.get("Lgsp-Transfer", "")
         try:

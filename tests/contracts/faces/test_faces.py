@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import shlex
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +228,20 @@ def test_the_calls_on_the_page_can_be_copied(name: str, catalogue: Any, tmp_path
         for _, text in soap.commands:
             written = text.partition("\n")[2].partition("\nEND\n")[0].encode()
             assert codec.read_xml(op.request, parse_xml(written)) == own
+
+
+@pytest.mark.parametrize("protocol", ["REST", "SOAP"])
+def test_the_way_for_python_names_the_packages_that_its_program_loads(protocol: str, catalogue: Any) -> None:
+    given = first_calls(catalogue["field-report/v1"], ["createRequest"], "https://cong.example", programs())
+    (text,) = (dict(each.commands)["Python"] for each in given if each.protocol == protocol)
+    (line,) = (each for each in text.splitlines() if each.startswith("#"))
+    named = set(line.partition("pip install ")[2].split())
+    (program,) = re.findall(r"-m (gateway\.sample_client\.\w+)", text)
+    ask = (
+        f"import {program}, sys; print(*{{name.partition('.')[0] for name, each in sys.modules.items()"
+        " if 'site-packages' in (getattr(each, '__file__', '') or '')})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    packages = packages_distributions()
+    needed = {name.lower() for each in loaded for name in packages[each]} - {"cffi"}  # a part of cryptography's
+    assert needed <= named and (protocol == "REST" or needed == named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from examples.story.world import World
 from gateway.journal.database import open_engine
 from gateway.sample_client.identity import Identity
 from gateway.sandbox.simulation.caller import Caller
-from gateway.sandbox.simulation.faults import KINDS
+from gateway.sandbox.simulation.faults import HEADER, KINDS
 from gateway.sandbox.simulation.published import Published
 from gateway.sandbox.simulation.traffic import CALLS
+from gateway.sandbox.standins import messages
+from gateway.sandbox.standins.field_office import AREA
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.server
@@ -29,7 +32,7 @@ SOAP_QUERY = ("reference-query/v1", "queryCitizen", "canonical")
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = replace(demo_settings(tmp_path_factory.mktemp("simulated-live") / "data"), provider_seconds=2.0)
-    with running(settings, frozenset({"do-thi", "kinh-te", "truong-ha", "quan-trac", "traffic"})):
+    with running(settings, frozenset({"do-thi", "kinh-te", "quan-trac", "traffic"})):
         yield settings
 
 
@@ -60,6 +63,26 @@ def test_a_caller_orders_a_fault(callers: dict[str, Caller], fault: str) -> None
         told = callers[system].call(*call, way, fault=f"{fault}{seconds}")  # type: ignore[arg-type]
         assert told.code == KINDS[fault].code, (way, told.status, told.raw[:300])
         assert told.ok == (not KINDS[fault].code)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        ("slow;seconds=0.5", 200, ""),
+        ("wrong-type", 202, ""),  # it may have acted: the message waits, and is sent again without the fault
+        ("wrong-status", 202, ""),
+        ("bad-signature", 502, "provider.refused"),  # its agent signs, not the system
+    ],
+)
+def test_a_fault_reaches_a_system_behind_its_agent(sandbox: Settings, fault: str, status: int, code: str) -> None:
+    began = time.monotonic()
+    answer = (
+        world_of(sandbox)
+        .rest("phan-anh")
+        .call("POST", "/field-report/v1/requests", messages.field_report(area=AREA), headers={HEADER: fault})
+    )
+    assert answer.status == status and (answer.problem or {"code": ""})["code"] == code, answer.body
+    assert time.monotonic() - began >= (0.5 if fault.startswith("slow") else 0)
 
 
 def test_an_operator_orders_a_fault(sandbox: Settings, callers: dict[str, Caller]) -> None:

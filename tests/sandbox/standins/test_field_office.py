@@ -3,6 +3,7 @@ out once."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.sandbox.standins.field_office import FieldOffice, main
+from gateway.sandbox.simulation.faults import KINDS
+from gateway.sandbox.standins.field_office import FAULTS, FieldOffice, main
 
 REPORT = {"service_code": "chieu-sang", "area": "01392", "description": "Đèn đường tắt ba đêm."}
 
@@ -21,13 +23,13 @@ class Asking:
         self.session, self.base = session, base
 
     async def post(
-        self, content: Any, message: str = "", secret: str = "bi-mat", path: str = "/v1/requests"
+        self, content: Any, message: str = "", secret: str = "bi-mat", path: str = "/v1/requests", fault: str = ""
     ) -> tuple[int, Any]:
         headers = {
             "Lgsp-Agent-Secret": secret,
             "Idempotency-Key": f'"{message or uuid.uuid4()}"',
             "Lgsp-Transfer": message,
-        }
+        } | ({"LGSP-Sandbox-Fault": fault} if fault else {})
         async with self.session.post(self.base + path, json=content, headers=headers) as answer:
             return answer.status, await answer.json()
 
@@ -68,6 +70,30 @@ async def test_a_report_is_taken_in_once(office: Asking) -> None:
 )
 async def test_what_it_does_not_take_in(office: Asking, content: Any, changes: dict[str, str], status: int) -> None:
     assert (await office.post(content, **changes))[0] == status
+
+
+async def test_faults_that_concern_no_signature(office: Asking) -> None:
+    began = time.monotonic()
+    assert (await office.post(REPORT, fault="slow;seconds=0.3"))[0] == 200 and time.monotonic() - began >= 0.3
+    for kind in ("down", "close", "silent;seconds=0.1"):
+        with pytest.raises(aiohttp.ClientError):
+            await office.post(REPORT, f"mất-{kind[:5]}", fault=kind)
+    async with office.session.get(office.base + "/_seen") as seen:
+        assert (await seen.json())["records"] == 2  # `slow` and `close` were carried out
+    taken = await office.post(REPORT, fault="wrong-type")
+    assert taken[0] == 200 and taken[1]["service_request_id"] != str(taken[1]["service_request_id"])
+    with pytest.raises(ValueError, match="Expecting|Unterminated"):
+        await office.post(REPORT, fault="malformed")
+    with pytest.raises(aiohttp.ContentTypeError, match="500"):
+        await office.post(REPORT, fault="wrong-status")
+
+
+@pytest.mark.parametrize("kind", sorted({*KINDS, "no-such"} - FAULTS))
+async def test_a_fault_that_it_cannot_show_is_refused_and_not_passed_over(office: Asking, kind: str) -> None:
+    status, told = await office.post(REPORT, fault=kind)
+    assert (status, told["error"]) == (400, "fault")
+    async with office.session.get(office.base + "/_seen") as seen:
+        assert (await seen.json())["records"] == 0
 
 
 def test_without_a_secret_it_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
