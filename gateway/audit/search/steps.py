@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from contracts.base.phrases import vietnamese
-from contracts.base.words import Words, WordsFile
+from contracts.base.words import Language, Words, WordsFile
 from gateway.audit.search.journey import Step
 from security.grants.windows import civil
 
@@ -14,6 +14,7 @@ words: Final = WordsFile(__file__, "steps.yaml")
 kinds: Final = WordsFile(__file__, "kinds.yaml")
 _LONGEST: Final = 300  # characters of a note's facts
 _BY_FACTS: Final = frozenset({"callback", "file", "quarantine", "taken-up", "note"})
+_MOMENTS: Final = frozenset({"due", "whole_due"})  # facts of a handling that are seconds of the epoch
 _HOW: Final = {"feed-read": "state", "console-account": "how"}  # the fact of a note that tells its sentence
 
 
@@ -55,14 +56,35 @@ def sentence(step: Step) -> Words:
     if name not in set(words):
         name = "step.note"
     if name.removeprefix("step.") in _BY_FACTS:
-        text = _plainly(noted)
-        known["facts"] = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        told: tuple[Any, Any] = (noted, noted)
+        if isinstance(noted, dict) and kind.startswith("handling"):
+            told = _handling(noted, "vi"), _handling(noted, "en")
+        known["facts"] = Words(*(_short(_plainly(each)) for each in told))
     return words(name, **known | {"kind": kind_words(kind)})
 
 
 def kind_words(kind: str) -> Words:
     """What a kind of entries is called; the kind itself if it is of a later version."""
     return kinds(kind) if kind in set(kinds) else Words(kind, kind)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _handling(facts: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """Facts of a handling's note as people read them: their names, moments, yes and no."""
+    known = set(words)
+    return {
+        words(f"handling.{name}").of(language) if f"handling.{name}" in known else name: words(
+            "handling-yes" if each else "handling-no"
+        ).of(language)
+        if isinstance(each, bool)
+        else civil(each)
+        if name in _MOMENTS and isinstance(each, int | float)
+        else each
+        for name, each in facts.items()
+    }
 
 
 def _plainly(value: Any, inside: bool = False) -> str:
