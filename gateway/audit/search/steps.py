@@ -122,14 +122,27 @@ def kept_in(step: Step) -> Mapping[str, Any]:
 
 def findings(kept: Mapping[str, Any]) -> Iterator[Words]:
     """The kept reason and findings of an entry, or of the facts of a note."""
-    if "failure" in kept and isinstance(kept.get("reason"), str):
-        yield words("reason", reason=both(kept["reason"]))
+    if (why := reason(kept)) is not None:
+        yield why
     for each in kept.get("findings") or ():
         where = each.get("here") or each.get("canonical") or words("finding.nowhere")
         texts = {name: both(each.get(name, "–")) for name in ("expected", "got")}
         yield words("finding", where=where, rule=each.get("rule", "–"), **texts)
     if kept.get("more"):
         yield words("finding.more", more=kept["more"])
+
+
+def reason(kept: Mapping[str, Any]) -> Words | None:
+    """The kept reason of a failed try: a phrase, or the code of what was wrong with the provider's answer."""
+    from gateway import errors
+
+    why = kept.get("reason")
+    if "failure" not in kept or not isinstance(why, str):
+        return None
+    known = errors.every().get(why)
+    if known is None:
+        return words("reason", reason=both(why))
+    return words("reason", reason=Words(f"{known.title.say('vi', {})} [{why}]", f"{known.title.say('en', {})} [{why}]"))
 
 
 def both(phrase: str) -> Words:
