@@ -81,7 +81,7 @@ def _help(command: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def page_words() -> dict[str, str]:
-    """The texts of the console: `_()` and `{% trans %}` in templates, `N_()` in its modules."""
+    """The texts of the console: `_()` and `{% trans %}` in templates, `N_()` in its modules and the sandbox's."""
     texts: dict[str, str] = {}
     folder = LOCALE.parent / "console"
     kinds = [("templates/**.html", "jinja2"), ("**.py", "python")]
@@ -89,7 +89,8 @@ def page_words() -> dict[str, str]:
     found = extract_from_dir(
         folder, method_map=kinds, options_map=options, keywords={"_": None, "N_": None, "gettext": None}
     )
-    for file, _line, message, _comments, _context in found:
+    beside = extract_from_dir(LOCALE.parent / "sandbox", method_map=[("**.py", "python")], keywords={"N_": None})
+    for file, _line, message, _comments, _context in (*found, *beside):
         texts.setdefault(str(message), Path(file).stem)
     return texts
 

@@ -234,7 +234,7 @@ def _told(made: Made, left: list[str]) -> str:
         *_reached(made.settings),
         *(["", *elsewhere] if (elsewhere := bound_elsewhere(made.settings)) else []),
         "",
-        f"Bác sĩ / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
+        f"Chẩn đoán / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
         "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM … --requests DIR · lgsp doctor",
     ]
     return "\n".join(lines)

@@ -12,13 +12,15 @@ from sqlalchemy import delete, insert
 from contracts.base.words import Words
 from gateway.backup.manifest import LAST
 from gateway.console.roles import ROLES, May, Role
-from gateway.journal import jobs
+from gateway.journal import drills, jobs
+from gateway.journal.append import append
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.keeper.retention import holds
 from gateway.keeper.tasks import revocation_lists
 from gateway.keeper.tasks.certificate_status import ASKED, OutsideAuthorities
 from gateway.keys.authority import EmbeddedAuthority
+from gateway.transfer import entries
 from gateway.watch.findings import Condition, settle
 from tests.console.people import Desk, Reader
 from tests.console.test_enrolment import desk as desk
@@ -133,6 +135,26 @@ async def test_a_drill_is_recorded(people: Desk) -> None:
     assert "2026-01-02" in text and "restore into another place" in text and REASON in text and "failed" in text
     drills = (await script.get("readBackups"))["drills"]
     assert [each["facts"]["ok"] for each in drills] == [False, True] and "console, token " in drills[0]["by"]
+
+
+async def test_figures_of_a_drill_are_written_as_the_language_writes_them(people: Desk) -> None:
+    """The note keeps them as `lgsp drill failover` records them."""
+    actor = "H14.0/nguoi-van-hanh: nobody named, root, command line"
+    facts: dict[str, Any] = {"kind": "failover", "day": "2026-11-29", "ok": True, "what": "keeper", "sent": 1200}
+    facts |= {"seconds": "20.50", "again_after": "0.16", "leads_after": "1.40", "lost": 0}
+    made: dict[str, Any] = {"size": 1200, "verified": True, "manifest": "00"}
+    with writing(people.world.engine) as connection:
+        append(connection, [entries.note(drills.FAILOVER, facts, time.time(), actor=actor)])
+        append(connection, [entries.note("backup", made, time.time(), actor=actor)])
+    people.world.sequence()
+    minh = await people.signed_in("minh", Role.OPERATOR)
+    english = Reader((await minh.get("/console/backups")).body).text
+    assert "2026-11-29" in english and "20.50" in english and "1,200 sent" in english and actor in english
+    minh.language = "vi"
+    text = Reader((await minh.get("/console/backups")).body).text
+    for part in ("29/11/2026", "20,50", "0,16 giây", "1,40 giây", "1.200", "tiến trình giữ nhật ký đang dẫn bị dừng"):
+        assert part in text, (part, text)
+    assert "H14.0/nguoi-van-hanh: không nêu ai, root, dòng lệnh" in text and "keeper" not in text
 
 
 async def test_what_stands_is_shown_and_acknowledged(people: Desk) -> None:

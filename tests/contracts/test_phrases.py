@@ -6,11 +6,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
+from contracts.base.errors import Theirs
 from contracts.base.phrases import FOLDERS, vietnamese
 from contracts.base.words import read
 from contracts.canonical.model import Scalar
@@ -19,6 +21,7 @@ from contracts.compiled.contract import compile_bundle
 from contracts.faces.pages.page import page
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping import grid
+from contracts.wire.jsontext import read_json
 from gateway import errors
 from gateway.doors.http.errors import HTTP_MALFORMED
 
@@ -34,7 +37,11 @@ SAYS: Final[dict[str, dict[str, tuple[int, ...]]]] = {
         "add": (2, 4),
         "Bad": (1,),
         "Unreadable": (0, 1),
+        "_one": (2, 4),
     },
+    "contracts/wire/jsontext.py": {"_Refused": (0,)},
+    "security": {"_hint": (0, 1)},
+    "gateway/backup": {"broken": (1,)},
     "gateway/registry": {"Finding": (2, 4), "_wrong": (2, 3)},
     "gateway/doors/api": {"Finding": (2, 4)},
     "gateway/doors/http/framing.py": {"_refused": (0,)},
@@ -144,6 +151,68 @@ def test_the_reasons_of_adapters_are_told_in_vietnamese(path: Path) -> None:
         if isinstance(each, ast.AnnAssign) and getattr(each.target, "id", "") == "_CERTIFICATE":
             said |= {text for value in ast.walk(each) if isinstance(value, ast.Constant) for text in _texts(value)}
     assert [each for each in sorted(said) if each and each != "wsa:RelatesTo" and not _turned(each)] == []
+
+
+def test_why_a_text_is_no_json_is_told_in_vietnamese() -> None:
+    """Python's reader says it in English."""
+    for text in (
+        "x",
+        "{x",
+        '{"a" 1}',
+        "[1 2]",
+        '{"a": 1,}',
+        "[1,]",
+        '"x',
+        '"\n"',
+        '"\\x"',
+        '"\\u1"',
+        "1 2",
+        '{"a":1,"a":1}',
+        "NaN",
+    ):
+        with pytest.raises(Theirs) as wrong:
+            read_json(text.encode())
+        assert _turned(str(wrong.value.facts["why"])), wrong.value.facts
+
+
+def test_which_mistake_fits_a_signature_is_told_in_vietnamese() -> None:
+    said: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / "security/signature_hints.py").read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name in ("_other_bases", "_targets", "_canonical"):
+            for each in ast.walk(node):
+                if isinstance(each, ast.Tuple) and each.elts:
+                    said |= {text for text in _texts(each.elts[0]) if " " in text}
+    assert len(said) > 12 and [each for each in sorted(said - {"C14N 2.0"}) if not _turned(each)] == [], said
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_both_bounds_of_a_number_are_told_in_vietnamese(kind: Literal["integer", "number"]) -> None:
+    told = vietnamese(describe(Scalar(kind=kind, minimum=Decimal(-90), maximum=Decimal(90))))
+    assert told.endswith("≥ -90 và ≤ 90") and told.startswith("số"), told
+
+
+def test_what_a_changed_backup_lacks_is_told_in_vietnamese() -> None:
+    assert vietnamese("settings.yaml is not what the manifest states (1 bytes of 0)").startswith(
+        "settings.yaml không như"
+    )
+
+
+@pytest.mark.parametrize(
+    ("actor", "told"),
+    [
+        (
+            "H14.0/nguoi-van-hanh: nobody named, root, command line",
+            "H14.0/nguoi-van-hanh: không nêu ai, root, dòng lệnh",
+        ),
+        ("H14.0/lan: lan as lgsp, command line", "H14.0/lan: lan với tài khoản lgsp, dòng lệnh"),
+        ("lan, command line", "lan, dòng lệnh"),
+        ("by the policy sandbox-self-service", "theo chính sách sandbox-self-service"),
+        ("[Errno 2] No such file or directory", "[Errno 2] No such file or directory"),
+        ("No such file or directory", "không có tệp hoặc thư mục này"),
+    ],
+)
+def test_who_acted_is_told_in_vietnamese(actor: str, told: str) -> None:
+    assert vietnamese(actor) == told
 
 
 def test_phrases_fill_the_same_places_in_both_languages() -> None:

@@ -32,6 +32,8 @@ def sentence(step: Step) -> Words:
     if isinstance(noted, dict):
         known |= {name: value for name, value in noted.items() if name != "facts"}
     known |= {name: value for name, value in facts.named().items() if value is not None}
+    if isinstance(known.get("actor"), str):
+        known["actor"] = both(known["actor"])
     name = {
         "intent": "step.intent.to" if facts.provider else "step.intent",
         "outcome": f"step.outcome.{facts.outcome}"

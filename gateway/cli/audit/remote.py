@@ -14,7 +14,7 @@ import typer
 from contracts.base.words import Words
 from gateway.cli.common import arguments
 from gateway.cli.common.options import identity_folder
-from gateway.cli.common.output import Exit, exit_of, fail, failed
+from gateway.cli.common.output import Exit, exit_of, fail, failed, unread
 
 if TYPE_CHECKING:
     import ssl
@@ -138,10 +138,11 @@ def remote_failures(as_json: bool) -> Iterator[None]:
     except (BadIdentity, BadUsage, BadState, NotProven, Refused) as trouble:
         failed(exit_of(trouble.code, trouble.branch, refused=isinstance(trouble, Refused)), trouble, as_json)
     except (ssl.SSLError, OSError) as trouble:
+        en, vi = unread(trouble)
         fail(
             Exit.USAGE,
             "file",
-            f"{trouble} / không đọc được tệp này",
+            f"{en} / {vi}",
             "Mend or name another file. / Sửa hoặc chọn tệp khác.",
             as_json,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from contracts.base.times import rfc3339
-from gateway.cli.common.output import Exit, fail
+from gateway.cli.common.output import Exit, fail, unread
 
 if TYPE_CHECKING:
     from security.transparency.checkpoint import NamedKey, NoteKey
@@ -49,8 +49,8 @@ def content(file: Path, what: str, as_json: bool) -> bytes:
     try:
         return file.read_bytes()
     except OSError as trouble:
-        problem = f"the file {file} cannot be read: {trouble.strerror} / không đọc được tệp này"
-        fail(Exit.USAGE, "no-file", problem, what, as_json)
+        en, vi = unread(trouble, file)
+        fail(Exit.USAGE, "no-file", f"{en} / {vi}", what, as_json)
 
 
 def new_file(file: Path, as_json: bool) -> Path:
@@ -109,7 +109,7 @@ def checkpoint(path: Path, as_json: bool) -> str:
     try:
         note = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
-        what = f"the checkpoint {path} cannot be read ({trouble}) / không đọc được điểm kiểm tra này"
+        what = f"the checkpoint {path} cannot be read ({trouble}) / không đọc được điểm kiểm tra {path} ({trouble})"
         fail(Exit.USAGE, "no-file", what, _NOTE, as_json)
     try:
         Checkpoint.from_text(split_note(note)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.cli.common.output import Exit, bad_setting, fail, failures_as_exits, not_written
+from gateway.cli.common.output import Exit, bad_setting, fail, failures_as_exits, not_written, unread
 
 if TYPE_CHECKING:
     from gateway.machines.join import Wanted
@@ -28,7 +28,7 @@ def join(invitation: Path, wanted: Wanted, as_json: bool) -> Settings:
     except BadSetting as trouble:
         bad_setting(trouble, as_json)
     except FileNotFoundError as trouble:
-        what = f"the file {trouble.filename} cannot be read / không đọc được tệp này"
-        fail(Exit.USAGE, "no-file", what, "Name the invitation. / Chỉ tệp lời mời.", as_json)
+        en, vi = unread(trouble)
+        fail(Exit.USAGE, "no-file", f"{en} / {vi}", "Name the invitation. / Chỉ tệp lời mời.", as_json)
     except OSError as trouble:
         not_written(trouble.filename or wanted.data, trouble, as_json)

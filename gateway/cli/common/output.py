@@ -130,6 +130,16 @@ def bad_setting(trouble: BadSetting, as_json: bool, *, answers: bool = False) ->
     fail(Exit.USAGE, "bad-setting", f"{trouble.words.en} / {trouble.words.vi}", then, as_json)
 
 
+def unread(trouble: OSError, file: object = None) -> tuple[str, str]:
+    """That a file cannot be read, and why, in English and Vietnamese. `file`: where the error names none."""
+    import gateway.errors  # noqa: F401  its phrases have what the operating system says
+    from contracts.base.phrases import vietnamese
+
+    name, why = trouble.filename or file, trouble.strerror or str(trouble)
+    named = f" {name}" if name else ""
+    return f"the file{named} cannot be read: {why}", f"không đọc được tệp{named}: {vietnamese(why)}"
+
+
 def not_written(path: object, trouble: OSError, as_json: bool) -> NoReturn:
     """A full disk is ours; a place that cannot be written to is the wrong one."""
     code = Exit.OURS if trouble.errno in FULL else Exit.USAGE

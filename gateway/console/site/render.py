@@ -42,6 +42,7 @@ HEADERS: Final = {
     "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
     "cache-control": "no-store",
 }
+_FRACTION: Final = re.compile(r"\d+\.\d+")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d(T|\Z)")
 _DAY_LENGTH: Final = len("2026-11-27")
 _CODED: Final = re.compile(r"`([^`]+)`")
@@ -71,6 +72,7 @@ def environment(language: Language) -> Environment:
     made.filters["first_day"] = lambda since: day(language, first_day(since))
     made.filters["last_day"] = lambda until: day(language, last_day(until))
     made.filters["number"] = partial(number, language)
+    made.filters["figure"] = partial(figure, language)
     made.filters["breakable"] = breakable
     made.filters["coded"] = coded
     made.filters["phrase"] = vietnamese if language == "vi" else str
@@ -119,6 +121,14 @@ def number(language: Language, value: float) -> str:
     """With separators of thousands and decimals as the language writes them."""
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
     return text.translate(str.maketrans(",.", ".,")) if language == "vi" else text
+
+
+def figure(language: Language, value: object) -> str:
+    """A figure of a note, with the decimals that it has there; another text as it is."""
+    if isinstance(value, int):
+        return number(language, value)
+    text = "–" if value is None else str(value)
+    return text.replace(".", ",") if language == "vi" and _FRACTION.fullmatch(text) is not None else text
 
 
 def breakable(path: str) -> Markup:

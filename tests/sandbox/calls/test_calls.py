@@ -224,6 +224,9 @@ async def test_the_list_is_followed_and_data_are_reset(doors: Doors) -> None:
     answer = await caller.vendor.send("/sandbox/api/reset", {})
     assert answer.status == 201 and len(answer.json["faults"]) == 1
     assert (await other.get("/sandbox/api/faults")).json["faults"]
+    person.language = "vi"
+    page = (await person.get("/sandbox/calls")).body.decode()
+    assert "<button>Đặt lại dữ liệu của tôi</button>" in page and "Bỏ lỗi" not in page
     assert (await person.post("/sandbox/calls/reset")).status == 303
     engine = doors.vendors.post.engine
     assert resets.since(engine, caller.vendor.agency) > 0 == resets.since(engine, other.agency)
