@@ -19,9 +19,6 @@ from contracts.base.ids import new_id
 from gateway.console.roles import Role
 from gateway.console.work import messages, openings
 from gateway.console.work.openings import Body
-from gateway.journal.append import append
-from gateway.journal.database import writing
-from gateway.journal.write import LogRow
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey, verify
 from security.transparency.merkle import verify_inclusion
@@ -389,17 +386,3 @@ def test_a_body_that_cannot_be_read_has_no_values() -> None:
         "a part of a body is not read as a whole"
     )
     assert messages.value_at(Body("request", b'{"a": [true, null, 1.50]}', 25), "a[]") == "true · null · 1.50"
-
-
-async def test_a_failed_transfer_says_what_was_wrong_with_the_answer(people: Desk, story: Story) -> None:
-    """As the system reads it of its own transfer: the code is kept as the reason."""
-    id = story.alert(failure="provider.bad-answer")
-    facts: dict[str, form.Json] = {"failure": "provider.bad-answer", "reason": "message.not-json", "try": 1}
-    note = form.Note(id, people.now() - 30.0, "try-failed", "gateway", facts)
-    with writing(people.world.engine) as connection:
-        append(connection, [LogRow(*form.freeze(note))])
-    story.settle()
-    lan = await people.signed_in("lan", Role.OFFICER)
-    assert "The body is not JSON [message.not-json]" in await page_of(lan, f"/console/transfers/{id}")
-    lan.language = "vi"
-    assert "Lý do: Nội dung không phải JSON [message.not-json]" in await page_of(lan, f"/console/transfers/{id}")

@@ -12,6 +12,7 @@ from security.grants.windows import civil
 
 words: Final = WordsFile(__file__, "steps.yaml")
 kinds: Final = WordsFile(__file__, "kinds.yaml")
+_handlings: Final = WordsFile(__file__, "handling.yaml")  # names of the facts of their notes
 _LONGEST: Final = 300  # characters of a note's facts
 _BY_FACTS: Final = frozenset({"callback", "file", "quarantine", "taken-up", "note"})
 _MOMENTS: Final = frozenset({"due", "whole_due"})  # facts of a handling that are seconds of the epoch
@@ -74,10 +75,10 @@ def _short(text: str) -> str:
 
 def _handling(facts: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """Facts of a handling's note as people read them: their names, moments, yes and no."""
-    known = set(words)
+    known = set(_handlings)
     return {
-        words(f"handling.{name}").of(language) if f"handling.{name}" in known else name: words(
-            "handling-yes" if each else "handling-no"
+        _handlings(f"fact.{name}").of(language) if f"fact.{name}" in known else name: _handlings(
+            "yes" if each else "no"
         ).of(language)
         if isinstance(each, bool)
         else civil(each)
