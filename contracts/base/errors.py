@@ -105,6 +105,7 @@ class Failure(Exception):
 
     branch: ClassVar[Branch]
     signature_base = ""  # sandbox only: what the caller's signature had to cover
+    advice: Words | None = None  # sandbox only: what to do there, in place of `next`
     resync: Mapping[str, object] | None = None  # where the reader of a feed goes on
 
     def __init__(
@@ -139,7 +140,7 @@ class Failure(Exception):
         return self._say(self.type.what, language)
 
     def next(self, language: Language) -> str:
-        return self._say(self.type.next, language)
+        return self._say(self.advice or self.type.next, language)
 
     def _say(self, words: Words, language: Language) -> str:
         """A fact that is English prose is turned, where its phrase is known."""

@@ -12,13 +12,22 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, func, inspect, literal_column, select, table
 
+from gateway.backup.errors import BACKUP_VAULT_DATABASE
 from gateway.journal import releases
 from gateway.journal.append import append
 from gateway.journal.database import downgrade, revision, upgrade, writing
+from gateway.settings import Settings
 from gateway.transfer import entries
 from security.transparency.entry import Json
 
 NOTE: Final = "schema-back"
+# What a release refuses in `settings.yaml` and the environment, since it came later (`tests/upgrade/test_upgrade.py`).
+LATER_SETTINGS: Final = {
+    "0.2.0": (
+        *("alarm_again_hours", "alarm_hold_seconds", "alarm_mail", "alarm_url", "database_seconds", "drill_days"),
+        *("log_format", "machine", "otlp_url", "ready_seconds", "roles", "standby", "vault_database"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,17 @@ class Back:
     found: str
     to: str
     lost: Mapping[str, int] = field(default_factory=dict)
+
+
+def to_take_out(settings: Settings, release: str) -> list[str]:
+    """The settings in force that the release does not know, and does not start with.
+
+    Raises `backup.vault-database`: without that one it starts, and makes other keys of the same names.
+    """
+    if settings.vault_database and "vault_database" in LATER_SETTINGS[release]:
+        raise BACKUP_VAULT_DATABASE(release=release)
+    plain = Settings(settings.data)
+    return [name for name in LATER_SETTINGS[release] if getattr(settings, name) != getattr(plain, name)]
 
 
 def planned(engine: Engine, release: str) -> Back:

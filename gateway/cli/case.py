@@ -45,7 +45,7 @@ def case_list(
             connection, _vault(settings, connection.engine), reading.Asked(agency, view), time.time()
         )
     cases = [each.shown() for each in found.cases]
-    lines = "\n".join(map(casework.case_line, cases)) or casework.NOTHING
+    lines = casework.listed(map(casework.case_line, cases))
     emit({"ok": True, "cases": cases, "next": found.next}, as_json, lines)
 
 

@@ -76,7 +76,7 @@ def handling_list(filtered: Filtered, data: Data = None, as_json: AsJson = False
         "next": found.next,
         "counts": [each._asdict() for each in counts],
     }
-    emit({"ok": True, **result}, as_json, "\n".join(map(casework.handling_line, rows)) or casework.NOTHING)
+    emit({"ok": True, **result}, as_json, casework.listed(map(casework.handling_line, rows)))
 
 
 @commands.command("show")

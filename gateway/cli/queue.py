@@ -13,6 +13,7 @@ import typer
 
 from contracts.base.times import rfc3339
 from gateway.cli.common.actor import actor
+from gateway.cli.common.language import either
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
@@ -109,18 +110,23 @@ def queue_list(
         for each, one, _last in messages
         if each == listing.IN_DOUBT
     ]
-    lines = [f"{len(rows)} in the queue, {len(doubts)} in doubt{' (more exist)' if more else ''}"]
+    lines = [
+        either(
+            f"{len(rows)} in the queue, {len(doubts)} in doubt{' (more exist)' if more else ''}",
+            f"{len(rows)} trong hàng đợi, {len(doubts)} chưa rõ kết quả{' (còn nữa)' if more else ''}",
+        )
+    ]
     for row in rows:
         lines.append(
-            f"  {row['transfer']}  {row['state']:<9} → {row['provider']}, try {row['tries']}, next"
-            f" {civil(str(row['next']))}, {row['last_failure'] or '—'}"
+            f"  {row['transfer']}  {row['state']:<9} → {row['provider']}, {either('try', 'lần')} {row['tries']},"
+            f" {either('next', 'lần tới')} {civil(str(row['next']))}, {row['last_failure'] or '—'}"
         )
         last = row["last_try"]
         lines += findings(last if isinstance(last, dict) else {})
     lines += [
         (
-            f"  {row['transfer']}  in doubt → {row['provider']} ({row['contract']}"
-            f" {row['operation']}) since {civil(str(row['since']))}"
+            f"  {row['transfer']}  {either('in doubt', 'chưa rõ')} → {row['provider']} ({row['contract']}"
+            f" {row['operation']}) {either('since', 'từ')} {civil(str(row['since']))}"
         )
         for row in doubts
     ]

@@ -66,8 +66,9 @@ def lines(done: dict[str, Any]) -> list[str]:
     ]
     if done["missing_vault_keys"]:
         told.append(
-            "bodies sealed with these keys do not open"
-            f" / thiếu khóa kho nội dung: {', '.join(done['missing_vault_keys'])}"
+            "bodies sealed with these keys do not open (restore with --vault-keys DIR or --vault-database ADDRESS)"
+            " / thiếu khóa kho nội dung (khôi phục với --vault-keys THƯ-MỤC hoặc --vault-database ĐỊA-CHỈ):"
+            f" {', '.join(done['missing_vault_keys'])}"
         )
     if done["missing_keys"]:
         told.append(

@@ -11,6 +11,7 @@ from contracts.base.times import rfc3339
 from contracts.base.visible import visible
 from gateway.cli import sandbox_faults
 from gateway.cli.common.actor import actor
+from gateway.cli.common.language import either
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail, failures_as_exits
 from security.grants.windows import civil
@@ -68,6 +69,7 @@ def sandbox_list(data: Data = None, as_json: AsJson = False) -> None:
     from gateway.registry.snapshot import load_snapshot
     from gateway.registry.tenants import is_tenant
     from gateway.sandbox.vendors import invitations
+    from security.grants.windows import civil
 
     settings, now = load_instance(data, as_json), time.time()
     with failures_as_exits(as_json):
@@ -99,13 +101,17 @@ def sandbox_list(data: Data = None, as_json: AsJson = False) -> None:
         }
         for each in invited
     ]
-    lines = [f"{each['code']}  {visible(each['name'])}  {each['contact']}  {each['state']}" for each in vendors]
+    names = {each.code: (each.name.en, each.name.vi) for each in known.agencies.values()}
+    lines = [
+        f"{each['code']}  {visible(either(*names[each['code']]))}  {each['contact']}  {each['state']}"
+        for each in vendors
+    ]
     lines += [
-        f"{each['mark'][:12]}  {visible(str(each['label']))}  {each['used']}/{each['uses']}  {each['until']}"
-        f"{'' if each['holds'] else '  ended / hết hiệu lực'}"
+        f"{each['mark'][:12]}  {visible(str(each['label']))}  {each['used']}/{each['uses']}  {civil(each['until'])}"
+        f"{'' if each['holds'] else '  ' + either('ended', 'hết hiệu lực')}"
         for each in codes
     ]
-    emit({"ok": True, "vendors": vendors, "invitations": codes}, as_json, "\n".join(lines) or "none / chưa có")
+    emit({"ok": True, "vendors": vendors, "invitations": codes}, as_json, "\n".join(lines) or either("none", "chưa có"))
 
 
 @commands.command("clock")

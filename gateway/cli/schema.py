@@ -31,7 +31,7 @@ def schema_back(
 ) -> None:
     """Bring the schema of a stopped instance back to that of an older release. What was added since is dropped; it is
     counted, and logged. Not needed for a release that the database serves."""
-    from gateway.backup.schema_back import bring_back, planned
+    from gateway.backup.schema_back import bring_back, planned, to_take_out
     from gateway.cli.run import alone
     from gateway.console.site.page import checked_reason
     from gateway.journal import releases
@@ -46,6 +46,7 @@ def schema_back(
     engine = open_engine(settings.database_url)
     try:
         with failures_as_exits(as_json):
+            take_out = to_take_out(settings, release)
             if not reason:
                 done = planned(engine, release)
             else:
@@ -56,6 +57,18 @@ def schema_back(
     finally:
         engine.dispose()
     head = f"{done.found} → {done.to} ({release})"
-    lines = [f"{head}: done / đã lùi" if reason else f"{head}: would lose / sẽ mất"]
+    if done.found == done.to:
+        lines = [f"{head}: was done before / đã lùi từ trước"]
+    else:
+        lines = [f"{head}: done / đã lùi" if reason else f"{head}: would lose / sẽ mất"]
     lines += [f"  {name}: {rows} rows / dòng" for name, rows in done.lost.items()]
-    emit({"ok": True, "done": bool(reason), **asdict(done)}, as_json, "\n".join(lines))
+    if take_out:
+        names = ", ".join(take_out)
+        lines.append(f"take out of settings.yaml of each machine / bỏ khỏi settings.yaml của mỗi máy: {names}")
+    lines.append(
+        f"{release} reads only contracts without anything newer: if it ends with contract.invalid, start this program"
+        f" again / {release} chỉ đọc được hợp đồng không có gì mới hơn: nếu nó dừng với contract.invalid, hãy khởi động"
+        " lại chương trình này"
+    )
+    result = {"ok": True, "done": bool(reason), **asdict(done), "take_out": take_out}
+    emit(result, as_json, "\n".join(lines))

@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
+from gateway.cli.common.language import either
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 
@@ -33,7 +34,7 @@ def watch_list(
     with open_engine(settings.database_url).connect() as connection:
         found = alarms.raised(connection, ended=ended)
     told = {"ok": True, "alarms": [each.to_json() for each in found]}
-    emit(told, as_json, "\n".join(map(_line, found)) or "no alarms")
+    emit(told, as_json, "\n".join(map(_line, found)) or either("no alarms", "không có cảnh báo"))
 
 
 @commands.command("acknowledge")
@@ -144,20 +145,28 @@ def watch_test(
 def _finding(one: Standing) -> str:
     from security.grants.windows import civil
 
-    mark = "GRAVE " if one.grave else ""
+    mark = f"{either('GRAVE', 'NGHIÊM TRỌNG')} " if one.grave else ""
     where = " ".join(filter(None, (one.code, one.about, one.machine)))
-    told = "" if one.told is None else f", told {civil(one.told)}"
-    ended = "" if one.ended is None else f", over {civil(one.ended)}"
-    by = "" if one.by is None else f", acknowledged by {one.by.partition(':')[0]}: {one.reason}"
-    flaps = ", flapping / chập chờn" if one.flapping else ""
-    said = f"{one.said['en']['what']} / {one.said['vi']['what']}"
-    return f"{one.id}  {mark}{where} since {civil(one.since)}{flaps}{told}{ended}{by}\n    {said}"
+    told = "" if one.told is None else f", {either('told', 'đã báo')} {civil(one.told)}"
+    ended = "" if one.ended is None else f", {either('over', 'hết')} {civil(one.ended)}"
+    by = (
+        ""
+        if one.by is None
+        else f", {either('acknowledged by', 'đã tiếp nhận:')} {one.by.partition(':')[0]}: {one.reason}"
+    )
+    flaps = f", {either('flapping', 'chập chờn')}" if one.flapping else ""
+    said = either(one.said["en"]["what"], one.said["vi"]["what"])
+    return f"{one.id}  {mark}{where} {either('since', 'từ')} {civil(one.since)}{flaps}{told}{ended}{by}\n    {said}"
 
 
 def _line(alarm: Alarm) -> str:
     from security.grants.windows import civil
 
     facts = "".join(f", {name} {value}" for name, value in alarm.facts.items())
-    ended = "" if alarm.ended is None else f", over {civil(alarm.ended)}"
-    by = "" if alarm.by is None else f", acknowledged by {alarm.by.partition(':')[0]}: {alarm.reason}"
-    return f"{alarm.id}  {alarm.system}  {alarm.kind} since {civil(alarm.since)}{facts}{ended}{by}"
+    ended = "" if alarm.ended is None else f", {either('over', 'hết')} {civil(alarm.ended)}"
+    by = (
+        ""
+        if alarm.by is None
+        else f", {either('acknowledged by', 'đã tiếp nhận:')} {alarm.by.partition(':')[0]}: {alarm.reason}"
+    )
+    return f"{alarm.id}  {alarm.system}  {alarm.kind} {either('since', 'từ')} {civil(alarm.since)}{facts}{ended}{by}"

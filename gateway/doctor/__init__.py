@@ -22,6 +22,7 @@ from gateway.doctor.standby import standby
 from gateway.doctor.vault import key_copies, vault
 from gateway.doctor.witnessing import unwitnessed, witness_findings, witness_settings
 from gateway.journal.database import open_engine, snapshot
+from gateway.journal.limits import only_standby
 from gateway.settings import Settings
 from gateway.settings.running import is_running
 
@@ -180,10 +181,10 @@ def _of_database(
         with snapshot(engine) as connection:
             yield from permitted(holidays(connection, now))
     except SQLAlchemyError as trouble:
-        damaged = isinstance(trouble, DatabaseError) and not isinstance(
-            trouble, OperationalError
-        )  # SQLite: "malformed", "not a database"
-        yield finding("database.damaged" if damaged else "database.unreachable", reason=str(trouble).partition("\n")[0])
+        # of SQLite: "malformed", "not a database"
+        damaged = isinstance(trouble, DatabaseError) and not isinstance(trouble, OperationalError)
+        code = "damaged" if damaged else "only-standby" if only_standby(trouble) else "unreachable"
+        yield finding(f"database.{code}", reason=str(trouble).partition("\n")[0])
     except Failure:  # reported above
         pass
     finally:

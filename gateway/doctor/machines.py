@@ -37,6 +37,11 @@ def machines(settings: Settings, connection: Connection) -> Iterator[Finding]:
     older = [each for each in every if not each.processes and () < _order(each.machine.version) < newest]
     if older:
         yield finding("machines.older", machines=_named(older, lambda each: each.machine.version or "?"))
+    drained = [each for each in every if each.machine.state is State.DRAINING]
+    if drained:
+        works = any(each.machine.state is State.ACTIVE and each.processes for each in every)
+        code = "machines.drained" if works else "machines.all-drained"
+        yield finding(code, machines=_named(drained, lambda each: each.machine.reason or "–"))
     away = [each for each in every if each.machine.name != here and _away(each, now)]
     if away:
         yield finding("machines.away", machines=_named(away, _seen))

@@ -30,6 +30,7 @@ from gateway.doors.errors import (
 )
 from gateway.doors.http.errors import BODY_TOO_LARGE
 from gateway.doors.http.reader import Job
+from gateway.doors.own_clock import advised
 from gateway.doors.reply import Reply
 from gateway.doors.signature_hints import explained
 from gateway.exchange.answer_keys import answers_for, demand_key
@@ -140,7 +141,10 @@ class RestDoor:
         scheme, _, text = received.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not text:
             raise REQUEST_NO_TOKEN(endpoint=self.token_endpoint)
-        token = self.keeper.verify(text.strip(), received.theirs)
+        try:
+            token = self.keeper.verify(text.strip(), received.theirs)
+        except Theirs as failure:
+            raise advised(failure, received.ahead) from None
         token.check_certificate(channel.thumbprint or "")
         return token
 

@@ -151,3 +151,8 @@ def exactly(error: Exception) -> Ours | None:
     cause = error.orig if isinstance(error, DBAPIError) else None
     named: PlainErrorType[Ours] | None = getattr(cause, "failure", None)
     return None if named is None else named(retry_after=RETRY_SECONDS, reason=str(cause))
+
+
+def only_standby(trouble: Exception) -> bool:
+    """Whether a failure to connect says that a server answers, and that it is a standby (words of libpq 14 on)."""
+    return "session is read-only" in str(trouble)

@@ -38,6 +38,7 @@ from gateway.registry.rows import agency_of, system_of
 from gateway.registry.seals.revisions import revision
 from gateway.registry.sources import SourceTable
 from gateway.registry.standing import Readiness, key_of, readiness, standing, standings
+from gateway.registry.tenants import is_tenant
 from gateway.registry.versions import by_minor, load, minor_of, stored
 from security.encryption_keys import EncryptKey
 from security.errors import SIGNATURE_KEY_REVOKED
@@ -154,7 +155,11 @@ class Snapshot:
         suspended = decision.nearest if decision.reason is Reason.SUSPENDED else None
         notice = self._notice("grant", suspended.id) if suspended is not None else None
         at = self._grants.get(agency, _NOTHING).refused_at(decision, now)
-        return refusal(decision, self.request(agency, contract, operation), self.owner_of(contract, agency), at, notice)
+        request = self.request(agency, contract, operation)
+        failure = refusal(decision, request, self.owner_of(contract, agency), at, notice)
+        if decision.reason is Reason.NO_CONTRACT and is_tenant(agency) and operation in contract.operations:
+            failure.advice = words("tenant-contract", contract=contract.name)  # she needs no officer
+        return failure
 
     def suspension(self, system: System) -> Policy:
         """The failure for a suspended system or agency: reason, since when, whom to ask."""

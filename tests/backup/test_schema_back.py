@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, text
 
-from contracts.base.errors import Ours
-from gateway.backup.schema_back import bring_back, planned
+from contracts.base.errors import Ours, Theirs
+from gateway.backup.schema_back import bring_back, planned, to_take_out
 from gateway.journal import processes, releases
 from gateway.journal.database import migrate, revision, writing
 from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import described
+from gateway.settings import Settings
 from tests.journal.databases import newest
 
 RELEASE = next(reversed(releases.HEADS))
@@ -50,6 +52,16 @@ def test_what_was_added_is_counted_logged_and_dropped(database: Engine, monkeypa
     assert bring_back(database, RELEASE, "and once more", 1.0, "lan").lost == {}
     migrate(database)
     assert _described(database) == before and done.found == newest()
+
+
+def test_settings_that_the_release_refuses_are_named_and_a_second_store_of_keys_is_first_given_up(
+    tmp_path: Path,
+) -> None:
+    assert to_take_out(Settings(tmp_path, machine="may-1", standby="required"), RELEASE) == ["machine", "standby"]
+    assert to_take_out(Settings(tmp_path), RELEASE) == []
+    with pytest.raises(Theirs) as refused:
+        to_take_out(Settings(tmp_path, vault_database="postgresql://localhost/keys"), RELEASE)
+    assert refused.value.code == "backup.vault-database" and "vault move folder" in refused.value.next("vi")
 
 
 def _described(engine: Engine) -> dict[str, str]:

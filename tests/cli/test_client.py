@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from contracts.base.times import rfc3339
 from contracts.wire.jsontext import write_json
 from examples.story import World
+from gateway.cli.client import feed_check
 from gateway.sandbox.standins import messages
 from tests import commandline
 
@@ -71,6 +73,16 @@ def test_a_feed_as_a_file_and_its_check(world: World, tmp_path: Path) -> None:
     assert code != 0 and refused["error"]["code"].startswith("access.")
     code, checked = lgsp("feed-check", "incident-alert/v1", *who)
     assert code == 0 and checked["ok"] and checked["wrong"] == []
+    later = rfc3339(time.time() + 7200)  # of what no hour is sealed: this must not look like a proof
+    code, nothing = lgsp("feed-check", "incident-alert/v1", "--since", later, *who)
+    assert code == 0 and nothing["hours"] == nothing["events"] == 0 and nothing["seals_after"] is None
+    words = commandline.lgsp("client", "feed-check", "incident-alert/v1", "--since", later, *who).out
+    assert "Nothing was compared" in words and "as the log has them" not in words
+
+
+def test_when_the_first_hour_is_sealed() -> None:
+    told = feed_check._seals_after({"sequencedtime": "2026-11-24T07:15:00.123Z"})
+    assert told == "2026-11-24T08:00:00.000Z" and told in feed_check._nothing(told)
 
 
 def test_an_identity_by_its_name_or_its_folder(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

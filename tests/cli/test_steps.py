@@ -156,3 +156,13 @@ def test_the_status_of_a_refusal_is_not_that_of_soap_11(door: str, told: bool) -
         and ("SOAP 1.1 gets 500" in text.en) is told
         and ("SOAP 1.1 nhận mã trả lời 500" in text.vi) is told
     )
+
+
+def test_a_step_of_a_handling_is_told_in_words_and_civil_times() -> None:
+    facts: dict[str, form.Json] = {"agency": "H14.22", "number": 2, "due": 1796011200, "ended": False}
+    note = form.freeze(form.Note(ONE, AT, "handling", "H14.22/lan: lan, command line", facts))
+    value = parse(note.entry)
+    text = sentence(Step(1, facts_of(value, ONE, "handling", {}), value))
+    assert "cơ quan xử lý: H14.22" in text.vi and "thời hạn của trạng thái: 2026-11-30T" in text.vi, text.vi
+    assert "đã kết thúc: không" in text.vi and "lan, dòng lệnh" in text.vi and "bước số: 2" in text.vi
+    assert "due: 2026-11-30T" in text.en and "ended: no" in text.en and "1796011200" not in f"{text.vi}{text.en}"

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.client import BadIdentity, Client, Identity
-from gateway.client.identities import enrol
+from bench.ports import free_port
+from gateway.client import BadIdentity, Client, Identity, NoConnection
+from gateway.client.identities import enrol, join
 from gateway.client.identities.trusted import TrustedKeys
 from security import algorithms
 from security.pki import authority
@@ -263,3 +264,13 @@ def test_nobody_leads_back_to_an_older_key_for_encryption(folder: Path, operator
     older, newer = offered(1, now - 86_400), offered(2, now)
     assert keys.learn(older, now) and keys.learn(newer, now) and not keys.learn(older, now)
     assert keys.encrypt is not None and keys.encrypt.key_id == "gateway.encrypt-2"
+
+
+async def test_a_join_that_reaches_nobody_has_its_own_words(tmp_path: Path) -> None:
+    """There is no identity folder yet, and no message to repeat; nothing is left behind."""
+    wanted = join.Wanted(name="Công ty Mẫu", contact="a@mau.example", contracts=("field-report/v1",))
+    with pytest.raises(NoConnection) as told:
+        await join.join(f"http://127.0.0.1:{free_port()}", wanted, tmp_path / "identity")
+    assert told.value.code == "client.no-sandbox" and not told.value.sent and not (tmp_path / "identity").exists()
+    for language in ("vi", "en"):
+        assert "system.json" not in told.value.next(language) and "--anchors" in told.value.next(language)

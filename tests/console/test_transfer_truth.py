@@ -16,6 +16,7 @@ from gateway.console.site.render import coded
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.journal.write import LogRow
 from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.entry import Json
@@ -163,3 +164,17 @@ async def test_the_page_says_whether_a_package_leaves_revocation_open(
         connection.execute(insert(tables.revocation_list), {**row, "crl": b""})
     lan = await people.signed_in("lan", Role.OFFICER)
     assert said in await page_of(lan, f"/console/transfers/{id}")
+
+
+async def test_a_failed_transfer_says_what_was_wrong_with_the_answer(people: Desk, story: Story) -> None:
+    """As the system reads it of its own transfer: the code is kept as the reason."""
+    id = story.alert(failure="provider.bad-answer")
+    facts: dict[str, Json] = {"failure": "provider.bad-answer", "reason": "message.not-json", "try": 1}
+    note = form.Note(id, people.now() - 30.0, "try-failed", "gateway", facts)
+    with writing(people.world.engine) as connection:
+        append(connection, [LogRow(*form.freeze(note))])
+    story.settle()
+    lan = await people.signed_in("lan", Role.OFFICER)
+    assert "The body is not JSON [message.not-json]" in await page_of(lan, f"/console/transfers/{id}")
+    lan.language = "vi"
+    assert "Lý do: Nội dung không phải JSON [message.not-json]" in await page_of(lan, f"/console/transfers/{id}")

@@ -22,4 +22,6 @@ APART |= {"drill.due", "drill.failed"}  # tests/drills/test_drill_restore.py
 APART |= {"vault.database", "vault.key-lost", "vault.keeps", "log.head-ahead"}  # tests/vault/test_second.py
 APART |= {"standby.off", "standby.missing", "standby.alone"}  # tests/processes/test_alone.py
 APART.add("processes.mixed")  # tests/journal/test_process_versions.py
+APART |= {"machines.drained", "machines.all-drained"}  # test_doctor_machines.py
+APART.add("database.only-standby")  # tests/processes/test_alone.py
 APART |= {"machines.keys-behind", "machines.older", "machines.away", "machines.removed"}  # test_doctor_machines.py

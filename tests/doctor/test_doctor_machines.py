@@ -67,7 +67,15 @@ def test_machines_that_are_behind_are_named(shared: Engine, tmp_path: Path) -> N
     assert found["machines.keys-behind"] == "late (2: vault.key-differs)"
     assert found["machines.older"] == "old (0.2.9)"
     assert found["machines.away"].startswith("lost (20") and found["machines.away"].count("(") == 1
-    assert len(found) == 3
+    assert found["machines.drained"] == "off (–)"
+    assert len(found) == 4
+
+
+def test_where_all_are_drained_nobody_takes_calls(shared: Engine, tmp_path: Path) -> None:
+    there(shared, HERE, runs=True, state="draining", reason="a new disk")
+    there(shared, "two", state="active", seen=5)  # it does not run
+    found = told(shared, tmp_path)
+    assert found == ({} if shared.dialect.name == "sqlite" else {"machines.all-drained": f"{HERE} (a new disk)"})
 
 
 def test_this_machine_is_not_away_while_its_own_doctor_runs(shared: Engine, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import insert
 
 from contracts.base.errors import Ours
+from gateway.doctor import examined
 from gateway.doctor.standby import standby
 from gateway.journal import alone
 from gateway.journal.database import open_engine, snapshot, writing
@@ -73,6 +74,16 @@ def noted(pair: Pair) -> list[str]:
     rows = pair.rows("SELECT entry FROM log_pending ORDER BY id")
     kinds = [json.loads(bytes(row[0])).get("what") for row in rows]
     return [kind for kind in kinds if kind in ("alone", "alone-ended", "break-glass")]
+
+
+def test_where_only_a_standby_answers_it_is_told_what_to_do(pair: Pair, settings: Settings) -> None:
+    pair.primary.stop()
+    (finding,) = [each for each in examined(settings, time.time)[0] if each.kind.code.startswith("database.")]
+    assert finding.kind.code == "database.only-standby" and "promote the standby" in finding.words("en")["next"]
+    listed = lgsp("machine", "list", "--data", str(settings.data), "--json")
+    assert listed.code == 3 and "promote the standby" in listed.out and "nâng bản dự phòng" in listed.out, listed
+    pair.primary.start()
+    until("it takes writes", lambda: not pair.primary.is_standby())
 
 
 def test_a_person_decides_and_a_standby_ends_it(pair: Pair, settings: Settings) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from contracts.base.phrases import vietnamese
-from contracts.base.words import Words, WordsFile
+from contracts.base.words import Language, Words, WordsFile
 from gateway.audit.search.journey import Step
 from security.grants.windows import civil
 
 words: Final = WordsFile(__file__, "steps.yaml")
 kinds: Final = WordsFile(__file__, "kinds.yaml")
+_handlings: Final = WordsFile(__file__, "handling.yaml")  # names of the facts of their notes
 _LONGEST: Final = 300  # characters of a note's facts
 _BY_FACTS: Final = frozenset({"callback", "file", "quarantine", "taken-up", "note"})
+_MOMENTS: Final = frozenset({"due", "whole_due"})  # facts of a handling that are seconds of the epoch
 _HOW: Final = {"feed-read": "state", "console-account": "how"}  # the fact of a note that tells its sentence
 
 
@@ -55,14 +57,35 @@ def sentence(step: Step) -> Words:
     if name not in set(words):
         name = "step.note"
     if name.removeprefix("step.") in _BY_FACTS:
-        text = _plainly(noted)
-        known["facts"] = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        told: tuple[Any, Any] = (noted, noted)
+        if isinstance(noted, dict) and kind.startswith("handling"):
+            told = _handling(noted, "vi"), _handling(noted, "en")
+        known["facts"] = Words(*(_short(_plainly(each)) for each in told))
     return words(name, **known | {"kind": kind_words(kind)})
 
 
 def kind_words(kind: str) -> Words:
     """What a kind of entries is called; the kind itself if it is of a later version."""
     return kinds(kind) if kind in set(kinds) else Words(kind, kind)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _handling(facts: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """Facts of a handling's note as people read them: their names, moments, yes and no."""
+    known = set(_handlings)
+    return {
+        _handlings(f"fact.{name}").of(language) if f"fact.{name}" in known else name: _handlings(
+            "yes" if each else "no"
+        ).of(language)
+        if isinstance(each, bool)
+        else civil(each)
+        if name in _MOMENTS and isinstance(each, int | float)
+        else each
+        for name, each in facts.items()
+    }
 
 
 def _plainly(value: Any, inside: bool = False) -> str:
@@ -100,14 +123,27 @@ def kept_in(step: Step) -> Mapping[str, Any]:
 
 def findings(kept: Mapping[str, Any]) -> Iterator[Words]:
     """The kept reason and findings of an entry, or of the facts of a note."""
-    if "failure" in kept and isinstance(kept.get("reason"), str):
-        yield words("reason", reason=both(kept["reason"]))
+    if (why := reason(kept)) is not None:
+        yield why
     for each in kept.get("findings") or ():
         where = each.get("here") or each.get("canonical") or words("finding.nowhere")
         texts = {name: both(each.get(name, "–")) for name in ("expected", "got")}
         yield words("finding", where=where, rule=each.get("rule", "–"), **texts)
     if kept.get("more"):
         yield words("finding.more", more=kept["more"])
+
+
+def reason(kept: Mapping[str, Any]) -> Words | None:
+    """The kept reason of a failed try: a phrase, or the code of what was wrong with the provider's answer."""
+    from gateway import errors
+
+    why = kept.get("reason")
+    if "failure" not in kept or not isinstance(why, str):
+        return None
+    known = errors.every().get(why)
+    if known is None:
+        return words("reason", reason=both(why))
+    return words("reason", reason=Words(f"{known.title.say('vi', {})} [{why}]", f"{known.title.say('en', {})} [{why}]"))
 
 
 def both(phrase: str) -> Words:

@@ -13,10 +13,12 @@ import typer
 from contracts.base.errors import Ours
 from gateway.cli.audit import readable
 from gateway.cli.audit.entries import Origin, past_log
+from gateway.cli.audit.labels import counted, said
 from gateway.cli.audit.outside import Others, check_outside, trusted_of
 from gateway.cli.audit.remote import Place, remote, remote_failures
 from gateway.cli.audit.verdict import Verdict, leave
 from gateway.cli.common import arguments
+from gateway.cli.common.language import either
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.progress import progress as shown
@@ -180,19 +182,17 @@ class Beside:
         return facts | (self.verdict.facts() if self.verdict is not None else {})
 
     def lines(self) -> list[str]:
-        lines = [
-            f"  rows held against the log, {name}: {count}"
-            for name, count in (self.rows.checked if self.rows is not None else {}).items()
-        ]
+        lines = counted(self.rows.checked, "rows") if self.rows is not None else []
         for part in (self.registered, self.accounts):
-            lines += [f"  {name}: {count}" for name, count in (part.checked if part is not None else {}).items()]
+            lines += counted(part.checked) if part is not None else []
         if self.outside is not None:
+            upto, checked = either("up to {0} entries", "đến {0} mục").format, self.outside.checked
             lines += [
-                f"  {kind}: {count}, up to {self.outside.newest[kind]} entries"
-                for kind, count in self.outside.checked.items()
+                f"{line}, {upto(self.outside.newest[kind])}"
+                for kind, line in zip(checked, counted(checked), strict=True)
             ]
             lines += [f"  {text}" for text in self.outside.notes]
-        lines += [f"  NOT CHECKED / CHƯA KIỂM TRA: {text}" for text in self.unseen]
+        lines += [f"  {said('not-checked')}: {text}" for text in self.unseen]
         return lines + (self.verdict.lines() if self.verdict is not None else [])
 
 
@@ -376,24 +376,18 @@ def _say(report: Report, beside: Beside, what: str, asked: Asked, own: str | Non
         "trusted_key": "given" if own is None else f"from the {own} itself",
     }
     empty = not report.size and not report.checked["checkpoints"]
-    verdict = (
-        "the log is empty, there was nothing to check / nhật ký trống"
-        if empty
-        else "all agree with the signed checkpoint / khớp với điểm kiểm tra đã ký"
-    )
+    verdict = said("empty" if empty else "agrees")
+    size = either(f"{report.size} entries, root", f"{report.size} mục, gốc")
     lines = [
-        f"{what}: log of {asked.origin}, {report.size} entries, root {report.root}",
-        *(f"  {name}: {count}" for name, count in report.checked.items()),
+        f"{what}: {either('log of', 'nhật ký của')} {asked.origin}, {size} {report.root}",
+        *counted(report.checked),
         *(f"  {text}" for text in report.notes),
         *beside.lines(),
-        f"FIRST WRONG / SAI ĐẦU TIÊN: {wrong[0]}" if wrong else verdict,
-        *(f"  then / tiếp theo: {text}" for text in wrong[1:]),
+        f"{said('first-wrong')}: {wrong[0]}" if wrong else verdict,
+        *(f"  {said('then')}: {text}" for text in wrong[1:]),
     ]
     if wrong:
-        lines.append(
-            "Leave the data as they are, and tell the security officer."
-            " / Giữ nguyên dữ liệu và báo người phụ trách an toàn thông tin."
-        )
+        lines.append(said("leave"))
     if own is not None:
         lines.append(_OWN[own])
     emit(result, asked.as_json, "\n".join(lines))

@@ -50,7 +50,7 @@ def client_case_list(
     """Cases of which the system's agency is a party, overdue ones first."""
     with kit_failures(as_json), kit.client(as_json) as client:
         found = list(islice(client.cases(view, kind), limit))
-        emit({"ok": True, "cases": found}, as_json, "\n".join(map(casework.case_line, found)) or casework.NOTHING)
+        emit({"ok": True, "cases": found}, as_json, casework.listed(map(casework.case_line, found)))
 
 
 @commands.command("show")

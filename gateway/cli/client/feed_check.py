@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.base.times import moment, rfc3339
 from gateway.cli.client.kit import Kit, kit_failures
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 _PAGE = 1000
+_HOUR = 3600
 
 
 @commands.command("feed-check")
@@ -32,6 +35,10 @@ def client_feed_check(
     with kit_failures(as_json), kit.client(as_json) as client:
         digests = client.digests(contract, since=since, until=until)
         result = _compared(client, contract, digests)
+        if not digests:
+            first = client.feed(contract, None, 1, since=since, until=until).events
+            result["seals_after"] = _seals_after(first[0]) if first else None
+            emit(result, as_json, _nothing(result["seals_after"]))
         text = "\n".join(
             [
                 f"{result['hours']} hours with {result['events']} events are as the log has them"
@@ -40,6 +47,25 @@ def client_feed_check(
             ]
         )
         emit(result, as_json, text)
+
+
+def _seals_after(event: Mapping[str, Any]) -> str | None:
+    """The end of the hour in which an event was sequenced."""
+    at = moment(event.get("sequencedtime"))
+    return None if at is None else rfc3339((at // _HOUR + 1) * _HOUR)
+
+
+def _nothing(seals_after: str | None) -> str:
+    """What is said where no hour is sealed: that nothing was compared, and since when something can be."""
+    if seals_after is None:
+        return (
+            "Nothing was compared: the feed has no event here, and an hour without events is not sealed."
+            " / Chưa so sánh gì: luồng chưa có sự kiện nào ở đây, và giờ không có sự kiện thì không được niêm phong."
+        )
+    return (
+        f"Nothing was compared: no hour is sealed here yet. The first is, some seconds after {seals_after}."
+        f" / Chưa so sánh gì: chưa có giờ nào được niêm phong. Giờ đầu tiên được niêm phong vài giây sau {seals_after}."
+    )
 
 
 def _compared(client: Client, contract: str, digests: tuple[SealedDigest, ...]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def client_handling_list(kit: Kit, filtered: Filtered, limit: Limit = 50, as_jso
     )
     with kit_failures(as_json), kit.client(as_json) as client:
         found = list(islice(client.handlings(wanted, min(limit, _PAGE)), limit))
-        lines = "\n".join(map(casework.handling_line, found)) or casework.NOTHING
+        lines = casework.listed(map(casework.handling_line, found))
         emit({"ok": True, "handlings": found}, as_json, lines)
 
 

@@ -61,6 +61,13 @@ def spoken(words: Words, indent: str = "") -> list[str]:
     return [indent + words.en, indent + words.vi] if words.en != words.vi else [indent + words.en]
 
 
+def either(en: str, vi: str) -> str:
+    """The text in the language that `LGSP_LANG` names; in both, in one line, if it names none."""
+    if os.environ.get(VARIABLE):
+        return vi if language() == "vi" else en
+    return f"{en} / {vi}" if en != vi else en
+
+
 def take_up() -> None:
     """Have gettext use the catalogue; before the parser draws anything."""
     os.environ["LANGUAGE"] = language()

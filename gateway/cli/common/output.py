@@ -228,8 +228,16 @@ def failures_as_exits(as_json: bool) -> Iterator[None]:
 
 def _database(exc: Any, trouble: Exception, as_json: bool) -> NoReturn:
     """`exc`: the module `sqlalchemy.exc`."""
+    from gateway.journal.limits import only_standby
+
     first = str(getattr(trouble, "orig", None) or trouble).partition("\n")[0]
-    if isinstance(trouble, exc.OperationalError) and getattr(trouble.orig, "pgconn", None) is not None:
+    if only_standby(trouble):
+        what = f"only a standby of the database answers: {first} / chỉ bản dự phòng của cơ sở dữ liệu trả lời: {first}"
+        then = (
+            "Bring the primary back. If it is lost, promote the standby (docs/operating.md, The primary is lost)."
+            " / Khôi phục máy chủ chính; nếu đã mất, nâng bản dự phòng lên (docs/vi/operating.md)."
+        )
+    elif isinstance(trouble, exc.OperationalError) and getattr(trouble.orig, "pgconn", None) is not None:
         # psycopg has `pgconn` where no connection was made
         what = f"the database cannot be reached: {first} / không kết nối được cơ sở dữ liệu: {first}"
         then = (

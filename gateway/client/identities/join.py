@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from contracts.wire.jsontext import read_json
 from gateway.client import rest
 from gateway.client.answers import Answer, Problem
-from gateway.client.errors import CLIENT_USAGE, refused
+from gateway.client.errors import CLIENT_NO_SANDBOX, CLIENT_USAGE, NoConnection, refused
 from gateway.client.identities import enrol
 from gateway.client.identities.identity import Identity, words, write_private
 from gateway.client.transport import HttpTransport
@@ -87,12 +87,12 @@ async def join(
             enrol.keygen(system, folder, hosts=hosts, passphrase=passphrase)
         own = {"authorization": f"Bearer {token}"}
         requests = {use: (folder / f"{use}.csr").read_text("ascii") for use in enrol.USES}
-        answer = await ask(transport, f"{base}/sandbox/api/systems/{system}/certificates", own, requests)
+        answer = await _asked(transport, f"{base}/sandbox/api/systems/{system}/certificates", own, requests)
         for name, text in answer["files"].items():
             if name in _FILES:  # no other name comes into the folder
                 _write(folder / name, str(text))
         Identity.load(folder, passphrase=passphrase)
-        tenant = await ask(transport, f"{base}/sandbox/api/systems", own, None)
+        tenant = await _asked(transport, f"{base}/sandbox/api/systems", own, None)
     finally:
         await transport.close()
     calls: list[Any] = next((each["calls"] for each in tenant["systems"] if each["system"] == system), [])
@@ -116,13 +116,21 @@ def checked(url: str) -> str:
 
 
 async def _admitted(transport: HttpTransport, base: str, wanted: Wanted, folder: Path) -> dict[str, Any]:
-    content = await ask(transport, f"{base}/sandbox/join", {}, wanted.content())
+    content = await _asked(transport, f"{base}/sandbox/join", {}, wanted.content())
     system = str(content.get("system"))
     if enrol.SYSTEM.fullmatch(system) is None or not {"tenant", "token", "hosts", "page"} <= set(content):
         raise rest.not_proven("POST", base, 201, "not the answer of a sandbox")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(folder / ABOUT, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
     return content
+
+
+async def _asked(transport: HttpTransport, url: str, more: Mapping[str, str], content: Any) -> dict[str, Any]:
+    """As `ask`; before the join is whole there is neither a `system.json` nor a message to repeat."""
+    try:
+        return await ask(transport, url, more, content)
+    except NoConnection as trouble:
+        raise CLIENT_NO_SANDBOX(sent=trouble.sent, **trouble.facts) from trouble
 
 
 def kept(folder: Path) -> dict[str, Any] | None:

@@ -149,6 +149,7 @@ def _step(step: Step) -> dict[str, Any]:
         "kind": _KINDS.get(facts.outcome or "", "warn" if facts.kind == "try-failed" else ""),
         "sentence": told.sentence(step),
         "failure": told.failure(facts.failure) if facts.failure is not None else None,
+        "reason": None if facts.kind == "refusal" else told.reason(kept),
         "faults": refusals.faults_of(kept),
         "more": kept.get("more"),
     }

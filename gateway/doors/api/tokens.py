@@ -14,9 +14,10 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from contracts.base.errors import Failure, Ours, Policy
+from contracts.base.errors import Failure, Ours, Policy, Theirs
 from gateway.doors.api.errors import TOKEN_ASSERTION_TYPE, TOKEN_ASSERTION_USED, TOKEN_GRANT_TYPE, TOKEN_OTHER_SYSTEM
 from gateway.doors.api.services import ApiRequest, Services
+from gateway.doors.own_clock import advised
 from gateway.doors.reply import Reply
 from gateway.journal.write import ReplayKey, Write
 from gateway.transfer import entries
@@ -40,7 +41,11 @@ async def issue_token(services: Services, request: ApiRequest) -> Reply:
     def find_key(key_id: str) -> VerifyKey | None:
         return received.snapshot.key(key_id)
 
-    assertion = tokens.verify_assertion(form["client_assertion"], find_key, received.theirs, settings.token_endpoint)
+    try:
+        given = form["client_assertion"]
+        assertion = tokens.verify_assertion(given, find_key, received.theirs, settings.token_endpoint)
+    except Theirs as failure:
+        raise advised(failure, received.ahead) from None
     if received.ahead:
         assertion.key.check_time(received.at)  # no key begins earlier
     if assertion.system != channel.system.id:

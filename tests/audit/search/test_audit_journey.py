@@ -10,6 +10,8 @@ from gateway.audit.search import journey
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.journey import Journey, entries_of, of_message, of_transfer
 from gateway.audit.search.search import reading
+from gateway.audit.search.steps import queue_words
+from gateway.delivery import queue
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -146,3 +148,9 @@ def test_show_has_the_repeats_and_notes_that_the_journey_has(told: Engine) -> No
         assert [each["kind"] for each in entries_of(connection, AGAIN)] == ["repeat"] and entries_of(
             connection, new_id()
         ) == []
+
+
+@pytest.mark.parametrize("state", [queue.WAITING, queue.LEASED, queue.HELD, queue.DONE, queue.DEAD])
+def test_each_state_of_the_queue_has_words(state: str) -> None:
+    said = queue_words({"state": state, "tries": 3, "next_at": 0.0, "last_failure": None})
+    assert "3" in said.vi and "3" in said.en and said.vi != said.en

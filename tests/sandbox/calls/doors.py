@@ -77,9 +77,13 @@ class Caller:
         more: Mapping[str, str] | None = None,
         key: SigningKey | None = None,
         message_id: str | None = None,
+        ahead: float = 0.0,
+        ahead_of_signature: float | None = None,
     ) -> Answer:
-        """`signed_for`: another address than the one that is called. `sent`: other bytes than those that are signed."""
-        body, now = alert() if body is None else body, time.time()
+        """`signed_for`: another address than the one that is called. `sent`: other bytes than those that are signed.
+        `ahead`: seconds by which the token and the signature are ahead of real time.
+        """
+        body, now = alert() if body is None else body, time.time() + ahead
         holder = Holder(self.vendor.system, self.vendor.agency, thumbprint(self.tls_der))
         token = issue_token(holder, self.doors.gateway.sign, now, BASE)
         headers = {
@@ -89,7 +93,8 @@ class Caller:
             "idempotency-key": f'"{message_id or secrets.token_hex(8)}"',
         }
         request = HttpRequest("POST", BASE + (signed_for or target), headers, body)
-        headers |= sign_request(request, key or self.sign, now) | dict(more or {})
+        signed_at = now if ahead_of_signature is None else time.time() + ahead_of_signature
+        headers |= sign_request(request, key or self.sign, signed_at) | dict(more or {})
         return await self.send(target, headers, body if sent is None else sent)
 
     async def soap(self, body: bytes, message_id: str = "urn:uuid:1", **changes: Any) -> Answer:

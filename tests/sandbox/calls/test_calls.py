@@ -111,6 +111,39 @@ async def test_each_refusal_names_its_check_and_what_to_change(doors: Doors) -> 
         assert [each["rule"] for each in one["refusal"]["findings"]] == [each["rule"] for each in findings]
 
 
+async def test_a_contract_that_she_lacks_she_takes_herself(doors: Doors) -> None:
+    """The refusal sends her to no officer; what it names works."""
+    caller, target = await doors.caller(), "/field-report/v1/requests"
+    told = (await caller.call(target=target)).json
+    for language in ("vi", "en"):
+        assert "PUT /sandbox/api/systems/" in told["messages"][language]["next"]
+    wanted = {"contracts": [CONTRACT, "field-report/v1"], "role": "caller"}
+    taken = await caller.vendor.send(f"/sandbox/api/systems/{caller.vendor.system}", wanted, "PUT")
+    assert taken.status == 200, taken.body
+    with doors.vendors.reading() as connection:
+        doors.vendors.post.registry.refresh(connection)
+    assert (await caller.call(target=target)).json["code"] != "access.no-contract"
+
+
+async def test_who_moved_her_clock_is_not_sent_to_ntp(doors: Doors) -> None:
+    caller = await doors.caller()
+    moved = await caller.vendor.send("/sandbox/api/clock", {"days": 30}, "PUT")
+    assert moved.status == 200, moved.body
+    with doors.vendors.reading() as connection:
+        doors.vendors.post.registry.refresh(connection)
+    for answer, code in (
+        (await caller.call(), "token.expired"),
+        (await caller.call(ahead=30 * 86_400, ahead_of_signature=0), "signature.expired"),
+    ):
+        assert answer.json["code"] == code and answer.headers["lgsp-time"], answer.body
+        for language in ("vi", "en"):
+            advice = answer.json["messages"][language]["next"]
+            assert "NTP" not in advice and "Lgsp-Time" in advice and "--clock gateway" in advice
+    envelope = await caller.soap(alert())
+    assert b"--clock gateway" in envelope.body and b"NTP" not in envelope.body
+    assert (await caller.call(ahead=30 * 86_400)).status == 200
+
+
 async def test_another_key_of_hers_is_a_call_of_hers(doors: Doors) -> None:
     """Her certificate says who calls, though the signature proves nothing."""
     caller = await doors.caller()
