@@ -14,6 +14,7 @@ import typer
 from gateway.cli import machine_alone
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
+from gateway.cli.common.language import either
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
 from gateway.cli.common.output import emit, failures_as_exits, not_written
 
@@ -136,7 +137,7 @@ def machine_drain(
     with failures_as_exits(as_json):
         (acts.end_drain if end else acts.drain)(open_engine(settings.database_url), name, by)
     state = "active" if end else "draining"
-    emit({"ok": True, "machine": name, "state": state}, as_json, f"{name}: {state}")
+    emit({"ok": True, "machine": name, "state": state}, as_json, f"{name}: {_state(state)}")
 
 
 @commands.command("remove")
@@ -153,7 +154,7 @@ def machine_remove(name: Name, reason: Reason, data: Data = None, as_json: AsJso
     rotate = f"lgsp keys rotate {' '.join(Keyring(settings).names)} --withdraw"
     renew = "lgsp ca renew tls · lgsp ca renew sign"
     text = (
-        f"{name}: removed\n"
+        f"{name}: {_state('removed')}\n"
         f"It had the instance's keys and the password of the database. Replace them: {rotate} · {renew} · the password"
         " (ca renew needs ca/root.key). No command replaces keys/log.key and keys/hash.key, which it had too: if it may"
         " be in wrong hands, read docs/security.md."
@@ -170,14 +171,26 @@ def _by(reason: str) -> By:
     return By(actor(), time.time(), reason)
 
 
+def _state(state: str) -> str:
+    words = {
+        "invited": either("invited", "đã mời"),
+        "joining": either("joining", "đang tham gia"),
+        "active": either("active", "đang phục vụ"),
+        "draining": either("draining", "đang rút khỏi phục vụ"),
+        "removed": either("removed", "đã xóa"),
+    }
+    return words[state]
+
+
 def _line(each: Listed) -> str:
     from security.grants.windows import civil
 
     it = each.machine
     seen = civil(it.seen, seconds=True) if it.seen is not None else "–"
     processes = ", ".join(f"{number} {kind}" for kind, number in each.processes.items()) or "–"
-    ahead = "" if it.ahead is None else f"  clock {it.ahead:+.1f} s"
-    behind = f"  behind / chậm: {it.trouble or each.newest}" if each.behind else ""
+    ahead = "" if it.ahead is None else f"  {either('clock', 'đồng hồ')} {it.ahead:+.1f} s"
+    behind = f"  {either('behind', 'chậm')}: {it.trouble or each.newest}" if each.behind else ""
     return (
-        f"{it.name:<24} {it.state:<9} {it.version or '–':<10} {seen}  {processes}{ahead}  keys {it.generation}{behind}"
+        f"{it.name:<24} {_state(it.state):<23} {it.version or '–':<10} {seen}  {processes}{ahead}"
+        f"  {either('keys', 'khóa')} {it.generation}{behind}"
     )

@@ -19,7 +19,7 @@ import pytest
 from contracts.base.times import rfc3339
 from contracts.wire.jsontext import write_json
 from examples.story import World
-from gateway.cli.client import feed_check
+from gateway.cli.client import feed_check, log_succession
 from gateway.sandbox.standins import messages
 from tests import commandline
 
@@ -254,3 +254,11 @@ def test_nothing_of_the_server_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_why_a_log_ended_is_told_in_both_languages() -> None:
+    log = {"origin": "tinh/2", "before": "tinh/1", "reason": "missing", "held": 25_493, "signed": 25_542}
+    told = log_succession._followed(log)
+    assert "tinh/2 follows tinh/1: 25493 of 25542 signed entries are there" in told
+    assert "còn 25493 trên 25542 mục đã ký" in told and "thiếu mục đã ký" in told
+    assert "(another)" in log_succession._followed(log | {"reason": "another"}), "what a newer gateway may say"

@@ -30,6 +30,8 @@ from gateway.machines.records import State
 from gateway.machines.secrets import Secrets
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
+from gateway.settings.saving import save
+from tests import commandline
 from tests.journal.databases import fresh_url
 from tests.machines.joining import shared_vault
 
@@ -311,6 +313,25 @@ def wrong(connection: Connection, *names: str) -> list[str]:
     found = Findings()
     check_machines(connection, found)
     return [each for each in found.wrong if each.removeprefix("the machine ").partition(":")[0] in names]
+
+
+def test_the_state_of_a_machine_is_told_in_both_languages(house: House) -> None:
+    name = newcomer(house).invitation.machine
+    save(house.settings)
+
+    def told(act: str, *more: str) -> str:
+        ended = commandline.lgsp("machine", act, *more, "--data", str(house.settings.data))
+        assert ended.code == 0, ended
+        return next(line for line in ended.out.splitlines() if line.startswith(name))
+
+    why = (name, "--reason", "tried in a test")
+    assert "invited / đã mời" in told("list") and "keys / khóa 0" in told("list")
+    with writing(house.engine) as connection:
+        records.change(connection, name, State.INVITED, state=State.ACTIVE)
+    assert told("drain", *why) == f"{name}: draining / đang rút khỏi phục vụ"
+    assert "draining / đang rút khỏi phục vụ" in told("list")
+    assert told("drain", "--end", *why) == f"{name}: active / đang phục vụ"
+    assert told("remove", *why) == f"{name}: removed / đã xóa"
 
 
 @pytest.mark.attack("audit log: machines of the instance added, removed or changed in the database")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.client.kit import Kit, kit_failures
+from gateway.cli.common.language import either
 from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import emit
 
@@ -122,14 +124,9 @@ def _result(
         "against": against,
         "old_key": None if old is None else str(old),
     }
-    lines = [
-        (
-            f"{each['origin']} follows {each['before']} ({each['reason']}): {each['held']} of"
-            f" {each['signed']} signed entries are there"
-        )
-        for each in logs
-    ]
-    lines.append(f"kept here / đang giữ: {result['kept']}; lost / đã mất: {missing}")
+    lines = [_followed(each) for each in logs]
+    held_here = either("kept here", "đang giữ"), either("lost", "đã mất")
+    lines.append(f"{held_here[0]}: {result['kept']}; {held_here[1]}: {missing}")
     lines += [f"AGAINST / CHƯA ĐƯỢC: {each}" for each in against]
     if old is not None:
         lines.append(
@@ -139,6 +136,23 @@ def _result(
     elif not against:
         lines.append("say --accept to go on with it / thêm --accept để chấp nhận")
     return result, lines
+
+
+def _followed(log: Mapping[str, Any]) -> str:
+    """Why the log before ended (`gateway.backup.succession`), and what of it is there."""
+    why = {
+        "missing": either("signed entries were missing", "thiếu mục đã ký"),
+        "unproven": either("nobody showed that it was whole", "không ai chứng tỏ nhật ký còn đủ"),
+        "key-lost": either("its key was lost", "mất khóa của nhật ký"),
+        "reopened": either("another log had followed it", "đã có nhật ký khác nối tiếp"),
+    }.get(log["reason"], log["reason"])
+    return (
+        either(
+            f"{log['origin']} follows {log['before']}: {log['held']} of {log['signed']} signed entries are there",
+            f"{log['origin']} nối tiếp {log['before']}: còn {log['held']} trên {log['signed']} mục đã ký",
+        )
+        + f" ({why})"
+    )
 
 
 def _key(text: str) -> NoteKey:
