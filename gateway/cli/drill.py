@@ -20,9 +20,20 @@ from gateway.cli.common.progress import shares
 
 if TYPE_CHECKING:
     from gateway.drills.failover import Result as Failover
+    from gateway.drills.failover import Stage
     from gateway.drills.restoring import Result
+    from gateway.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="Drills: what would be lost, and how long it would take.")
+
+
+_INTERRUPTED = 130  # as after SIGINT
+_WAITED = {
+    "calls": ("until calls are acknowledged again", "để cuộc gọi được nhận lại"),
+    "keeper": ("until another keeper leads", "để tiến trình giữ nhật ký khác dẫn"),
+    "database": ("until the database answers", "để cơ sở dữ liệu trả lời"),
+    "feed": ("until what was acknowledged is in its feed", "để điều đã nhận có trong luồng dữ liệu"),
+}
 
 
 class What(StrEnum):
@@ -115,7 +126,6 @@ def drill_failover(
     as_json: AsJson = False,
 ) -> None:
     """Send numbered messages, end a process of this machine by signal 9, count what was lost and how long it took."""
-    from gateway.cli.common.options import identity_folder
     from gateway.client.identities.identity import Identity
     from gateway.drills import failover
 
@@ -123,11 +133,15 @@ def drill_failover(
     if settings.kind == "production" and not (traffic.identity and traffic.path and traffic.message):
         what = "name the system of the drill / nêu hệ thống diễn tập: --identity, --path, --message"
         fail(Exit.USAGE, "no-traffic", what, "See docs/operating.md. / Xem hướng dẫn ở docs/vi/operating.md.", as_json)
+    folder = _identity(traffic.identity, settings, data, as_json)
     asks = sys.stdin.isatty() and not as_json
-    if not yes and not (asks and typer.confirm(f"End by signal 9 / Dừng bằng tín hiệu 9: {end}?", err=True)):
+    if (
+        end is not What.WAIT
+        and not yes
+        and not (asks and typer.confirm(f"End by signal 9 / Dừng bằng tín hiệu 9: {end}?", err=True))
+    ):
         what = "nothing was ended / chưa dừng gì"
         fail(Exit.USAGE, "not-confirmed", what, "Confirm with --yes. / Xác nhận bằng --yes.", as_json)
-    folder = identity_folder(traffic.identity or Path("bao-chay"), data, as_json)
     path = traffic.path or "/incident-alert/v1/alerts"
     done = failover.drill(
         settings,
@@ -141,9 +155,49 @@ def drill_failover(
             actor=actor(),
         ),
         time.time,
-        lambda: _wait(as_json) if end is What.WAIT else None,
+        lambda: _ready(end, as_json),
+        lambda stage, seconds: None if as_json else _tell(stage, seconds, end),
     )
-    emit(asdict(done), as_json, "\n".join(_failover_lines(done)))
+    ends = _INTERRUPTED if done.trouble == failover.INTERRUPTED else None
+    emit(asdict(done), as_json, "\n".join(_failover_lines(done)), ends=ends)
+
+
+def _identity(given: Path | None, settings: Settings, data: Path | None, as_json: bool) -> Path:
+    """The folder of the system that sends; a joined machine of a sandbox has none of the sandbox's."""
+    from gateway.cli.common.options import identity_folder
+
+    if given is not None:
+        return identity_folder(given, data, as_json)
+    folder = settings.identities / "bao-chay"
+    if not folder.is_dir():
+        fail(
+            Exit.USAGE,
+            "no-identity",
+            f"this machine has no identity that could send: {folder} / máy này không có danh tính nào để gửi",
+            "Name the folder of one with --identity: copy it from the machine where the sandbox was made."
+            " / Nêu thư mục của một danh tính bằng --identity: chép từ máy đã tạo môi trường thử nghiệm.",
+            as_json,
+        )
+    return folder
+
+
+def _tell(stage: Stage, seconds: float, end: What) -> None:
+    if stage == "ended":
+        if end is What.MACHINE:
+            _say(
+                "the processes of this machine were ended: start the machine again now (lgsp up)",
+                "đã dừng các tiến trình của máy này: hãy khởi động lại ngay (lgsp up)",
+            )
+        return
+    en, vi = _WAITED[stage]
+    _say(
+        f"waiting for {seconds:.0f} s {en}; Ctrl-C ends the drill",
+        f"đã chờ {seconds:.0f} giây {vi}; Ctrl-C để kết thúc",
+    )
+
+
+def _say(en: str, vi: str) -> None:
+    print(f"{en} / {vi}", file=sys.stderr, flush=True)
 
 
 def _body(file: Path | None) -> Callable[[str], Any]:
@@ -155,6 +209,13 @@ def _body(file: Path | None) -> Callable[[str], Any]:
     return lambda number: fire_alarm(identifier=number)
 
 
+def _ready(end: What, as_json: bool) -> None:
+    if end is What.WAIT:
+        _wait(as_json)
+    for number in (signal.SIGINT, signal.SIGTERM):  # from here on what was counted is told
+        signal.signal(number, signal.default_int_handler)
+
+
 def _wait(as_json: bool) -> None:
     if not as_json:
         print("traffic goes; begin, then press Enter / đang gửi; bắt đầu chuyển đổi rồi nhấn Enter", file=sys.stderr)
@@ -163,14 +224,25 @@ def _wait(as_json: bool) -> None:
 
 def _failover_lines(done: Failover) -> list[str]:
     codes = ", ".join(f"{code} {count}" for code, count in done.refused.items()) or "–"
-    return [
+    leads = (
+        f"; another keeper leads after / tiến trình khác dẫn sau {_s(done.leads_after)}" if done.leader_ended else ""
+    )
+    lines = [
         f"sent / đã gửi {done.sent}, acknowledged / được nhận {done.acknowledged}, refused / bị từ chối: {codes}",
-        f"lost / mất {done.lost}, twice / trùng {done.twice}, out of order / sai thứ tự {done.out_of_order}",
-        f"acknowledged again after / nhận lại sau {_s(done.again_after)};"
-        f" another keeper leads after / tiến trình khác dẫn sau {_s(done.leads_after)};"
-        f" longest gap / quãng ngắt dài nhất {_s(done.longest_gap)}",
-        "well / tốt" if done.ok else "THE DRILL FAILED / DIỄN TẬP THẤT BẠI",
+        f"lost / mất {_n(done.lost)}, twice / trùng {_n(done.twice)},"
+        f" out of order / sai thứ tự {_n(done.out_of_order)}",
+        f"longest gap / quãng ngắt dài nhất {_s(done.longest_gap)},"
+        f" acknowledged again after / nhận lại sau {_s(done.again_after)}{leads}",
     ]
+    if done.trouble:
+        lines.append(f"the drill was cut short / diễn tập bị ngắt: {done.trouble}")
+    if not done.recorded:
+        lines.append("the log has no entry of it / nhật ký không có mục về lần này")
+    return [*lines, "well / tốt" if done.ok else "THE DRILL FAILED / DIỄN TẬP THẤT BẠI"]
+
+
+def _n(count: int | None) -> str:
+    return "–" if count is None else str(count)
 
 
 def _s(seconds: float | None) -> str:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
-from bench.demo import demo_settings, running
+from bench.demo import demo_settings, running, start
 from contracts.base.ids import new_id
-from gateway.drills import failover
-from gateway.journal import drills
+from gateway.drills import ending, failover
+from gateway.journal import drills, processes
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.settings import Settings
 from tests.backup.conftest import Instance
+from tests.journal.databases import frozen
 
 CONTRACT = "drill-message/v1"
 
@@ -34,10 +38,10 @@ def logged(one: Instance, transfer: str, offset: int | None) -> str:
     return transfer
 
 
-def counted(one: Instance, sent: failover._Sent, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int, int]:
+def counted(one: Instance, sent: failover._Sent, monkeypatch: pytest.MonkeyPatch) -> tuple[int | None, ...]:
     monkeypatch.setattr(failover, "COUNTED", 0.2)
     wanted: Any = type("Wanted", (), {"contract": CONTRACT})
-    return failover._counted(one.engine, wanted, sent)
+    return failover._counted(one.engine, wanted, sent, lambda _stage, _seconds: None, 1.0)
 
 
 def test_what_was_acknowledged_is_looked_for_in_the_feed(one: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,6 +56,15 @@ def test_what_was_acknowledged_is_looked_for_in_the_feed(one: Instance, monkeypa
     assert counted(one, sent, monkeypatch) == (0, 1, 0), "one message, acknowledged as two transfers"
     sent.acknowledged[0, 6] = {logged(one, new_id(), 15)}
     assert counted(one, sent, monkeypatch) == (0, 0, 1), "before an earlier one of its sender"
+
+
+def test_the_gap_is_the_longest_that_was_not_over_when_the_end_began() -> None:
+    flow = [0.0, 5.0, 5.1, 5.2]  # a gap that was over before is none of this end
+    assert failover._gap([*flow, 5.4, 5.5], 5.3, 5.55) == (0.2, 0.1)
+    assert failover._gap([*flow, 9.2, 9.3], 7.2, 9.35) == (4.0, 2.0), "calls stood before the person pressed Enter"
+    assert failover._gap([*flow, 5.4, 9.4, 9.5], 5.3, 9.55) == (4.0, 4.1), "some were acknowledged after the kill"
+    assert failover._gap([*flow, 5.4], 5.3, 14.4) == (9.0, None), "a gap that is open counts up to the end"
+    assert failover._gap(flow, 5.3, 14.2) == (9.0, None)
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +102,113 @@ def test_nothing_is_ended_without_a_confirmation(instance: Settings, tmp_path: P
     wrong.write_text('{"maCanhBao": "DRILL-ID"}', "utf-8")
     none = lgsp(instance, "drill", "failover", "--yes", "--seconds", "0.1", "--message", str(wrong))
     assert none.returncode == 1 and json.loads(none.stdout)["error"]["code"] == "drill.no-answer", none.stdout
+
+
+def started(settings: Settings, *words: str) -> subprocess.Popen[str]:
+    """For a person: what it waits for is on standard error."""
+    command = [sys.executable, "-m", "gateway", "drill", "failover", *words, "--data", str(settings.data)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1)
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"it ended, and never said: {words}")
+
+
+def enter(process: subprocess.Popen[str]) -> None:
+    """The operator's failover begins."""
+    read_until(process, "press Enter")
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def entries_of(settings: Settings) -> Sequence[float]:
+    engine = open_engine(settings.database_url)
+    with engine.connect() as connection:
+        last = drills.newest(connection, drills.FAILOVER)
+    engine.dispose()
+    return () if last is None else (last.at,)
+
+
+@pytest.mark.server
+def test_a_database_that_goes_away_after_enter_is_waited_for(instance_on_postgresql: Settings) -> None:
+    """Nothing is ended, so that nothing is to be confirmed; calls go on for a while after Enter, as in a failover."""
+    with started(instance_on_postgresql, "--end", "wait", "--seconds", "1.5") as process:
+        enter(process)
+        time.sleep(0.7)
+        with frozen():
+            assert "acknowledged again" in read_until(process, "waiting for")
+            time.sleep(3.0)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert "lost / mất 0, twice / trùng 0" in out and "another keeper" not in out, out
+    gap, again = (float(out.partition(f"{name} ")[2].partition(" s")[0]) for name in ("dài nhất", "nhận lại sau"))
+    assert again > gap > 5.0, out
+    assert entries_of(instance_on_postgresql)
+
+
+@pytest.mark.server
+def test_a_person_ends_a_drill_and_gets_what_was_counted(instance_on_postgresql: Settings) -> None:
+    before = entries_of(instance_on_postgresql)
+    with started(instance_on_postgresql, "--end", "wait", "--seconds", "0.5") as process:
+        enter(process)
+        with frozen():
+            read_until(process, "acknowledged again")
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "lost / mất –" in out and "nhận lại sau –" in out and "interrupted" in out, out + err
+    assert "the log has no entry of it" in out and entries_of(instance_on_postgresql) == before
+
+
+@pytest.mark.server
+def test_a_machine_is_ended_and_a_person_starts_it_again(tmp_path: Path) -> None:
+    settings = replace(demo_settings(tmp_path / "data"), live=False)
+    with (
+        running(settings),
+        (tmp_path / "again.log").open("wb") as err,
+        started(settings, "--end", "machine", "--yes", "--seconds", "1") as drill,
+    ):
+        read_until(drill, "start the machine again now")
+        read_until(drill, "waiting for")
+        again = start(["up", "--json", "--data", str(settings.data)], err=err, environment=os.environ)
+        try:
+            out, rest = drill.communicate(timeout=180)
+        finally:
+            again.send_signal(signal.SIGTERM)
+            again.wait(60)
+    assert drill.returncode == 0, out + rest
+    assert "lost / mất 0" in out and "another keeper leads after / tiến trình khác dẫn sau –" not in out, out
+
+
+@pytest.mark.server
+def test_no_other_keeper_is_waited_for_if_the_leading_one_was_not_ended(instance: Settings) -> None:
+    engine = open_engine(instance.database_url)
+    assert not ending.chosen(engine, instance, "door").leader
+    assert ending.chosen(engine, instance, "keeper").leader and ending.chosen(engine, instance, "machine").leader
+    with writing(engine) as connection:  # another machine's
+        connection.execute(update(tables.process).where(tables.process.c.kind == "keeper").values(host="other 0 0"))
+    try:
+        assert not ending.chosen(engine, instance, "machine").leader
+    finally:
+        with writing(engine) as connection:
+            own = {"host": processes.host()}
+            connection.execute(update(tables.process).where(tables.process.c.kind == "keeper").values(**own))
+        engine.dispose()
+
+
+@pytest.mark.server
+def test_a_machine_without_the_sandboxs_identities_names_the_option(instance: Settings) -> None:
+    kept = instance.identities / "bao-chay"
+    kept.rename(kept.with_name("elsewhere"))
+    try:
+        refused = lgsp(instance, "drill", "failover", "--yes")
+    finally:
+        kept.with_name("elsewhere").rename(kept)
+    error = json.loads(refused.stdout)["error"]
+    assert refused.returncode == 2 and error["code"] == "no-identity" and "--identity" in error["next"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 import uuid
@@ -103,6 +104,19 @@ def child(pid: int, kind: str) -> int:
     return int(
         until(f"a {kind}", lambda: next((each for each, words in sorted(children(pid).items()) if kind in words), 0))
     )
+
+
+def descriptors_at_rest(pid: int) -> int:
+    """How many the supervisor holds while it starts nothing: the pipe of a new child stays open until it is ready."""
+    found: list[list[str]] = []
+
+    def the_same() -> bool:
+        found.append(sorted(os.listdir(f"/proc/{pid}/fd")))
+        time.sleep(0.3)  # longer than the supervisor's round
+        return found[-3:] == found[-1:] * 3
+
+    until("a supervisor at rest", the_same)
+    return len(found[-1])
 
 
 def gone(pid: int) -> bool:

@@ -33,7 +33,7 @@ from gateway.processes.supervisor import RELOADED
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.raw import Told, connect, head, of, read_one
-from tests.faults.load import ALERT, Load, all_in_feed, child, children, gone, until
+from tests.faults.load import ALERT, Load, all_in_feed, child, children, descriptors_at_rest, gone, until
 from tests.faults.test_kill import start
 from tests.faults.webhooks import following
 from tests.size import FULL
@@ -86,19 +86,6 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     made = Instance(settings)
     yield made
     made.end()
-
-
-def descriptors_at_rest(pid: int) -> int:
-    """How many the supervisor holds while it starts nothing: the pipe of a new child stays open until it is ready."""
-    found: list[list[str]] = []
-
-    def the_same() -> bool:
-        found.append(sorted(os.listdir(f"/proc/{pid}/fd")))
-        time.sleep(0.3)  # longer than the supervisor's round
-        return found[-3:] == found[-1:] * 3
-
-    until("a supervisor at rest", the_same)
-    return len(found[-1])
 
 
 def problem(answer: Any) -> tuple[int, str]:
