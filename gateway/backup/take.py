@@ -3,6 +3,7 @@
 A backup is built beside its place and moved by one rename. Its manifest is written last, so an interrupted backup is
 not one. Protected private keys are copied as they are, without the secret; plain ones only on request. The vault's keys
 are excluded, so that no copy outlives their retention. On request they are included, with the date to destroy them by.
+Of a sandbox's systems, which work meanwhile, lock files are left out, and a file that they remove is passed over.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +21,19 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
+from contracts.base.errors import Failure
 from contracts.base.words import WordsFile
 from gateway import __version__
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import database, manifest
-from gateway.backup.errors import BACKUP_DISK_FULL, BACKUP_PLAIN_KEYS, BACKUP_TAKEN, BACKUP_UNWRITABLE
+from gateway.backup.errors import (
+    BACKUP_DISK_FULL,
+    BACKUP_PLAIN_KEYS,
+    BACKUP_TAKEN,
+    BACKUP_UNREADABLE,
+    BACKUP_UNWRITABLE,
+)
 from gateway.backup.manifest import LAST, Manifest, Tick
 from gateway.durable import sync_folder
 from gateway.journal.append import append
@@ -49,6 +57,7 @@ DESTROYED: Final = "destroyed"  # in the folder of keys: a file for each key who
 VAULT_KEYS_LIVE: Final = 7 * 86_400.0
 SANDBOX: Final = "sandbox"
 SANDBOX_PARTS: Final = ("identities", "agents", "standins.json")
+_LOCKS: Final = (".lock", ".lock-journal")  # of the client kit, and SQLite's own journal of it
 _MIB: Final = 1 << 20
 
 
@@ -222,10 +231,9 @@ class _Filling:
             ),
         ]
         for path in (*public, *keys.files):
-            manifest.put(draft / path.relative_to(settings.data), path.read_bytes())
+            manifest.put(draft / path.relative_to(settings.data), _content(path))
         if wanted.keys and settings.kind == "sandbox":
-            for path in _below(settings.data, SANDBOX_PARTS):
-                manifest.put(draft / SANDBOX / path.relative_to(settings.data), path.read_bytes())
+            _copy(_below(settings.data, SANDBOX_PARTS), settings.data, draft / SANDBOX)
         kept = open_keys(settings, self.engine)
         for key_id, at in kept.marks():  # a restore must not restore these keys
             manifest.put(draft / settings.vault_keys.relative_to(settings.data) / DESTROYED / key_id, at.encode())
@@ -271,13 +279,36 @@ def _private(settings: Settings) -> list[Path]:
     )
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as wrong:
+        raise BACKUP_UNREADABLE(path=path, reason=wrong.strerror or str(wrong)) from wrong
+
+
+def _copy(files: Iterable[Path], data: Path, place: Path) -> None:
+    """Files of systems that work meanwhile: one that is gone by now is passed over."""
+    for path in files:
+        try:
+            content = _content(path)
+        except Failure as failure:
+            if isinstance(failure.__cause__, FileNotFoundError):
+                continue
+            raise
+        manifest.put(place / path.relative_to(data), content)
+
+
 def _below(data: Path, parts: Sequence[str]) -> Iterator[Path]:
     for part in parts:
         place = data / part
         yield from (
             [place]
             if place.is_file()
-            else sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+            else sorted(
+                path
+                for path in place.rglob("*")
+                if path.is_file() and not path.is_symlink() and not path.name.endswith(_LOCKS)
+            )
         )
 
 

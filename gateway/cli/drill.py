@@ -250,6 +250,9 @@ def _s(seconds: float | None) -> str:
 
 
 def _lines(done: Result) -> list[str]:
+    failed = f"THE DRILL FAILED / DIỄN TẬP THẤT BẠI: {done.trouble}: {done.first_wrong or '-'}"
+    if done.trouble and not done.made:  # nothing was restored that could be told of
+        return [failed]
     lines = [
         f"{done.backup}: made / lập lúc {done.made or '-'}, {done.entries} entries verified with {done.trusted_key} key"
         f" / đã kiểm tra {done.entries} mục",
@@ -261,7 +264,7 @@ def _lines(done: Result) -> list[str]:
     if done.missing_keys:
         lines.append(f"keys that the backup lacks / bản sao thiếu khóa: {', '.join(done.missing_keys)}")
     if not done.ok:
-        lines.append(f"THE DRILL FAILED / DIỄN TẬP THẤT BẠI: {done.trouble}: {done.first_wrong or '-'}")
+        lines.append(failed)
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +98,10 @@ def machine_join(
     }
     wanted = Wanted(folder, {name: value for name, value in own.items() if value is not None}, database)
     settings = join(invitation, wanted, as_json)
+    there = "" if data is None else f" --data {shlex.quote(str(folder))}"
     text = (
         f"{settings.machine}: {folder}\n"
-        "Next: / Tiếp theo: lgsp up · lgsp machine list\n"
+        f"Next: / Tiếp theo: lgsp up{there} · lgsp machine list{there}\n"
         f"Delete the invitation: / Xóa lời mời: {invitation}"
     )
     emit({"ok": True, "machine": settings.machine, "data": str(folder), "exchange": settings.base}, as_json, text)

@@ -17,13 +17,14 @@ import typer
 
 from contracts.base.words import Words
 from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
-from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed, failures_as_exits
+from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed, failures_as_exits, told
 from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from gateway.doctor.findings import Finding
+    from gateway.processes.supervised import NotStarted
     from gateway.settings import Settings
 
 top = typer.Typer()
@@ -147,7 +148,7 @@ def up(
         loaded=() if all(each.takes_settings for each in beside) else (commands,),  # agents are started by theirs
     )
     try:
-        with alone(settings):
+        with alone(settings, NotStarted):
             if beside:
                 check_standins(settings, left_out)
             engine = open_engine(settings.database_url)
@@ -173,8 +174,11 @@ def up(
                 if settings.has("desk"):
                     desk_certificate.ensure(settings, engine, time.time())
             supervisor.run()
+            removed = own.removed(settings, engine)
     except NotStarted as trouble:
         failed(Exit.OURS, trouble, as_json)
+    if removed is not None:
+        _say("\n".join(told(removed)))
     _say("Đã dừng; dữ liệu còn nguyên. / Stopped; the data are kept.")
 
 
@@ -253,12 +257,12 @@ def _migrating(found: str, newest: str) -> None:
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings, refusal: type[NotStarted] | None = None) -> Iterator[None]:
     """One `up` a data folder. The lock is this process's and ends with it, however it ends; a second `up` touches
-    nothing."""
+    nothing. Raises `refusal`, or `Running`."""
     import fcntl
 
-    from gateway.processes.supervised import NotStarted
+    from gateway.processes.supervised import Running
     from gateway.processes.supervisor import PID
 
     settings.run.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -267,7 +271,7 @@ def alone(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NotStarted(
+            raise (refusal or Running)(
                 Words(
                     f"phiên bản tại {settings.data} đang chạy", f"the instance in {settings.data} is running already"
                 ),
@@ -287,7 +291,7 @@ def addresses(settings: Settings) -> dict[str, str]:
         "exchange": settings.base,
         "desk": settings.desk,
         "contracts": f"{settings.base}/contracts",
-        **({"identities": str(settings.identities)} if settings.kind == "sandbox" else {}),
+        **({"identities": str(settings.identities)} if settings.identities.is_dir() else {}),
         "data": str(settings.data),
     }
 
@@ -335,6 +339,9 @@ def _console(settings: Settings) -> str:
 
 def _to_try(settings: Settings) -> str:
     identities = _short(settings.identities)
+    if not settings.identities.is_dir():
+        where = "ở máy đã tạo môi trường / test identities: on the machine where the sandbox was made"
+        return f"  Danh tính thử nghiệm {where}\n\n"
     question = "/indicator/v1/values?indicator=KT-05&area=04&period=2026-Q3"
     return f"""  Danh tính thử nghiệm / test identities {identities}/
 

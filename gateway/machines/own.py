@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.base.errors import Failure
 from gateway import __version__
 from gateway.durable import sync_folder, write_new
 from gateway.journal import processes
@@ -110,6 +112,17 @@ def take_place(settings: Settings, engine: Engine, clock: Callable[[], float]) -
         here = {"host": processes.host(), "version": __version__, "seen": now, "ahead": clock() - now}
         records.change(connection, name, *(State.ACTIVE, State.DRAINING), **here)
         records.change(connection, name, State.JOINING, state=State.ACTIVE, **here)
+
+
+def removed(settings: Settings, engine: Engine) -> Failure | None:
+    """`machine.removed`, if this machine was; None if not, or while the database does not say."""
+    name = records.name_of(settings)
+    try:
+        with engine.connect() as connection:
+            found = records.find(connection, name)
+    except SQLAlchemyError:
+        return None
+    return MACHINE_REMOVED(name=name, reason=found.reason or "–") if found and found.state is State.REMOVED else None
 
 
 class StateWatch:

@@ -21,12 +21,12 @@ words = WordsFile(__file__)
 class NotStarted(RuntimeError):
     """The instance could not be started: why, and what to do."""
 
-    code: Final = "not-started"
+    code: str = "not-started"
     findings: Final = ()
 
-    def __init__(self, why: Words, then: Words | None = None) -> None:
+    def __init__(self, why: Words, then: Words | None = None, *, what: Words | None = None) -> None:
         super().__init__(why.en)
-        self._what: Final = words("not-started", why=why)
+        self._what: Final = what or words("not-started", why=why)
         self._then: Final = then or words("mend")
 
     def what(self, language: Language) -> str:
@@ -34,6 +34,15 @@ class NotStarted(RuntimeError):
 
     def next(self, language: Language) -> str:
         return self._then.of(language)
+
+
+class Running(NotStarted):
+    """A command that needs the instance for itself found that it runs. Nobody starts it, so the words are others."""
+
+    code = "running"
+
+    def __init__(self, why: Words, then: Words) -> None:
+        super().__init__(why, then, what=why)
 
 
 @dataclass(slots=True, eq=False)

@@ -16,6 +16,7 @@ from gateway.audit.log import origins, proofs
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.verify.verify import verify_log
 from gateway.backup import database, manifest
+from gateway.backup import take as taking
 from gateway.backup.restore import Asked, restore
 from gateway.backup.succession import Known
 from gateway.backup.take import check
@@ -320,6 +321,28 @@ def test_where_a_disk_begins_nothing_can_be_moved_to(one: Instance, tmp_path: Pa
             work()
         assert refused.value.code == "backup.unwritable" and "name a folder within it" in refused.value.what("en")
         assert "thư mục bên trong" in refused.value.what("vi")
+
+
+def test_locks_of_systems_that_work_meanwhile_and_what_they_remove_are_no_part(tmp_path: Path) -> None:
+    """SQLite makes the journal of a lock file, and removes it, within milliseconds."""
+    place = tmp_path / "data" / "identities" / "bao-chay" / "checkpoints"
+    place.mkdir(parents=True)
+    for name in ("log", "log.lock", "log.lock-journal", "log.pending"):
+        (place / name).write_text(name)
+    files = list(taking._below(tmp_path / "data", ("identities", "agents")))
+    assert [each.name for each in files] == ["log", "log.pending"]
+    (place / "log.pending").unlink()
+    taking._copy(files, tmp_path / "data", tmp_path / "copy")
+    assert [each.name for each in (tmp_path / "copy").rglob("*") if each.is_file()] == ["log"]
+
+
+def test_a_file_that_cannot_be_read_is_not_one_that_cannot_be_written(lite: Instance, tmp_path: Path) -> None:
+    bad = lite.settings.authority / "bad.pem"
+    bad.symlink_to("/proc/self/mem")  # there, and every read of its first byte fails, also for root
+    with pytest.raises(Ours) as refused:
+        lite.back_up(tmp_path / "copy")
+    assert refused.value.code == "backup.unreadable" and str(bad) in refused.value.what("en")
+    assert "đọc" in refused.value.what("vi") and not (tmp_path / "copy").exists()
 
 
 def test_a_place_that_is_taken_is_left_alone(one: Instance, tmp_path: Path) -> None:

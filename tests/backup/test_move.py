@@ -14,6 +14,7 @@ from contracts.base.errors import Failure
 from gateway.audit.verify.verify import verify_log
 from gateway.backup import move as moving
 from gateway.backup.move import SUFFIX, move
+from gateway.cli.run import alone
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
 from gateway.registry.seals.sealing import Seal
@@ -105,6 +106,20 @@ def test_a_log_that_was_altered_does_not_move(lite: Instance) -> None:
     with pytest.raises(Failure, match=r"backup\.wrong-log"):
         _to(lite, url)
     assert (lite.settings.data / "lgsp.db").exists() and load(lite.settings.data, {}).database == ""
+
+
+def test_a_command_that_meets_a_running_instance_says_so_in_words_of_its_own(lite: Instance) -> None:
+    """Nobody started anything."""
+    lite.engine.dispose()
+    save(lite.settings)
+    place = ("--data", str(lite.settings.data))
+    with alone(lite.settings):
+        for words in (("move", "postgresql://127.0.0.1/x"), ("vault", "move", "postgresql://127.0.0.1/x")):
+            told = commandline.lgsp(*words, *place)
+            assert told.code == 2 and "is running already" in told.err and "[running]" in told.err, told
+            assert "start" not in told.err and "khởi động" not in told.err, told.err
+        again = commandline.lgsp("up", *place)
+        assert again.code == 3 and "[not-started]" in again.err, again
 
 
 def test_the_command_moves_and_says_what_it_did(lite: Instance) -> None:

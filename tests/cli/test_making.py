@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_ports
+from gateway.cli import run
 from gateway.sandbox.instance import FolderTaken, make_instance
 from gateway.settings import DRAFT, WHOLE, load
 from tests import commandline
@@ -124,3 +125,12 @@ def test_up_joins_by_an_invitation_or_makes_nothing(tmp_path: Path) -> None:
         ended = commandline.lgsp(*words, str(tmp_path / file))
         assert (ended.code, json.loads(ended.out)["error"]["code"]) == expected, ended
         assert not place.exists() or not load(place, environment={}).is_made
+
+
+def test_a_machine_that_joined_a_sandbox_names_no_identities_that_it_has_not(tmp_path: Path) -> None:
+    settings = load(tmp_path, environment={})
+    assert settings.kind == "sandbox" and "identities" not in run.addresses(settings)
+    assert "on the machine where the sandbox was made" in run._to_try(settings)
+    assert "first call" not in run._to_try(settings)
+    settings.identities.mkdir()
+    assert run.addresses(settings)["identities"] == str(settings.identities) and "first call" in run._to_try(settings)

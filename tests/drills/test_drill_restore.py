@@ -22,7 +22,9 @@ from gateway.journal import drills
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
 from gateway.registry.restore_lock import newest_restore
+from gateway.settings.saving import save
 from security.transparency.checkpoint import NoteKey
+from tests import commandline
 from tests.backup.conftest import Instance, quiet
 from tests.journal import databases
 
@@ -90,6 +92,14 @@ def test_a_last_backup_that_is_gone_fails_the_drill(lite: Instance, tmp_path: Pa
     assert "drill.failed" in found
     assert drilled(lite, backup=moved).ok
     nothing_stays(lite)
+
+
+def test_what_is_no_backup_is_told_in_both_languages_and_without_counts(lite: Instance, tmp_path: Path) -> None:
+    save(lite.settings)
+    told = commandline.lgsp("drill", "restore", str(tmp_path), "--data", str(lite.settings.data))
+    assert told.code == 1 and "backup.none: There is no" in told.out and "manifest.json" in told.out, told
+    assert "lập lúc" not in told.out and "không có manifest.json" in told.out, told.out
+    assert told.out.count("\n") == 1, told.out
 
 
 def test_a_backup_that_was_changed_fails_the_drill_and_is_recorded(lite: Instance, tmp_path: Path) -> None:

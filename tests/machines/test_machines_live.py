@@ -156,6 +156,8 @@ def test_a_join_that_was_killed_at_any_step_goes_on(first: Settings, tmp_path: P
         step += 1
     assert step > 2
     assert join(10**6, "whole") == 0, "it has joined already"
+    said = commandline.forked("machine", "join", str(tmp_path / "three.json"), "--data", str(place)).out
+    assert f"lgsp up --data {place} · lgsp machine list --data {place}" in said, said
     third = load(place, {})
     assert not list(place.glob(".*")) and signing(third) == signing(first), "nothing is left of the attempts"
     with running(sharing(first, third)):
@@ -181,6 +183,7 @@ def test_removed(first: Settings, second: Settings) -> None:
     told = lgsp(first, "machine", "remove", "two", *REASON)
     assert told["ok"] and "keys rotate" in told["next"][0], told
     until("it has stopped", lambda: not is_running(second.data), 120)
+    until("it says why", lambda: "machine.removed" in (second.data / "demo.log").read_text("utf-8"))
     began = time.monotonic()
     again = lgsp(second, "up")
     assert again["error"]["code"] == "machine.removed", again
