@@ -187,8 +187,10 @@ def commands_page() -> str:
         "",
         _prose(
             """Help and messages of the parser are in Vietnamese or English: by `LGSP_LANG` (`vi`, `en`), else by the
-            locale. `lgsp --install-completion` has the shell complete commands, options and values (bash, zsh, fish,
-            PowerShell); `lgsp --show-completion` prints what it would install. Both are for a `lgsp` on the path."""
+            locale. Lists of the queue, alarms, cases, handlings and vendors, journeys and the labels of `audit verify`
+            are in both, or in the one that `LGSP_LANG` names. `lgsp --install-completion` has the shell
+            complete commands, options and values (bash, zsh, fish, PowerShell); `lgsp
+            --show-completion` prints what it would install. Both are for a `lgsp` on the path."""
         ),
         "",
         _prose(

@@ -165,7 +165,9 @@ def out_of_reach(world: World) -> str:
             same(_times(world, identifier), 0, "what the centre has of it")
             relay.mend()
             world.wait("the alert in the feed", lambda: _times(world, identifier))
-            queue = world.lgsp("agent", "status", str(folder / "agent.yaml"))
+            # the agent notes the answer after the gateway has the message
+            world.wait("the agent's queue", lambda: not _queue(world, folder)["queued"])
+            queue = _queue(world, folder)
             same((queue["queued"], queue["sent"], queue["dead"]), (0, 1, 0), "the agent's queue")
     same(_times(world, identifier), 1, "times that it stands in the feed")
     return "the connection was cut: the submission waited at the agent, sealed on disk; restored: delivered, once"
@@ -220,6 +222,10 @@ def old_provider(world: World) -> str:
         f"report {state['transfer']} reached the commune's old system in plain HTTP, once; its answer came back signed "
         "by the agent"
     )
+
+
+def _queue(world: World, folder: Path) -> dict[str, Any]:
+    return world.lgsp("agent", "status", str(folder / "agent.yaml"))
 
 
 def _times(world: World, identifier: str) -> int:

@@ -150,7 +150,7 @@ def exactly(error: Exception) -> Ours | None:
     """The failure that the connection itself named: no standby, or an old primary."""
     cause = error.orig if isinstance(error, DBAPIError) else None
     named: PlainErrorType[Ours] | None = getattr(cause, "failure", None)
-    return None if named is None else named(retry_after=RETRY_SECONDS, reason=str(cause))
+    return None if named is None else named(retry_after=RETRY_SECONDS, reason=getattr(cause, "plain", str(cause)))
 
 
 def only_standby(trouble: Exception) -> bool:

@@ -39,6 +39,11 @@ class OldPrimary(psycopg.OperationalError):
 
     failure: Final = JOURNAL_OLD_PRIMARY
 
+    @property
+    def plain(self) -> str:
+        """Without the addresses of servers, since callers read it."""
+        return str(self.__cause__ if isinstance(self.__cause__, OldPrimary) else self)
+
 
 class Learned(Protocol):
     """A connection that knows its server; None: a standby."""
@@ -84,7 +89,7 @@ def connected(make: Callable[[Place], C], place: Place, presence: Presence, fold
             break
     if best is None:
         failure = _together(failures)
-        presence.refused = str(failure) if isinstance(failure, OldPrimary) else None
+        presence.refused = failure.plain if isinstance(failure, OldPrimary) else None
         raise failure
     presence.refused = None
     if best.server is not None and best.server != presence.server:

@@ -46,9 +46,9 @@ OVER = """[...document.querySelectorAll("main *")].filter((each) => each.getBoun
 
 CLIPPED = """[...document.querySelectorAll("table.stacks")]
   .filter((each) => each.scrollWidth > each.parentElement.clientWidth)
-  .map((each) => [...each.querySelectorAll("tbody *")]
+  .map((each) => `${each.scrollWidth} in ${each.parentElement.clientWidth}: ` + [...each.querySelectorAll("*")]
     .filter((part) => part.getBoundingClientRect().right > each.parentElement.getBoundingClientRect().right)
-    .slice(-2).map((part) => part.outerHTML.slice(0, 200)).join(" "))"""
+    .slice(-2).map((part) => part.outerHTML.slice(0, 200)).join(" ") + each.outerHTML.slice(0, 600))"""
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, make_url, text
-from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from contracts.base.errors import Ours
 from gateway.doors.counts import pulse
 from gateway.doors.health import METRICS, PROBES, Health, Vitals
-from gateway.journal import processes
+from gateway.journal import processes, servers
 from gateway.journal.database import moment, open_engine, writing
-from gateway.journal.limits import Limits, Presence, for_calls, presence_of, unavailable
+from gateway.journal.limits import Limits, Presence, exactly, for_calls, presence_of, unavailable
+from gateway.journal.servers import OldPrimary
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission
@@ -223,3 +225,16 @@ def test_each_host_is_named_with_its_own_failure() -> None:
     assert "refused" in parts[0] and "refused" in parts[1] and "refused" not in parts[2]
     assert "\n" not in str(told.value.orig) and unavailable(told.value) is not None
     engine.dispose()
+
+
+def test_callers_read_no_address_of_a_server() -> None:
+    old = OldPrimary("timeline 4, newest: 5")
+    failures: list[tuple[str, psycopg.Error]] = [
+        ("db1.trong:5432", old),
+        ("db2.trong:5432", psycopg.OperationalError("no")),
+    ]
+    told = servers._together(failures)
+    assert "db1.trong:5432: timeline 4" in str(told) and "db2.trong" in str(told), "operators do"
+    failure = exactly(DBAPIError("", None, told))
+    assert failure is not None and failure.code == "journal.old-primary"
+    assert "timeline 4" in failure.what("en") and "trong" not in failure.what("en") + failure.what("vi")

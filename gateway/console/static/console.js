@@ -80,7 +80,7 @@ for (const table of document.querySelectorAll(".scroll table")) stack(table);
 function stack(table) {
   const names = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
   if (names.length < 2 || table.closest(".matrix")) return;
-  for (const row of table.tBodies[0]?.rows ?? []) {
+  for (const row of [...(table.tBodies[0]?.rows ?? []), ...(table.tFoot?.rows ?? [])]) {
     let column = 0;
     for (const cell of row.cells) {
       cell.dataset.label = names[column] ?? "";
