@@ -147,6 +147,8 @@ def stated(folder: Path) -> Manifest:
 
 def _text(folder: Path) -> str:
     try:
+        if (folder / NAME).exists() and not (folder / NAME).is_file():  # a pipe would never end
+            raise broken(folder, f"{NAME} is no plain file")
         return (folder / NAME).read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise BACKUP_NONE(folder=folder, name=NAME) from None
@@ -158,8 +160,10 @@ def _parsed(folder: Path, text: str) -> Manifest:
     try:
         raw: dict[str, Any] = json.loads(text)
         if raw.get("format") != FORMAT:
-            raise broken(folder, f"{NAME}: the form {raw.get('format')!r} is not known here")
+            raise broken(folder, f"{NAME}: its form is not known here")  # without its content, which may be anybody's
         files = {str(name): File(int(each["size"]), str(each["sha256"])) for name, each in raw.pop("files").items()}
         return Manifest(files=files, **raw)
-    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+    except json.JSONDecodeError as wrong:
         raise broken(folder, f"{NAME}: {wrong}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise broken(folder, f"{NAME}: it is not as this program writes it") from None

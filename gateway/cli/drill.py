@@ -130,6 +130,9 @@ def drill_failover(
     from gateway.drills import failover
 
     settings = load_instance(data, as_json)
+    if not 0.1 <= traffic.seconds <= 3600.0:  # nor is NaN
+        what = f"--seconds {traffic.seconds} is not within 0.1 and 3600 / không nằm trong 0.1 đến 3600"
+        fail(Exit.USAGE, "wrong-seconds", what, "Name a time. / Ghi một thời lượng.", as_json)
     if settings.kind == "production" and not (traffic.identity and traffic.path and traffic.message):
         what = "name the system of the drill / nêu hệ thống diễn tập: --identity, --path, --message"
         fail(Exit.USAGE, "no-traffic", what, "See docs/operating.md. / Xem hướng dẫn ở docs/vi/operating.md.", as_json)
@@ -150,7 +153,7 @@ def drill_failover(
             identity=Identity.load(folder),
             path=path,
             contract="/".join(path.split("/")[1:3]),
-            body=_body(traffic.message),
+            body=_body(traffic.message, as_json),
             seconds=traffic.seconds,
             actor=actor(),
         ),
@@ -200,9 +203,13 @@ def _say(en: str, vi: str) -> None:
     print(f"{en} / {vi}", file=sys.stderr, flush=True)
 
 
-def _body(file: Path | None) -> Callable[[str], Any]:
+def _body(file: Path | None, as_json: bool) -> Callable[[str], Any]:
     if file is not None:
-        text = file.read_text("utf-8")
+        try:
+            text = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as wrong:
+            what = f"{file} cannot be read as text (UTF-8): {wrong} / không đọc được {file} như văn bản UTF-8"
+            fail(Exit.USAGE, "file", what, "Name a JSON message. / Nêu một thông điệp JSON.", as_json)
         return lambda number: text.replace("DRILL-ID", number).encode()
     from gateway.sandbox.standins.messages import fire_alarm
 

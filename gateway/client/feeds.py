@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -94,9 +95,9 @@ def refuse_parts(method: str, path: str) -> None:
     address, _, query = path.partition("?")
     asked = parse_qs(query)
     if export := _EXPORT.fullmatch(address):
-        command = f"lgsp client feed-export {export[1]} FILE --form {asked.get('form', ['csv'])[0]}"
+        command = f"lgsp client feed-export {export[1]} FILE --form {shlex.quote(asked.get('form', ['csv'])[0])}"
         raise CLIENT_FEED_PARTS(path=path, command=command, python="Client.export")
     if (feed := _FEED.fullmatch(address)) and asked.get("form") == ["events"]:
         contract = feed[1] or asked.get("feeds", ["CONTRACT"])[0].partition(",")[0]
-        command = f"lgsp client feed {contract} --follow"
+        command = f"lgsp client feed {shlex.quote(contract)} --follow"
         raise CLIENT_FEED_PARTS(path=path, command=command, python="Client.stream")

@@ -12,7 +12,6 @@ is away for `PATIENCE`, or when a person ends the drill, gets none.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections import Counter
@@ -30,8 +29,8 @@ from contracts.base.ids import new_id
 from gateway.client.errors import ClientError, Refused, RefusedTheirs
 from gateway.client.identities.identity import Identity
 from gateway.client.sync import Client
-from gateway.drills.ending import Ended, What, chosen
-from gateway.drills.errors import DRILL_NO_ANSWER
+from gateway.drills.ending import Ended, What, chosen, locked
+from gateway.drills.errors import DRILL_ELSEWHERE, DRILL_NO_ANSWER
 from gateway.journal import drills
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
@@ -127,10 +126,12 @@ def drill(
     """`ready` is called when traffic goes; with `wait` it returns when the operator's own failover has begun. `told` is
     called now and then with what is waited for. SIGINT after that ends the waits, and what is there is counted.
 
-    Raises `drill.elsewhere` and `drill.no-answer` before anything is ended."""
+    Raises `drill.runs`, `drill.elsewhere` and `drill.no-answer` before anything is ended."""
     began, id = time.monotonic(), new_id()
     engine, sent = open_engine(settings.database_url), _Sent()
-    trouble, flows = "", False
+    trouble, flows, killed = "", False, list[int]()
+    ended = Ended((), False)
+    lock = locked(settings)
     try:
         ended = chosen(engine, settings, wanted.what)
         lead = _Lead(engine, _leader(engine), ended)
@@ -142,9 +143,9 @@ def drill(
             ready()
             cut = time.monotonic()
             try:
-                for pid in ended.pids:
-                    with suppress(ProcessLookupError):  # it went with the one that was ended before it
-                        os.kill(pid, signal.SIGKILL)
+                killed = ended.kill()
+                if wanted.what != "wait" and not killed:  # it ended by itself before
+                    trouble = DRILL_ELSEWHERE.code
                 told("ended", 0.0)
                 flows = _calls_flow(sent, lead, cut, wanted.seconds, told)
             except KeyboardInterrupt:
@@ -166,7 +167,7 @@ def drill(
             ok=counted == (0, 0, 0) and flows and not trouble,
             what=wanted.what,
             drill=id,
-            ended=list(ended.pids),
+            ended=killed,
             sent=sent.sent,
             acknowledged=len(sent.acknowledged),
             lost=counted.lost,
@@ -187,6 +188,8 @@ def drill(
             result = replace(result, ok=False, trouble=result.trouble or code, recorded=False)
     finally:
         engine.dispose()
+        ended.close()
+        os.close(lock)
     return result
 
 

@@ -23,7 +23,7 @@ from gateway.audit.log import origins
 from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import manifest, take
 from gateway.backup import restore as restores
-from gateway.backup.errors import BACKUP_DISK_FULL
+from gateway.backup.errors import BACKUP_BROKEN, BACKUP_DISK_FULL
 from gateway.backup.manifest import LAST, Manifest, Tick
 from gateway.drills import places
 from gateway.drills.errors import DRILL_BACKUP_GONE
@@ -84,8 +84,9 @@ def drill(settings: Settings, wanted: Wanted, clock: Callable[[], float], tick: 
     """Raises a `drill.…` failure if there is no place for it; any other failure is its result."""
     began = time.monotonic()
     with places.working(settings, wanted.work) as place, places.database_for(settings, wanted.database) as address:
-        found = wanted.backup or _newest(settings)
+        found = wanted.backup
         try:
+            found = found or _newest(settings)
             if wanted.backup is None and found is not None and not (found / manifest.NAME).is_file():
                 raise DRILL_BACKUP_GONE(folder=found)  # one that is made now would hide that
             folder = found or _made(settings, place, clock(), tick)
@@ -110,7 +111,10 @@ def _newest(settings: Settings) -> Path | None:
             text = value_of(connection, LAST)
     finally:
         engine.dispose()
-    return None if text is None else Path(json.loads(text)["folder"])
+    try:
+        return None if text is None else Path(json.loads(text)["folder"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BACKUP_BROKEN(folder=LAST, reason="it does not name its folder") from None
 
 
 def _made(settings: Settings, place: Path, now: float, tick: Tick) -> Path:

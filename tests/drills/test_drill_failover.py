@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
 from bench.demo import demo_settings, running, start
+from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
 from gateway.drills import ending, failover
 from gateway.journal import drills, processes
@@ -212,3 +213,47 @@ def test_a_machine_without_the_sandboxs_identities_names_the_option(instance: Se
         kept.with_name("elsewhere").rename(kept)
     error = json.loads(refused.stdout)["error"]
     assert refused.returncode == 2 and error["code"] == "no-identity" and "--identity" in error["next"]
+
+
+@pytest.mark.server
+def test_only_processes_of_the_instance_are_ended(instance: Settings) -> None:
+    """A number in `supervisor.pid` and a row are not enough, and a number that is given again ends nobody."""
+    file, stranger = instance.run / "supervisor.pid", subprocess.Popen(["sleep", "600"])
+    kept, engine = file.read_text("ascii"), open_engine(instance.database_url)
+    row = {"id": "door-stranger", "kind": "door", "pid": stranger.pid, "host": processes.host(), "state": "alive"}
+    with writing(engine) as connection:
+        connection.execute(insert(tables.process).values(**row, started=time.time(), seen=time.time()))
+    try:
+        held = ending.chosen(engine, instance, "door")
+        assert stranger.pid not in held.pids
+        held.close()
+        for forged in (str(os.getpid()), "", "abc", "²", "-1", "9" * 30):
+            file.write_text(forged, "utf-8")
+            for what in ("door", "machine"):
+                with pytest.raises(Theirs, match=r"drill\.elsewhere"):
+                    ending.chosen(engine, instance, what)
+    finally:
+        file.write_text(kept, "ascii")
+        with writing(engine) as connection:
+            connection.execute(delete(tables.process).where(tables.process.c.id == row["id"]))
+        engine.dispose()
+    ended = ending.Ended([stranger.pid], False, [os.pidfd_open(stranger.pid)])
+    stranger.kill()
+    stranger.wait()
+    assert ended.kill() == [], "it had ended before: nothing was ended by the drill"
+    ended.close()
+
+
+@pytest.mark.server
+def test_a_second_drill_at_once_is_refused(instance: Settings) -> None:
+    lock = ending.locked(instance)
+    refused = lgsp(instance, "drill", "failover", "--end", "door", "--yes")
+    assert json.loads(refused.stdout)["error"]["code"] == "drill.runs"
+    os.close(lock)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("seconds", ["-5", "nan", "inf", "0"])
+def test_a_time_that_is_none_is_refused_before_anything_is_sent(instance: Settings, seconds: str) -> None:
+    refused = lgsp(instance, "drill", "failover", "--yes", f"--seconds={seconds}")
+    assert refused.returncode == 2 and json.loads(refused.stdout)["error"]["code"] == "wrong-seconds"

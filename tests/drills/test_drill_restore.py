@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, make_url, select, text
+from sqlalchemy import delete, insert, inspect, make_url, select, text
 
 from contracts.base.errors import Theirs
 from gateway.backup import restore as restores
 from gateway.doctor.backups import backups
 from gateway.drills.restoring import Result, Wanted, drill
 from gateway.journal import drills
-from gateway.journal.database import open_engine
+from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.registry.restore_lock import newest_restore
 from gateway.settings.saving import save
@@ -214,3 +214,27 @@ def test_the_doctor_names_a_drill_that_is_due_and_one_that_failed(lite: Instance
     assert drilled(lite).ok and found(0) == set()
     (folder / "manifest.json").write_text("{}", "utf-8")
     assert drilled(lite).trouble == "backup.broken" and found(0) == {"drill.failed"}
+
+
+def test_what_is_no_backup_is_refused_and_none_of_it_is_told(lite: Instance, tmp_path: Path) -> None:
+    """The record of the last backup, or the folder, may be anybody's work."""
+    lite.exchange(1)
+    place = tmp_path / "foreign"
+    place.mkdir()
+    os.mkfifo(place / "manifest.json")  # a reader would wait for ever
+    assert drilled(lite, backup=place).trouble == "backup.broken"
+    (place / "manifest.json").unlink()
+    for written in (
+        '{"format": "SECRET"}',
+        '{"format": 1, "files": {"a": {"size": "SECRET"}}}',
+        "[" * 200_000,
+        "SECRET",
+    ):
+        (place / "manifest.json").write_text(written, "utf-8")
+        done = drilled(lite, backup=place)
+        assert done.trouble == "backup.broken" and "SECRET" not in str(done)
+    for value in ("{}", "x", '{"folder": 5}', "[" * 200_000):
+        with writing(lite.engine) as connection:
+            connection.execute(delete(tables.instance).where(tables.instance.c.key == "backup.last"))
+            connection.execute(insert(tables.instance).values(key="backup.last", value=value))
+        assert drilled(lite).trouble == "backup.broken"

@@ -104,7 +104,8 @@ class Receiving(Background):
     def take(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes, str]:
         """The status, the answer, and the lie."""
         delivery = receive(headers, body, self._trust, time.time())
-        lies = delivery.challenge is None and not self.honest.is_set() and self._chance.random() < 0.3
+        lies = delivery.challenge is None and not self.honest.is_set()
+        lies = lies and (not self.lies or self._chance.random() < 0.3)  # the first too: there may be few
         lie = self._chance.choice(LIES) if lies else ""
         self.lies += Counter([lie] if lie else [])
         if lie == "500":

@@ -61,6 +61,12 @@ class Program:
             line, cwd=self.code, env=_environment() | named, stdout=out or subprocess.PIPE, stderr=err, text=True
         )
 
+    def says(self, script: str) -> str:
+        """What a script prints that imports this program's packages."""
+        line = [self.python, "-c", script]
+        ran = subprocess.run(line, cwd=self.code, env=_environment(), capture_output=True, text=True, check=True)
+        return ran.stdout
+
     def version(self) -> str:
         return self._run("--version").stdout.strip()
 
