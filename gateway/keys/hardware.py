@@ -19,12 +19,15 @@ from urllib.parse import quote, unquote
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from contracts.base.errors import Ours
 from gateway.keys.errors import KEYS_TOKEN
 from gateway.settings import Settings
 
 SCHEME: Final = "pkcs11:"
+_in_use: Final[set[str]] = set()  # modules with a session in this process
+_TRIES: Final = 6  # to open a session, within some two seconds
 _Sign = Callable[[bytes], bytes]
 
 
@@ -41,6 +44,29 @@ def place_of(data: bytes) -> tuple[str, str] | None:
     return unquote(parts.get("token", "")), unquote(parts.get("object", ""))
 
 
+def _session(module: str, name: str, pin: str) -> Any:
+    """A session with the token. Several processes start at once, and a token in files (SoftHSM) then fails one of some
+    fifty: it is tried again. A wrong PIN is not: a token locks itself after a few.
+    """
+    import pkcs11
+
+    again: Final = (pkcs11.GeneralError, pkcs11.FunctionFailed, pkcs11.DeviceError, pkcs11.NoSuchToken)
+    library = pkcs11.lib(module)
+    for attempt in Retrying(
+        stop=stop_after_attempt(_TRIES),
+        wait=wait_random_exponential(multiplier=0.1, max=1.0),
+        retry=retry_if_exception_type(again),
+        reraise=True,
+    ):
+        with attempt:
+            if attempt.retry_state.attempt_number > 1 and module not in _in_use:
+                library.reinitialize()  # it knows the tokens that it found when it began; this ends open sessions
+            session = library.get_token(token_label=name).open(user_pin=pin, rw=True)
+            _in_use.add(module)
+            return session
+    raise AssertionError("the last attempt raises")
+
+
 class Token:
     """An open session with a token."""
 
@@ -53,7 +79,7 @@ class Token:
         self._lock: Final = threading.Lock()
         try:
             pin = Path(pin_file).read_text("utf-8").strip()
-            self._session: Final = pkcs11.lib(module).get_token(token_label=name).open(user_pin=pin, rw=True)
+            self._session: Final = _session(module, name, pin)
         except (OSError, RuntimeError, pkcs11.PKCS11Error) as trouble:
             raise KEYS_TOKEN(token=name, reason=_words(trouble)) from None
 

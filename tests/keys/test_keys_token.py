@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -153,6 +154,36 @@ def test_a_whole_exchange_is_signed_in_the_token(softhsm: Settings, tmp_path: Pa
         client = RestClient(world.identity("bao-chay"))
         assert client.call("POST", "/incident-alert/v1/alerts", messages.fire_alarm()).verified
         assert client.identity.keys.by_id("gateway.sign-2"), "every answer was signed by the key in the token"
+
+
+AT_ONCE = """
+import os, sys
+from gateway.keys.hardware import Token
+for _ in range(20):
+    pipes = []
+    for _ in range(5):
+        there, here = os.pipe()
+        if os.fork() == 0:
+            try:
+                Token(sys.argv[1], "lgsp", sys.argv[2])
+                os.write(here, b"open")
+            except Exception as trouble:
+                os.write(here, repr(trouble).encode())
+            os._exit(0)
+        os.close(here)
+        pipes.append(there)
+    for there in pipes:
+        print(os.read(there, 500).decode())
+        os.close(there)
+        os.wait()
+"""
+
+
+def test_processes_that_start_at_once_all_get_a_session(softhsm: Settings) -> None:
+    """A token in files fails some of them, which is no reason for a door to end."""
+    command = [sys.executable, "-c", AT_ONCE, softhsm.pkcs11_module, softhsm.pkcs11_pin_file]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+    assert told == ["open"] * 100 + [""], sorted(set(told))
 
 
 @pytest.mark.server
