@@ -196,14 +196,16 @@ def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
     # Openssl reads the list that the gateway publishes, and judges by it.
     ca, raw = world.data / "ca", old.identity.gateway
     listed = tmp_path / "tls.crl"
-    got = subprocess.run(
-        ["curl", "-sS", "--cacert", str(ca / "anchors.pem"), f"{raw}/ca/tls.crl", "-o", str(listed)],
-        capture_output=True,
-        timeout=60,
-    )
-    assert got.returncode == 0, got.stderr
-    printed = lgsp(world, "ca", "crl", "tls", "--out", str(tmp_path / "by-command.crl"))
-    assert printed["revoked"] == 1 and (tmp_path / "by-command.crl").read_bytes() == listed.read_bytes()
+
+    def published() -> bool:
+        """The keeper makes the list a moment after the revocation."""
+        fetched = ["curl", "-sS", "--cacert", str(ca / "anchors.pem"), f"{raw}/ca/tls.crl", "-o", str(listed)]
+        got = subprocess.run(fetched, capture_output=True, timeout=60)
+        assert got.returncode == 0, got.stderr
+        printed = lgsp(world, "ca", "crl", "tls", "--out", str(tmp_path / "by-command.crl"))
+        return printed["revoked"] == 1 and (tmp_path / "by-command.crl").read_bytes() == listed.read_bytes()
+
+    world.wait("the published list is that of the command", published)
     (tmp_path / "crl.pem").write_bytes(x509.load_der_x509_crl(listed.read_bytes()).public_bytes(Encoding.PEM))
     common = [
         "openssl",
