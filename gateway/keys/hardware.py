@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from contracts.base.errors import Ours
 from gateway.keys.errors import KEYS_TOKEN
@@ -50,15 +50,18 @@ def _session(module: str, name: str, pin: str) -> Any:
     """
     import pkcs11
 
-    again: Final = (pkcs11.GeneralError, pkcs11.FunctionFailed, pkcs11.DeviceError, pkcs11.NoSuchToken)
-    library = pkcs11.lib(module)
+    pins: Final = (
+        *(pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinExpired, pkcs11.PinLocked),
+        pkcs11.UserPinNotInitialized,
+    )
     for attempt in Retrying(
         stop=stop_after_attempt(_TRIES),
         wait=wait_random_exponential(multiplier=0.1, max=1.0),
-        retry=retry_if_exception_type(again),
+        retry=retry_if_exception(lambda it: isinstance(it, pkcs11.PKCS11Error) and not isinstance(it, pins)),
         reraise=True,
     ):
         with attempt:
+            library = pkcs11.lib(module)
             if attempt.retry_state.attempt_number > 1 and module not in _in_use:
                 library.reinitialize()  # it knows the tokens that it found when it began; this ends open sessions
             session = library.get_token(token_label=name).open(user_pin=pin, rw=True)

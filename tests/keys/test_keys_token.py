@@ -168,7 +168,7 @@ for _ in range(20):
                 Token(sys.argv[1], "lgsp", sys.argv[2])
                 os.write(here, b"open")
             except Exception as trouble:
-                os.write(here, repr(trouble).encode())
+                os.write(here, str(trouble).encode())
             os._exit(0)
         os.close(here)
         pipes.append(there)
