@@ -42,8 +42,8 @@ class Limits(NamedTuple):
 
 
 def for_calls(seconds: float) -> Limits:
-    """Of processes in which callers wait: every statement is short."""
-    return Limits(silent=seconds, patient=False, statement=seconds * 0.75, idle=10.0)
+    """Of processes in which callers wait: every statement is short. `seconds`: until a caller has his answer."""
+    return Limits(silent=seconds * 0.8, patient=False, statement=seconds * 0.75, idle=10.0)
 
 
 def for_work(seconds: float) -> Limits:
@@ -65,6 +65,7 @@ class Presence:
     """Whether the database answers, as the connections of one engine find it. Safe between threads.
 
     While it is away, one thread at a time tries to connect. The others fail at once.
+    `trier`: the only thread that does, so that no caller waits; None: whichever comes.
     `unconfirmed`: why its standby confirms nothing (`gateway.journal.standby`); None while it does, or need not.
     `alone`: a person let it go on without one.
     `server`: the newest that was connected (`gateway.journal.servers`); `refused`: why another one was left.
@@ -77,6 +78,7 @@ class Presence:
         self.server: Server | None = None
         self.refused: str | None = None
         self.host = ""  # that led to it
+        self.trier: int | None = None  # by `threading.get_ident`
         self._monotonic: Final = monotonic
         self._again_at = 0.0
         self._trying: Final = threading.Lock()
@@ -105,7 +107,9 @@ class Presence:
         """Around an attempt to connect. False: not now."""
         if not self.away:
             yield True
-        elif self._monotonic() < self._again_at or not self._trying.acquire(blocking=False):
+        elif self.trier not in (None, threading.get_ident()) or self._monotonic() < self._again_at:
+            yield False
+        elif not self._trying.acquire(blocking=False):
             yield False
         else:
             try:

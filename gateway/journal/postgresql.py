@@ -8,7 +8,8 @@ Theory of operation:
 2. TCP finds a dead peer by keepalives and `tcp_user_timeout`. Parameters in the database's address replace these.
 3. A server that takes no writes (SQLSTATE 25006: it became a standby) counts as lost too.
 4. A connection that is taken from the pool is asked whether its server is there, unless it answered within a second.
-5. After a loss `Presence` lets one thread at a time try again, so that callers do not queue for a dead server.
+   While the server is away it is left, so that nobody waits for each of them.
+5. After a loss `Presence` lets one thread at a time try again: that of the journal, in a process that has one.
 6. Each COMMIT of each writer goes through `Connection.confirming`: with `standby: required` it counts only when a
    synchronous standby has it (`gateway.journal.standby`). A server that was replaced meanwhile gets none
    (`gateway.journal.servers`).
@@ -171,6 +172,8 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
     ping = engine.dialect.do_ping
 
     def is_there(dbapi_connection: Any) -> bool:
+        if presence.away:
+            return False
         fresh = time.monotonic() - dbapi_connection.answered < _FRESH_SECONDS
         return fresh and not dbapi_connection.closed or ping(dbapi_connection)
 

@@ -37,7 +37,7 @@ from contracts.base.errors import Ours
 from gateway.journal import batch, processes
 from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
-from gateway.journal.limits import RETRY_SECONDS, presence_of, reason_of
+from gateway.journal.limits import AGAIN_SECONDS, RETRY_SECONDS, presence_of, reason_of
 from gateway.journal.readback import Altered, Promised
 from gateway.journal.room import check_room
 from gateway.journal.statements import Cursor, Statements
@@ -49,7 +49,7 @@ from gateway.signals import meters
 BATCH: Final = 256
 LIMIT: Final = 4096
 GATHER_SECONDS: Final = 0.003
-_RECONNECT_SECONDS: Final = 2.0
+_RECONNECT_SECONDS: Final = 1.75
 _FIRST_PAUSE: Final = 0.25
 _log: Final = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Journal:
 
     # --- the thread ---------------------------------------------------------------------------------------------------
     def _run(self) -> None:
-        going = True
+        going, self._presence.trier = True, threading.get_ident()
         while going:
             jobs, going = self._take()
             self._busy = len(jobs) > 1
@@ -152,15 +152,18 @@ class Journal:
                 self._answer(jobs, self._write([job[0] for job in jobs]))
                 if not self._sql.sqlite:
                     self._news.add(job[0] for job in jobs)
-            elif time.monotonic() >= self._beat_at:
+            elif self._presence.away or time.monotonic() >= self._beat_at:
                 self._write([])
             if self._news.due(idle=self._queue.empty()):
                 self._news.tell(self._cursor)
+        self._presence.trier = None
         self._disconnect()
 
     def _take(self) -> tuple[list[_Job], bool]:
         get, jobs = self._queue.get, []
         wait = min(self._beat_at, self._news.at) - time.monotonic()
+        if not self._sql.sqlite:
+            wait = AGAIN_SECONDS if self._presence.away else min(wait, AGAIN_SECONDS)
         try:
             job = get(timeout=max(wait, 0.01))
             if self._busy and job is not None:

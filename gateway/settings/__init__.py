@@ -128,7 +128,7 @@ class Settings(Places):
     pkcs11_token: str = _setting("lgsp", "label of the token, where a key is made in it")
     pkcs11_pin_file: str = _setting("", "file with the PIN of the token, mode 0600, outside the data folder")
     database: str = _setting("", "SQLAlchemy address of the database; empty: SQLite in the data folder")
-    database_seconds: float = _setting(2.0, "seconds until a PostgreSQL server without an answer is away: 503", _SOME)
+    database_seconds: float = _setting(2.0, "seconds within which callers get 503 if PostgreSQL does not answer", _SOME)
     standby: Standby = _setting(
         "off",
         "whether PostgreSQL's synchronous standby must have what is acknowledged: `required` or `off`; without one, "

@@ -93,6 +93,34 @@ def test_a_frozen_server_hangs_no_caller(
     assert len(said) <= 4, said
 
 
+def test_only_the_journal_waits_for_a_server_that_is_away(journal: Journal, engine: Engine) -> None:
+    """It tries to connect again and again. Callers learn at once that the server is away, each with any connection."""
+    committed(journal, Write())
+    held = [engine.connect() for _ in range(4)]
+    for each in held:
+        each.close()  # now the pool has as many
+    with frozen():
+        began = time.monotonic()
+        with pytest.raises(OperationalError), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        first = time.monotonic() - began
+        later = []
+        for _ in range(60):
+            began = time.monotonic()
+            with pytest.raises(OperationalError), engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+            later.append(time.monotonic() - began)
+            time.sleep(0.05)
+        assert presence_of(engine).away
+        assert sorted(later)[-3] < first, later  # two may be slow for another reason: this machine is busy
+    end = time.monotonic() + 60
+    while presence_of(engine).away:  # found by the journal, although nobody writes
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
 def test_a_long_statement_is_no_silence_where_nobody_waits(url: str, engine: Engine) -> None:
     """The server answers others meanwhile. Frozen, it is away there too."""
     patient = open_engine(url, PATIENT)
