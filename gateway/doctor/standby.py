@@ -1,4 +1,6 @@
-"""Examines PostgreSQL's synchronous standby: required where several machines work, there, and not given up for long."""
+"""Examines the servers of PostgreSQL: a synchronous standby that is required where several machines work, is there, and
+not given up for long; and no second server that takes writes.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,10 @@ from security.grants.windows import Moment
 def standby(settings: Settings, connection: Connection) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         return
+    from gateway.journal.postgresql import other_primaries
+
+    if old := other_primaries(connection):
+        yield finding("database.two-primaries", servers=", ".join(old))
     if settings.standby == "off":
         machines = select(func.count(func.distinct(tables.process.c.host))).where(tables.process.c.state == "alive")
         if settings.kind == "production" and (count := connection.scalar(machines) or 0) > 1:

@@ -27,10 +27,11 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout
 from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import Connection as SqlConnection
 from sqlalchemy.engine import ExceptionContext
 
 from gateway.journal.limits import Limits, Presence, Server, presence_of
-from gateway.journal.servers import OldPrimary, connected
+from gateway.journal.servers import OldPrimary, connected, others
 from gateway.journal.standby import Guard, Unconfirmed
 from gateway.journal.statements import READ_ONLY
 
@@ -182,6 +183,23 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
     if not reading:
         event.listen(engine, "handle_error", _lost_if_read_only)
     return engine
+
+
+def other_primaries(connection: SqlConnection) -> list[str]:
+    """The other hosts of its address where a server takes writes too. Waits for each as long as a caller would."""
+    leads = connection.connection.driver_connection
+    if not isinstance(leads, Connection) or leads.server is None:
+        return []
+    url, limits = connection.engine.url, leads.limits._replace(patient=False)
+    arguments, named = connection.dialect.create_connect_args(url)
+
+    def make(place: dict[str, Any]) -> Connection:
+        made = Connection.connect(autocommit=True, **place)
+        made.limits, made.presence = limits, Presence()
+        return made
+
+    whole = {"conninfo": "".join(arguments), **named, **_network(url, limits.silent)}
+    return others(make, whole, leads.server)
 
 
 def _network(url: URL, silent: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -97,6 +97,19 @@ def connected(make: Callable[[Place], C], place: Place, presence: Presence, fold
         if best.server != seen:
             _write(folder, best.server)
     return best
+
+
+def others(make: Callable[[Place], C], place: Place, leads: Server) -> list[str]:
+    """The hosts with a server that takes writes and is not the one that leads, each with its timeline. One that does
+    not answer is passed over.
+    """
+    told = []
+    for one in _hosts(place):
+        with suppress(psycopg.Error), closing(make(one)) as made:
+            found = _learn(made)
+            if found is not None and found != leads:
+                told.append(f"{_shown(one)} (timeline {found.timeline}, not {leads.timeline})")
+    return told
 
 
 def _together(failures: list[tuple[str, psycopg.Error]]) -> psycopg.Error:

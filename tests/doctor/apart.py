@@ -23,5 +23,5 @@ APART |= {"vault.database", "vault.key-lost", "vault.keeps", "log.head-ahead"}  
 APART |= {"standby.off", "standby.missing", "standby.alone"}  # tests/processes/test_alone.py
 APART.add("processes.mixed")  # tests/journal/test_process_versions.py
 APART |= {"machines.drained", "machines.all-drained"}  # test_doctor_machines.py
-APART.add("database.only-standby")  # tests/processes/test_alone.py
+APART |= {"database.only-standby", "database.two-primaries"}  # tests/processes/test_alone.py, test_standby.py
 APART |= {"machines.keys-behind", "machines.older", "machines.away", "machines.removed"}  # test_doctor_machines.py

@@ -15,12 +15,13 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
 from contracts.base.errors import Ours
+from gateway.doctor.standby import standby
 from gateway.journal.alone import END_WAITS
 from gateway.journal.database import migrate, open_engine, writing
 from gateway.journal.limits import for_calls, for_work, presence_of, unavailable
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
-from gateway.settings import SEEN
+from gateway.settings import SEEN, Settings
 from gateway.settings.address import DatabaseAddress
 from tests.journal.databases import committed, submission
 from tests.journal.pairs import Pair, paired
@@ -258,9 +259,11 @@ def test_a_promoted_standby_has_all_and_the_old_primary_gets_nothing(
     pair.primary.start()
     for address in (DatabaseAddress(pair.url(), False, tmp_path), pair.url()):  # one that knows nothing: looks at all
         fresh = open_engine(address, for_work(SECONDS))
-        with fresh.connect():
+        with fresh.connect() as connection:
             assert presence_of(fresh).server == after
+            (told_of,) = standby(Settings(tmp_path, database=pair.url()), connection)
         fresh.dispose()
+        assert told_of.kind.code == "database.two-primaries" and f"127.0.0.1:{old.port} " in told_of.words("en")["what"]
     pair.rejoin()
     until("it goes on", lambda: journal.trouble is None)
     assert committed(journal, submission(journal.process_id)).verdict is Verdict.COMMITTED
