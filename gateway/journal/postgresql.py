@@ -124,6 +124,7 @@ class Connection(psycopg.Connection[Any]):
                 with Connection.connect(**self.place) as other:
                     other.limits, other.presence = self.limits._replace(patient=False), self.presence
                     other.execute("SELECT 1")
+                self.presence.found()
                 return True
             except psycopg.Error:
                 return False
