@@ -97,6 +97,7 @@ class Taken(Exception):
 
 def hold(state: Path) -> sqlite3.Connection:
     """Locks the state folder against a second agent with an SQLite lock, which ends with the process."""
+    _for_owner_alone(state / "agent.lock")  # whoever may read it could lock it too
     lock = sqlite3.connect(state / "agent.lock", timeout=0.5, isolation_level=None)
     try:
         lock.execute("begin exclusive")

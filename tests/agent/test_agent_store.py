@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -82,6 +83,7 @@ def test_the_bounds_and_the_repeats_of_the_queue(tmp_path: Path) -> None:
 
 def test_one_agent_a_state_folder_and_a_key_for_its_owner(tmp_path: Path) -> None:
     lock = hold(tmp_path)
+    assert os.name != "posix" or (tmp_path / "agent.lock").stat().st_mode & 0o777 == 0o600
     with pytest.raises(Taken):
         hold(tmp_path)
     lock.close()

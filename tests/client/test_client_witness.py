@@ -158,7 +158,14 @@ def test_two_logs_are_kept_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows files have no modes")
-def test_the_folders_made_on_the_way_are_nobody_elses(tmp_path: Path) -> None:
-    """As the agent keeps them: in a folder of its state, which need not be there yet."""
-    see(witness(tmp_path / "state" / "checkpoints"), HONEST, 3)
+def test_what_is_made_on_the_way_is_nobody_elses(tmp_path: Path) -> None:
+    """As the agent keeps it: in a folder of its state, which need not be there yet. Under the loosest umask."""
+    before = os.umask(0)
+    try:
+        see(witness(tmp_path / "state" / "checkpoints"), HONEST, 3)
+    finally:
+        os.umask(before)
     assert {stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("state", "state/checkpoints")} == {0o700}
+    files = list((tmp_path / "state" / "checkpoints").iterdir())
+    assert {each.suffix for each in files} == {".checkpoint", ".lock"}
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}

@@ -193,11 +193,12 @@ class CheckpointMonitor:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Exclude other processes with an SQLite lock, which ends with its process on every platform."""
-        lock = None
+        place, lock = self._beside("lock"), None
         try:
-            lock = sqlite3.connect(self._beside("lock"), timeout=10.0, isolation_level=None)
+            os.close(os.open(place, os.O_RDWR | os.O_CREAT, 0o600))  # whoever may read it could lock it too
+            lock = sqlite3.connect(place, timeout=10.0, isolation_level=None)
             lock.execute("begin exclusive")
-        except sqlite3.Error as wrong:
+        except (OSError, sqlite3.Error) as wrong:
             if lock is not None:
                 lock.close()
             raise self._bad(str(wrong)) from None

@@ -28,6 +28,7 @@ from gateway.journal.database import open_engine
 from gateway.registry.changes import enrolment, keys
 from gateway.registry.records import Use
 from gateway.registry.seals.sealing import Seal, changing
+from gateway.sample_client.errors import NoAnswer
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import Answer, RestClient, TokenRefused
 from gateway.sample_client.soap import SoapClient
@@ -323,8 +324,9 @@ def test_what_ends_while_a_connection_lives(
 
 
 def believed(client: RestClient) -> bool:
-    """Whether the certificates are believed; what the caller may read is another matter."""
+    """Whether the certificates are believed; what the caller may read is another matter. A door that did not take up
+    their authority yet ends the connection."""
     try:
         return (code(client.call("GET", FEED)) or "").partition(".")[0] != "channel"
-    except TokenRefused:
+    except (NoAnswer, TokenRefused):
         return False
