@@ -22,16 +22,17 @@ DOWN = 2.0  # seconds for which something stays broken, at least
 @dataclass(slots=True)
 class Recovery:
     """`seconds` from the moment from which it could go on until all machines acknowledge again. `told`: what callers
-    were told meanwhile; `slowest`: the longest that one waited for any answer."""
+    were told meanwhile; `slowest`: the longest that one waited, and for which answer."""
 
     fault: str
     seconds: float
-    slowest: float
+    slowest: tuple[float, str]
     told: dict[str, int]
 
     def __str__(self) -> str:
         said = ", ".join(f"{count} × {what}" for what, count in sorted(self.told.items()))
-        return f"{self.fault:<44} {self.seconds:5.1f} s, longest answer {self.slowest:4.1f} s: {said}"
+        longest = f"{self.slowest[0]:4.1f} s ({self.slowest[1]})"
+        return f"{self.fault:<44} {self.seconds:5.1f} s, longest answer {longest}: {said}"
 
 
 class Faults:

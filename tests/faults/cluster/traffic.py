@@ -26,20 +26,20 @@ REFUSED_FOR_A_WHILE = (429, 500, 502, 503, 504)
 
 
 class Told:
-    """What callers were told since the last `fault`: by code or kind, and the longest that one waited."""
+    """What callers were told since the last `fault`: by code or kind, and the longest wait, in seconds and for what."""
 
     def __init__(self) -> None:
         self.since: Counter[str] = Counter()
         self.all: Counter[str] = Counter()
-        self.slowest = 0.0
+        self.slowest = (0.0, "nothing")
 
     def add(self, what: str, seconds: float) -> None:
         self.since[what] += 1
         self.all[what] += 1
-        self.slowest = max(self.slowest, seconds)
+        self.slowest = max(self.slowest, (seconds, what))
 
     def fault(self) -> None:
-        self.since, self.slowest = Counter(), 0.0
+        self.since, self.slowest = Counter(), (0.0, "nothing")
 
 
 class Chains(Background):
