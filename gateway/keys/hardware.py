@@ -46,14 +46,11 @@ def place_of(data: bytes) -> tuple[str, str] | None:
 
 def _session(module: str, name: str, pin: str) -> Any:
     """A session with the token. Several processes start at once, and a token in files (SoftHSM) then fails one of some
-    fifty: it is tried again. A wrong PIN is not: a token locks itself after a few.
+    fifty, also as a token without a PIN: it is tried again. A wrong PIN is not: a token locks itself after a few.
     """
     import pkcs11
 
-    pins: Final = (
-        *(pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinExpired, pkcs11.PinLocked),
-        pkcs11.UserPinNotInitialized,
-    )
+    pins: Final = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinExpired, pkcs11.PinLocked)
     for attempt in Retrying(
         stop=stop_after_attempt(_TRIES),
         wait=wait_random_exponential(multiplier=0.1, max=1.0),
