@@ -6,6 +6,8 @@ Theory of operation:
 1. The server ends long statements and idle transactions by its own limits. A server that is frozen, or cut off, does
    not. So each wait for an answer has a limit here too; then the connection is closed and counts as lost.
 2. TCP finds a dead peer by keepalives and `tcp_user_timeout`. Parameters in the database's address replace these.
+   To connect to a silent host takes libpq two seconds at least, and there may be several. A caller waits less; a
+   process that begins does not, or one silent host would keep it from the others.
 3. A server that takes no writes (SQLSTATE 25006: it became a standby) counts as lost too.
 4. A connection that is taken from the pool is asked whether its server is there, unless it answered within a second.
    While the server is away it is left, so that nobody waits for each of them.
@@ -17,8 +19,10 @@ Theory of operation:
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -159,8 +163,14 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
         with presence.attempt() as now:
             if not now:
                 raise psycopg.OperationalError("the database is away")
+            place = {"conninfo": "".join(arguments), **named}
+
+            def work() -> Connection:
+                return connected(make, place, presence, folder)
+
             try:
-                made = connected(make, {"conninfo": "".join(arguments), **named}, presence, folder)
+                nobody_waits = limits.patient or presence.server is None  # or the process begins
+                made = work() if nobody_waits else _in_time(work, limits.silent)
             except psycopg.OperationalError:
                 presence.lost()
                 presence.unconfirmed = None  # this is worse
@@ -184,6 +194,29 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
     if not reading:
         event.listen(engine, "handle_error", _lost_if_read_only)
     return engine
+
+
+def _in_time(work: Callable[[], Connection], seconds: float) -> Connection:
+    """The connection, if it is there by then. One that comes later is closed, and its host is tried first next time."""
+    answer: Future[Connection] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as trouble:
+            answer.set_exception(trouble)
+
+    threading.Thread(target=run, name="connecting", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        answer.add_done_callback(_close)
+        raise Silent("the database takes no connection") from None
+
+
+def _close(late: Future[Connection]) -> None:
+    if late.exception() is None:
+        late.result().close()
 
 
 def other_primaries(connection: SqlConnection) -> list[str]:

@@ -3,6 +3,7 @@ standby, what is refused is refused soon, and an old primary gets nothing."""
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from gateway.settings import SEEN, Settings
 from gateway.settings.address import DatabaseAddress
 from tests.journal.databases import committed, submission
 from tests.journal.pairs import Pair, paired
+from tests.journal.relay import Way
 
 pytestmark = pytest.mark.server
 
@@ -267,6 +269,43 @@ def test_a_promoted_standby_has_all_and_the_old_primary_gets_nothing(
     pair.rejoin()
     until("it goes on", lambda: journal.trouble is None)
     assert committed(journal, submission(journal.process_id)).verdict is Verdict.COMMITTED
+
+
+def test_a_silent_host_does_not_delay_callers(pair: Pair, tmp_path: Path) -> None:
+    """libpq waits two seconds for each. A process that begins takes that time, since the second host may answer."""
+    pair.wait_synchronous()
+    with Way([each.port for each in pair.servers]) as way:
+        hasty, patient = (open_engine(pair.url(way.ports), limits(SECONDS)) for limits in (for_calls, for_work))
+        waited = []
+        for engine in (hasty, patient):
+            with engine.connect():
+                pass
+            engine.dispose()  # the next connection is new
+        way.stall()
+        for engine in (hasty, patient):
+            began = time.monotonic()
+            with pytest.raises(OperationalError), engine.connect():
+                pass
+            waited.append(time.monotonic() - began)
+        assert waited[0] < waited[1] / 2, waited
+        assert presence_of(hasty).away
+        way.flow()
+        until("it is found again", lambda: answers(hasty))
+        hasty.dispose()
+        patient.dispose()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections in, and says nothing
+        port = silent.getsockname()[1]
+        begins = open_engine(pair.url([port, pair.primary.port]), for_calls(SECONDS))
+        assert answers(begins)
+        begins.dispose()
+
+
+def answers(engine: Engine) -> bool:
+    try:
+        with engine.connect() as connection:
+            return bool(connection.execute(text("SELECT 1")).scalar() == 1)
+    except OperationalError:
+        return False
 
 
 def test_another_cluster_is_refused(pair: Pair, tmp_path: Path) -> None:
