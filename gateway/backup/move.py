@@ -12,7 +12,7 @@ completed by the same command: a mark in the data folder and a row of the new da
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from gateway.journal.values import keep, value_of
 from gateway.keys.keyring import Keyring
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
-from gateway.settings.saving import save
+from gateway.settings.saving import change
 from gateway.transfer import entries
 from security.transparency.checkpoint import NoteKey
 
@@ -78,7 +78,7 @@ def move(settings: Settings, url: str, now: float, actor: str, tick: Tick) -> Mo
         source.dispose()
         target.dispose()
     old = Path(str(make_url(settings.database_url).database))
-    save(replace(settings, database=url))
+    change(settings.data, database=url)
     kept = old.with_name(old.name + SUFFIX)
     if old.exists():
         old.replace(kept)

@@ -22,7 +22,7 @@ from gateway.journal.database import moment, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
-from gateway.settings.saving import save
+from gateway.settings.saving import change
 from gateway.transfer import entries
 from gateway.vault import key_digests
 from gateway.vault.errors import VAULT_KEY_DIFFERS
@@ -63,7 +63,7 @@ def move(settings: Settings, to_database: bool, address: str, now: float, by: tu
             facts = {"to": "database" if to_database else FOLDER, "keys": len(keys)}
             with writing(engine) as connection:
                 append(connection, [entries.note(NOTE, dict(facts), now, actor=actor)])
-            save(replace(settings, vault_database=after))
+            change(settings.data, vault_database=after)
         gone = 0
         if destroys:
             gone = second.drop_all(keys) if source is second else sum(folder.drop(key_id) for key_id in keys)

@@ -138,7 +138,7 @@ def keys_protect(
     from gateway.doctor.files import key_files
     from gateway.durable import write_new
     from gateway.keys.key_encryption import AtRest
-    from gateway.settings.saving import save
+    from gateway.settings.saving import change
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
     settings = load_instance(data, as_json)
@@ -171,7 +171,7 @@ def keys_protect(
             write_new(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
         settings = replace(settings, secret_file=str(place))
         AtRest.of(settings)
-        save(settings)
+        change(settings.data, secret_file=settings.secret_file)
     at_rest = AtRest.of(settings)
     with _alone_with_keys(settings):
         done = [str(path.relative_to(settings.data)) for path in key_files(settings) if _protected(path, at_rest)]

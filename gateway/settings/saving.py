@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import yaml
 
+from contracts.base import safeyaml
 from gateway.durable import sync_folder, write_new
 from gateway.settings import FILE, Settings
 
@@ -18,9 +21,41 @@ def save(settings: Settings) -> None:
         for item in fields(Settings)
         if item.name != "data" and getattr(settings, item.name) != getattr(plain, item.name)
     }
-    text = yaml.safe_dump(changed, allow_unicode=True, sort_keys=True) if changed else ""
-    draft = settings.data / f".{FILE}.part"
+    _write(settings.data, _dumped(changed))
+
+
+def change(data: Path, **changed: Any) -> None:
+    """Write these settings into the file, and leave the rest as a person wrote it, with comments and order. What only
+    the environment says does not come in.
+    """
+    place = data / FILE
+    text = place.read_text("utf-8") if place.exists() else ""
+    whole = (safeyaml.load(text) or {}) | changed
+    try:
+        for name, value in changed.items():
+            text = _replaced(text, name, _dumped({name: value}))
+        fits = safeyaml.load(text) == whole
+    except yaml.YAMLError:
+        fits = False
+    _write(data, text if fits else _dumped(whole))  # a file that is no list of lines loses its comments
+
+
+def _replaced(text: str, name: str, line: str) -> str:
+    """`text` with this line in place of the setting, or at its end."""
+    node = yaml.compose(text, yaml.SafeLoader)
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        if key.value == name:
+            return text[: key.start_mark.index] + line.rstrip("\n") + text[value.end_mark.index :]
+    return text + ("" if not text or text.endswith("\n") else "\n") + line
+
+
+def _dumped(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, allow_unicode=True, sort_keys=True) if values else ""
+
+
+def _write(data: Path, text: str) -> None:
+    draft = data / f".{FILE}.part"
     draft.unlink(missing_ok=True)
     write_new(draft, text.encode("utf-8"))
-    draft.replace(settings.data / FILE)
-    sync_folder(settings.data)
+    draft.replace(data / FILE)
+    sync_folder(data)

@@ -79,7 +79,7 @@ def test_a_move_that_was_cut_short_before_or_after_its_commit_is_completed_by_th
     lite.exchange(10)
     url = str(databases.fresh_url("postgresql", Path()))
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut:
@@ -88,7 +88,7 @@ def test_a_move_that_was_cut_short_before_or_after_its_commit_is_completed_by_th
             _to(lite, url)
     assert load(lite.settings.data, {}).database == "" and (lite.settings.data / "lgsp.db").exists()
     with monkeypatch.context() as cut:
-        cut.setattr(moving, "save", killed)
+        cut.setattr(moving, "change", killed)
         with pytest.raises(KeyboardInterrupt):
             _to(lite, url)
     assert (lite.settings.data / "lgsp.db").exists()

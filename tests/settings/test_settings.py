@@ -14,7 +14,7 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from gateway.settings import FILE, NOT_SETTINGS, PREFIX, BadSetting, Settings, load
-from gateway.settings.saving import save
+from gateway.settings.saving import change, save
 from gateway.settings.sources import expected
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +137,45 @@ def test_what_is_saved_is_read_back(
     save(settings)
     assert load(folder, {}) == settings
     assert set(yaml.safe_load((folder / FILE).read_text("utf-8")) or {}) <= set(NAMES)
+
+
+SAID = """# Máy chủ của tỉnh
+name: LGSP tỉnh   # as on the seal
+database: "postgresql://db1/lgsp"  # until the disk comes
+
+# doors
+doors: 3
+"""
+
+
+def test_one_setting_is_changed_and_the_rest_stays_as_a_person_wrote_it(tmp_path: Path) -> None:
+    """The environment, which the command had, does not come into the file."""
+    (tmp_path / FILE).write_text(SAID, "utf-8")
+    settings = load(tmp_path, {"LGSP_DESK_PORT": "9999"})
+    change(settings.data, database="postgresql://db1,db2/lgsp", secret_file="/etc/lgsp/secret")
+    wanted = SAID.replace('"postgresql://db1/lgsp"', "postgresql://db1,db2/lgsp") + "secret_file: /etc/lgsp/secret\n"
+    assert (tmp_path / FILE).read_text("utf-8") == wanted
+    assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
+
+
+@trying(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(("name", "origin", "database", "secret_file")), st.text(max_size=30), max_size=4),
+    st.sampled_from(("block", "flow", "long", "no end", "comment")),
+    st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=40),
+)
+def test_a_change_is_read_back_whatever_the_file_looked_like(
+    tmp_path_factory: pytest.TempPathFactory, before: dict[str, str], form: str, value: str
+) -> None:
+    folder = tmp_path_factory.mktemp("changed")
+    text = yaml.safe_dump(before, allow_unicode=True, default_flow_style=form == "flow", width=20)
+    if form == "long":
+        text = "".join(f"{name}: |\n  {each!r}\n  end\n" for name, each in before.items())
+    text = text.rstrip("\n") if form == "no end" else text + "# the end" * (form == "comment")
+    (folder / FILE).write_text(text, "utf-8")
+    kept = yaml.safe_load(text) or {}
+    change(folder, database=value, name="Tên")
+    assert yaml.safe_load((folder / FILE).read_text("utf-8")) == kept | {"database": value, "name": "Tên"}
 
 
 def test_networks_that_are_none_are_named(tmp_path: Path) -> None:
