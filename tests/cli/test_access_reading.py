@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select
 
 from contracts.base.ids import new_id
+from gateway.audit.search.details import detail_words
 from gateway.cli import run
 from gateway.journal.append import append
 from gateway.journal.database import open_engine, writing
+from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.registry.seals.revisions import revision
 from gateway.sandbox.instance import make_instance
@@ -116,7 +119,11 @@ def test_the_personal_fields_of_a_grant_are_read_before_it_is_signed(sandbox: Se
 
 def test_a_revoked_grant_is_told_as_revoked(sandbox: Settings, tmp_path: Path) -> None:
     proposed(sandbox, tmp_path, "G-703")
-    said(sandbox, "access", "revoke", "G-703")
+    said(sandbox, "access", "revoke", "G-703", "--reason", "Hết nhiệm vụ")
+    with open_engine(sandbox.database_url).connect() as connection:
+        noted = list(map(json.loads, connection.scalars(select(tables.log_pending.c.entry))))
+    (note,) = [each for each in noted if each.get("facts", {}).get("reason")]
+    assert note["what"] == "access" and "Hết nhiệm vụ" in detail_words("access", note["facts"]).vi
     for words in (
         ("approve", "G-703", "--officer", FIRST, "--signature", "x..y"),
         ("revoke", "G-703"),

@@ -104,7 +104,9 @@ def _content(facts: Mapping[str, Any], say: Say) -> str | None:
 
 
 def _registered(facts: Mapping[str, Any], say: Say) -> str | None:
-    return "; ".join(filter(None, (_content(facts, say), _changes(facts, say)))) or _begun(facts, say)
+    reason = text_in(facts, "reason")
+    why = say("reason", texts=reason) if reason else None
+    return "; ".join(filter(None, (_content(facts, say), _changes(facts, say), why))) or _begun(facts, say)
 
 
 def _begun(facts: Mapping[str, Any], say: Say) -> str | None:

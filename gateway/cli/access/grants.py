@@ -221,7 +221,12 @@ def _grant(stands: Moment, name: str) -> tuple[dict[str, Any], str]:
 
 
 @commands.command("revoke")
-def access_revoke(grant: str, data: Data = None, as_json: AsJson = False) -> None:
+def access_revoke(
+    grant: str,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; the log keeps it.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """Give a grant up for good, with its approvals; or, by passkey/THUMBPRINT, an officer's passkey with all that it
     approved."""
     from gateway.journal.database import open_engine
@@ -236,7 +241,7 @@ def access_revoke(grant: str, data: Data = None, as_json: AsJson = False) -> Non
             changes = passkeys.end(act.connection, passkey, revoked=True, now=now)
         else:
             changes = granting.revoke(act.connection, grant, now)
-        deciding.record(act, changes, now, actor())
+        deciding.record(act, changes, now, actor(), **({} if reason is None else {"reason": reason}))
     emit(
         {"ok": True, "changes": listed(changes)},
         as_json,
