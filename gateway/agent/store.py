@@ -24,7 +24,7 @@ from typing import Any, Final
 from gateway.agent.config import DAY, QueueBounds
 from gateway.agent.errors import AGENT_CONFIGURATION, AGENT_IN_DOUBT, AGENT_OTHER_BODY, AGENT_QUEUE_FULL, AGENT_REPLAYED
 from gateway.agent.secret import check_private
-from gateway.client.identities.identity import write_private
+from gateway.client.identities.identity import for_owner_alone, write_private
 from security.seal import seal, unseal
 
 KEEP_ENDED: Final = 7 * DAY
@@ -85,19 +85,13 @@ def seal_key(path: Path) -> bytes:
     return key
 
 
-def _for_owner_alone(file: Path) -> None:
-    """Create the file with mode 600 before SQLite opens it: the WAL files take its mode. Windows: the folder's access
-    list."""
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-
-
 class Taken(Exception):
     """Another process uses this state folder."""
 
 
 def hold(state: Path) -> sqlite3.Connection:
     """Locks the state folder against a second agent with an SQLite lock, which ends with the process."""
-    _for_owner_alone(state / "agent.lock")  # whoever may read it could lock it too
+    for_owner_alone(state / "agent.lock")  # whoever may read it could lock it too
     lock = sqlite3.connect(state / "agent.lock", timeout=0.5, isolation_level=None)
     try:
         lock.execute("begin exclusive")
@@ -113,7 +107,7 @@ class Store:
     def __init__(self, file: Path, key: bytes) -> None:
         self._key = key
         self._lock = threading.Lock()
-        _for_owner_alone(file)
+        for_owner_alone(file)
         self._base = sqlite3.connect(file, timeout=10.0, check_same_thread=False, isolation_level=None)
         self._base.row_factory = sqlite3.Row
         self._base.execute("pragma journal_mode = wal")

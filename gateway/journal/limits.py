@@ -42,8 +42,9 @@ class Limits(NamedTuple):
 
 
 def for_calls(seconds: float) -> Limits:
-    """Of processes in which callers wait: every statement is short. `seconds`: until a caller has his answer."""
-    return Limits(silent=seconds * 0.8, patient=False, statement=seconds * 0.75, idle=10.0)
+    """Of processes in which callers wait: every statement is short. `seconds`: until a caller has his answer, if the
+    server answers nothing."""
+    return Limits(silent=seconds * 0.8, patient=False, statement=seconds * 0.6, idle=10.0)
 
 
 def for_work(seconds: float) -> Limits:
@@ -66,6 +67,7 @@ class Presence:
 
     While it is away, one thread at a time tries to connect. The others fail at once.
     `trier`: the only thread that does, so that no caller waits; None: whichever comes.
+    `silent`: while it is away, whether it answered nothing; else it refused, and connections that there are may work.
     `unconfirmed`: why its standby confirms nothing (`gateway.journal.standby`); None while it does, or need not.
     `alone`: a person let it go on without one.
     `server`: the newest that was connected (`gateway.journal.servers`); `refused`: why another one was left.
@@ -73,6 +75,7 @@ class Presence:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.away = False
+        self.silent = False
         self.unconfirmed: str | None = None
         self.alone = False
         self.server: Server | None = None
@@ -83,11 +86,25 @@ class Presence:
         self._again_at = 0.0
         self._trying: Final = threading.Lock()
 
-    def lost(self) -> None:
+    def lost(self, *, silent: bool = True) -> None:
+        self.silent = silent or self.away and self.silent
         self.away, self._again_at = True, self._monotonic() + AGAIN_SECONDS
 
     def found(self) -> None:
-        self.away = False
+        self.away = self.silent = False
+
+    def view(self) -> Presence:
+        """For one attempt to connect, which may end when nobody waits for it any more."""
+        made = Presence(self._monotonic)
+        made.server, made.host = self.server, self.host
+        return made
+
+    def adopt(self, view: Presence) -> None:
+        """What an attempt that succeeded has learned."""
+        self.refused, self.host = None, view.host
+        newest = None if self.server is None else self.server.timeline
+        if view.server is not None and (newest is None or view.server.timeline >= newest):
+            self.server = view.server
 
     @property
     def hindered(self) -> bool:

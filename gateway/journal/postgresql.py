@@ -6,11 +6,11 @@ Theory of operation:
 1. The server ends long statements and idle transactions by its own limits. A server that is frozen, or cut off, does
    not. So each wait for an answer has a limit here too; then the connection is closed and counts as lost.
 2. TCP finds a dead peer by keepalives and `tcp_user_timeout`. Parameters in the database's address replace these.
-   To connect to a silent host takes libpq two seconds at least, and there may be several. A caller waits less; a
-   process that begins does not, or one silent host would keep it from the others.
+   To connect to a silent host takes libpq two seconds at least, and there may be several. Callers wait less; a
+   process that begins, and the thread that tries again, do not, or one silent host would keep them from the others.
 3. A server that takes no writes (SQLSTATE 25006: it became a standby) counts as lost too.
 4. A connection that is taken from the pool is asked whether its server is there, unless it answered within a second.
-   While the server is away it is left, so that nobody waits for each of them.
+   While the server is silent it is left, so that nobody waits for each of them.
 5. After a loss `Presence` lets one thread at a time try again: that of the journal, in a process that has one.
 6. Each COMMIT of each writer goes through `Connection.confirming`: with `standby: required` it counts only when a
    synchronous standby has it (`gateway.journal.standby`). A server that was replaced meanwhile gets none
@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -122,8 +123,8 @@ class Connection(psycopg.Connection[Any]):
     def _answers(self) -> bool:
         """Whether the server answers another connection."""
         with self.presence.attempt() as now:
-            if not now:
-                return False
+            if not now:  # another thread knows
+                return not self.presence.silent
             try:
                 with Connection.connect(**self.place) as other:
                     other.limits, other.presence = self.limits._replace(patient=False), self.presence
@@ -149,9 +150,9 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
     first, presence = "; ".join(_session(limits, reading)), presence_of(engine)
     guard = Guard(presence, limits.silent * _OF_SILENT) if standby and not reading else None
 
-    def make(place: dict[str, Any]) -> Connection:
+    def make(view: Presence, place: dict[str, Any]) -> Connection:
         made = Connection.connect(autocommit=True, **place)
-        made.limits, made.presence, made.place = limits, presence, place
+        made.limits, made.presence, made.place = limits, view, place
         try:
             made.execute(first)
         except BaseException:
@@ -163,18 +164,18 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
         with presence.attempt() as now:
             if not now:
                 raise psycopg.OperationalError("the database is away")
-            place = {"conninfo": "".join(arguments), **named}
-
-            def work() -> Connection:
-                return connected(make, place, presence, folder)
-
+            view = presence.view()
+            work = partial(connected, partial(make, view), {"conninfo": "".join(arguments), **named}, view, folder)
+            waits = not limits.patient and presence.server is not None and not presence.away
             try:
-                nobody_waits = limits.patient or presence.server is None  # or the process begins
-                made = work() if nobody_waits else _in_time(work, limits.silent)
-            except psycopg.OperationalError:
-                presence.lost()
+                made = _in_time(work, limits.silent, presence, view) if waits else work()
+            except psycopg.OperationalError as error:
+                presence.refused = view.refused
+                presence.lost(silent=isinstance(error, Silent | psycopg.errors.ConnectionTimeout))
                 presence.unconfirmed = None  # this is worse
                 raise
+            presence.adopt(view)
+            made.presence = presence
             made.autocommit, made.guard = False, guard
             if guard is not None:
                 made.add_notice_handler(made.hear)
@@ -184,10 +185,13 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
     ping = engine.dialect.do_ping
 
     def is_there(dbapi_connection: Any) -> bool:
-        if presence.away:
+        if presence.silent:
             return False
-        fresh = time.monotonic() - dbapi_connection.answered < _FRESH_SECONDS
-        return fresh and not dbapi_connection.closed or ping(dbapi_connection)
+        if time.monotonic() - dbapi_connection.answered < _FRESH_SECONDS and not dbapi_connection.closed:
+            return True
+        if there := ping(dbapi_connection):
+            presence.found()
+        return there
 
     engine.dialect.do_ping = is_there  # type: ignore[method-assign]
     event.listen(engine, "do_connect", connect)
@@ -196,9 +200,14 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
     return engine
 
 
-def _in_time(work: Callable[[], Connection], seconds: float) -> Connection:
+def _in_time(work: Callable[[], Connection], seconds: float, presence: Presence, view: Presence) -> Connection:
     """The connection, if it is there by then. One that comes later is closed, and its host is tried first next time."""
     answer: Future[Connection] = Future()
+
+    def late(ended: Future[Connection]) -> None:
+        if ended.exception() is None:
+            presence.host = view.host
+            ended.result().close()
 
     def run() -> None:
         try:
@@ -206,21 +215,19 @@ def _in_time(work: Callable[[], Connection], seconds: float) -> Connection:
         except BaseException as trouble:
             answer.set_exception(trouble)
 
-    threading.Thread(target=run, name="connecting", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="connecting", daemon=True).start()
+    except RuntimeError as trouble:  # no more threads
+        raise psycopg.OperationalError(str(trouble)) from None
     try:
         return answer.result(seconds)
     except TimeoutError:
-        answer.add_done_callback(_close)
+        answer.add_done_callback(late)
         raise Silent("the database takes no connection") from None
 
 
-def _close(late: Future[Connection]) -> None:
-    if late.exception() is None:
-        late.result().close()
-
-
 def other_primaries(connection: SqlConnection) -> list[str]:
-    """The other hosts of its address where a server takes writes too. Waits for each as long as a caller would."""
+    """The other hosts of its address where a server takes writes too. Waits some seconds for one that is silent."""
     leads = connection.connection.driver_connection
     if not isinstance(leads, Connection) or leads.server is None:
         return []
@@ -233,7 +240,7 @@ def other_primaries(connection: SqlConnection) -> list[str]:
         return made
 
     whole = {"conninfo": "".join(arguments), **named, **_network(url, limits.silent)}
-    return others(make, whole, leads.server)
+    return others(make, whole, leads)
 
 
 def _network(url: URL, silent: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ _LISTS: Final = ("host", "hostaddr", "port")
 _TIMELINE: Final = (
     "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
 )
+_BEGAN: Final = "SELECT extract(epoch FROM pg_postmaster_start_time())"
 _SYSTEM: Final = "SELECT system_identifier::text FROM pg_control_system()"
 
 Place = dict[str, Any]
@@ -99,16 +101,17 @@ def connected(make: Callable[[Place], C], place: Place, presence: Presence, fold
     return best
 
 
-def others(make: Callable[[Place], C], place: Place, leads: Server) -> list[str]:
+def others(make: Callable[[Place], C], place: Place, leads: Learned) -> list[str]:
     """The hosts with a server that takes writes and is not the one that leads, each with its timeline. One that does
-    not answer is passed over.
+    not answer is passed over. A copy may have the same timeline, so servers are told apart by when they began.
     """
-    told = []
+    told, began = [], leads.execute(_BEGAN).fetchone()
     for one in _hosts(place):
         with suppress(psycopg.Error), closing(make(one)) as made:
             found = _learn(made)
-            if found is not None and found != leads:
-                told.append(f"{_shown(one)} (timeline {found.timeline}, not {leads.timeline})")
+            if found is not None and made.execute(_BEGAN).fetchone() != began:
+                timeline = "?" if leads.server is None else leads.server.timeline
+                told.append(f"{_shown(one)} (timeline {found.timeline}, primary {timeline})")
     return told
 
 
@@ -184,7 +187,7 @@ def _read(folder: Path | None) -> Server | None:
 def _write(folder: Path | None, server: Server) -> None:
     if folder is None or not folder.is_dir():
         return
-    new = folder / f"{SEEN}.{os.getpid()}"
+    new = folder / f"{SEEN}.{os.getpid()}.{threading.get_ident()}"
     with suppress(OSError):  # whoever may only read keeps nothing
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:

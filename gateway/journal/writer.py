@@ -144,7 +144,15 @@ class Journal:
 
     # --- the thread ---------------------------------------------------------------------------------------------------
     def _run(self) -> None:
-        going, self._presence.trier = True, threading.get_ident()
+        self._presence.trier = threading.get_ident()
+        try:
+            self._go_on()
+        finally:
+            self._presence.trier = None
+            self._disconnect()
+
+    def _go_on(self) -> None:
+        going = True
         while going:
             jobs, going = self._take()
             self._busy = len(jobs) > 1
@@ -156,8 +164,6 @@ class Journal:
                 self._write([])
             if self._news.due(idle=self._queue.empty()):
                 self._news.tell(self._cursor)
-        self._presence.trier = None
-        self._disconnect()
 
     def _take(self) -> tuple[list[_Job], bool]:
         get, jobs = self._queue.get, []
@@ -268,6 +274,8 @@ class Journal:
                     return committed
             except Exception:
                 self._disconnect()
+                if self._presence.silent:  # asking again would only cost time
+                    return None
             time.sleep(0.1)
         return None
 

@@ -29,7 +29,7 @@ def change(data: Path, **changed: Any) -> None:
     the environment says does not come in.
     """
     place = data / FILE
-    text = place.read_text("utf-8") if place.exists() else ""
+    text = place.read_bytes().decode("utf-8") if place.exists() else ""
     whole = (safeyaml.load(text) or {}) | changed
     try:
         for name, value in changed.items():
@@ -45,7 +45,8 @@ def _replaced(text: str, name: str, line: str) -> str:
     node = yaml.compose(text, yaml.SafeLoader)
     for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
         if key.value == name:
-            return text[: key.start_mark.index] + line.rstrip("\n") + text[value.end_mark.index :]
+            ends = "\n" if value.end_mark.column == 0 else ""  # a text of several lines has its last line feed
+            return text[: key.start_mark.index] + line.rstrip("\n") + ends + text[value.end_mark.index :]
     return text + ("" if not text or text.endswith("\n") else "\n") + line
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -81,13 +83,28 @@ def test_the_bounds_and_the_repeats_of_the_queue(tmp_path: Path) -> None:
     store.close()
 
 
+OTHER = """
+import pathlib, sys
+from gateway.agent.store import Taken, hold
+try:
+    hold(pathlib.Path(sys.argv[1]))
+    print("held")
+except Taken:
+    print("taken")
+"""
+
+
 def test_one_agent_a_state_folder_and_a_key_for_its_owner(tmp_path: Path) -> None:
     lock = hold(tmp_path)
     assert os.name != "posix" or (tmp_path / "agent.lock").stat().st_mode & 0o777 == 0o600
     with pytest.raises(Taken):
         hold(tmp_path)
+    command = [sys.executable, "-c", OTHER, str(tmp_path)]  # a try of this process must not end the lock
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "taken\n"
     lock.close()
+    (tmp_path / "agent.lock").chmod(0o644)  # as an older release made it
     hold(tmp_path).close()
+    assert os.name != "posix" or (tmp_path / "agent.lock").stat().st_mode & 0o777 == 0o600
     seal_key(tmp_path / "agent.key")
     (tmp_path / "agent.key").chmod(0o644)
     with pytest.raises(Theirs, match="agent.configuration"):

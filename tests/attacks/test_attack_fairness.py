@@ -134,7 +134,18 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
         (reason,) = logged[transfer]
         assert reason in REASONS and (code == reason or not code and name == "encrypted junk"), (name, code, reason)
     found = narrow.lgsp(
-        "audit", "search", "--agency", "H14.2", "--kind", "refusal", "--limit", "1000", "--data", str(narrow.data)
+        "audit",
+        "search",
+        "--agency",
+        "H14.2",
+        "--kind",
+        "refusal",
+        "--limit",
+        "1000",
+        "--order",
+        "oldest",
+        "--data",
+        str(narrow.data),
     )
     assert {each["transfer"] for each in found["entries"]} >= set(list(judge.told)[:100])
     assert fair(*rounds[-1]), (rounds, counted)

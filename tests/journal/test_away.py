@@ -21,7 +21,7 @@ from gateway.doors.counts import pulse
 from gateway.doors.health import METRICS, PROBES, Health, Vitals
 from gateway.journal import processes, servers
 from gateway.journal.database import moment, open_engine, writing
-from gateway.journal.limits import Limits, Presence, exactly, for_calls, presence_of, unavailable
+from gateway.journal.limits import Limits, Presence, Server, exactly, for_calls, presence_of, unavailable
 from gateway.journal.servers import OldPrimary
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
@@ -119,6 +119,41 @@ def test_only_the_journal_waits_for_a_server_that_is_away(journal: Journal, engi
         time.sleep(0.02)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+def test_a_server_that_takes_no_more_connections_serves_those_that_there_are(engine: Engine, url: str) -> None:
+    """Its refusal is no silence: a connection in the pool is asked, and its answer says that the server is there."""
+    with engine.connect() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+    other = make_url(url).set(database="postgres")
+    admin = open_engine(other.render_as_string(hide_password=False)).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+        try:
+            with engine.connect() as held:
+                with pytest.raises(OperationalError), engine.connect():
+                    pass
+                assert presence_of(engine).away
+                held.execute(text("SELECT 1"))
+            time.sleep(1.1)  # its answer is no longer fresh
+            with engine.connect() as again:
+                assert again.execute(text("SELECT 1")).scalar() == 1
+            assert not presence_of(engine).away
+        finally:
+            connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
+    admin.dispose()
+
+
+def test_a_late_attempt_changes_nothing_that_is_known_since() -> None:
+    presence = Presence()
+    presence.server = Server("7", 1)
+    view = presence.view()
+    presence.server = Server("7", 2)
+    view.host, view.refused = "db1", "timeline 1"
+    view.lost()
+    assert not presence.away and presence.refused is None
+    presence.adopt(view)
+    assert presence.server == Server("7", 2) and presence.host == "db1"
 
 
 def test_a_long_statement_is_no_silence_where_nobody_waits(url: str, engine: Engine) -> None:

@@ -296,8 +296,26 @@ def test_a_silent_host_does_not_delay_callers(pair: Pair, tmp_path: Path) -> Non
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections in, and says nothing
         port = silent.getsockname()[1]
         begins = open_engine(pair.url([port, pair.primary.port]), for_calls(SECONDS))
-        assert answers(begins)
+        until("the second host is found", lambda: answers(begins))
         begins.dispose()
+
+
+def test_a_copy_that_takes_writes_is_named_although_its_timeline_is_the_same(pair: Pair, tmp_path: Path) -> None:
+    """One that was made by pg_basebackup and started without its `standby.signal`."""
+    copy = pair.standby
+    copy.stop()
+    (copy.data / "standby.signal").unlink()
+    try:
+        copy.start()
+        engine = open_engine(pair.url())
+        with engine.connect() as connection:
+            (found,) = standby(Settings(tmp_path, database=pair.url()), connection)
+        engine.dispose()
+        assert found.kind.code == "database.two-primaries"
+    finally:
+        copy.kill()
+        pair.copy()
+        pair.wait_synchronous()
 
 
 def answers(engine: Engine) -> bool:

@@ -156,6 +156,9 @@ def test_one_setting_is_changed_and_the_rest_stays_as_a_person_wrote_it(tmp_path
     wanted = SAID.replace('"postgresql://db1/lgsp"', "postgresql://db1,db2/lgsp") + "secret_file: /etc/lgsp/secret\n"
     assert (tmp_path / FILE).read_text("utf-8") == wanted
     assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
+    (tmp_path / FILE).write_text("database: >-  # two hosts\n  postgresql://db1,db2/lgsp\n# the end\n", "utf-8")
+    change(tmp_path, database="postgresql://db3/lgsp")
+    assert (tmp_path / FILE).read_text("utf-8") == "database: postgresql://db3/lgsp\n# the end\n"
 
 
 @trying(deadline=None)

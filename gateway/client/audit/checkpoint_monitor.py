@@ -38,6 +38,7 @@ from gateway.client.errors import (
     BadState,
     LogObjection,
 )
+from gateway.client.identities.identity import for_owner_alone
 from security.transparency.checkpoint import Checkpoint, NoteError, NoteKey, verify
 from security.transparency.merkle import ProofError, verify_consistency
 
@@ -195,7 +196,7 @@ class CheckpointMonitor:
         """Exclude other processes with an SQLite lock, which ends with its process on every platform."""
         place, lock = self._beside("lock"), None
         try:
-            os.close(os.open(place, os.O_RDWR | os.O_CREAT, 0o600))  # whoever may read it could lock it too
+            for_owner_alone(place)  # whoever may read it could lock it too
             lock = sqlite3.connect(place, timeout=10.0, isolation_level=None)
             lock.execute("begin exclusive")
         except (OSError, sqlite3.Error) as wrong:

@@ -22,6 +22,7 @@ import re
 import ssl
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -209,6 +210,18 @@ def write_private(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def for_owner_alone(path: Path) -> None:
+    """Create the file with mode 600 before SQLite opens it, or set its mode. Windows: the folder's access list.
+
+    A file that is there is not opened: to close it would end the locks that this process has on it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        with suppress(OSError):  # of another owner, whose mode counts
+            path.chmod(0o600)
 
 
 def _about(place: Path) -> dict[str, str]:
