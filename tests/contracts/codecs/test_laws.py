@@ -73,7 +73,11 @@ def test_written_xml_is_its_own_exclusive_c14n(name: str, catalogue: Any, values
     for codec in compiled.formats.values():
         if codec.name != "canonical" and (message not in codec.mapped or codec.media != "xml"):
             continue
-        written = codec.write_xml(message, value)
+        try:
+            written = codec.write_xml(message, value)
+        except Failure as failure:  # the first law says when a format cannot carry a value
+            assert failure.code == "message.not-expressible" and codec.name != "canonical"
+            continue
         assert etree.tostring(parse_xml(written), method="c14n", exclusive=True, with_comments=False) == written
         # The same bytes as a subtree of an envelope, where prefixes of the envelope are in scope.
         envelope = etree.fromstring(
