@@ -67,8 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: files.index(item.path))
 
 
-# An example has no time limit: how long one takes depends on what else the machine does.
-hypothesis.settings.register_profile("suite", deadline=None)
+# An example has no time limit: how long one takes depends on what else the machine does. Values are drawn anew in each
+# run; with LGSP_TEST_DRAWS=fixed they are the same until the test changes, so that what fails is what was changed.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=os.environ.get("LGSP_TEST_DRAWS") == "fixed")
 hypothesis.settings.load_profile("suite")
 
 

@@ -198,7 +198,7 @@ def commands_page() -> str:
             with the arguments given. `./lgsp fmt` formats the tree. `./lgsp docs` makes the generated pages again;
             with `--check` it writes nothing and exits with 1 when a page is stale. `LGSP_TEST_SIZE=full` tries ten
             times as much in tests that are slow; `LGSP_TEST_ORDER=NUMBER` runs the test files in an order drawn from
-            that number."""
+            that number; with `LGSP_TEST_DRAWS=fixed` laws are tried with the same values in each run, as CI does."""
         ),
         "",
         "| exit code | meaning |",

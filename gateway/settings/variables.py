@@ -15,5 +15,6 @@ NOT_SETTINGS: Final[Mapping[str, str]] = {
     "LGSP_VENV": "where `./lgsp` keeps its environment",
     "LGSP_TEST_SIZE": "`full`: the slow tests try ten times as much",
     "LGSP_TEST_ORDER": "a number: the order in which files of tests run",
+    "LGSP_TEST_DRAWS": "`fixed`: laws are tried with the same values in each run, as `.ci/run` does",
     "LGSP_TEST_SEED": "a number: what the comparison of readers draws its messages from",
 }
