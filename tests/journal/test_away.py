@@ -27,7 +27,7 @@ from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission
 
-SILENT = 0.5
+SILENT = 0.7
 CALLS = for_calls(SILENT)
 PATIENT = Limits(silent=SILENT, patient=True, statement=0.0, idle=0.0)
 

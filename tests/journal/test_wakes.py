@@ -37,7 +37,7 @@ from tests.journal.databases import committed, frozen, log_row, migrated, submis
 
 CONTRACT = "incident-alert/v1"
 LONG = 60.0  # a bound for what never comes
-SILENT = 0.5
+SILENT = 0.7
 LISTENERS = f"SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{LISTENER}'"
 
 

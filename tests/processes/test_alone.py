@@ -42,7 +42,7 @@ def pair() -> Iterator[Pair]:
 @pytest.fixture
 def settings(pair: Pair, tmp_path: Path) -> Settings:
     pair.fresh_url()
-    made = Settings(tmp_path / "data", database=pair.url(), standby="required", database_seconds=1.0)
+    made = Settings(tmp_path / "data", database=pair.url(), standby="required", database_seconds=1.3)
     make_instance(made, {}, time.time(), province=False)
     return made
 
@@ -91,7 +91,7 @@ def test_a_person_decides_and_a_standby_ends_it(pair: Pair, settings: Settings) 
         ended = lgsp("machine", "alone", "--data", str(settings.data), "--json", *more)
         return ended.code, ended.out + ended.err
 
-    engines = [open_engine(settings.database_url, for_calls(1.0)) for _ in range(2)]
+    engines = [open_engine(settings.database_url, for_calls(1.3)) for _ in range(2)]
     journals = [Journal(engine, None, f"door-{number}") for number, engine in enumerate(engines)]
     for journal in journals:
         journal.start()
