@@ -39,7 +39,7 @@ TAKEN = {
     "status": "open",
     "service_notice": "Đã tiếp nhận, cán bộ thôn Pác Bó kiểm tra.",
 }
-LATE = 1.0
+LATE = 2.0
 
 
 def _answered(_: str, __: bytes) -> tuple[int, str, bytes]:

@@ -18,6 +18,7 @@ from gateway.registry.registry import POLL_SECONDS
 from gateway.sample_client.rest import Answer
 from gateway.sandbox.standins import messages
 from tests.browser.conftest import Console, approve, lgsp
+from tests.following import everywhere
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -176,15 +177,17 @@ def proposed(world: World, tmp_path: Path) -> Iterator[None]:
     file = tmp_path / "grants.yaml"
     file.write_text(yaml.safe_dump({"grants": [{"id": name, **GRANTS[name], **terms} for name in GRANTS]}))
     assert lgsp(world, "access", "propose", str(file))["ok"]
-    lgsp(world, "access", "suspend", RECEIVES, "--reason-vi", "Rà soát", "--reason-en", "Review")
-    last = steady(world, "report", "route.not-granted").headers["lgsp-transfer"]
-    words = ("audit", "search", "--transfer", last)
-    world.wait("it is in the log, so that the preview has it", lambda: lgsp(world, *words)["entries"])
-    yield
-    for name in GRANTS:
-        lgsp(world, "access", "revoke", name)
-    lgsp(world, "access", "resume", RECEIVES)
-    steady(world, "report", None)
+    try:
+        lgsp(world, "access", "suspend", RECEIVES, "--reason-vi", "Rà soát", "--reason-en", "Review")
+        last = steady(world, "report", "route.not-granted").headers["lgsp-transfer"]
+        words = ("audit", "search", "--transfer", last)
+        world.wait("it is in the log, so that the preview has it", lambda: lgsp(world, *words)["entries"])
+        yield
+    finally:  # other tests share the instance
+        for name in GRANTS:
+            lgsp(world, "access", "revoke", name)
+        lgsp(world, "access", "resume", RECEIVES)
+        steady(world, "report", None)
 
 
 def differences(then: dict[tuple[str, str, str], Row], now: dict[tuple[str, str, str], Row]) -> dict[Any, Row]:
@@ -221,6 +224,7 @@ def test_the_preview_tells_what_the_doors_then_do(console: Console, world: World
     told = {grant: differences(then[grant], previewed(page, grant)) for grant in GRANTS}
     approve(world, *GRANTS)  # they concern different agencies, or different contracts
     steady(world, "report", None)
+    everywhere(console.settings)
     after = {name: verdict(send(world, call), call) for name, call in CALLS.items()}
     for grant, rows in told.items():
         found = Counter({key: row.number for key, row in rows.items()})

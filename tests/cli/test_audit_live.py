@@ -38,6 +38,8 @@ def sent(world: World) -> dict[str, str]:
     assert first.ok and again.ok
     refused = world.rest("thuc-phan").call("POST", REPORTS, report, f"{id}-x")
     assert refused.problem is not None
+    opened = ("audit", "search", "--message", id, "--data", str(world.data))  # or it would come between two listings
+    world.wait("its handling", lambda: any(each["kind"].startswith("handling") for each in lgsp(*opened)["entries"]))
     return {"message": id, "transfer": first.headers["lgsp-transfer"], "refused": refused.headers["lgsp-transfer"]}
 
 

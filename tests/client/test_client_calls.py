@@ -233,7 +233,7 @@ def test_what_is_the_providers_is_ours_and_what_is_queued_is_no_error(client: Cl
     assert down.value.code == "provider.fault" and down.value.proven
     queued = client("phan-anh").rest("POST", "/field-report/v1/requests", messages.field_report(area="01392"))
     assert queued.queued and queued.proven and queued.receipt is not None
-    assert client("phan-anh").transfer(queued.receipt.transfer)["state"] == "queued"
+    assert client("phan-anh").transfer(queued.receipt.transfer)["state"] in ("queued", "forwarding")  # a try more
 
 
 def test_what_cannot_be_sent_is_told_before_anything_leaves(client: Clients) -> None:

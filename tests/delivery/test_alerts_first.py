@@ -9,7 +9,6 @@ import copy
 import json
 import os
 import signal
-import socket
 import threading
 import uuid
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import yaml
 from aiohttp import web
 
 from bench.demo import demo_settings
+from bench.ports import free_port
 from gateway.cli.run import ensure_instance
 from gateway.sample_client.identity import Identity
 from gateway.sandbox import instance
@@ -64,12 +64,6 @@ class Duty(RestStandIn):
             return {"receivedAt": "2026-11-27T08:00:00+07:00", "reference": f"TB-{number}"}
         self.came.append(("", content["description"]))
         return {"service_request_id": f"R-{number}", "status": "open"}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def document(url: str) -> str:

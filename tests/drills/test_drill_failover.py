@@ -121,8 +121,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
 
 
 def enter(process: subprocess.Popen[str]) -> None:
-    """The operator's failover begins."""
-    read_until(process, "press Enter")
+    """The operator's failover begins, once the drill asks for it."""
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
@@ -139,9 +138,10 @@ def entries_of(settings: Settings) -> Sequence[float]:
 @pytest.mark.server
 def test_a_database_that_goes_away_after_enter_is_waited_for(instance_on_postgresql: Settings) -> None:
     """Nothing is ended, so that nothing is to be confirmed; calls go on for a while after Enter, as in a failover."""
-    with started(instance_on_postgresql, "--end", "wait", "--seconds", "1.5") as process:
+    with started(instance_on_postgresql, "--end", "wait", "--seconds", "5") as process:
+        read_until(process, "press Enter")
         enter(process)
-        time.sleep(0.7)
+        time.sleep(2.0)
         with frozen():
             assert "acknowledged again" in read_until(process, "waiting for")
             time.sleep(3.0)
@@ -157,8 +157,9 @@ def test_a_database_that_goes_away_after_enter_is_waited_for(instance_on_postgre
 def test_a_person_ends_a_drill_and_gets_what_was_counted(instance_on_postgresql: Settings) -> None:
     before = entries_of(instance_on_postgresql)
     with started(instance_on_postgresql, "--end", "wait", "--seconds", "0.5") as process:
-        enter(process)
-        with frozen():
+        read_until(process, "press Enter")
+        with frozen():  # before, or the calls might be over
+            enter(process)
             read_until(process, "acknowledged again")
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=120)

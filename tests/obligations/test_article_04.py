@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,13 @@ def test_the_disk_holds_no_message_in_clear(world: World) -> None:
     event = event_of(world, accepted(world.rest("bao-chay").call("POST", ALERT, alert)))
     assert event["data"]["info"][0]["description"] == secret
     files = [path for path in world.data.rglob("*") if path.is_file()]
-    assert len(files) > 10 and [path for path in files if secret.encode() in path.read_bytes()] == []
+    assert len(files) > 10 and [path for path in files if secret.encode() in content(path)] == []
+
+
+def content(path: Path) -> bytes:
+    with suppress(FileNotFoundError):  # the keeper's next checkpoint has got its name meanwhile
+        return path.read_bytes()
+    return b""
 
 
 @pytest.mark.obligation("4.4")

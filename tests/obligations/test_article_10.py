@@ -67,7 +67,10 @@ def test_a_scorecard_says_what_the_raw_log_says(world: World, instance: Settings
     bad["chiTiet"][0]["mucDo"] = 77
     accepted(client.call("POST", ALERT, messages.fire_alarm()))
     world.refusal("judged", "message.invalid", client.call("POST", ALERT, bad), status=422)
-    ours = [each for each in log(instance) if each.get("caller", {}).get("system") == "bao-chay"]
+    every = [each for each in log(instance) if each.get("caller", {}).get("system") == "bao-chay"]
+    ours = [
+        each for each in every if datetime.fromisoformat(each["at"]).astimezone(VIETNAM).date().isoformat() == today()
+    ]
     taken = sum(each["kind"] == "intent" for each in ours)
     refused = sum(each.get("count", 1) for each in ours if each["kind"] == "refusal" and each["status"] < 500)
     part = validity(world, "bao-chay")

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.server
 def two(tmp_path: Path) -> Iterator[tuple[Settings, Settings]]:
     main, keys = fresh_url("postgresql", tmp_path), fresh_url("postgresql", tmp_path)
     first = replace(demo_settings(tmp_path / "first"), doors=1, database=main, vault_database=keys)
+    first = replace(first, database_seconds=10.0)  # of a machine that is busy with other tests
     ensure_instance(first, say_progress=False)
     exchange, desk = free_ports(2)
     shutil.copytree(first.data, tmp_path / "second", ignore=shutil.ignore_patterns("vault", "run"))

@@ -36,7 +36,7 @@ def test_a_silent_loop_is_ended_with_a_trace() -> None:
 
 
 def test_a_loop_that_runs_is_not() -> None:
-    process = ended("pass", lives=4 * SECONDS)
+    process = ended("pass", lives=6.0, seconds=3.0)
     assert process.returncode == 0 and not process.stderr
 
 

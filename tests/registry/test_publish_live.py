@@ -30,6 +30,7 @@ from gateway.sandbox.officers import sign_waiting
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.callers import Callers
+from tests.faults.load import until
 from tests.following import everywhere
 from tests.registry.editions import NAME, begin_at_first, edition, mark, operation, unplaced, written
 from tests.registry.making import PROVINCE
@@ -142,6 +143,7 @@ def test_publishing_while_calls_run(world: World, tmp_path: Path) -> None:
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]
     moves = [Move(0.0, 0)]
     with Calls(settings) as calls:
+        until("first calls", lambda: len(calls.seen) > 10)
         for version, bundle in enumerate(bundles[1:], start=1):
             folder = written(bundle.files, tmp_path / f"1.{version}" / "v1")
             start = time.time()
@@ -175,7 +177,8 @@ def test_publishing_while_calls_run(world: World, tmp_path: Path) -> None:
         else:
             assert call.marks == tuple(sorted(f"mark{number}" for number in range(1, version + 1))), (call, version)
         assert version in in_force(moves, call), (call, version, moves)
-    assert {digests[logged[call.transfer]] for call in calls.seen} == set(digests.values())
+    seen = {digests[logged[call.transfer]] for call in calls.seen}
+    assert {0, *(each.version for each in moves if each.done < float("inf"))} <= seen <= set(digests.values())
     # The log tells of each move, with both bundles.
     told = [entry for entry in entries(settings) if entry.get("what") == "contract"]
     assert [(each["facts"]["how"], digests[each["facts"]["bundle"]]) for each in told] == [

@@ -89,7 +89,7 @@ def noted(world: World, name: str) -> list[dict[str, Any]]:
     try:
         found = [
             json.loads(entry)
-            for table in ("log_entry", "log_pending")
+            for table in ("log_pending", "log_entry")  # in this order none is missed that moves meanwhile
             for (entry,) in base.execute(f"select entry from {table} where phase in ('suspended', 'resumed')")
         ]
     finally:

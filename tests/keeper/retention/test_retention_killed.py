@@ -35,7 +35,7 @@ from gateway.keeper.retention.destruction import Retention
 from gateway.vault.vault import Vault
 from pathlib import Path
 url, folder, holder, epoch, now = sys.argv[1:]
-rows.AT_ONCE = 3
+rows.AT_ONCE = 1
 engine = open_engine(url)
 vault = Vault(Path(folder) / "keys", copies=Path(folder) / "copies")
 work = Retention(engine, lock_of(engine), vault, lambda: float(now), clock_is_right=True)

@@ -312,8 +312,8 @@ def test_what_ends_while_a_connection_lives(
     """A certificate that ends, and one of which nobody can say any more that it was not revoked: the door fails closed,
     and says so."""
     since = time.time() - outside.now
-    lists["/issuer.crl"] = outside.crl(begins=since, lasts=13.0, number=9)
-    ending, _ = enrolled(world, outside, tmp_path, "phan-anh", begins=since - 60, days=(60 + 11) / 86400)
+    lists["/issuer.crl"] = outside.crl(begins=since, lasts=25.0, number=9)
+    ending, _ = enrolled(world, outside, tmp_path, "phan-anh", begins=since - 60, days=(60 + 22) / 86400)
     silent, _ = enrolled(world, outside, tmp_path, "bao-chay")
     world.wait("their standing is known", lambda: believed(ending) and believed(silent))
     lists.pop("/issuer.crl")
