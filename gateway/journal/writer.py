@@ -13,8 +13,8 @@ Theory of operation:
    nobody can tell, its callers get an error. If it was committed all the same, and left a transfer open, this process
    declares itself fenced: it must end, and the keeper recovers that.
 5. The thread also beats the row of this process, so that a process which cannot write does not count as alive. While
-   that fails it is tried again, more and more seldom. A beat needs no room on the disk: after a failure it counts only
-   where there is some (`gateway.journal.room`).
+   that fails it is tried again, more and more seldom; while PostgreSQL is away, twice a second. A beat needs no room on
+   the disk: after a failure it counts only where there is some (`gateway.journal.room`).
 6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
 7. Then who waits for the rows is woken (`gateway.journal.wakes`).
 """
