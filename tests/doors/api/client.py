@@ -288,6 +288,7 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
     sequencer = Sequencer(engine, lock_of(engine), log_key, CheckpointFile(settings.checkpoint_file))
     newest = NewestCheckpoint(settings.checkpoint_file)
     registry, vault = Registry(engine), Vault(folder / "vault")
+    registry.start()  # as a door has it: a snapshot that nobody confirms is refused after a minute
     exchange = Exchange(
         journal, vault, Forwarder({}, time.time), engine, "door-test", lambda text: text, time.time, 1.0
     )
@@ -326,5 +327,6 @@ async def opened(folder: Path, house: House, text: str = PROVINCE) -> AsyncItera
             lease,
         )
     finally:
+        registry.stop()
         journal.stop()
         engine.dispose()
