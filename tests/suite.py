@@ -32,6 +32,7 @@ CHECKS: dict[str, list[str]] = {
 }
 LOCKS = ("requirements.lock", "requirements-test.lock")
 LOWER = ("nice", "-n", "5")  # a quarter of a core that others want whole, and all that they leave
+NAMED = 30  # how many failed tests of a step the summary names
 _MARKER = "pytest.mark." + "server"
 MEASURES = "tests/project/test_bench.py"  # alone on the machine, or what they measure is something else
 TESTS: dict[str, list[str]] = {
@@ -73,6 +74,7 @@ class Step:
     ok: bool
     seconds: float
     counts: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)  # names of tests
 
 
 def run(name: str, command: list[str], said: Path | None = None) -> Step:
@@ -152,11 +154,21 @@ def run_tests(name: str, folder: Path, *, first: tuple[str, ...] = (), aside: bo
     ]
     step = run(name, command, folder / f"{name}.txt" if aside else None)
     if report.exists():
-        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
-            failed, errors, skipped = (int(suite.get(key, "0")) for key in ("failures", "errors", "skipped"))
-            step.counts.update(failed=failed, errors=errors, skipped=skipped)
-            step.counts["passed"] += int(suite.get("tests", "0")) - failed - errors - skipped
+        step.counts, step.failed = reported(report)
     return step
+
+
+def reported(report: Path) -> tuple[Counter[str], list[str]]:
+    """How many tests passed, failed, had errors or were skipped by pytest's JUnit file, and the names of those that
+    failed."""
+    counts: Counter[str] = Counter()
+    root = ElementTree.parse(report).getroot()
+    for suite in root.iter("testsuite"):
+        failed, errors, skipped = (int(suite.get(key, "0")) for key in ("failures", "errors", "skipped"))
+        counts.update(failed=failed, errors=errors, skipped=skipped)
+        counts["passed"] += int(suite.get("tests", "0")) - failed - errors - skipped
+    cases = (each for each in root.iter("testcase") if {"failure", "error"} & {part.tag for part in each})
+    return counts, [f"{each.get('classname')}::{each.get('name')}" for each in cases]
 
 
 def main() -> int:
@@ -176,6 +188,10 @@ def main() -> int:
         print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:<33} {step.seconds:6.1f} s  {counted}")
         if not step.ok and not step.counts["failed"] + step.counts["errors"]:
             total["failed"] += 1  # a check, or a run that broke before its tests
+        for name in step.failed[:NAMED]:  # again, where a reader of the end of a long output finds them
+            print(f"       {name}")
+        if len(step.failed) > NAMED:
+            print(f"       and {len(step.failed) - NAMED} more")
     words = [
         f"{total[what]} {what}" for what in ("failed", "errors", "passed", "skipped") if total[what] or what == "passed"
     ]

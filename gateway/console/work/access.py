@@ -172,7 +172,8 @@ def changes(desk: Desk, viewer: Viewer, span: tuple[float | None, float | None],
         signed = str(approval.get("officer", "")) if isinstance(approval, dict) else ""
         said = Words(*(_reason(reason, language) for language in ("vi", "en")))
         head = (each.facts.at, each.idx, each.facts.kind, each.facts.actor or "–")
-        rows.append(Change(*head, signed, said, detail_words(each.facts.kind, facts)))
+        rest = {name: fact for name, fact in facts.items() if name != "reason"}  # it has a column of its own
+        rows.append(Change(*head, signed, said, detail_words(each.facts.kind, rest)))
     return Changes(tuple(rows), found.next)
 
 
