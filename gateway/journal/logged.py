@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, or_, select
 
 from gateway.journal.schema import tables
 from security.transparency.merkle import leaf_hash
@@ -106,13 +106,25 @@ def decisions(connection: Connection, transfers: Collection[str], kinds: Collect
 
 def free_phase(connection: Connection, transfer: str, phase: str) -> str:
     """A phase that this transfer does not have yet, as (transfer, phase) is unique: `in-doubt#2` after `in-doubt`."""
-    before = 0
+    taken = set[str]()  # names, not rows: an entry may move to the next table while it is read
     for table in tables.LOGS:
-        query = (
-            select(func.count()).select_from(table).where(table.c.transfer == transfer, table.c.phase.like(f"{phase}%"))
-        )
-        before += connection.execute(query).scalar_one()
-    return phase if not before else f"{phase}#{before + 1}"
+        name = table.c.phase
+        found = select(name).where(table.c.transfer == transfer, or_(name == phase, name.like(f"{phase}#%")))
+        taken |= set(connection.execute(found).scalars())
+    return next_phase(phase, taken)
+
+
+def next_phase(phase: str, taken: Collection[str]) -> str:
+    """The phase itself if it is not taken, else with the next free number: `in-doubt`, `in-doubt#2`, `in-doubt#3`.
+
+    `phase` may have a number already, which is replaced.
+    """
+    if phase not in taken:
+        return phase
+    kind, count = phase.partition("#")[0], 2
+    while (name := f"{kind}#{count}") in taken:
+        count += 1
+    return name
 
 
 def parse(raw: bytes) -> Mapping[str, Any]:

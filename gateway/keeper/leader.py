@@ -87,8 +87,8 @@ class Keeper:
         self._look: Final = look
         self._leads: Final = leads  # whether it may lead now
         self._clock: Final = clocks.now
-        self._heartbeats: Final = recovery.HeartbeatMonitor(clocks.monotonic)
-        self._rival: Final = leases.LeaseObserver(clocks.monotonic)
+        self._heartbeats: Final = recovery.HeartbeatMonitor(leases.WatchedTime(clocks.monotonic))
+        self._rival: Final = leases.LeaseObserver(leases.WatchedTime(clocks.monotonic))
         self._monotonic: Final = clocks.monotonic
         self._replays_at = 0.0
         self._logged: Final[dict[str, str]] = {}  # what failed -> the failure that was logged last

@@ -7,6 +7,7 @@ Invariant: a waiting process measures silence with its own clock. Clocks of diff
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,7 @@ from gateway.journal.schema.tables import lease as table
 KEEPER: Final = "keeper"
 LEASE_SECONDS: Final = 5.0
 SLEEP_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 2.0  # keepers look each second
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,24 @@ class Seen:
     holder: str
     epoch: int
     until: float
+
+
+class WatchedTime:
+    """How long this process has watched others: seconds that go on only while it looks.
+
+    A machine that stood still for a while has not seen the others silent. So two looks are at most `LOOK_SECONDS`
+    apart, however late the second one comes.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic: Final = monotonic
+        self._watched, self._looked = 0.0, monotonic()
+
+    def __call__(self) -> float:
+        at = self._monotonic()
+        self._watched += min(at - self._looked, LOOK_SECONDS)
+        self._looked = at
+        return self._watched
 
 
 class LeaseObserver:

@@ -18,7 +18,7 @@ from gateway.journal.writer import Journal
 from gateway.keeper import recovery
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import ScheduledTask
-from gateway.transfer.lease import Lease
+from gateway.transfer.lease import LOOK_SECONDS, Lease, WatchedTime
 from tests.journal.databases import committed, intent, outcome
 
 
@@ -163,6 +163,21 @@ def test_silence_is_measured_by_the_keepers_own_clock(idle_log: Any) -> None:
     assert found == {"far"}
     watch.forget()
     assert look() == set()
+
+
+def test_a_keeper_that_stood_still_has_not_seen_others_silent(idle_log: Any) -> None:
+    """A machine that is stopped for a while wakes before the doors on it beat again."""
+    engine, now = idle_log.engine, [100.0]
+    add_process(engine, "door", pid=1, host="another machine", seen=1.0)
+    watch = recovery.HeartbeatMonitor(WatchedTime(lambda: now[0]))
+    with engine.connect() as connection:
+        assert watch.look(connection, "me") == []
+        now[0] += 60
+        assert watch.look(connection, "me") == []
+        before = now[0]
+        while not watch.look(connection, "me"):
+            now[0] += 1
+        assert now[0] - before == recovery.DEAD_SECONDS - LOOK_SECONDS, "while it looks each second"
 
 
 def test_who_beats_in_the_meantime_is_not_declared_dead(database: Engine) -> None:

@@ -150,9 +150,7 @@ async def run(pusher: Pusher, world: World, until: Callable[[], bool], seconds: 
 
 async def call(world: World, system: str, method: str, target: str, body: Any = None) -> Answer:
     """A signed call with or without a JSON body."""
-    if system not in world.tokens:
-        world.tokens[system] = (await world.token(system)).json["access_token"]
-    headers = {"authorization": f"Bearer {world.tokens[system]}", "accept-language": "en"}
+    headers = {"authorization": f"Bearer {await world.bearer(system)}", "accept-language": "en"}
     raw = b"" if body is None else json.dumps(body).encode()
     headers |= {"content-type": "application/json"} if raw else {}
     request = HttpRequest(method, BASE + target, headers, raw)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -32,6 +33,7 @@ from gateway.audit.log.tiles import BrokenTile, root_at, root_of_edge, tile_read
 from gateway.journal import epochs, feed_log, wakes
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.journal.logged import next_phase
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Row, Statements
 from gateway.transfer import lease as leases
@@ -194,16 +196,15 @@ class Sequencer:
         present = connection.execute(
             select(table.transfer, table.phase).where(table.transfer.in_({row[1] for row in rows}))
         )
-        taken = {(transfer, phase) for transfer, phase in present}
+        taken = defaultdict[str, set[str]](set)
+        for transfer, phase in present:
+            taken[transfer].add(phase)
         apart: list[Row] = []
         for idx, transfer, phase, entry, leaf, now in rows:
-            name, count = phase, 1
-            while (transfer, name) in taken:
-                count += 1
-                name = f"{phase}#{count}"
+            name = next_phase(phase, taken[transfer])
             if name != phase:
                 _logger.error("transfer %s has a second entry of phase %s: logged as %s", transfer, phase, name)
-            taken.add((transfer, name))
+            taken[transfer].add(name)
             apart.append((idx, transfer, name, entry, leaf, now))
         return apart
 

@@ -26,7 +26,8 @@ from gateway.registry.tenants import is_tenant
 
 KINDS: Final = frozenset({"intent", "outcome", "refusal", "repeat", "in-doubt", "note"})
 _ONCE: Final = frozenset({"intent", "outcome", "refusal", "repeat"})  # others of one transfer may occur again
-_SUFFIX: Final = re.compile(r"[0-9a-z-]{1,40}")
+# The second number: by earlier releases a second entry of `try-failed#4` was logged as `try-failed#4#2`.
+_SUFFIX: Final = re.compile(r"[0-9a-z-]{1,40}(?:#[0-9]{1,9})?")
 _AT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 _encode: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")

@@ -160,6 +160,19 @@ def test_after_a_time_without_the_database_silence_proves_nothing(log: Any) -> N
         assert watch.look(connection) is not None
 
 
+def test_a_keeper_that_stood_still_takes_no_lease(log: Any) -> None:
+    mine = [100.0]
+    watch = leases.LeaseObserver(leases.WatchedTime(lambda: mine[0]))
+    with log.engine.connect() as connection:
+        assert watch.look(connection) is None
+        mine[0] += 60
+        assert watch.look(connection) is None, "its leader may have stood still as well"
+        mine[0] += 2
+        assert watch.look(connection) is None
+        mine[0] += 2
+        assert watch.look(connection) is not None
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------------
 class Crash(Exception):
     pass
@@ -303,6 +316,12 @@ def test_a_second_entry_of_a_phase_is_kept_apart_and_stops_nothing(log: Any) -> 
     log.pend("t1", "x")
     log.sequencer().run_once(log.lease)
     assert indexes(log)[-2:] == [(3, "t1", "intent#2"), (4, "x", "intent")]
+    log.pend("t1", phase="intent#2")
+    log.sequencer().run_once(log.lease)
+    assert indexes(log)[-1] == (5, "t1", "intent#3"), "one number, as the verifier and readers expect"
+    assert log.verify().ok
+    with log.engine.begin() as connection:  # as an earlier release named it
+        connection.execute(update(tables.log_entry).where(tables.log_entry.c.idx == 5).values(phase="intent#2#2"))
     assert log.verify().ok
 
 

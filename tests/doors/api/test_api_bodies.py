@@ -46,8 +46,7 @@ def stated(data: bytes, name: str = "sha256") -> str:
 async def signed_upload(
     world: World, digest: str, *, system: str = "canh-bao", target: str = UPLOAD, media: str = "video/mp4"
 ) -> dict[str, str]:
-    await world.signed_headers(system, "GET", "/feeds")  # has a token now
-    headers = {"authorization": f"Bearer {world.tokens[system]}", "content-type": media, "content-digest": digest}
+    headers = {"authorization": f"Bearer {await world.bearer(system)}", "content-type": media, "content-digest": digest}
     request = HttpRequest("POST", BASE + target, headers, b"")
     signed = sign_request(request, world.identities[system].sign, time.time(), nonce=secrets.token_urlsafe(18))
     return headers | {"accept-language": "en"} | signed

@@ -21,9 +21,7 @@ WANTED = {"kind": "complaint", "subject": "Sai số liệu", "text": "Đề ngh�
 
 async def post(world: World, system: str, target: str, **body: Any) -> Answer:
     raw = json.dumps({"key": secrets.token_hex(8), **body}).encode()
-    if system not in world.tokens:
-        world.tokens[system] = (await world.token(system)).json["access_token"]
-    headers = {"authorization": f"Bearer {world.tokens[system]}", "content-type": "application/json"}
+    headers = {"authorization": f"Bearer {await world.bearer(system)}", "content-type": "application/json"}
     request = HttpRequest("POST", BASE + target, headers, raw)
     signed = sign_request(request, world.identities[system].sign, time.time(), nonce=secrets.token_urlsafe(18))
     headers |= {"accept-language": "en"} | signed

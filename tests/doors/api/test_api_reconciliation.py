@@ -39,10 +39,8 @@ async def post(
     world: World, system: str, body: Any, *, headers: dict[str, str] | None = None, signer: str | None = None
 ) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    if system not in world.tokens:
-        world.tokens[system] = (await world.token(system)).json["access_token"]
     named = {
-        "authorization": f"Bearer {world.tokens[system]}",
+        "authorization": f"Bearer {await world.bearer(system)}",
         "accept-language": "en",
         "content-type": "application/json",
         **(headers or {}),

@@ -35,8 +35,7 @@ async def call(
 ) -> Answer:
     """A signed request. `changed`: fields after signing. `size`: of Content-Length. `chunks`: in which it comes."""
     system = more.get("system", "canh-bao")
-    await world.signed_headers(system, "GET", "/feeds")  # has a token now
-    headers = {"authorization": f"Bearer {world.tokens[system]}", **fields}
+    headers = {"authorization": f"Bearer {await world.bearer(system)}", **fields}
     request = HttpRequest(method, BASE + target, headers, b"")
     headers |= sign_request(request, world.identities[system].sign, time.time(), nonce=secrets.token_urlsafe(18))
     headers |= {"accept-language": "en", "content-length": str(more.get("size", len(data)))} | more.get("changed", {})
