@@ -57,10 +57,13 @@ def world_of(settings: Settings) -> story.World:
 
 
 def demo_settings(data: Path) -> Settings:
-    """A sandbox on free ports, with one door a core and short waits. Settings of the environment do not apply."""
+    """A sandbox on free ports, with one door a core and short waits. Settings of the environment do not apply.
+
+    Limits of time are for a machine that is busy with something else: nothing here is slow of itself.
+    """
     exchange, desk = free_ports(2)
     settings = replace(Settings(data), exchange_port=exchange, desk_port=desk, origin="localhost/lgsp-demo")
-    return replace(settings, provider_seconds=2.0, drain_seconds=0.5, file_seconds=0.3)
+    return replace(settings, provider_seconds=5.0, database_seconds=20.0, drain_seconds=0.5, file_seconds=0.3)
 
 
 def start(

@@ -67,9 +67,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: files.index(item.path))
 
 
-# An example has no time limit: how long one takes depends on what else the machine does. Values are drawn anew in each
-# run; with LGSP_TEST_DRAWS=fixed they are the same until the test changes, so that what fails is what was changed.
-hypothesis.settings.register_profile("suite", deadline=None, derandomize=os.environ.get("LGSP_TEST_DRAWS") == "fixed")
+# An example, or drawing it, has no time limit: how long it takes depends on what else the machine does. Values are
+# drawn anew in each run; with LGSP_TEST_DRAWS=fixed they are the same until the test changes, so that what fails is
+# what was changed.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=os.environ.get("LGSP_TEST_DRAWS") == "fixed",
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("suite")
 
 
@@ -280,7 +286,8 @@ def _shared(folder: Path, kind: str) -> Iterator[Settings]:
     if kind == "postgresql":
         settings = replace(settings, database=fresh_url(kind, folder))
     # A provider that a test plays may be slow on a busy machine, and is on this host.
-    with running(replace(settings, provider_seconds=6.0, push_networks="127.0.0.0/8")) as settings:
+    limits = {"provider_seconds": 12.0, "body_seconds": 60.0}
+    with running(replace(settings, push_networks="127.0.0.0/8", **limits)) as settings:
         yield settings
 
 

@@ -199,5 +199,5 @@ async def test_an_answer_out_of_format(provider: Provider, session: aiohttp.Clie
 
 
 async def test_slow_and_hung_up(provider: Provider, session: aiohttp.ClientSession) -> None:
-    assert (await failing(provider, session, never, 0.4)).code == "provider.timeout"
+    assert (await failing(provider, session, never, 3.0)).code == "provider.timeout"
     assert (await failing(provider, session, drop)).code == "provider.dropped"

@@ -1,5 +1,5 @@
 """Eight connections of one registered agency that send whatever costs most, in a process of their own: `python -m
-tests.attacks.hostile IDENTITIES MEGABYTES`.
+tests.attacks.hostile IDENTITIES MEGABYTES BODY_SECONDS`.
 
 `go` and `rest` on standard input start and stop them; at its end each answer is told on standard output, one JSON line
 each. The process is nice: in the world a hostile system does not share the gateway's processors, so what it costs
@@ -77,7 +77,8 @@ def ask(identity: Identity, data: bytes) -> Told | None:
 class Hostile:
     """What the connections share."""
 
-    def __init__(self, identities: Path, size: int) -> None:
+    def __init__(self, identities: Path, size: int, body_seconds: float) -> None:
+        self.body_seconds = body_seconds  # how long the door waits for a body
         self.one, self.other = Identity.load(identities / "quan-trac"), Identity.load(identities / "canh-bao")
         self.rest, self.soap = RestClient(self.one), SoapClient(self.other)
         self.rest.token()
@@ -123,19 +124,22 @@ class Hostile:
                 continue
             name, work = self.works[at % len(self.works)]
             at += 1
+            told, trouble, began = None, "", time.monotonic()
             try:
                 told = work()
             except Unconnected:
                 continue
-            except OSError as trouble:
-                self.told.append((name, type(trouble).__name__, 0, ""))
-                continue
-            self.told.append((name, told.code, told.status, told.transfer) if told is not None else (name, "", 0, ""))
+            except OSError as error:
+                trouble = type(error).__name__
+            if told is not None:
+                self.told.append((name, told.code, told.status, told.transfer))
+            elif time.monotonic() - began < self.body_seconds:  # else it was too slow itself, and had its answer
+                self.told.append((name, trouble, 0, ""))
 
 
-def main(identities: str, megabytes: str) -> None:
+def main(identities: str, megabytes: str, body_seconds: str) -> None:
     os.nice(15)
-    hostile = Hostile(Path(identities), int(float(megabytes) * 1_000_000))
+    hostile = Hostile(Path(identities), int(float(megabytes) * 1_000_000), float(body_seconds))
     threads = [threading.Thread(target=hostile.connection, args=(number,)) for number in range(CONNECTIONS)]
     for thread in threads:
         thread.start()

@@ -120,7 +120,7 @@ async def test_no_call_waits_for_a_document(evil: CompiledContract, monkeypatch:
 
     def slow(*_: Any) -> str:
         made.append(threading.current_thread().name)
-        assert go.wait(10)
+        assert go.wait(60)
         return "page"
 
     monkeypatch.setattr(documents, "page", slow)

@@ -4,6 +4,7 @@ notices."""
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from lxml import etree
 from examples.story.world import World
 from gateway.doors.http.costs import LARGE
 from gateway.sandbox.standins import messages
-from tests.attacks.conftest import Judge
+from tests.attacks.conftest import BODY_SECONDS, Judge
 from tests.attacks.hostile import CONNECTIONS
 from tests.attacks.raw import connect, of, read_one
 from tests.attacks.test_attack_http import ALERTS
@@ -59,7 +60,8 @@ class Hostile:
 
 @contextmanager
 def hostile(world: World) -> Iterator[Hostile]:
-    command = [sys.executable, "-m", "tests.attacks.hostile", str(world.identities), str(MEGABYTES)]
+    words = [str(world.identities), str(MEGABYTES), str(BODY_SECONDS)]
+    command = [sys.executable, "-m", "tests.attacks.hostile", *words]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
@@ -70,25 +72,25 @@ def hostile(world: World) -> Iterator[Hostile]:
 
 
 class Honest:
-    """Alerts of one agency, one after the other on one connection."""
+    """Alerts of one agency, one after the other on one connection a window: a door ends one that is idle."""
 
     def __init__(self, world: World) -> None:
-        self._client = world.rest("bao-chay")
+        self._identity, self._client = world.identity("bao-chay"), world.rest("bao-chay")
         self._client.token()
-        self._sock = connect(world.identity("bao-chay"))
 
-    def call(self) -> float:
+    def _call(self, sock: socket.socket) -> float:
         data = of(self._client.prepare("POST", ALERTS, messages.fire_alarm()))
         began = time.perf_counter()
-        self._sock.sendall(data)
-        told, _ = read_one(self._sock)
+        sock.sendall(data)
+        told, _ = read_one(sock)
         assert told is not None and told.status == 200, told
         return time.perf_counter() - began
 
     def window(self, seconds: float) -> list[float]:
         until, times = time.monotonic() + seconds, []
-        while time.monotonic() < until:
-            times.append(self.call())
+        with connect(self._identity) as sock:
+            while not times or time.monotonic() < until:
+                times.append(self._call(sock))
         return times
 
 

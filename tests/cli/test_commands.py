@@ -299,7 +299,7 @@ def test_showing_entries_loads_neither_what_draws_nor_what_signs(sandbox: Settin
         "gateway.cli import main; main()"
     )
     command = [sys.executable, "-c", code, "audit", "show", SOME, "--data", str(sandbox.data)]
-    loaded = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr.splitlines()[-1].split()
+    loaded = subprocess.run(command, capture_output=True, text=True, timeout=300).stderr.splitlines()[-1].split()
     assert "sqlalchemy" in loaded
     assert not {
         "rich.progress",

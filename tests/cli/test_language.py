@@ -38,7 +38,7 @@ def lgsp(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own: the parser takes its language when it is loaded."""
     environment = {name: value for name, value in os.environ.items() if name not in ("LC_ALL", "LC_MESSAGES", "LANG")}
     command = [sys.executable, "-m", "gateway", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment | variables)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment | variables)
 
 
 @pytest.mark.parametrize("domain", [catalogue.COMMANDS, catalogue.PAGES], ids=lambda each: each.name)

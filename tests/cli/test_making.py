@@ -26,7 +26,7 @@ def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> Non
     (place / "settings.yaml").write_text("# của tỉnh\nkind: production\norigin: tinh.example/lgsp\n", "utf-8")
     for words in ("doctor", "ca show", "registry show"):
         command = [sys.executable, "-m", "gateway", *words.split(), "--data", str(place), "--json"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert (ended.returncode, json.loads(ended.stdout)["error"]["code"]) == (2, "no-instance")
     settings = load(place, environment={})
     make_instance(settings, {}, time.time(), province=False)
@@ -78,7 +78,7 @@ def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gateway", "up", "--data", str(tmp_path), "--json"]
     exchange, desk = free_ports(2)
     ports = {"LGSP_EXCHANGE_PORT": str(exchange), "LGSP_DESK_PORT": str(desk)}
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | ports)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=os.environ | ports)
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["error"]["code"]) == (2, "folder-taken") and "thư riêng.txt" in told["error"]["what"]
     assert [each.name for each in tmp_path.iterdir()] == ["thư riêng.txt"]

@@ -51,7 +51,7 @@ def test_a_command_that_is_stopped_says_what_stands(
     held = _written_to(pipe, process)
     try:
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     finally:
         os.close(held)
     assert process.returncode == code and "Traceback" not in err, err
@@ -93,7 +93,7 @@ def test_an_instance_that_was_being_made_is_not_left_half_made(tmp_path: Path) -
     while not (tmp_path / "data" / DRAFT).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130 and "Traceback" not in err and "lgsp up" in err, err
     assert list(tmp_path.iterdir()) == []
 
@@ -104,7 +104,7 @@ def test_a_watch_ends_well_with_a_last_line_for_programs(instance: Settings, tmp
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "unreachable"
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     last = json.loads(out.splitlines()[-1])
     assert process.returncode == 0 and last["ok"] is True and last["new"] == 0 and err == ""
 
@@ -123,7 +123,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(instance: Settings, words: str,
     os.close(reads)
     command = [*LGSP, *words.format(data=instance.data).split()]
     environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
-    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=60, env=environment)
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=300, env=environment)
     os.close(writes)
     assert (done.returncode, done.stderr) == (141, "")
 
@@ -139,9 +139,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(instance: Settings, words: str,
 )
 def test_an_output_that_is_full_or_closed_is_no_trace(instance: Settings, words: str) -> None:
     command = shlex.join([*LGSP, *words.format(data=instance.data).split()])
-    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], stderr=subprocess.PIPE, text=True, timeout=60)
+    full = subprocess.run(["bash", "-c", f"{command} > /dev/full"], stderr=subprocess.PIPE, text=True, timeout=300)
     assert full.returncode == 3 and "Traceback" not in full.stderr and "No space left" in full.stderr
-    closed = subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE, text=True, timeout=60)
+    closed = subprocess.run(["bash", "-c", f"{command} >&-"], stderr=subprocess.PIPE, text=True, timeout=300)
     assert (closed.returncode, closed.stderr) == (2 if "nothing" in words else 0, "")
 
 
@@ -150,7 +150,7 @@ def test_whoever_started_it_may_have_signals_ignored() -> None:
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from gateway.cli.common import "
         "stopping; stopping.heed(['x']); print(repr(signal.getsignal(2)), signal.getsignal(15))"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300).stdout
     assert "SIG_IGN" in said and "_stop" in said
 
 

@@ -142,7 +142,7 @@ async def test_a_message_under_way_is_left_to_its_worker(post: Post) -> None:
         await release.wait()
         return await whole(request, body)
 
-    post.provider.script = slow
+    post.provider.script, post.deliverer.timeout = slow, 60.0
     transfer = await post.put_aside()
     assert await post.take() == 1
     for act in Act:

@@ -215,7 +215,7 @@ async def test_urgent_messages_go_first_and_pass_a_busy_provider(post: Post) -> 
         return await whole(request, body)
 
     urgent: list[str] = []
-    post.provider.script = slow
+    post.provider.script, post.deliverer.timeout = slow, 60.0
     bulk = [await ordered(post, None, priority=9) for _ in range(10)]
     assert await post.take() == 8
     urgent += [await ordered(post, None, priority=0) for _ in range(3)]

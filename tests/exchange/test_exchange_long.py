@@ -30,7 +30,7 @@ from tests.registry.making import NOW
 SIZE = 4_000_000  # bytes
 PAUSE = 1 / 5  # of the time of the call: the longest pause of the loop
 WORK = 1 / 20  # of the processor time of the call: the longest work of the loop at once
-TRIES = 3
+TRIES = 10
 
 
 def long_values(compiled: CompiledContract, number: int) -> Message:

@@ -77,8 +77,8 @@ class Instance:
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     settings = replace(
         demo_settings(tmp_path_factory.mktemp("faults") / "data"),
-        body_seconds=1.0,
-        provider_seconds=3.0,
+        body_seconds=2.0,
+        provider_seconds=8.0,
         stream_seconds=2.0,
         push_networks="127.0.0.0/8",
     )
@@ -290,7 +290,7 @@ def test_a_body_that_does_not_come(one: Instance) -> None:
 )
 def test_a_provider_does_wrong(one: Instance, kind: str, status: int, codes: set[str]) -> None:
     one.world.fault(
-        "kinh-te", kind, seconds=9.0, count=2 if kind == "close" else 1
+        "kinh-te", kind, seconds=20.0, count=2 if kind == "close" else 1
     )  # a dropped question is asked once more at once
     got, code = problem(one.world.rest("y-te").call("GET", VALUES))
     assert got == status and code in codes

@@ -24,12 +24,13 @@ from tests.faults.load import gone, until
 from tests.stored import rows
 
 pytestmark = pytest.mark.server
-SECONDS = 2  # in which a silent loop is ended here
+SECONDS = 2  # in which a silent loop is ended, where that is tried
+PATIENT = 60  # on a machine that is busy with other tests
 PATH, SIZE = "/incident-alert/v1/alerts", 4_321
 
 
 @contextmanager
-def door(settings: Settings, *how: str, silent: int = SECONDS) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def door(settings: Settings, *how: str, silent: int = PATIENT) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A further door of the instance; the process and its port."""
     listener = bind("127.0.0.1", 0)
     ready, told = os.pipe()
@@ -143,7 +144,10 @@ def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(
     instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = instance.data / "demo.log"
-    with door(instance, "hang") as (process, port), half_a_call(world, "y-te", port, monkeypatch, whole=True):
+    with (
+        door(instance, "hang", silent=SECONDS) as (process, port),
+        half_a_call(world, "y-te", port, monkeypatch, whole=True),
+    ):
         until("the call in hand", lambda: in_hand(instance, process.pid), 20)
         name = of_process(instance, process.pid)
         assert process.wait(60) == 1

@@ -27,7 +27,7 @@ from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission
 
-SILENT = 0.7
+SILENT = 2.0
 CALLS = for_calls(SILENT)
 PATIENT = Limits(silent=SILENT, patient=True, statement=0.0, idle=0.0)
 
@@ -169,10 +169,10 @@ def test_a_long_statement_is_no_silence_where_nobody_waits(url: str, engine: Eng
 
 
 def test_what_is_left_open_ends_by_itself(url: str) -> None:
-    engine = open_engine(url, CALLS._replace(idle=0.2))
+    engine = open_engine(url, CALLS._replace(idle=1.0))
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
-        time.sleep(0.6)
+        time.sleep(3.0)
         with pytest.raises(InternalError) as ended:
             connection.execute(text("SELECT 1"))
     assert unavailable(ended.value) is not None

@@ -48,7 +48,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     (folder / "secret").write_bytes(
         secrets.token_bytes(32)
     )  # so that all of it is shown with keys that are protected at rest
-    made = replace(demo_settings(folder / "data"), doors=1, secret_file=str(folder / "secret"), provider_seconds=10.0)
+    made = replace(demo_settings(folder / "data"), doors=1, secret_file=str(folder / "secret"), provider_seconds=25.0)
     with running(made):
         yield made
 

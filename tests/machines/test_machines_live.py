@@ -64,7 +64,7 @@ main()
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     place = tmp_path_factory.mktemp("machines")
     settings = replace(demo_settings(place / "first"), database=fresh_url("postgresql", place), doors=1, machine="one")
-    settings = replace(settings, database_seconds=10.0)  # of a machine that is busy with other tests
+    settings = replace(settings, database_seconds=30.0, drain_seconds=2.0)  # of a machine that is busy with other tests
     ensure_instance(settings, say_progress=False)
     with running(settings) as up:
         yield up

@@ -140,7 +140,7 @@ async def pushing(
         await pusher.finish(2.0)
 
 
-async def run(pusher: Pusher, world: World, until: Callable[[], bool], seconds: float = 30.0) -> None:
+async def run(pusher: Pusher, world: World, until: Callable[[], bool], seconds: float = 120.0) -> None:
     """Runs it as the leader does, until something is so."""
     async with asyncio.timeout(seconds):
         while not until():

@@ -82,7 +82,7 @@ class Calls(Callers):
 
     async def _rest(self, name: str) -> None:
         client = RestClient(Identity.load(self._settings.identities / name))
-        async with AsyncRestClient(client, connections=3, timeout=60) as caller:
+        async with AsyncRestClient(client, connections=3, timeout=90) as caller:
 
             async def one() -> None:
                 while not self.stop.is_set():
@@ -99,7 +99,7 @@ class Calls(Callers):
             await asyncio.gather(one(), one(), one())
 
     def _soap(self, name: str) -> None:
-        client = SoapClient(Identity.load(self._settings.identities / name))
+        client = SoapClient(Identity.load(self._settings.identities / name), timeout=90.0)
         while not self.stop.is_set():
             start = time.time()
             try:
@@ -123,7 +123,7 @@ class Calls(Callers):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    settings = replace(demo_settings(tmp_path_factory.mktemp("publish") / "data"), provider_seconds=10.0, doors=2)
+    settings = replace(demo_settings(tmp_path_factory.mktemp("publish") / "data"), provider_seconds=40.0, doors=2)
     ensure_instance(settings, say_progress=False)
     sign = partial(sign_waiting, settings=settings, now=time.time())
     begin_at_first(open_engine(settings.database_url), sign, Seal.of(settings))
@@ -258,7 +258,7 @@ def entries(settings: Settings) -> list[dict[str, Any]]:
 
 def intents(settings: Settings) -> dict[str, str]:
     """Transfer -> the bundle that the log names; once everything has its index."""
-    until = time.time() + 20
+    until = time.time() + 120
     while rows(settings, "SELECT count(*) FROM log_pending")[0][0] and time.time() < until:
         time.sleep(0.1)
     return {entry["transfer"]: entry["bundle"] for entry in entries(settings) if entry["kind"] == "intent"}

@@ -48,6 +48,7 @@ TOLD = ({"REST"}, {"REST", "SOAP"})
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = demo_settings(tmp_path_factory.mktemp("joining") / "lgsp-data")
+    settings = replace(settings, provider_seconds=20.0)  # what a test plays is slow on a busy machine
     settings = replace(settings, sandbox_join="open", push_networks="127.0.0.0/8", sandbox_vendor_minute=MINUTE)
     with running(settings):
         yield settings

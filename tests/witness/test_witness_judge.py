@@ -214,9 +214,9 @@ def running(judge: Judge) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     server = Server(judge)
-    port = asyncio.run_coroutine_threadsafe(server.open("127.0.0.1", 0), loop).result(5)
+    port = asyncio.run_coroutine_threadsafe(server.open("127.0.0.1", 0), loop).result(60)
     yield f"http://127.0.0.1:{port}"
-    asyncio.run_coroutine_threadsafe(server.close(), loop).result(5)
+    asyncio.run_coroutine_threadsafe(server.close(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

@@ -166,7 +166,7 @@ def test_no_password_is_hashed_while_the_database_is_locked(people: Desk, monkey
 
         thread = threading.Thread(target=write)
         thread.start()
-        locked.append(not free.wait(10.0))
+        locked.append(not free.wait(60.0))
         return False
 
     monkeypatch.setattr(secrets, "password_fits", hashing)

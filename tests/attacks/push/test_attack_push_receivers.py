@@ -45,7 +45,7 @@ async def test_what_is_not_surely_taken_comes_again(
     (sent,) = await filled(world, 1)
     receiver.behave = behave
     id = await subscribed(world, receiver)
-    async with pushing(world, keys, seconds=1.0) as pusher:
+    async with pushing(world, keys, seconds=3.0) as pusher:
         await run(pusher, world, lambda: row(world, id).failure == failure)
         assert row(world, id).position == 0
         receiver.behave = None

@@ -23,7 +23,7 @@ assert jinja2.Template("{{ 1 }}").render() == "1" and starlette.templating.Jinja
 
 
 def test_a_door_loads_no_command_line_and_no_second_client_and_both_are_there_for_others() -> None:
-    subprocess.run([sys.executable, "-c", LOADED], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", LOADED], check=True, timeout=300)
 
 
 @pytest.mark.parametrize("path", sorted(DOCUMENTS.glob("*.yaml")), ids=lambda path: path.name)

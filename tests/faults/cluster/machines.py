@@ -213,7 +213,8 @@ def cluster(folder: Path, *, room: int = 0, older: Program | None = None, **chan
         made = Cluster(pair, [], folder, stack)
         way = made._way()
         settings = replace(
-            demo_settings(folder / "first"), database=pair.url(), doors=1, **({} if older else NEWER), **changes
+            demo_settings(folder / "first"),
+            **({"database": pair.url(), "doors": 1, "database_seconds": 2.0} | ({} if older else NEWER) | changes),
         )
         first = Machine("first", settings, way, older=older)
         made.machines.append(first)

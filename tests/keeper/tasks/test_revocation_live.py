@@ -49,7 +49,12 @@ DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    settings = replace(demo_settings(tmp_path_factory.mktemp("identities") / "data"), doors=2, status_seconds=1.0)
+    settings = replace(
+        demo_settings(tmp_path_factory.mktemp("identities") / "data"),
+        doors=2,
+        status_seconds=1.0,
+        provider_seconds=20.0,
+    )
     ensure_instance(settings, say_progress=False)
     with running(settings):
         made = world_of(settings)
@@ -312,8 +317,8 @@ def test_what_ends_while_a_connection_lives(
     """A certificate that ends, and one of which nobody can say any more that it was not revoked: the door fails closed,
     and says so."""
     since = time.time() - outside.now
-    lists["/issuer.crl"] = outside.crl(begins=since, lasts=25.0, number=9)
-    ending, _ = enrolled(world, outside, tmp_path, "phan-anh", begins=since - 60, days=(60 + 22) / 86400)
+    lists["/issuer.crl"] = outside.crl(begins=since, lasts=60.0, number=9)
+    ending, _ = enrolled(world, outside, tmp_path, "phan-anh", begins=since - 60, days=(60 + 57) / 86400)
     silent, _ = enrolled(world, outside, tmp_path, "bao-chay")
     world.wait("their standing is known", lambda: believed(ending) and believed(silent))
     lists.pop("/issuer.crl")

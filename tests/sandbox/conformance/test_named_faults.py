@@ -54,10 +54,10 @@ def tried(simulated: Simulated, *cases: str, seconds: float = 30.0) -> list[Resu
 @pytest.mark.parametrize("kind", sorted(SAID))
 def test_a_fault_is_named(simulated: Simulated, kind: str) -> None:
     assert kind in KINDS
-    simulated.fault(kind, 3.0, count=0)
+    simulated.fault(kind, 9.0 if kind == "silent" else 3.0, count=0)
     case = "repeat" if kind == "strict" else "valid.smallest"
     try:
-        (result,) = tried(simulated, f"rest.canonical.createRequest.{case}", seconds=1.0 if kind == "silent" else 30.0)
+        (result,) = tried(simulated, f"rest.canonical.createRequest.{case}", seconds=3.0 if kind == "silent" else 30.0)
     finally:
         simulated.fault("none", count=0)
     assert result.verdict == "failed" and result.wrong is not None

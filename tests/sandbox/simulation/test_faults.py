@@ -37,7 +37,7 @@ def asked(simulated: Simulated, contract: str = "signed", **how: Any) -> Any:
 def test_each_fault_has_its_code(simulated: Simulated, fault: str, contract: str, kind: str) -> None:
     simulated.call("", kind, asked(simulated, contract))  # for `duplicate`: the answer before
     simulated.fault(fault)
-    outgoing = asked(simulated, contract, timeout=1.0 if fault in ("silent", "late") else 30.0)
+    outgoing = asked(simulated, contract, timeout=3.0 if fault in ("silent", "late") else 30.0)
     with pytest.raises(ProviderFailure) as failed:
         simulated.call("", kind, outgoing)
     assert failed.value.code == KINDS[fault].code
@@ -67,7 +67,7 @@ def test_slow(simulated: Simulated) -> None:
 
 
 def test_a_late_answer_is_there_when_it_is_asked_for_again(simulated: Simulated) -> None:
-    late = asked(simulated, timeout=0.5)
+    late = asked(simulated, timeout=3.0)
     simulated.fault("late")
     with pytest.raises(ProviderFailure) as failed:
         simulated.call("", "rest", late)

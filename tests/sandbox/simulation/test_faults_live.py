@@ -31,7 +31,7 @@ SOAP_QUERY = ("reference-query/v1", "queryCitizen", "canonical")
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = replace(demo_settings(tmp_path_factory.mktemp("simulated-live") / "data"), provider_seconds=2.0)
+    settings = replace(demo_settings(tmp_path_factory.mktemp("simulated-live") / "data"), provider_seconds=8.0)
     with running(settings, frozenset({"do-thi", "kinh-te", "quan-trac", "traffic"})):
         yield settings
 

@@ -106,7 +106,7 @@ def test_each_kind_acts_once_on_her_call_and_on_nobody_elses(sandbox: Sandbox, k
     assert sandbox.code() == "", "for `duplicate`: the answer before"
     sandbox.order(kind)
     assert sandbox.code(ANOTHERS) == sandbox.code("H14.5") == ""
-    assert sandbox.code(seconds=1.0 if kind in ("silent", "late") else 30.0) == KINDS[kind].code
+    assert sandbox.code(seconds=3.0 if kind in ("silent", "late") else 30.0) == KINDS[kind].code
     assert sandbox.code() == "", "the next one is well again"
 
 
@@ -130,13 +130,13 @@ def test_calls_that_hang_are_bounded_for_each_vendor(sandbox: Sandbox) -> None:
     sandbox.order("silent", calls=0)
 
     async def together() -> list[str]:
-        return await asyncio.gather(*(sandbox.coming(seconds=1.0) for _ in range(18)))
+        return await asyncio.gather(*(sandbox.coming(seconds=5.0) for _ in range(18)))
 
     flood = sandbox.soon(together())
     assert sandbox.code(ANOTHERS) == sandbox.code("H14.5") == ""
     codes = Counter(flood.result(60))
     assert codes["provider.timeout"] == A_TENANT and codes["sandbox.busy"] == 18 - A_TENANT
-    assert sandbox.code(seconds=1.0) == "provider.timeout", "places are free again"
+    assert sandbox.code(seconds=3.0) == "provider.timeout", "places are free again"
 
 
 def test_no_answer_of_another_vendor_is_sent_once_more(sandbox: Sandbox) -> None:
