@@ -82,7 +82,7 @@ def with_pair(world: World, pair: tuple[Path, Path], data: bytes) -> Told | None
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(identity.folder / "ca.crt"))
     context.load_cert_chain(*pair)
     with contextlib.suppress(ssl.SSLError, ConnectionError):
-        with socket.create_connection(("127.0.0.1", port_of(identity)), 5) as plain:
+        with socket.create_connection(("127.0.0.1", port_of(identity)), 60) as plain:
             with context.wrap_socket(plain, server_hostname="localhost") as sock:
                 sock.sendall(data)
                 return read_one(sock)[0]

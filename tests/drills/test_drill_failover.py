@@ -25,7 +25,7 @@ from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.settings import Settings
 from tests.backup.conftest import Instance
-from tests.journal.databases import frozen
+from tests.journal.databases import fresh_url, frozen
 
 CONTRACT = "drill-message/v1"
 
@@ -71,6 +71,15 @@ def test_the_gap_is_the_longest_that_was_not_over_when_the_end_began() -> None:
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with running(replace(demo_settings(tmp_path_factory.mktemp("failover") / "data"), live=False)) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """One whose callers are soon told that the database answers nothing."""
+    folder = tmp_path_factory.mktemp("frozen")
+    settings = replace(demo_settings(folder / "data"), database=fresh_url("postgresql", folder), live=False)
+    with running(replace(settings, database_seconds=2.0)) as settings:
         yield settings
 
 
@@ -136,9 +145,9 @@ def entries_of(settings: Settings) -> Sequence[float]:
 
 
 @pytest.mark.server
-def test_a_database_that_goes_away_after_enter_is_waited_for(instance_on_postgresql: Settings) -> None:
+def test_a_database_that_goes_away_after_enter_is_waited_for(on_postgresql: Settings) -> None:
     """Nothing is ended, so that nothing is to be confirmed; calls go on for a while after Enter, as in a failover."""
-    with started(instance_on_postgresql, "--end", "wait", "--seconds", "5") as process:
+    with started(on_postgresql, "--end", "wait", "--seconds", "5") as process:
         read_until(process, "press Enter")
         enter(process)
         time.sleep(2.0)
@@ -150,13 +159,13 @@ def test_a_database_that_goes_away_after_enter_is_waited_for(instance_on_postgre
     assert "lost / mất 0, twice / trùng 0" in out and "another keeper" not in out, out
     gap, again = (float(out.partition(f"{name} ")[2].partition(" s")[0]) for name in ("dài nhất", "nhận lại sau"))
     assert again > gap > 5.0, out
-    assert entries_of(instance_on_postgresql)
+    assert entries_of(on_postgresql)
 
 
 @pytest.mark.server
-def test_a_person_ends_a_drill_and_gets_what_was_counted(instance_on_postgresql: Settings) -> None:
-    before = entries_of(instance_on_postgresql)
-    with started(instance_on_postgresql, "--end", "wait", "--seconds", "0.5") as process:
+def test_a_person_ends_a_drill_and_gets_what_was_counted(on_postgresql: Settings) -> None:
+    before = entries_of(on_postgresql)
+    with started(on_postgresql, "--end", "wait", "--seconds", "0.5") as process:
         read_until(process, "press Enter")
         with frozen():  # before, or the calls might be over
             enter(process)
@@ -165,7 +174,7 @@ def test_a_person_ends_a_drill_and_gets_what_was_counted(instance_on_postgresql:
             out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
     assert "lost / mất –" in out and "nhận lại sau –" in out and "interrupted" in out, out + err
-    assert "the log has no entry of it" in out and entries_of(instance_on_postgresql) == before
+    assert "the log has no entry of it" in out and entries_of(on_postgresql) == before
 
 
 @pytest.mark.server

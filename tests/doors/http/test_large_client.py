@@ -27,7 +27,7 @@ def test_by_rest_and_by_soap(large: Town, encrypted: bool) -> None:
         answer = client.rest("POST", PATHS[encrypted], json.dumps(document).encode())
         assert answer.status == 200 and answer.proven and answer.receipt is not None
         assert large.records.documents[-1] == document
-        assert client.prove(answer.receipt, seconds=30.0)
+        assert client.prove(answer.receipt, seconds=120.0)
         document |= {"subject": "soap"}
         element = large.sealed_element(document) if encrypted else large.element(document)
         contract = "sealed-document/v1" if encrypted else "official-document/v1"
@@ -35,7 +35,7 @@ def test_by_rest_and_by_soap(large: Town, encrypted: bool) -> None:
             answer = client.soap(contract, content)
             assert answer.status == 200 and answer.proven and answer.receipt is not None
             assert large.soap.files[-1] == files
-            assert client.prove(answer.receipt, seconds=30.0)
+            assert client.prove(answer.receipt, seconds=120.0)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
     print(
         f"files of {SIZE:,} bytes by the client kit: this process, which is their receiver too, grew by {grown:,} MiB"
