@@ -1,9 +1,9 @@
 """Eight connections of one registered agency that send whatever costs most, in a process of their own: `python -m
 tests.attacks.hostile IDENTITIES MEGABYTES BODY_SECONDS`.
 
-`go` and `rest` on standard input start and stop them; at its end each answer is told on standard output, one JSON line
-each. The process is nice: in the world a hostile system does not share the gateway's processors, so what it costs
-itself must not count.
+`go` and `rest` on standard input start and stop them, `count` asks how many answers came; at its end each answer is
+told on standard output, one JSON line each. The process is nice: in the world a hostile system does not share the
+gateway's processors, so what it costs itself must not count.
 """
 
 from __future__ import annotations
@@ -145,10 +145,12 @@ def main(identities: str, megabytes: str, body_seconds: str) -> None:
         thread.start()
     print("ready", flush=True)
     for line in sys.stdin:
-        if line.strip() == "go":
+        if (word := line.strip()) == "go":
             hostile.going.set()
-        else:
+        elif word == "rest":
             hostile.going.clear()
+        else:
+            print(len(hostile.told), flush=True)
     hostile.ended.set()
     until = time.monotonic() + 60
     for thread in threads:

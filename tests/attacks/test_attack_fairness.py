@@ -23,6 +23,7 @@ from tests.attacks.conftest import BODY_SECONDS, Judge
 from tests.attacks.hostile import CONNECTIONS
 from tests.attacks.raw import connect, of, read_one
 from tests.attacks.test_attack_http import ALERTS
+from tests.faults.load import until
 from tests.size import FULL
 
 pytestmark = pytest.mark.server
@@ -51,6 +52,12 @@ class Hostile:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
+
+    def count(self) -> int:
+        """How many answers came."""
+        self.say("count")
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
 
     def end(self) -> list[tuple[str, str, int, str]]:
         """Each body that was sent: its name, the code and status of the answer, and its transfer."""
@@ -116,6 +123,7 @@ def test_eight_hostile_connections_of_one_agency(narrow: World) -> None:
                 others.say("go")
                 honest.window(0.5)  # until all have begun
                 beside += honest.window(SECONDS)
+                until("answers to the others", lambda: others.count() >= CONNECTIONS, 120)  # they may be slow at first
                 others.say("rest")
                 time.sleep(2.5)  # what is under way ends by its deadline
             rounds.append((p99(alone), p99(beside)))

@@ -177,7 +177,7 @@ def test_killed_in_the_middle(place: Path) -> None:
         world.wait(
             "what was in flight is settled",
             lambda: not rows(settings, "select id from transfer where state in ('forwarding', 'queued')"),
-            30.0,
+            120.0,
         )
         # An outcome is on disk before it has its index: the log is read once the keeper has sequenced all of it.
         world.wait(

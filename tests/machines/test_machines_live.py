@@ -126,7 +126,8 @@ def test_keys_that_are_rotated_reach_it_and_no_call_is_refused(first: Settings, 
     with Load(first, connections=1) as here, Load(second, connections=1) as there:
         for load in (here, there):
             load.wait(2)
-        assert lgsp(first, "keys", "rotate", "sign", "client")["ok"]
+        rotated = lgsp(first, "keys", "rotate", "sign", "client")
+        assert rotated["ok"], rotated
         assert signing(first) != before
         until("the other has them", lambda: signing(second) == signing(first), 120)
         until("nobody is behind", lambda: not any(each["behind"] for each in listed(first).values()), 120)

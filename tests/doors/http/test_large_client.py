@@ -22,7 +22,7 @@ PATHS = {False: "/official-document/v1/documents", True: "/sealed-document/v1/do
 def test_by_rest_and_by_soap(large: Town, encrypted: bool) -> None:
     files = [noise(SIZE), noise(100)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with Client(Identity.load(large.settings.identities / SENDER), seconds=10.0) as client:
+    with Client(Identity.load(large.settings.identities / SENDER), seconds=60.0) as client:
         document = large.with_files(files)
         answer = client.rest("POST", PATHS[encrypted], json.dumps(document).encode())
         assert answer.status == 200 and answer.proven and answer.receipt is not None
