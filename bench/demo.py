@@ -57,7 +57,7 @@ def world_of(settings: Settings) -> story.World:
 
 
 def demo_settings(data: Path) -> Settings:
-    """A sandbox on free ports, with one door a core and short waits. Settings of the environment do not apply.
+    """A sandbox on free ports, with one door a core and short pauses. Settings of the environment do not apply.
 
     Limits of time are for a machine that is busy with something else: nothing here is slow of itself.
     """

@@ -32,6 +32,7 @@ def scorecard(
     """
     from gateway.cli.common.name_checks import refuse
     from gateway.journal.database import open_engine
+    from gateway.journal.database import snapshot as one_moment
     from gateway.registry.snapshot import load_snapshot
     from gateway.scorecards.cards import BadDays, Dates, cards
 
@@ -51,7 +52,7 @@ def scorecard(
         then = f"Such as 2026-11-24; number and last day / Ví dụ 2026-11-24; số ngày và ngày cuối: {bad}"
         fail(Exit.USAGE, "bad-days", "no such days / ngày không hợp lệ", then, as_json)
     settings = load_instance(data, as_json)
-    with open_engine(settings.database_url).connect() as connection:
+    with one_moment(open_engine(settings.database_url)) as connection:  # or what moves meanwhile counts below zero
         snapshot = load_snapshot(connection)
         if system is not None and system not in snapshot.systems:
             refuse("system", system, snapshot.systems, as_json)

@@ -216,9 +216,9 @@ def _left(connection: Connection, job: str) -> bool:
 
 def _order(connection: Connection, job: Job, most: int, now: float) -> list[int]:
     """Retries the next messages; those that cannot be retried any more are skipped."""
+    queue = tables.queue.c
     rows = connection.execute(
-        select(item.c.position, item.c.transfer, tables.queue.c.tries)
-        .select_from(item.outerjoin(tables.queue, tables.queue.c.transfer == item.c.transfer))
+        select(item.c.position, item.c.transfer)
         .where(item.c.job == job.id, item.c.state == _WAITING)
         .order_by(item.c.position)
         .limit(AT_ONCE)
@@ -227,9 +227,11 @@ def _order(connection: Connection, job: Job, most: int, now: float) -> list[int]
     for row in rows:
         if len(ordered) == most:
             break
-        values: dict[str, Any] = {"state": _ORDERED, "tries": row.tries or 1, "at": now}
         try:
             decisions.retry(connection, _decision(job, row.transfer, now))
+            # Only now: until its place was locked, a worker may have tried it once more.
+            tries = connection.scalar(select(queue.tries).where(queue.transfer == row.transfer))
+            values: dict[str, Any] = {"state": _ORDERED, "tries": tries or 1, "at": now}
             ordered.append(row.position)
         except Failure as failure:
             values = {"state": _SKIPPED, "failure": failure.code, "at": now}

@@ -105,11 +105,12 @@ def decisions(connection: Connection, transfers: Collection[str], kinds: Collect
 
 
 def free_phase(connection: Connection, transfer: str, phase: str) -> str:
-    """A phase that this transfer does not have yet, as (transfer, phase) is unique: `in-doubt#2` after `in-doubt`."""
+    """A phase that this transfer does not have yet, as (transfer, phase) is unique (`next_phase`)."""
+    kind = phase.partition("#")[0]
     taken = set[str]()  # names, not rows: an entry may move to the next table while it is read
     for table in tables.LOGS:
         name = table.c.phase
-        found = select(name).where(table.c.transfer == transfer, or_(name == phase, name.like(f"{phase}#%")))
+        found = select(name).where(table.c.transfer == transfer, or_(name == kind, name.like(f"{kind}#%")))
         taken |= set(connection.execute(found).scalars())
     return next_phase(phase, taken)
 

@@ -1,7 +1,8 @@
 """Declares silent processes dead, and closes what they left open; done by the leading keeper.
 
-1. A process is dead when its row has not been beaten for ten seconds of the keeper's own monotonic clock. (Clocks of
-   different machines are never compared.) It is dead at once when it ran on this machine and its process is gone.
+1. A process is dead when its row has not been beaten for ten seconds in which the keeper watched, by its own clock.
+   (Clocks of different machines are never compared.) It is dead at once when it ran on this machine and its process is
+   gone.
 2. It is declared dead and its transfers are closed under the lease's epoch. After that the journal fences all that this
    process still tries to write, so no transfer ends twice.
 3. Calls that a dead process had in hand and that have no entry are in its register (`gateway.journal.taken_up`). Each

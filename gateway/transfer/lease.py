@@ -21,7 +21,7 @@ from gateway.journal.schema.tables import lease as table
 KEEPER: Final = "keeper"
 LEASE_SECONDS: Final = 5.0
 SLEEP_SECONDS: Final = 10.0
-LOOK_SECONDS: Final = 2.0  # keepers look each second
+COUNTED_SECONDS: Final = 2.0  # at most, of the time between two looks; keepers look each second
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Seen:
 class WatchedTime:
     """How long this process has watched others: seconds that go on only while it looks.
 
-    A machine that stood still for a while has not seen the others silent. So two looks are at most `LOOK_SECONDS`
-    apart, however late the second one comes.
+    A machine that stood still for a while has not seen the others silent. So of the time between two looks at most
+    `COUNTED_SECONDS` count.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -55,7 +55,7 @@ class WatchedTime:
 
     def __call__(self) -> float:
         at = self._monotonic()
-        self._watched += min(at - self._looked, LOOK_SECONDS)
+        self._watched += min(at - self._looked, COUNTED_SECONDS)
         self._looked = at
         return self._watched
 

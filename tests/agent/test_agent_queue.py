@@ -209,9 +209,7 @@ def test_nothing_overtakes_what_waits(
 ) -> None:
     """While the road flickers and callers go on, each lane keeps its order."""
     agent = make("quan-trac", ["incident-alert/v1"], connect=road.at)
-    prefix, stop = f"QT-{uuid.uuid4()}", threading.Event()
-
-    statuses: list[int] = []
+    prefix, stop, statuses = f"QT-{uuid.uuid4()}", threading.Event(), list[int]()
 
     def through() -> int:
         return agent.count("sent") + statuses.count(200)
@@ -231,6 +229,7 @@ def test_nothing_overtakes_what_waits(
         thread.start()
         while len(statuses) < 30 or not {200, 202} <= set(statuses) and len(statuses) < 300:
             statuses.append(agent.call("POST", ALERTS, sample | {"identifier": f"{prefix}-{len(statuses):03}"}).status)
+        assert thread.is_alive(), "something came through each time"
         stop.set()
         thread.join()
         wait("an empty queue", lambda: agent.count("queued") == 0)

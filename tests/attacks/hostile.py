@@ -59,7 +59,7 @@ def attributes(size: int) -> bytes:
 
 
 class Unconnected(Exception):
-    """Nothing was sent: this process is so slow that the door no longer waits for its handshake."""
+    """This process is so slow that the door no longer waits for its handshake, or for it to read an answer."""
 
 
 def connected(identity: Identity) -> ssl.SSLSocket:
@@ -69,9 +69,19 @@ def connected(identity: Identity) -> ssl.SSLSocket:
         raise Unconnected from trouble
 
 
-def ask(identity: Identity, data: bytes) -> Told | None:
+def ask(identity: Identity, data: bytes, seconds: float) -> Told | None:
+    """`seconds`: how long the door waits for a body. Then it answers, and ends the connection, read or not."""
     with connected(identity) as sock:
-        return answer(sock, data)
+        began = time.monotonic()
+        try:
+            told = answer(sock, data)
+        except OSError:
+            if time.monotonic() - began >= seconds:
+                raise Unconnected from None
+            raise
+        if told is None and time.monotonic() - began >= seconds:
+            raise Unconnected
+        return told
 
 
 class Hostile:
@@ -92,21 +102,25 @@ class Hostile:
         self.envelope = envelope.request
         self.works: Sequence[tuple[str, Callable[[], Told | None]]] = [
             *((name, partial(self.json, body)) for name, body in self.bodies.items()),
-            ("envelope of attributes", lambda: ask(self.other, of(self.envelope))),
+            ("envelope of attributes", lambda: ask(self.other, of(self.envelope), self.body_seconds)),
             ("encrypted junk", lambda: self.json(b"e30." * (size // 4), ENCRYPTED, content_type="application/jose")),
             ("head without body", lambda: self.slow(b"")),
             ("drip", lambda: self.slow(b" ")),
         ]
 
     def json(self, body: bytes, path: str = ALERTS, content_type: str = "application/json") -> Told | None:
-        return ask(self.one, of(self.rest.prepare("POST", path, body, content_type=content_type)))
+        data = of(self.rest.prepare("POST", path, body, content_type=content_type))
+        return ask(self.one, data, self.body_seconds)
 
     def slow(self, drip: bytes) -> Told | None:
         with connected(self.one) as sock:
             sock.sendall(head("POST", ALERTS, [JSON, ("content-length", str(self.size))]))
             sock.settimeout(0.2)
-            data = b""
+            data, looked = b"", time.monotonic()
             while not data.endswith(b"}"):
+                if time.monotonic() - looked >= self.body_seconds:  # this process stood still: it may be told no more
+                    raise Unconnected
+                looked = time.monotonic()
                 try:
                     part = sock.recv(65_536)
                     data += part
@@ -124,17 +138,14 @@ class Hostile:
                 continue
             name, work = self.works[at % len(self.works)]
             at += 1
-            told, trouble, began = None, "", time.monotonic()
             try:
                 told = work()
             except Unconnected:
                 continue
-            except OSError as error:
-                trouble = type(error).__name__
-            if told is not None:
-                self.told.append((name, told.code, told.status, told.transfer))
-            elif time.monotonic() - began < self.body_seconds:  # else it was too slow itself, and had its answer
-                self.told.append((name, trouble, 0, ""))
+            except OSError as trouble:
+                self.told.append((name, type(trouble).__name__, 0, ""))
+                continue
+            self.told.append((name, told.code, told.status, told.transfer) if told is not None else (name, "", 0, ""))
 
 
 def main(identities: str, megabytes: str, body_seconds: str) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from contracts.base.errors import Failure
 from gateway.delivery import bulk
@@ -81,6 +81,22 @@ def noted(post: Post) -> list[dict[str, Any]]:
     with post.engine.connect() as connection:
         rows = connection.scalars(select(table.entry).where(table.phase == bulk.KIND).order_by(table.id))
         return [json.loads(bytes(each)) for each in rows]
+
+
+async def test_a_try_that_ended_before_the_order_is_none_of_its_effects(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may have tried a message once more after the list was read, and before its place was locked."""
+    retry, queue = bulk.decisions.retry, tables.queue
+
+    def tried_and_retried(connection: Connection, decision: Any) -> Any:
+        connection.execute(update(queue).where(queue.c.transfer == decision.transfer).values(tries=queue.c.tries + 1))
+        return retry(connection, decision)
+
+    await waiting(post, 2)
+    job = start(post)
+    monkeypatch.setattr(bulk.decisions, "retry", tried_and_retried)
+    assert step(post) == 1 and seen(post, job) == ("running", {Effect.ORDERED: 1, Effect.WAITING: 1})
 
 
 async def test_it_stops_when_the_first_fails_and_is_resumed(post: Post) -> None:

@@ -164,8 +164,9 @@ def test_more_than_the_limit_is_refused_at_once(database: Engine) -> None:
 
         async def fill() -> None:
             first = journal.commit(Write())
-            while journal.waiting:
-                await asyncio.sleep(0.01)  # until the writer holds this one, and waits for the database
+            async with asyncio.timeout(30):
+                while journal.waiting:  # until the writer holds this one, and waits for the database
+                    await asyncio.sleep(0.01)
             for _ in range(3):
                 journal.commit(Write()).add_done_callback(lambda future: future.cancelled() or future.exception())
             with pytest.raises(Ours) as caught:

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from gateway.audit.search import facts
 from gateway.audit.search.facts import Facts
 from gateway.audit.search.fields import FIELDS
-from gateway.journal.database import insert, writing
+from gateway.journal.database import insert, snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
@@ -93,7 +93,7 @@ class Indexer:
     def step(self, keeper_lease: Lease | None) -> int:
         """Indexes the next entries; returns their number. `keeper_lease` is None for a command."""
         table, state = tables.log_entry.c, tables.log_indexed
-        with self.engine.connect() as connection:
+        with snapshot(self.engine) as connection:  # or another indexer's step looks like an index of another log
             stored = connection.scalar(select(state.c.upto).where(state.c.name == NAME))
             at = watermark(connection)
             if stored != at.upto:

@@ -178,6 +178,22 @@ def test_the_index_made_anew_equals_what_was_there(database: Engine) -> None:
     assert rows(database) == grown
 
 
+def test_a_step_of_another_indexer_is_not_taken_for_another_log(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command works beside the keeper: it goes on between two reads of the other's step."""
+    watermark, before = index.watermark, rows(filled)
+
+    def later(connection: Any) -> Any:
+        monkeypatch.undo()
+        assert Indexer(filled, None, limit=10).step(None) == 10
+        return watermark(connection)
+
+    monkeypatch.setattr(index, "watermark", later)
+    assert Indexer(filled, None, limit=10).step(None) == 0, "the other one was faster"
+    assert len(rows(filled)) == len(before) + 10 and rows(filled)[: len(before)] == before
+
+
 def test_a_falsified_index_shows_nothing_false_and_is_mended(filled: Engine) -> None:
     query = Query(outcome="refused", agency="H14.1")
     wanted = making.brute(LOG, query)
