@@ -286,8 +286,8 @@ def _shared(folder: Path, kind: str) -> Iterator[Settings]:
     if kind == "postgresql":
         settings = replace(settings, database=fresh_url(kind, folder))
     # A provider that a test plays may be slow on a busy machine, and is on this host.
-    limits = {"provider_seconds": 12.0, "body_seconds": 60.0}
-    with running(replace(settings, push_networks="127.0.0.0/8", **limits)) as settings:
+    settings = replace(settings, provider_seconds=12.0, body_seconds=60.0, push_networks="127.0.0.0/8")
+    with running(settings) as settings:
         yield settings
 
 

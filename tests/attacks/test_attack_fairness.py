@@ -94,10 +94,11 @@ class Honest:
         return time.perf_counter() - began
 
     def window(self, seconds: float) -> list[float]:
-        until, times = time.monotonic() + seconds, []
+        times: list[float] = []
+        end = time.monotonic() + seconds
         with connect(self._identity) as sock:
             self._call(sock)  # the first one of a connection is another matter
-            while not times or time.monotonic() < until:
+            while not times or time.monotonic() < end:
                 times.append(self._call(sock))
         return times
 

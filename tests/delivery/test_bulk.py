@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from contracts.base.errors import Failure
-from gateway.delivery import bulk
+from gateway.delivery import bulk, decisions
 from gateway.delivery.bulk import Effect
 from gateway.delivery.decisions import Act
 from gateway.delivery.listing import Wanted
@@ -87,7 +87,7 @@ async def test_a_try_that_ended_before_the_order_is_none_of_its_effects(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker may have tried a message once more after the list was read, and before its place was locked."""
-    retry, queue = bulk.decisions.retry, tables.queue
+    retry, queue = decisions.retry, tables.queue
 
     def tried_and_retried(connection: Connection, decision: Any) -> Any:
         connection.execute(update(queue).where(queue.c.transfer == decision.transfer).values(tries=queue.c.tries + 1))
@@ -95,7 +95,7 @@ async def test_a_try_that_ended_before_the_order_is_none_of_its_effects(
 
     await waiting(post, 2)
     job = start(post)
-    monkeypatch.setattr(bulk.decisions, "retry", tried_and_retried)
+    monkeypatch.setattr(decisions, "retry", tried_and_retried)
     assert step(post) == 1 and seen(post, job) == ("running", {Effect.ORDERED: 1, Effect.WAITING: 1})
 
 

@@ -212,10 +212,8 @@ def cluster(folder: Path, *, room: int = 0, older: Program | None = None, **chan
         pair.fresh_url()
         made = Cluster(pair, [], folder, stack)
         way = made._way()
-        settings = replace(
-            demo_settings(folder / "first"),
-            **({"database": pair.url(), "doors": 1, "database_seconds": 2.0} | ({} if older else NEWER) | changes),
-        )
+        settings = replace(demo_settings(folder / "first"), database=pair.url(), doors=1, database_seconds=2.0)
+        settings = replace(settings, **({} if older else NEWER), **changes)
         first = Machine("first", settings, way, older=older)
         made.machines.append(first)
         stack.callback(first.end)
