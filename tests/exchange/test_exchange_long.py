@@ -30,7 +30,7 @@ from tests.registry.making import NOW
 SIZE = 4_000_000  # bytes
 PAUSE = 1 / 5  # of the time of the call: the longest pause of the loop
 WORK = 1 / 20  # of the processor time of the call: the longest work of the loop at once
-TRIES = 10
+TRIES = 6
 
 
 def long_values(compiled: CompiledContract, number: int) -> Message:
@@ -158,7 +158,7 @@ async def answered(gateway: Gateway, exchange: Exchange, compiled: CompiledContr
     ("way", "name"), [(submitted, "indicator/v1"), (submitted_as_xml, "indicator/v1"), (answered, "dossier-status/v1")]
 )
 def test_a_long_body_does_not_stop_the_loop(sqlite: Engine, tmp_path: Path, frozen: None, way: Any, name: str) -> None:
-    pauses = []
+    pauses, works = list[float](), list[float]()
     with house(sqlite, tmp_path) as gateway:
         compiled, provider = gateway.snapshot.contracts[name], cast(Any, Provider({}))
         exchange = Exchange(gateway.journal, gateway.vault, provider, gateway.engine, "door-1", str, lambda: NOW, 20.0)
@@ -168,8 +168,8 @@ def test_a_long_body_does_not_stop_the_loop(sqlite: Engine, tmp_path: Path, froz
                 getattr(ended, "failure", ended)
             )
             print(f"{way.__name__}: the longest pause {pause:.3f}, the longest work {work:.3f} of the call")
-            assert work <= WORK
             pauses.append(pause)
-            if pause <= PAUSE:  # what stops the loop does so each time, and the machine's own noise does not
+            works.append(work)
+            if pause <= PAUSE and work <= WORK:  # what stops the loop does so each time, and the machine's noise not
                 break
-    assert min(pauses) <= PAUSE
+    assert min(pauses) <= PAUSE and min(works) <= WORK
