@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 top = typer.Typer()
 commands = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show, replace, protect at rest.")
 _AT_START: Final = "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận."
-_RELOAD_SECONDS: Final = 180.0
+_TOLD_SECONDS: Final = 20.0  # between two words to a person who waits
 _OTHERS_SECONDS: Final = 30.0
 _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}
 
@@ -244,7 +244,7 @@ def _others_without(settings: Settings) -> list[str]:
 
 def _reload(settings: Settings, as_json: bool) -> None:
     """Have the supervisor replace its processes, and wait until it has."""
-    from gateway.processes.supervisor import PID
+    from gateway.processes.supervisor import PID, reload_seconds
 
     before = _reloaded(settings)["count"]
     try:
@@ -253,11 +253,15 @@ def _reload(settings: Settings, as_json: bool) -> None:
         what = "the instance is still starting, or stopping / phiên bản còn đang khởi động, hoặc đang dừng"
         fail(Exit.NO, "not-running", what, _AT_START, as_json)
     os.kill(supervisor, signal.SIGHUP)
-    until = time.monotonic() + _RELOAD_SECONDS
+    began = told = time.monotonic()
     while (now := _reloaded(settings))["count"] == before:
-        if time.monotonic() > until or not is_running(settings):
+        waited = time.monotonic() - began
+        if waited > reload_seconds(settings) or not is_running(settings):
             what = "the instance did not finish replacing its processes / phiên bản chưa thay xong các tiến trình"
             fail(Exit.OURS, "not-reloaded", what, "Its own output says why. / Xem nhật ký của tiến trình.", as_json)
+        if not as_json and time.monotonic() - told > _TOLD_SECONDS:
+            told = time.monotonic()
+            typer.echo(f"processes are being replaced / đang thay các tiến trình: {waited:.0f} s", err=True)
         time.sleep(0.1)
     if now["trouble"]:
         what_next = (

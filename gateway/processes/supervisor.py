@@ -296,7 +296,7 @@ class Supervisor:
             old.ending = True
             process.send_signal(signal.SIGTERM)
             self._passing.append(old)
-        until = time.monotonic() + self._patience
+        until = time.monotonic() + _patience(self.settings)
         while leaving and not self._stopping:
             self._tend()
             time.sleep(0.05)
@@ -307,17 +307,13 @@ class Supervisor:
                 leaving.remove((old, process))
                 self._passing.remove(old)
 
-    @property
-    def _patience(self) -> float:
-        return self.settings.drain_seconds + self.settings.provider_seconds + 15
-
     def _end_all(self) -> None:
         alive = [child for child in dict.fromkeys((*self._children, *self._passing)) if child.process is not None]
         for child in alive:
             assert child.process is not None
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + _patience(self.settings)
         for child in alive:
             assert child.process is not None
             try:
@@ -341,6 +337,16 @@ class Supervisor:
             self._stopping = True
         else:
             self._reload = True
+
+
+def reload_seconds(settings: Settings) -> float:
+    """How long a reload may take: its fork server, and one wave after the other (`Supervisor._replace_all`)."""
+    return (settings.door_count + 2) * (settings.ready_seconds + _patience(settings))
+
+
+def _patience(settings: Settings) -> float:
+    """How long processes that were told to end may take, in seconds."""
+    return settings.drain_seconds + settings.provider_seconds + 15
 
 
 def _kill(child: Child) -> None:
