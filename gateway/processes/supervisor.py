@@ -296,7 +296,7 @@ class Supervisor:
             old.ending = True
             process.send_signal(signal.SIGTERM)
             self._passing.append(old)
-        until = time.monotonic() + _patience(self.settings)
+        until = time.monotonic() + patience(self.settings)
         while leaving and not self._stopping:
             self._tend()
             time.sleep(0.05)
@@ -313,7 +313,7 @@ class Supervisor:
             assert child.process is not None
             if child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + _patience(self.settings)
+        deadline = time.monotonic() + patience(self.settings)
         for child in alive:
             assert child.process is not None
             try:
@@ -341,10 +341,10 @@ class Supervisor:
 
 def reload_seconds(settings: Settings) -> float:
     """How long a reload may take: its fork server, and one wave after the other (`Supervisor._replace_all`)."""
-    return (settings.door_count + 2) * (settings.ready_seconds + _patience(settings))
+    return (settings.door_count + 2) * (settings.ready_seconds + patience(settings))
 
 
-def _patience(settings: Settings) -> float:
+def patience(settings: Settings) -> float:
     """How long processes that were told to end may take, in seconds."""
     return settings.drain_seconds + settings.provider_seconds + 15
 

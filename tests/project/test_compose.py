@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.processes.supervisor import Supervisor
+from gateway.processes.supervisor import patience
 from gateway.settings import ROLES, Settings
 from tests.project.deploying import COMPOSE, PATHS, ROOT, image_environment, interpolated, settings_of, unknown_words
 
@@ -72,7 +72,7 @@ def test_without_a_profile_it_is_one_gateway_for_this_machine_alone(tmp_path: Pa
 def test_commands_and_settings_of_a_machine_are_the_programs(name: str, tmp_path: Path) -> None:
     service, settings = SERVICES[name], machine(name, tmp_path)
     assert unknown_words(service.get("command", ["up"])) == []
-    assert int(service["stop_grace_period"].removesuffix("s")) > Supervisor(settings)._patience
+    assert int(service["stop_grace_period"].removesuffix("s")) > patience(settings)
     places = {mount.split(":")[1]: mount.split(":")[0] for mount in service["volumes"]}
     assert places[image_environment()["LGSP_DATA"]] == ("data" if name == "gateway" else name)
     if name in MACHINES:

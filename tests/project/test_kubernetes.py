@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from gateway import __version__
-from gateway.processes.supervisor import Supervisor
+from gateway.processes.supervisor import patience
 from gateway.settings import ROLES, BadSetting, Settings
 from gateway.setup.answers import from_file
 from tests.project.deploying import PATHS, ROOT, image_environment, settings_of, unknown_words
@@ -111,7 +111,7 @@ def test_ports_and_probes_are_those_of_the_roles(
             assert (asked.get("scheme") == "HTTPS") == (asked["port"] != "metrics")
         assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
         assert settings.desk_tls != "off" or not settings.has("desk")
-        assert pods[name]["spec"]["terminationGracePeriodSeconds"] > Supervisor(settings)._patience
+        assert pods[name]["spec"]["terminationGracePeriodSeconds"] > patience(settings)
 
 
 def test_every_role_has_machines_and_each_keeps_its_folder(

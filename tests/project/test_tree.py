@@ -17,7 +17,7 @@ import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 
-from gateway.processes.supervisor import Supervisor
+from gateway.processes.supervisor import patience
 from gateway.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,9 +148,9 @@ def test_the_compose_file_follows_the_compose_schema() -> None:
 def test_whoever_runs_it_waits_as_long_as_the_supervisor_does_before_killing(tmp_path: Path) -> None:
     """The unit and the container: nothing under way is cut off; and the words of the units are commands that there
     are."""
-    patience = Supervisor(Settings(tmp_path))._patience
+    longest = patience(Settings(tmp_path))
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-    assert int(compose["services"]["gateway"]["stop_grace_period"].removesuffix("s")) > patience
+    assert int(compose["services"]["gateway"]["stop_grace_period"].removesuffix("s")) > longest
     for name in ("lgsp.service", "lgsp-witness.service"):
         lines = (ROOT / "deploy" / name).read_text("utf-8").splitlines()
         unit = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
@@ -167,7 +167,7 @@ def test_whoever_runs_it_waits_as_long_as_the_supervisor_does_before_killing(tmp
         assert helped.returncode == 0 and all(word in helped.stdout for word in words if word.startswith("--")), (
             helped.stderr
         )
-        assert name != "lgsp.service" or (int(unit["TimeoutStopSec"]) > patience and unit["KillMode"] == "mixed")
+        assert name != "lgsp.service" or (int(unit["TimeoutStopSec"]) > longest and unit["KillMode"] == "mixed")
 
 
 def test_the_shell_scripts_are_sound() -> None:
