@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Any, cast
 
 import pytest
@@ -30,7 +31,7 @@ from tests.registry.making import NOW
 SIZE = 4_000_000  # bytes
 PAUSE = 1 / 5  # of the time of the call: the longest pause of the loop
 WORK = 1 / 20  # of the processor time of the call: the longest work of the loop at once
-TRIES = 6
+TRIES = 3
 
 
 def long_values(compiled: CompiledContract, number: int) -> Message:
@@ -170,6 +171,5 @@ def test_a_long_body_does_not_stop_the_loop(sqlite: Engine, tmp_path: Path, froz
             print(f"{way.__name__}: the longest pause {pause:.3f}, the longest work {work:.3f} of the call")
             pauses.append(pause)
             works.append(work)
-            if pause <= PAUSE and work <= WORK:  # what stops the loop does so each time, and the machine's noise not
-                break
-    assert min(pauses) <= PAUSE and min(works) <= WORK
+    assert min(pauses) <= PAUSE, "what stops the loop does so each time, and the machine's own noise does not"
+    assert median(works) <= WORK
