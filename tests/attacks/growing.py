@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from re import _constants as op
 from re import _parser as parser
+from statistics import median
 from typing import Any, Final
 
 from tests.cost import seconds
@@ -57,8 +59,16 @@ def check_growth(
 
 
 def _again(read: Callable[[Any], object], make: Callable[[int], Any], small: int, large: int) -> float:
-    few, many = make(small), make(large)
-    return seconds(lambda: read(many), 2) / max(seconds(lambda: read(few), 5), 1e-9)
+    """How often the cost of the small input goes into that of the large one. As much of the small one is read just
+    before as the large one has: a machine that is slow for a while is slow for both. The median of three."""
+    few, many, times = make(small), make(large), large // small
+
+    def as_much() -> None:
+        for _ in range(times):
+            with suppress(Exception):
+                read(few)
+
+    return median(times * seconds(lambda: read(many), 1) / max(seconds(as_much, 1), 1e-9) for _ in range(3))
 
 
 # --- the worst inputs of a regular expression -------------------------------------------------------------------------
