@@ -45,7 +45,7 @@ from gateway.exchange.errors import (
 from gateway.exchange.feed_answer import unit, value_or_failure
 from gateway.exchange.measured import measured
 from gateway.exchange.opaque_bodies import HOURS, OpaqueBodies
-from gateway.exchange.outcomes import Outcomes
+from gateway.exchange.outcomes import Outcomes, patience_of
 from gateway.exchange.placing import placed
 from gateway.exchange.queueing import Backlog, first_place
 from gateway.exchange.quotas import NO_LIMITS, Quotas, UsedUp, VendorLimits, decide, grant_query, uses_of
@@ -118,7 +118,7 @@ class Exchange:
         self.refusals = RefusalLog(self.journal, self.hash_id, self.clock)
         self.keys = BusinessKeys(self.engine, self.hash_id)
         self.backlog = Backlog(self.engine, self.clock)
-        self.outcomes = Outcomes(self.journal)
+        self.outcomes = Outcomes(self.journal, patience_of(self.engine))
         self.repeats = Repeats(self.engine, self.vault, self.quotas, self.refusals, self.hash_id, self.clock)
 
     @measured

@@ -1,6 +1,7 @@
 """Logs refusals before they are returned, and sums of floods when they end.
 
 Invariant: a refusal is logged before the caller gets it. Floods of unproven callers are logged as sums (`floods`).
+While the database takes nothing, the call that learns it is not logged either: its caller would wait twice.
 Invariant: a process that was fenced writes no entry, and returns no receipt.
 """
 
@@ -14,12 +15,12 @@ from typing import Final
 
 from contracts.base.errors import Failure, Ours
 from gateway.exchange.floods import SECONDS, Floods, Sum
-from gateway.journal.errors import JOURNAL_FENCED
+from gateway.journal.errors import AWAY, JOURNAL_FENCED
 from gateway.journal.write import LogRow, QuotaUse, ReplayKey, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.signals import meters
 from gateway.transfer import entries
-from gateway.transfer.stages import Reached, Receipt, Received, Refused, authenticated_of, received_of
+from gateway.transfer.stages import Authenticated, Reached, Receipt, Received, Refused, authenticated_of, received_of
 
 BUSY_SECONDS: Final = 1
 _logger: Final = logging.getLogger("lgsp.exchange")
@@ -50,15 +51,21 @@ class RefusalLog:
                 if flood.count == 1:
                     asyncio.get_running_loop().call_later(SECONDS, self._end_flood, flood)
                 return Refused(received, failure, Receipt(flood.received.transfer), None)
+        if failure.code in AWAY and self.journal.trouble is not None:
+            return self._unlogged(received, failure, authenticated)
         entry = entries.refusal(reached, failure, self.clock(), self.hash_id)
         try:
             await self.log(entry)
         except Ours as broken:
-            _told("could not be logged", broken)
-            return Refused(received, broken, Receipt(received.transfer), authenticated)
+            return self._unlogged(received, broken, authenticated)
         if authenticated is not None or self._proven(received):
             _told("refused", failure)
         return Refused(received, failure, Receipt(received.transfer, refusal=entry.leaf), authenticated)
+
+    @staticmethod
+    def _unlogged(received: Received, failure: Failure, authenticated: Authenticated | None) -> Refused:
+        _told("could not be logged", failure)
+        return Refused(received, failure, Receipt(received.transfer), authenticated)
 
     @staticmethod
     def _proven(received: Received) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from contracts.base.errors import Errors
 
 _errors = Errors(__file__)
@@ -17,3 +19,6 @@ JOURNAL_ROW_REFUSED = _errors.ours("journal.row-refused", 500)
 JOURNAL_SCHEMA = _errors.ours("journal.schema", 500)
 JOURNAL_SCHEMA_ALTERED = _errors.ours("journal.schema-altered", 503)
 JOURNAL_UNAVAILABLE = _errors.ours("journal.unavailable", 503, passing=True)
+
+# The database takes nothing now.
+AWAY: Final = frozenset(each.code for each in (JOURNAL_NO_STANDBY, JOURNAL_OLD_PRIMARY, JOURNAL_UNAVAILABLE))

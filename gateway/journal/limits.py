@@ -33,18 +33,20 @@ class Limits(NamedTuple):
     `silent`: after so long without an answer the server counts as away.
     `patient`: a statement may take longer, as long as the server answers on another connection.
     `statement`, `idle`: the server itself ends a longer statement, or a transaction that does nothing.
+    `answer`: within so long whoever waits for the journal has an answer.
     """
 
     silent: float
     patient: bool
     statement: float
     idle: float
+    answer: float = 0.0
 
 
 def for_calls(seconds: float) -> Limits:
     """Of processes in which callers wait: every statement is short. `seconds`: until a caller has his answer, if the
     server answers nothing."""
-    return Limits(silent=seconds * 0.8, patient=False, statement=seconds * 0.6, idle=10.0)
+    return Limits(silent=seconds * 0.8, patient=False, statement=seconds * 0.6, idle=10.0, answer=seconds)
 
 
 def for_work(seconds: float) -> Limits:
@@ -70,6 +72,7 @@ class Presence:
     `silent`: while it is away, whether it answered nothing; else it refused, and connections that there are may work.
     `unconfirmed`: why its standby confirms nothing (`gateway.journal.standby`); None while it does, or need not.
     `alone`: a person let it go on without one.
+    `limits`: those of its connections; None for SQLite.
     `server`: the newest that was connected (`gateway.journal.servers`); `refused`: why another one was left.
     """
 
@@ -78,6 +81,7 @@ class Presence:
         self.silent = False
         self.unconfirmed: str | None = None
         self.alone = False
+        self.limits: Limits | None = None
         self.server: Server | None = None
         self.refused: str | None = None
         self.host = ""  # that led to it

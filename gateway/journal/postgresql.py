@@ -42,6 +42,8 @@ from gateway.journal.statements import READ_ONLY
 
 _T = TypeVar("_T")
 _OF_SILENT: Final = 0.75  # of the time that a caller waits, for the answer to COMMIT
+_FOR_COMMIT: Final = 0.25  # of the time that a caller waits: statements before COMMIT leave so much of it
+_LEAST_SECONDS: Final = 0.05
 _CONNECT_SECONDS: Final = 2  # the least that libpq takes
 _FRESH_SECONDS: Final = 1.0  # a server that starts again takes longer
 
@@ -64,6 +66,7 @@ class Connection(psycopg.Connection[Any]):
     server: Server | None = None
     committing = False
     warned = False
+    until = float("inf")  # when whoever waits must have an answer, by the monotonic clock
     answered = float("-inf")  # when the server answered last, by the monotonic clock
 
     def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
@@ -88,9 +91,13 @@ class Connection(psycopg.Connection[Any]):
                 raise Silent("the database answers nothing") from None
 
     def _limit(self) -> float:
-        if self.committing and self.guard is not None:
-            return self.guard.seconds
-        return self.limits.silent / (4 if self.presence.away else 1)
+        left = self.until - time.monotonic()
+        if self.committing:
+            most = self.limits.silent if self.guard is None else self.guard.seconds
+        else:
+            most = self.limits.silent / (4 if self.presence.away else 1)
+            left -= self.limits.answer * _FOR_COMMIT
+        return max(min(most, left), _LEAST_SECONDS)
 
     def commit(self) -> None:
         with self.confirming():
@@ -103,16 +110,14 @@ class Connection(psycopg.Connection[Any]):
         if newest is not None and self.server is not None and newest.timeline > self.server.timeline:
             self.pgconn.finish()
             raise OldPrimary(f"timeline {self.server.timeline}, newest: {newest.timeline}")
-        if self.guard is None:
-            yield
-            return
-        self.guard.before(self)
+        if self.guard is not None:
+            self.guard.before(self)
         self.warned, self.committing = False, True
         try:
             yield
         finally:
             self.committing = False
-        if self.warned:
+        if self.warned and self.guard is not None:
             self.guard.doubt("the wait for the standby was ended")
             raise Unconfirmed("the wait for the standby was ended")
 
@@ -148,6 +153,7 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
         connect_args=_network(url, limits.silent),
     )
     first, presence = "; ".join(_session(limits, reading)), presence_of(engine)
+    presence.limits = limits
     guard = Guard(presence, limits.silent * _OF_SILENT) if standby and not reading else None
 
     def make(view: Presence, place: dict[str, Any]) -> Connection:

@@ -16,7 +16,8 @@ Theory of operation:
    that fails it is tried again, more and more seldom; while PostgreSQL is away, twice a second. A beat needs no room on
    the disk: after a failure it counts only where there is some (`gateway.journal.room`).
 6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
-7. Then who waits for the rows is woken (`gateway.journal.wakes`).
+7. A caller waits for a limited time, also behind others (`gateway.journal.callers`).
+8. Then who waits for the rows is woken (`gateway.journal.wakes`).
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from contracts.base.errors import Ours
 from gateway.journal import batch, processes
-from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_ROW_REFUSED, JOURNAL_UNAVAILABLE
+from gateway.journal.callers import Job, Results, answer, job, too_late, until
+from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
 from gateway.journal.limits import AGAIN_SECONDS, RETRY_SECONDS, presence_of, reason_of
 from gateway.journal.readback import Altered, Promised
@@ -52,9 +53,6 @@ GATHER_SECONDS: Final = 0.003
 _RECONNECT_SECONDS: Final = 1.75
 _FIRST_PAUSE: Final = 0.25
 _log: Final = logging.getLogger(__name__)
-
-_Job = tuple[Write, asyncio.Future[Written], asyncio.AbstractEventLoop]
-_Results = Sequence[Written | Exception]
 
 
 class Journal:
@@ -83,7 +81,7 @@ class Journal:
             lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
         )
         self._begin: Final = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
-        self._queue: Final[SimpleQueue[_Job | None]] = SimpleQueue()
+        self._queue: Final[SimpleQueue[Job | None]] = SimpleQueue()
         self._opening: Final = threading.Lock()
         self._open = False
         self._busy = False  # the last batch had several units: wait a moment for more
@@ -93,6 +91,7 @@ class Journal:
         self._unconfirmed: list[Unknown] = []
         self._news: Final = News()
         self._beat_at = 0.0
+        self._until = float("inf")  # when the oldest unit of the transaction must have an answer
         self._away = False  # there is no connection
         self._pause = _FIRST_PAUSE
         self._troubled_at = 0.0
@@ -122,17 +121,16 @@ class Journal:
 
         Raises `journal.busy` if the queue is full, `journal.unavailable` without a connection and after `stop`.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Written] = loop.create_future()
-        self._put((write, future, loop))
-        return future
+        new = job(write)
+        self._put(new)
+        return new.future
 
     @property
     def waiting(self) -> int:
         """Number of units in the queue."""
         return self._queue.qsize()
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, new: Job) -> None:
         with self._opening:
             if not self._open:
                 raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason="the journal is not running")
@@ -140,7 +138,7 @@ class Journal:
                 raise self._presence.failure(self.trouble or "no answer")
             if self._queue.qsize() >= self._limit:
                 raise JOURNAL_BUSY(retry_after=1)
-            self._queue.put(job)
+            self._queue.put(new)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -156,34 +154,45 @@ class Journal:
         while going:
             jobs, going = self._take()
             self._busy = len(jobs) > 1
+            self._until = until(jobs, self._presence.limits)
             if jobs:
-                self._answer(jobs, self._write([job[0] for job in jobs]))
+                units = [each.unit for each in jobs]
+                answer(jobs, self._write(units))
                 if not self._sql.sqlite:
-                    self._news.add(job[0] for job in jobs)
+                    self._news.add(units)
             elif self._presence.away or time.monotonic() >= self._beat_at:
                 self._write([])
             if self._news.due(idle=self._queue.empty()):
                 self._news.tell(self._cursor)
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        get, jobs = self._queue.get, []
+    def _take(self) -> tuple[list[Job], bool]:
+        jobs, going = self._waiting_units()
+        late = too_late(jobs, self._presence.limits)
+        if late:
+            _log.warning("%d units waited too long and were refused", len(late))
+            answer(late, [JOURNAL_BUSY(retry_after=1)] * len(late))
+        return jobs[len(late) :], going
+
+    def _waiting_units(self) -> tuple[list[Job], bool]:
+        jobs: list[Job] = []
+        get = self._queue.get
         wait = min(self._beat_at, self._news.at) - time.monotonic()
         if not self._sql.sqlite:
             wait = AGAIN_SECONDS if self._presence.away else min(wait, AGAIN_SECONDS)
         try:
-            job = get(timeout=max(wait, 0.01))
-            if self._busy and job is not None:
+            one = get(timeout=max(wait, 0.01))
+            if self._busy and one is not None:
                 time.sleep(GATHER_SECONDS)
-            while job is not None:
-                jobs.append(job)
+            while one is not None:
+                jobs.append(one)
                 if len(jobs) >= BATCH:
                     return jobs, True
-                job = get(block=False)
+                one = get(block=False)
         except Empty:
             return jobs, True
         return jobs, False
 
-    def _write(self, units: Sequence[Write], *, careful: bool = False) -> _Results:
+    def _write(self, units: Sequence[Write], *, careful: bool = False) -> Results:
         """Writes one batch, `careful`: unit by unit; returns a result for each unit in every case."""
         for attempt in (1, 2, 3):
             try:
@@ -223,9 +232,11 @@ class Journal:
                     return self._unavailable(units, error, away=lost and not self._sql.sqlite)
         raise AssertionError("the third attempt ends it")
 
-    def _transaction(self, units: Sequence[Write], *, careful: bool) -> _Results:
+    def _transaction(self, units: Sequence[Write], *, careful: bool) -> Results:
         with self._lock:
             cursor = self._cursor or self._connect()
+            if not self._sql.sqlite:
+                cursor.connection.until = self._until
             if self._unconfirmed:
                 self._settle_unconfirmed(cursor)
             cursor.execute(self._begin)
@@ -240,7 +251,7 @@ class Journal:
                 self._beat_at = time.monotonic() + processes.BEAT_SECONDS
             promised = Promised()
             work = batch.one_by_one if careful else batch.together
-            results: _Results = work(self._sql, cursor, units, promised)
+            results: Results = work(self._sql, cursor, units, promised)
             promised.check(self._sql, cursor)
             if self._sql.sqlite:
                 cursor.execute("COMMIT")
@@ -254,7 +265,7 @@ class Journal:
                 if not sent or not self._sql.connection_lost(error):
                     raise  # it answered: the transaction is not committed
                 unknown = Unknown(str(row[1]), cursor.connection.server, promised.witness())
-                raise Unsure(results, unknown, sent + _RECONNECT_SECONDS, error) from error
+                raise Unsure(results, unknown, min(sent + _RECONNECT_SECONDS, self._until), error) from error
             return results
 
     # --- when something failed ----------------------------------------------------------------------------------------
@@ -307,7 +318,7 @@ class Journal:
             with cursor.connection.confirming():
                 cursor.execute("COMMIT")
 
-    def _unavailable(self, units: Sequence[Write], error: BaseException, *, away: bool) -> _Results:
+    def _unavailable(self, units: Sequence[Write], error: BaseException, *, away: bool) -> Results:
         reason = reason_of(error)
         if self.trouble != reason:  # one line for each change of state
             _log.error("the journal cannot be written, %d units were refused: %s", len(units), error)
@@ -329,7 +340,7 @@ class Journal:
         self.trouble, self._away, self._pause = None, False, _FIRST_PAUSE
         self._presence.found()
 
-    def _altered(self, units: Sequence[Write], error: Altered) -> _Results:
+    def _altered(self, units: Sequence[Write], error: Altered) -> Results:
         """The rows differ from what was written: keeps nothing of the batch, and logs it as critical."""
         _log.critical(
             "a batch of %d units was taken back: %s; the database is not as this program made it", len(units), error
@@ -358,6 +369,7 @@ class Journal:
             self._cursor = driver.cursor()
         else:
             driver.autocommit = True  # BEGIN and COMMIT are sent explicitly
+            driver.until = self._until
             self._cursor = driver.cursor(binary=True)
         return self._cursor
 
@@ -366,25 +378,3 @@ class Journal:
             with suppress(Exception):
                 self._pooled.invalidate()
         self._pooled = self._cursor = None
-
-    def _answer(self, jobs: Sequence[_Job], results: _Results) -> None:
-        """Resolves all futures of one event loop by one call into it."""
-        loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Written], Written | Exception]]] = {}
-        for (_unit, future, loop), result in zip(jobs, results, strict=True):
-            if isinstance(result, Exception) and not isinstance(result, Ours):
-                result = JOURNAL_ROW_REFUSED(
-                    reason=str(result).splitlines()[0] if str(result) else type(result).__name__
-                )
-            loops.setdefault(loop, []).append((future, result))
-        for loop, pairs in loops.items():
-            with suppress(RuntimeError):  # the loop was closed
-                loop.call_soon_threadsafe(_resolve, pairs)
-
-
-def _resolve(pairs: Sequence[tuple[asyncio.Future[Written], Written | Exception]]) -> None:
-    for future, result in pairs:
-        if not future.done():
-            if isinstance(result, Written):
-                future.set_result(result)
-            else:
-                future.set_exception(result)

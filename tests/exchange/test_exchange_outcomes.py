@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from adapters.model import Incoming
 from contracts.base.errors import Failure
-from gateway.exchange import outcomes
+from gateway.exchange import exchange
 from gateway.journal import outcomes as written_again
 from gateway.journal.errors import JOURNAL_UNAVAILABLE
 from gateway.journal.write import Write, Written
@@ -112,7 +112,7 @@ def test_a_caller_is_not_told_that_nothing_was_forwarded(
     database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database stays away: the caller hears that the provider was called, and the outcome is written later."""
-    monkeypatch.setattr(outcomes, "PATIENCE", 0.3)
+    monkeypatch.setattr(exchange, "patience_of", lambda _engine: 0.3)
     operation = operation_of(QUERY, "query")
     with house(database, tmp_path) as gateway:
         stub, called = away(gateway, QUERY, float("inf"))

@@ -1,0 +1,76 @@
+"""What a unit waited in the queue counts: its caller has an answer in time, also behind one that took long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from contracts.base.errors import Ours
+from gateway.journal import callers
+from gateway.journal.callers import Job
+from gateway.journal.database import open_engine
+from gateway.journal.limits import for_calls, for_work
+from gateway.journal.write import Verdict, Write
+from gateway.journal.writer import Journal
+from tests.journal.databases import committed, frozen, migrated, submission
+
+SECONDS = 4.0
+
+
+def aged(unit: Write, seconds: float) -> Job:
+    return callers.job(unit)._replace(since=time.monotonic() - seconds)
+
+
+def handed_in(journal: Journal, waited: float) -> tuple[str, float]:
+    """What the caller of a unit is told that waits since `waited` seconds, and how long that takes."""
+
+    async def hand_in() -> tuple[str, float]:
+        job = aged(submission(journal.process_id), waited)
+        began = time.monotonic()
+        journal._put(job)
+        try:
+            told = (await job.future).verdict.name
+        except Ours as failure:
+            told = failure.code
+        return told, time.monotonic() - began
+
+    return asyncio.run(hand_in())
+
+
+def test_nobody_waits_longer_than_limits_say() -> None:
+    async def made() -> None:
+        jobs = [aged(Write(), seconds) for seconds in (3.0, 2.0, 0.0)]
+        limits = for_calls(SECONDS)
+        assert callers.too_late(jobs, limits) == jobs[:1]
+        now = time.monotonic()
+        assert now < callers.until(jobs[1:], limits) < now + SECONDS / 2 < callers.until([], limits) < now + SECONDS
+        for unlimited in (None, for_work(SECONDS)):  # SQLite, and where nobody waits
+            assert not callers.too_late(jobs, unlimited) and callers.until(jobs, unlimited) == float("inf")
+
+    asyncio.run(made())
+
+
+@pytest.mark.server
+def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
+    """While the server answers nothing, and while it does."""
+    made = migrated("postgresql", tmp_path)
+    url = made.url.render_as_string(hide_password=False)
+    made.dispose()
+    took = []
+    for waited in (0.0, SECONDS / 2):
+        engine = open_engine(url, for_calls(SECONDS))
+        journal = Journal(engine, None, f"door after {waited:.0f} s")
+        journal.start()
+        committed(journal, Write())
+        assert handed_in(journal, waited)[0] == Verdict.COMMITTED.name
+        assert handed_in(journal, 3 * SECONDS / 4)[0] == "journal.busy", "it might end too late for its caller"
+        with frozen():
+            told, seconds = handed_in(journal, waited)
+        assert told == "journal.unavailable"
+        took.append(seconds)
+        journal.stop()
+        engine.dispose()
+    assert took[1] < took[0] / 2, took
