@@ -79,6 +79,11 @@ class Job:
     place: QueueRow
     process: str
 
+    @classmethod
+    def of(cls, row: Any, process: str) -> Job:
+        """Of a row of `transfer` with the columns of its place in the queue, each named `queue_…`."""
+        return cls(row, QueueRow(*(getattr(row, f"queue_{name}") for name in QueueRow._fields)), process)
+
     @property
     def provider(self) -> str:
         return self.place.provider
@@ -200,8 +205,7 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
                 connection.execute(leased.values(state=DONE if row.state in _DONE else DEAD, epoch=None))
                 continue
             connection.execute(leased.values(state=LEASED, epoch=lease.epoch))
-            place = QueueRow(*(getattr(row, f"queue_{name}") for name in QueueRow._fields))
-            jobs.append(Job(row, place, taking.process))
+            jobs.append(Job.of(row, taking.process))
     return jobs
 
 

@@ -12,7 +12,7 @@
 6. What no grant lets the provider receive any more is not sent (`gateway.registry.receiving`). It waits, and ends under
    that code.
 7. A unit that cannot be written is written again. If the process dies meanwhile, the next keeper finds the transfer
-   `forwarding` under its name.
+   `forwarding` under its name. What this keeper has without knowing it, it finds itself (`forgotten`).
 
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
 """
@@ -25,6 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import ClassVar, Final, NamedTuple
 
@@ -38,13 +39,14 @@ from contracts.canonical.model import Contract, Operation, Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.delivery.breaker import Position
 from gateway.delivery.errors import DELIVERY_FAULT, DELIVERY_GIVEN_UP, PROVIDER_NO_ENDPOINT, PROVIDER_RESTING
+from gateway.delivery.forgotten import Forgotten
 from gateway.delivery.forwarder import SOONEST, Forwarder
 from gateway.delivery.pace import Paces
 from gateway.delivery.policy import ASKED, RetryPolicy
 from gateway.delivery.queue import DEAD, DONE, HELD, WAITING, Job, Taking, comes_due, read_contents, take_due
 from gateway.journal.filelock import FileLock
 from gateway.journal.logged import Logged, entry_of, free_phase
-from gateway.journal.outcomes import commit_outcome
+from gateway.journal.outcomes import commit_outcome, read_for_outcome
 from gateway.journal.wakes import QUEUE, SLOW_SECONDS
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
@@ -109,11 +111,14 @@ class Deliverer:
     _away: set[str] = field(default_factory=set)  # providers whose breaker was not closed at the last round
     _out: Counter[str] = field(default_factory=Counter)  # running deliveries by provider
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _in_hand: set[str] = field(default_factory=set)  # transfers
+    _forgotten: Forgotten = field(init=False)
     _soon: bool = True  # whether a message falls due before a slow look
     topic: ClassVar[str] = QUEUE
 
     def __post_init__(self) -> None:
         self.paces = Paces(full_of=self._rate_of)
+        self._forgotten = Forgotten(self.engine, self.lock, self.process)
 
     def _rate_of(self, name: str) -> float | None:
         """Messages a second that the system's registration allows."""
@@ -126,8 +131,10 @@ class Deliverer:
         free = self.at_once - len(self._tasks)
         jobs: list[Job] = []
         if free > -URGENT_BEYOND and self.registry.snapshot.held_until <= self.clock():
-            jobs = await asyncio.to_thread(take_due, self.engine, self.lock, lease, self._taking(free))
+            in_hand = frozenset(self._in_hand)  # as of now: one that ends meanwhile is none that was forgotten
+            jobs = await asyncio.to_thread(self._take_up, lease, self._taking(free), in_hand)
         for job in jobs:
+            self._in_hand.add(job.transfer)
             self._out[job.provider] += 1
             self.paces.took(job.provider, 1, self.clock())
             task = asyncio.create_task(self._deliver(job))
@@ -138,6 +145,17 @@ class Deliverer:
         elif not jobs:
             self._soon = await asyncio.to_thread(comes_due, self.engine, self.clock() + max(SLOW_SECONDS))
         return len(jobs)
+
+    def _take_up(self, lease: Lease, taking: Taking, in_hand: frozenset[str]) -> list[Job]:
+        jobs = self._forgotten.found(lease, in_hand)
+        if jobs:
+            _logger.warning("%d messages were taken up although the database did not say so", len(jobs))
+            return jobs
+        try:
+            return take_due(self.engine, self.lock, lease, taking)
+        except Exception:
+            self._forgotten.failed()
+            raise
 
     def rests(self) -> bool:
         """Its own deliveries make room for others when they end."""
@@ -173,7 +191,11 @@ class Deliverer:
         began = time.perf_counter()
         try:
             await self._carry(job)
+        except Exception:
+            _logger.exception("transfer %s: its end could not be made; it is left to recovery", job.transfer)
+            self._forgotten.unwritten.add(job.transfer)
         finally:
+            self._in_hand.discard(job.transfer)
             self._out[job.provider] -= 1
             facts = {"lgsp.system": job.provider, "lgsp.transfer": job.transfer}
             spans.worked("CONSUMER", "delivery", traces.here(), time.perf_counter() - began, "", facts)
@@ -254,7 +276,7 @@ class Deliverer:
         write = await self._after_failure(job, transfer, failure)
         if failure.code == PROVIDER_RESTING.code:
             return write
-        phase = await asyncio.to_thread(self._free_phase, job.transfer, entries.TRY_FAILED)
+        phase = await read_for_outcome(partial(self._free_phase, job.transfer, entries.TRY_FAILED))
         note = entries.try_failed(transfer, failure, self.clock(), contract, job.tries + 1)
         return outcome.with_notes(write, (note._replace(phase=phase),))
 
@@ -265,7 +287,7 @@ class Deliverer:
             how = Ending(event=Event.PROVIDER_REFUSED, at=now, status=failure.status, failure=code, call=failure)
             return await off_loop(transfer.heavy, self._ended, job, transfer, how, code)
         if acted is not Acted.NO and not job.repeatable:
-            phase = await asyncio.to_thread(self._free_phase, job.transfer, "in-doubt")
+            phase = await read_for_outcome(partial(self._free_phase, job.transfer, "in-doubt"))
             write = outcome.unknown(transfer, Doubt(now, self.process, code, phase), failure, self.vault)
             return write._replace(queue=job.queued(HELD if job.ordered else DEAD, now, tries, code))
         if code == PROVIDER_RESTING.code:  # its breaker opened meanwhile: this message was not tried
@@ -301,9 +323,9 @@ class Deliverer:
         now, what = self.clock(), str(failure.facts["what"])
         _logger.critical("transfer %s: %s was changed in the database; it is not sent", job.transfer, what)
         facts: dict[str, Json] = {"what": what, "queue": job.provider, "transfer": job.row.provider}
-        phase = await asyncio.to_thread(self._free_phase, job.transfer, TRANSFER_TAMPERED.code)
+        phase = await read_for_outcome(partial(self._free_phase, job.transfer, TRANSFER_TAMPERED.code))
         note = entries.note(TRANSFER_TAMPERED.code, facts, now, about=job.transfer)._replace(phase=phase)
-        intent, logged = await asyncio.to_thread(self._logged, job.transfer)
+        intent, logged = await read_for_outcome(partial(self._logged, job.transfer))
         how = Ending(event=Event.GIVEN_UP, at=now, status=failure.status, failure=TRANSFER_TAMPERED.code)
         if logged is not None:
             write = outcome.ended_already(transfer, how)
@@ -332,10 +354,9 @@ class Deliverer:
             written = await commit_outcome(self.journal, write)
         except Ours as trouble:
             _logger.critical(
-                "transfer %s: its end could not be written (%s); it stays open until this keeper ends",
-                job.transfer,
-                trouble.code,
+                "transfer %s: its end could not be written (%s); it is left to recovery", job.transfer, trouble.code
             )
+            self._forgotten.unwritten.add(job.transfer)
             return
         if written.verdict is not Verdict.COMMITTED:
             _logger.warning("transfer %s was taken from this keeper; what it did counts no more", job.transfer)

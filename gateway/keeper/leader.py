@@ -91,6 +91,7 @@ class Keeper:
         self._rival: Final = leases.LeaseObserver(leases.WatchedTime(clocks.monotonic))
         self._monotonic: Final = clocks.monotonic
         self._replays_at = 0.0
+        self._leads_since = 0.0
         self._logged: Final[dict[str, str]] = {}  # what failed -> the failure that was logged last
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -278,6 +279,7 @@ class Keeper:
         if taken is not None:
             _logger.info("keeper %s leads, epoch %d", self._id, taken.epoch)
             self._heartbeats.forget()
+            self._leads_since = self._monotonic()
         elif own is not None:
             _logger.warning("another keeper leads now")
         self.lease = taken
@@ -296,14 +298,15 @@ class Keeper:
     def _recover(self, lease: Lease, now: float) -> None:
         with self._engine.connect() as connection:
             dead = self._heartbeats.look(connection, self._id)
-            open_ends = recovery.has_open_ends(connection)
+            epoch = lease.epoch if self._monotonic() - self._leads_since >= recovery.FORGOTTEN_SECONDS else 0
+            open_ends = recovery.has_open_ends(connection, epoch)
         if not dead and not open_ends:
             return
         with writing(self._engine, self._lock) as connection:
             leases.check(connection, lease)
             for one in dead:
                 recovery.declare_dead(connection, one)
-            closed = recovery.close_open(connection, now)
+            closed = recovery.close_open(connection, now, epoch)
         if closed.in_doubt:
             _logger.warning("%d transfers are in doubt, of these %d are sent again", closed.in_doubt, closed.queued)
 

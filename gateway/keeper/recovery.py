@@ -111,30 +111,33 @@ class Closed:
     queued: int
 
 
-def _left_open() -> ColumnElement[bool]:
+def _left_open(epoch: int) -> ColumnElement[bool]:
     """Left by a process that is not alive; or open longer than a call may take, if its outcome could not be written.
 
-    The time is measured by that process's clock only: from its time of the transfer to its last beat.
+    The time is measured by that process's clock only: from its time of the transfer to its last beat. A message of the
+    queue may be old when it is taken up: it counts only if that was before `epoch`.
     """
-    leased = exists().where(tables.queue.c.transfer == tables.transfer.c.id, tables.queue.c.state == "leased")
+    queue = tables.queue.c
+    leased = exists().where(queue.transfer == tables.transfer.c.id, queue.state == "leased", queue.epoch >= epoch)
     return or_(_NOT_ALIVE, and_(tables.transfer.c.committed < tables.process.c.seen - FORGOTTEN_SECONDS, ~leased))
 
 
-def has_open_ends(connection: Connection) -> bool:
-    """Whether a transfer is `forwarding` whose outcome nobody will write any more."""
+def has_open_ends(connection: Connection, epoch: int = 0) -> bool:
+    """Whether a transfer is `forwarding` whose outcome nobody will write any more. `epoch`: since which keepers may
+    still deliver what they took up."""
     transfer, process = tables.transfer, tables.process
     return (
         connection.execute(
             select(transfer.c.id)
             .select_from(transfer.outerjoin(process, process.c.id == transfer.c.process))
-            .where(transfer.c.state == State.FORWARDING.value, _left_open())
+            .where(transfer.c.state == State.FORWARDING.value, _left_open(epoch))
             .limit(1)
         ).first()
         is not None
     )
 
 
-def close_open(connection: Connection, now: float) -> Closed:
+def close_open(connection: Connection, now: float, epoch: int = 0) -> Closed:
     """Closes what was left open, some hundreds at a time."""
     table, process, vault, waits = tables.transfer, tables.process, tables.vault, tables.queue.alias()
     rows = connection.execute(
@@ -159,7 +162,7 @@ def close_open(connection: Connection, now: float) -> Closed:
             .outerjoin(vault, vault.c.id == table.c.id + "/canonical")
             .outerjoin(waits, waits.c.transfer == table.c.id)
         )
-        .where(table.c.state == State.FORWARDING.value, _left_open())
+        .where(table.c.state == State.FORWARDING.value, _left_open(epoch))
         .limit(AT_ONCE)
         .with_for_update(of=table)
     ).all()

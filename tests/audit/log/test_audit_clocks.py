@@ -11,6 +11,7 @@ from sqlalchemy import Engine, insert, select, update
 from contracts.base.ids import new_id
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
+from gateway.journal.write import QueueRow
 from gateway.keeper import recovery
 from gateway.keeper.leader import Clocks, Keeper
 from gateway.transfer import lease as leases
@@ -156,3 +157,23 @@ def test_what_a_living_door_has_in_hand_is_not_taken_from_it_by_another_clock(
     keeper.pass_time(3)
     with free.engine.connect() as connection:
         assert connection.execute(select(tables.transfer.c.state)).scalar_one() == state
+
+
+def test_what_a_living_keeper_took_up_before_another_led_is_taken_from_it_after_a_while(free: Any) -> None:
+    """It may not know of it. Its own deliveries have ended by then."""
+    former, keeper = Machine(free, "keeper-b"), Machine(free, "keeper-a")
+    old = former.clock - 2 * recovery.FORGOTTEN_SECONDS
+    row = transfer_row("keeper-b", id=new_id(), idempotent=False)._replace(committed=old)
+    place = QueueRow(row.id, str(row.provider), f"{row.id}/canonical", old, state="leased")
+    with writing(free.engine) as connection:
+        connection.execute(insert(tables.transfer).values(row._asdict()))
+        connection.execute(insert(tables.queue).values(place._asdict() | {"epoch": 0}))
+    for seconds, state in ((3, "forwarding"), (int(recovery.FORGOTTEN_SECONDS), "in-doubt")):
+        for _ in range(seconds):
+            former.clock += 1
+            with writing(free.engine) as connection:
+                beats = update(tables.process).where(tables.process.c.id == "keeper-b")
+                connection.execute(beats.values(seen=former.clock))
+            keeper.pass_time(1)
+        with free.engine.connect() as connection:
+            assert connection.execute(select(tables.transfer.c.state)).scalar_one() == state
