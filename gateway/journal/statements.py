@@ -51,6 +51,9 @@ class Statements:
         heard = "" if self.sqlite else ", heard = extract(epoch FROM clock_timestamp())"
         self.beat: Final = self._marked(f"UPDATE process SET seen = ?{heard} WHERE id = ? AND state = 'alive'")
         self.forget_replay: Final = self._marked("DELETE FROM replay WHERE key = ?")
+        self.disown: Final = self._marked(
+            "UPDATE transfer SET process = NULL WHERE id = ANY(?) AND process = ? AND state = 'forwarding'"
+        )
         self.xact_status: Final = self._marked("SELECT pg_xact_status(CAST(? AS xid8))")
         names = ", ".join(TRANSFER_COLUMNS)
         self.existing: Final = self._marked(

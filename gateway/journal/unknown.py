@@ -13,17 +13,20 @@ from gateway.journal.write import Write, Written
 
 
 class Unknown(NamedTuple):
-    """A transaction whose COMMIT has no answer: its number on its server, and a row that it wrote."""
+    """A transaction whose COMMIT has no answer: its number on its server, a row that it wrote, and the transfers that
+    it `left` open: their callers, who would go on with them, were told that it failed.
+    """
 
     xact: str
     server: Server | None
     witness: Witness
+    left: tuple[str, ...]
 
 
-def leaves_open(unit: Write) -> bool:
-    """Whether somebody has to go on with its transfer, which its callers will not: they were told that it failed."""
-    rows = (unit.transfer, unit.change)
-    return any(row is not None and row.state == "forwarding" for row in rows)
+def left_open(units: Sequence[Write]) -> tuple[str, ...]:
+    """The transfers that units leave to this process to go on with."""
+    rows = [row for unit in units for row in (unit.transfer, unit.change) if row is not None]
+    return tuple(row.id for row in rows if row.state == "forwarding")
 
 
 class StillOpen(Exception):

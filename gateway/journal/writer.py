@@ -10,8 +10,8 @@ Theory of operation:
 4. If the connection breaks during COMMIT, or no standby confirms it, the journal asks the database afterwards whether
    the transaction was committed: by its number, or on a server that was promoted since, by what it wrote. If not, the
    batch is written again. If it was, a later commit that the standby confirms proves that it has this one too. If
-   nobody can tell, its callers get an error. If it was committed all the same, and left a transfer open, this process
-   declares itself fenced: it must end, and the keeper recovers that.
+   nobody can tell, its callers get an error. If it was committed all the same, and left transfers open, the next
+   transaction takes them from this process, and the keeper recovers them.
 5. The thread also beats the row of this process, so that a process which cannot write does not count as alive. While
    that fails it is tried again, more and more seldom; while PostgreSQL is away, twice a second. A beat needs no room on
    the disk: after a failure it counts only where there is some (`gateway.journal.room`).
@@ -42,7 +42,7 @@ from gateway.journal.limits import AGAIN_SECONDS, RETRY_SECONDS, presence_of, re
 from gateway.journal.readback import Altered, Promised
 from gateway.journal.room import check_room
 from gateway.journal.statements import Cursor, Statements
-from gateway.journal.unknown import StillOpen, Unknown, Unsure, leaves_open
+from gateway.journal.unknown import StillOpen, Unknown, Unsure, left_open
 from gateway.journal.wakes import News
 from gateway.journal.write import Write, Written
 from gateway.signals import meters
@@ -211,7 +211,7 @@ class Journal:
                     committed = self._was_lost_committed(error)
                     if committed:
                         return error.results
-                    if committed is None and any(map(leaves_open, units)):
+                    if committed is None and error.unknown.left:
                         self._unconfirmed.append(error.unknown)
                     if committed is None or attempt == 3:
                         return self._unavailable(units, error, away=error.silent or self._presence.hindered)
@@ -237,8 +237,7 @@ class Journal:
             cursor = self._cursor or self._connect()
             if not self._sql.sqlite:
                 cursor.connection.until = self._until
-            if self._unconfirmed:
-                self._settle_unconfirmed(cursor)
+            left = self._settle_unconfirmed(cursor) if self._unconfirmed else []
             cursor.execute(self._begin)
             cursor.execute(self._sql.alive, (self.process_id,))
             row = cursor.fetchone()
@@ -253,6 +252,8 @@ class Journal:
             work = batch.one_by_one if careful else batch.together
             results: Results = work(self._sql, cursor, units, promised)
             promised.check(self._sql, cursor)
+            if left:
+                cursor.execute(self._sql.disown, (left, self.process_id))
             if self._sql.sqlite:
                 cursor.execute("COMMIT")
                 return results
@@ -264,8 +265,11 @@ class Journal:
             except Exception as error:
                 if not sent or not self._sql.connection_lost(error):
                     raise  # it answered: the transaction is not committed
-                unknown = Unknown(str(row[1]), cursor.connection.server, promised.witness())
+                unknown = Unknown(str(row[1]), cursor.connection.server, promised.witness(), left_open(units))
                 raise Unsure(results, unknown, min(sent + _RECONNECT_SECONDS, self._until), error) from error
+            self._unconfirmed.clear()
+            if left:
+                _log.warning("left to recovery, since their callers were told that they failed: %s", " ".join(left))
             return results
 
     # --- when something failed ----------------------------------------------------------------------------------------
@@ -290,15 +294,16 @@ class Journal:
             time.sleep(0.1)
         return None
 
-    def _settle_unconfirmed(self, cursor: Cursor) -> None:
-        """Fences this process if a transaction was committed although its callers got an error."""
-        while self._unconfirmed:
-            committed = self._was_committed(cursor, self._unconfirmed[-1])
+    def _settle_unconfirmed(self, cursor: Cursor) -> list[str]:
+        """The transfers that transactions left open which stood although their callers were told that they failed."""
+        left: list[str] = []
+        for unknown in self._unconfirmed:
+            committed = self._was_committed(cursor, unknown)
             if committed is None:
                 raise StillOpen("an earlier transaction is still under way")
             if committed:
-                self._fence("a transaction stood although its callers were told that it failed")
-            self._unconfirmed.pop()
+                left += unknown.left
+        return left
 
     def _was_committed(self, cursor: Cursor, unknown: Unknown) -> bool | None:
         """None: it is under way. Another server does not know the number, or knows another transaction by it."""

@@ -16,6 +16,7 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.journal.write import QueueRow, ReplayKey, TransferChange, Verdict, Write
 from gateway.journal.writer import Journal
+from gateway.keeper import recovery
 from tests.journal.databases import committed, intent, log_row, outcome, submission, transfer_row
 
 
@@ -270,9 +271,10 @@ def test_a_connection_lost_during_commit_is_cleared_up(database: Engine, stood: 
     journal.stop()
 
 
-def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(
+def test_what_stood_unknown_to_its_callers_is_left_to_recovery(
     database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The process goes on: its other callers lose nothing."""
     if database.dialect.name == "sqlite":
         pytest.skip("there is no connection to lose")
     monkeypatch.setattr("gateway.journal.writer._RECONNECT_SECONDS", 0.0)
@@ -284,12 +286,18 @@ def test_a_commit_that_stood_unknown_to_its_callers_fences_the_process(
     with pytest.raises(Ours):
         committed(journal, closed)
     again = submission("door-1", message="m-1")
-    assert committed(journal, again).verdict is Verdict.DUPLICATE, "nothing of it was left open: not fenced"
+    assert committed(journal, again).verdict is Verdict.DUPLICATE, "nothing of it was left open"
     journal._cursor = _CutDuringCommit(journal._cursor, stood=True)
     with pytest.raises(Ours):
-        committed(journal, intent("door-1"))
-    assert committed(journal, submission("door-1")).verdict is Verdict.FENCED
-    assert journal.fenced and counts(database)["transfer"] == 2
+        committed(journal, unknown := intent("door-1"))
+    committed(journal, known := intent("door-1"))
+    assert unknown.transfer is not None and known.transfer is not None and not journal.fenced
+    with database.connect() as connection:
+        rows = connection.execute(text("SELECT id, process FROM transfer WHERE state = 'forwarding'")).all()
+        assert {(row[0], row[1]) for row in rows} == {(unknown.transfer.id, None), (known.transfer.id, "door-1")}
+        assert recovery.has_open_ends(connection)
+    with writing(database) as connection:
+        assert recovery.close_open(connection, time.time()).in_doubt == 1
     journal.stop()
 
 
