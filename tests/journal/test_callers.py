@@ -42,11 +42,12 @@ def handed_in(journal: Journal, waited: float) -> tuple[str, float]:
 
 def test_nobody_waits_longer_than_limits_say() -> None:
     async def made() -> None:
-        jobs = [aged(Write(), seconds) for seconds in (3.0, 2.0, 0.0)]
+        jobs = [aged(Write(), seconds) for seconds in (2.0, 1.2, 0.0)]
         limits = for_calls(SECONDS)
         assert callers.too_late(jobs, limits) == jobs[:1]
         now = time.monotonic()
-        assert now < callers.until(jobs[1:], limits) < now + SECONDS / 2 < callers.until([], limits) < now + SECONDS
+        assert now + SECONDS / 2 < callers.until(jobs[1:], limits) < now + 0.8 * SECONDS
+        assert now + 0.8 * SECONDS < callers.until([], limits) < now + SECONDS
         for unlimited in (None, for_work(SECONDS)):  # SQLite, and where nobody waits
             assert not callers.too_late(jobs, unlimited) and callers.until(jobs, unlimited) == float("inf")
 
@@ -60,9 +61,9 @@ def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
     url = made.url.render_as_string(hide_password=False)
     made.dispose()
     took = []
-    for waited in (0.0, SECONDS / 2):
+    for waited in (0.0, SECONDS / 3):
         engine = open_engine(url, for_calls(SECONDS))
-        journal = Journal(engine, None, f"door after {waited:.0f} s")
+        journal = Journal(engine, None, f"door after {waited:.1f} s")
         journal.start()
         committed(journal, Write())
         assert handed_in(journal, waited)[0] == Verdict.COMMITTED.name
@@ -73,4 +74,4 @@ def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
         took.append(seconds)
         journal.stop()
         engine.dispose()
-    assert took[1] < took[0] / 2, took
+    assert took[1] < 0.75 * took[0], took
