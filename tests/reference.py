@@ -257,7 +257,7 @@ def _commands(command: Any, path: str) -> list[str]:
     usage = " ".join([path, *(item.name.upper() if item.required else f"[{item.name.upper()}]" for item in arguments)])
     lines = ["", f"## `{usage}`", "", _prose(str(command.help)), "", _prose(told(path.removeprefix("lgsp ")))]
     rows = [(item.name.upper(), item) for item in arguments if item.help] + [
-        (", ".join(item.opts), item) for item in options
+        (", ".join((*item.opts, *item.secondary_opts)), item) for item in options
     ]
     if rows:
         lines += ["", "| option | what it does |", "|---|---|"]

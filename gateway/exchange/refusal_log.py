@@ -1,7 +1,7 @@
 """Logs refusals before they are returned, and sums of floods when they end.
 
 Invariant: a refusal is logged before the caller gets it. Floods of unproven callers are logged as sums (`floods`).
-While the database takes nothing, the call that learns it is not logged either: its caller would wait twice.
+While the database takes nothing, or not in time, the call that learns it is not logged: its caller would wait twice.
 Invariant: a process that was fenced writes no entry, and returns no receipt.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 
 from contracts.base.errors import Failure, Ours
 from gateway.exchange.floods import SECONDS, Floods, Sum
-from gateway.journal.errors import AWAY, JOURNAL_FENCED
+from gateway.journal.errors import AWAY, JOURNAL_BUSY, JOURNAL_FENCED
 from gateway.journal.write import LogRow, QuotaUse, ReplayKey, Verdict, Write
 from gateway.journal.writer import Journal
 from gateway.signals import meters
@@ -51,7 +51,7 @@ class RefusalLog:
                 if flood.count == 1:
                     asyncio.get_running_loop().call_later(SECONDS, self._end_flood, flood)
                 return Refused(received, failure, Receipt(flood.received.transfer), None)
-        if failure.code in AWAY and self.journal.trouble is not None:
+        if failure.code == JOURNAL_BUSY.code or failure.code in AWAY and self.journal.trouble is not None:
             return self._unlogged(received, failure, authenticated)
         entry = entries.refusal(reached, failure, self.clock(), self.hash_id)
         try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, Engine, delete, text
 
 from gateway.journal.database import open_engine
 from gateway.journal.schema import tables
@@ -48,18 +48,24 @@ def end(connection: Connection) -> bool:
     return bool(connection.execute(delete(tables.instance).where(tables.instance.c.key == KEY)).rowcount)
 
 
+def _end_waits(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(END_WAITS))
+
+
 @contextmanager
 def writing_locally(address: DatabaseAddress) -> Iterator[Connection]:
     """One writing transaction that waits for no standby, for this decision alone. It is on the disk of the primary.
 
-    Afterwards the commits that wait for the standby end, so that what they have locked is free.
+    The commits that wait for the standby end before and afterwards, so that what they have locked is free: one of them
+    may be about an earlier decision.
     """
     engine = open_engine(DatabaseAddress(address, False, address.folder))
     try:
+        _end_waits(engine)
         with engine.connect() as connection, connection.begin():
             connection.execute(text("SET LOCAL synchronous_commit = local"))
             yield connection
-        with engine.connect() as connection:
-            connection.execute(text(END_WAITS))
+        _end_waits(engine)
     finally:
         engine.dispose()

@@ -68,7 +68,8 @@ class Presence:
     """Whether the database answers, as the connections of one engine find it. Safe between threads.
 
     While it is away, one thread at a time tries to connect. The others fail at once.
-    `trier`: the only thread that does, so that no caller waits; None: whichever comes.
+    `trier`: the only thread that does, so that no caller waits; None: whichever comes. `until`: when those must have an
+    answer who wait for it, by the monotonic clock.
     `silent`: while it is away, whether it answered nothing; else it refused, and connections that there are may work.
     `unconfirmed`: why its standby confirms nothing (`gateway.journal.standby`); None while it does, or need not.
     `alone`: a person let it go on without one.
@@ -86,6 +87,7 @@ class Presence:
         self.refused: str | None = None
         self.host = ""  # that led to it
         self.trier: int | None = None  # by `threading.get_ident`
+        self.until = float("inf")
         self._monotonic: Final = monotonic
         self._again_at = 0.0
         self._trying: Final = threading.Lock()
@@ -109,6 +111,12 @@ class Presence:
         newest = None if self.server is None else self.server.timeline
         if view.server is not None and (newest is None or view.server.timeline >= newest):
             self.server = view.server
+
+    def patience(self, seconds: float) -> float:
+        """How long this thread may take to connect, of so many seconds."""
+        if self.trier != threading.get_ident():
+            return seconds
+        return max(min(seconds, self.until - self._monotonic()), 0.0)
 
     @property
     def hindered(self) -> bool:
@@ -156,6 +164,18 @@ def unavailable(error: Exception) -> Ours | None:
     if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason=reason_of(error))
     return None
+
+
+def passes(error: BaseException) -> bool:
+    """Whether the same may succeed when the database is back, or has time."""
+    if isinstance(error, Ours):
+        return error.type.passing
+    return isinstance(error, Exception) and unavailable(error) is not None
+
+
+def may_stand(error: Exception) -> bool:
+    """Whether the failed transaction may have been committed all the same."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or getattr(error.orig, "may_stand", False))
 
 
 def reason_of(error: BaseException) -> str:

@@ -12,8 +12,7 @@ from typing import Final, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from contracts.base.errors import Ours
-from gateway.journal.limits import unavailable
+from gateway.journal.limits import passes
 from gateway.journal.write import Write, Written
 from gateway.journal.writer import Journal
 
@@ -41,17 +40,11 @@ async def read_for_outcome(read: Callable[[], _T]) -> _T:
     return await _patiently(reading)
 
 
-def _passing(error: BaseException) -> bool:
-    if isinstance(error, Ours):
-        return error.type.passing
-    return isinstance(error, Exception) and unavailable(error) is not None
-
-
 async def _patiently(call: Callable[[], Awaitable[_T]]) -> _T:
     retrying = AsyncRetrying(
         stop=stop_after_delay(SECONDS),
         wait=wait_exponential_jitter(multiplier=0.1, max=5.0, jitter=0.1),
-        retry=retry_if_exception(_passing),
+        retry=retry_if_exception(passes),
         sleep=asyncio.sleep,
         reraise=True,
     )

@@ -54,6 +54,12 @@ class Silent(psycopg.OperationalError):
     silent: Final = True
 
 
+class Late(psycopg.OperationalError):
+    """A statement took longer than whoever waits can wait: the server may only be slow."""
+
+    late: Final = True
+
+
 class Connection(psycopg.Connection[Any]):
     """A connection whose waits are limited. `limits` and `presence` are those of its engine; `guard`: None where no
     standby is required; `server`: None for a standby.
@@ -74,8 +80,9 @@ class Connection(psycopg.Connection[Any]):
         if timeout is not None or presence is None or self.limits.silent <= 0:
             return super().wait(gen, interval, timeout)
         while True:
+            most, left = self._limits()
             try:
-                answer = super().wait(gen, interval, self._limit())
+                answer = super().wait(gen, interval, max(min(most, left), _LEAST_SECONDS))
                 self.answered = time.monotonic()
                 return answer
             except _WaitTimeout:
@@ -86,18 +93,20 @@ class Connection(psycopg.Connection[Any]):
                     raise Unconfirmed("COMMIT got no answer", silent=True) from None
                 if self.limits.patient and self._answers():
                     continue
+                if left < most / 2 and not self.committing:
+                    self.pgconn.finish()
+                    raise Late("the time of those who wait is over") from None
                 presence.lost()
                 self.pgconn.finish()
                 raise Silent("the database answers nothing") from None
 
-    def _limit(self) -> float:
+    def _limits(self) -> tuple[float, float]:
+        """How long an answer may take, and how long whoever waits can wait for it."""
         left = self.until - time.monotonic()
         if self.committing:
-            most = self.limits.silent if self.guard is None else self.guard.seconds
-        else:
-            most = self.limits.silent / (4 if self.presence.away else 1)
-            left -= self.limits.answer * _FOR_COMMIT
-        return max(min(most, left), _LEAST_SECONDS)
+            return self.limits.silent if self.guard is None else self.guard.seconds, left
+        most = self.limits.silent / (4 if self.presence.away else 1)
+        return most, left - self.limits.answer * _FOR_COMMIT
 
     def commit(self) -> None:
         with self.confirming():
@@ -174,7 +183,7 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
             work = partial(connected, partial(make, view), {"conninfo": "".join(arguments), **named}, view, folder)
             waits = not limits.patient and presence.server is not None and not presence.away
             try:
-                made = _in_time(work, limits.silent, presence, view) if waits else work()
+                made = _in_time(work, presence.patience(limits.silent), presence, view) if waits else work()
             except psycopg.OperationalError as error:
                 presence.refused = view.refused
                 presence.lost(silent=isinstance(error, Silent | psycopg.errors.ConnectionTimeout))

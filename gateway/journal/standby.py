@@ -48,6 +48,7 @@ class Unconfirmed(psycopg.OperationalError):
     """COMMIT was sent, and no standby confirmed it. `silent`: there was no answer at all."""
 
     failure: Final = JOURNAL_NO_STANDBY
+    may_stand: Final = True
 
     def __init__(self, *words: Any, silent: bool = False) -> None:
         super().__init__(*words)

@@ -163,6 +163,7 @@ class Journal:
             elif self._presence.away or time.monotonic() >= self._beat_at:
                 self._write([])
             if self._news.due(idle=self._queue.empty()):
+                self._wait_until(float("inf"))  # nobody waits for it
                 self._news.tell(self._cursor)
 
     def _take(self) -> tuple[list[Job], bool]:
@@ -216,6 +217,8 @@ class Journal:
                     if committed is None or attempt == 3:
                         return self._unavailable(units, error, away=error.silent or self._presence.hindered)
                     continue
+                if hasattr(error, "late"):
+                    return [JOURNAL_BUSY(retry_after=1)] * len(units)
                 if hasattr(error, "failure"):  # this server takes nothing now
                     return self._unavailable(units, error, away=True)
                 if isinstance(error, Altered):
@@ -228,15 +231,14 @@ class Journal:
                     self._disconnect()
                     self._engine.dispose()  # its other connections lead to the same server
                     lost = again = True
-                if attempt == 3 or not again:
+                if attempt == 3 or not again or time.monotonic() >= self._until:
                     return self._unavailable(units, error, away=lost and not self._sql.sqlite)
         raise AssertionError("the third attempt ends it")
 
     def _transaction(self, units: Sequence[Write], *, careful: bool) -> Results:
         with self._lock:
             cursor = self._cursor or self._connect()
-            if not self._sql.sqlite:
-                cursor.connection.until = self._until
+            self._wait_until(self._until)
             left = self._settle_unconfirmed(cursor) if self._unconfirmed else []
             cursor.execute(self._begin)
             cursor.execute(self._sql.alive, (self.process_id,))
@@ -367,15 +369,21 @@ class Journal:
                 if not self._sql.sqlite:
                     self._disconnect()
 
+    def _wait_until(self, until: float) -> None:
+        """Until when the server's answers are waited for."""
+        if self._cursor is not None and not self._sql.sqlite:
+            self._cursor.connection.until = until
+
     def _connect(self) -> Cursor:
+        self._presence.until = self._until
         self._pooled = self._engine.raw_connection()
         driver = self._pooled.driver_connection
         if self._sql.sqlite:
             self._cursor = driver.cursor()
         else:
             driver.autocommit = True  # BEGIN and COMMIT are sent explicitly
-            driver.until = self._until
             self._cursor = driver.cursor(binary=True)
+            self._wait_until(self._until)
         return self._cursor
 
     def _disconnect(self) -> None:

@@ -5,6 +5,8 @@ So a leader that was overtaken (paused, cut off) writes nothing.
 Invariants:
 - A keeper that does not lead only asks for the lease, and one that may not lead does not even ask.
 - One that finds the log inconsistent signs nothing more, and logs that each time.
+- A task that failed because nothing could be written is run again only when something can. Else what it does outside
+  (a mail, a call) would be done again and again, since nothing could be noted.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, select, update
 
@@ -26,8 +28,10 @@ from gateway.audit.log.sequencer import Sequencer
 from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal import processes
 from gateway.journal.database import fold_back, lock_of, writing
-from gateway.journal.limits import unavailable
+from gateway.journal.limits import passes, unavailable
+from gateway.journal.room import check_room
 from gateway.journal.schema import tables
+from gateway.journal.statements import Cursor
 from gateway.journal.wakes import PENDING, Waker, waker
 from gateway.keeper import recovery
 from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask, WokenJob
@@ -159,19 +163,32 @@ class Keeper:
     async def _repeat(self, task: ScheduledTask) -> None:
         woken = task.job if isinstance(task.job, WokenJob) else None
         told = None if woken is None else waker(self._engine, woken.topic)
+        unwritten = False
         while not self._stopping.is_set():
             lease, wait, rests = self.lease, PAUSE_SECONDS, False
             if lease is not None:
                 wait = task.seconds
                 try:
+                    if unwritten:
+                        await asyncio.to_thread(self._check_writing, lease)
+                        unwritten = False
                     if await task.job.run_once(lease):
                         wait = 0.0
                     else:
                         rests = woken is not None and woken.rests()
                     self._works(task.failure)
                 except Exception as error:
+                    unwritten = unwritten or passes(error)
                     self._log_failure(task.failure, error)
             await self._pause(wait, told if rests else None)
+
+    def _check_writing(self, lease: Lease) -> None:
+        """Raises while nothing can be written. Waits for a transaction of this keeper whose COMMIT is under way, though
+        its answer was lost: so the task reads what that one wrote."""
+        with writing(self._engine, self._lock) as connection:
+            leases.check(connection, lease)
+        with self._engine.connect() as connection:
+            check_room(self._engine, cast(Cursor, connection.connection.cursor()))
 
     async def _fold_back(self) -> None:
         """Leader or not: SQLite's write-ahead log belongs to this machine."""

@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from contracts.base.errors import Ours
 from gateway.journal import callers
 from gateway.journal.callers import Job
 from gateway.journal.database import open_engine
-from gateway.journal.limits import for_calls, for_work
+from gateway.journal.limits import for_calls, for_work, presence_of
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission
@@ -61,7 +62,7 @@ def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
     url = made.url.render_as_string(hide_password=False)
     made.dispose()
     took = []
-    for waited in (0.0, SECONDS / 3):
+    for waited in (0.0, SECONDS / 4):
         engine = open_engine(url, for_calls(SECONDS))
         journal = Journal(engine, None, f"door after {waited:.1f} s")
         journal.start()
@@ -75,3 +76,21 @@ def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
         journal.stop()
         engine.dispose()
     assert took[1] < 0.75 * took[0], took
+
+
+@pytest.mark.server
+def test_a_slow_statement_of_a_unit_that_waited_is_no_silent_server(tmp_path: Path) -> None:
+    """Its callers are told to come again; the others go on, on a new connection."""
+    engine = migrated("postgresql", tmp_path)
+    limited = open_engine(engine.url.render_as_string(hide_password=False), for_calls(SECONDS))
+    journal = Journal(limited, None, "door slow")
+    journal.start()
+    committed(journal, Write())
+    with engine.begin() as blocking:
+        blocking.execute(text("LOCK TABLE transfer IN EXCLUSIVE MODE"))
+        assert handed_in(journal, SECONDS / 3)[0] == "journal.busy"
+        assert not presence_of(limited).away and journal.trouble is None
+    assert committed(journal, submission(journal.process_id)).verdict is Verdict.COMMITTED
+    journal.stop()
+    limited.dispose()
+    engine.dispose()

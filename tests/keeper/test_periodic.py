@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
-from gateway.journal import processes
-from gateway.keeper import periodic, tasks
+from gateway.journal import processes, room
+from gateway.keeper import leader, periodic, tasks
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import KeeperServices, PeriodicTask, ScheduledTask, declared_tasks, schedule
 from gateway.settings import Settings
@@ -96,3 +97,35 @@ def test_a_task_runs_at_its_interval_at_once_after_work_and_again_after_a_failur
     assert [each.getMessage() for each in caplog.records if "failed" in each.getMessage()] == [
         "the failing one failed: broken"
     ]
+
+
+def test_what_could_not_be_noted_is_not_done_again_before_something_can_be_written(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail that was sent, a call that was made: each would be again, as long as the disk is full."""
+    processes.register(database, "keeper-a", "keeper")
+    full = OperationalError("INSERT", {}, Exception("no room"))
+    sending, looks = Job([full, 0]), 0
+
+    def no_room(*given: Any) -> None:
+        nonlocal looks
+        looks += 1
+        assert sending.runs == 1, "it ran although nothing can be written"
+        if looks < 4:
+            raise full
+        room.check_room(*given)
+
+    monkeypatch.setattr(leader, "check_room", no_room)
+    sequencer: Any = Idle()
+    keeper = Keeper(database, "keeper-a", sequencer, [ScheduledTask("sending", "nothing is sent", 0.01, sending)])
+
+    async def work() -> None:
+        running = asyncio.create_task(keeper.run())
+        async with asyncio.timeout(60):
+            while sending.runs < 3:
+                await asyncio.sleep(0.02)
+        keeper.stop()
+        await running
+
+    asyncio.run(work())
+    assert looks == 4

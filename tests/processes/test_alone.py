@@ -4,20 +4,23 @@ person, or by itself when a standby confirms again. Each step is in the log, and
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.exc import OperationalError
 
 from contracts.base.errors import Ours
 from gateway.doctor import examined
 from gateway.doctor.standby import standby
 from gateway.journal import alone
 from gateway.journal.database import open_engine, snapshot, writing
-from gateway.journal.limits import for_calls, presence_of
+from gateway.journal.limits import for_calls, for_work, presence_of
 from gateway.journal.schema import tables
 from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
@@ -149,3 +152,32 @@ def test_where_none_is_required_there_is_nothing_to_decide(settings: Settings) -
         with writing(open_engine(settings.database_url)) as connection:
             connection.execute(insert(tables.process).values(row))
     assert found(replace(settings, standby="off", kind="production")) == ["standby.off"]
+
+
+def test_a_decision_waits_for_no_commit_about_an_earlier_one(pair: Pair, settings: Settings) -> None:
+    """The standby died while its return ended the decision: that COMMIT waits, and has the row locked."""
+    address = settings.database_url
+    decision = alone.Alone(at=time.time(), by="H14.1/van-hanh", reason=WHY)
+    with alone.writing_locally(address) as connection:
+        alone.begin(connection, decision)
+    engine = open_engine(address, for_work(2.0))
+
+    def ends() -> None:
+        with suppress(OperationalError), writing(engine) as connection:
+            alone.end(connection)
+
+    def decides() -> None:
+        with alone.writing_locally(address) as connection:
+            alone.begin(connection, decision)
+
+    with pair.standby.frozen():
+        for work in (ends, decides):
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            if work is ends:
+                until("it waits", lambda: pair.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
+        thread.join(60)
+        assert not thread.is_alive(), "nobody can decide"
+    with engine.connect() as connection:
+        assert alone.standing(connection) == decision
+    engine.dispose()

@@ -157,8 +157,8 @@ def test_whoever_runs_it_waits_as_long_as_the_supervisor_does_before_killing(tmp
         program, *words = unit["ExecStart"].split()
         assert (
             program.endswith("/bin/lgsp")
-            and unit["StateDirectory"] in unit["ExecStart"]
-            and unit["User"] == unit["StateDirectory"]
+            and f"/var/lib/{unit['User']}" in words
+            and unit.get("StateDirectory", unit["User"]) == unit["User"]
         )
         asked = list(takewhile(lambda word: not word.startswith("-"), words))
         helped = subprocess.run(

@@ -180,7 +180,7 @@ def client_reconcile(
 
 def _content(file: str, as_json: bool) -> bytes:
     then = "Name the file to send, or - for standard input. / Chỉ tệp cần gửi, hoặc - để đọc từ đầu vào chuẩn."
-    return sys.stdin.buffer.read() if file == "-" else arguments.content(Path(file), then, as_json)
+    return arguments.content(Path(file), then, as_json)
 
 
 def _answered(answer: Answer, as_json: bool) -> None:

@@ -9,6 +9,7 @@ where only that is installed.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -45,9 +46,9 @@ def moment(text: str, as_json: bool, *, whole_day: bool = False) -> float:
 
 
 def content(file: Path, what: str, as_json: bool) -> bytes:
-    """The bytes of a file; `what` says in both languages which file is meant."""
+    """The bytes of a file, or of standard input (`-`); `what` says in both languages which file is meant."""
     try:
-        return file.read_bytes()
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as trouble:
         en, vi = unread(trouble, file)
         fail(Exit.USAGE, "no-file", f"{en} / {vi}", what, as_json)

@@ -208,6 +208,12 @@ def warn(failure: Worded) -> None:
     print(visible(f"lgsp: {failure.what('en')} / {failure.what('vi')} [{failure.code}]", lines=True), file=sys.stderr)
 
 
+_LOOK: Final = Words(
+    en="It may have been done all the same: look, before you give the command again.",
+    vi="Việc có thể đã được thực hiện: hãy kiểm tra trước khi chạy lại lệnh.",
+)
+
+
 @contextmanager
 def failures_as_exits(as_json: bool) -> Iterator[None]:
     """A failure of any branch becomes an exit code and words in both languages."""
@@ -219,15 +225,16 @@ def failures_as_exits(as_json: bool) -> Iterator[None]:
         exc = sys.modules.get("sqlalchemy.exc")  # a command that asked no database does not load it for this
         if exc is None or not isinstance(trouble, exc.SQLAlchemyError):
             raise
-        from gateway.journal.limits import exactly
+        from gateway.journal.limits import exactly, may_stand
 
+        then = _LOOK if may_stand(trouble) else None
         if (exact := exactly(trouble)) is not None:
-            failed(exit_of(exact.code, exact.branch), exact, as_json)
-        _database(exc, trouble, as_json)
+            failed(exit_of(exact.code, exact.branch), exact, as_json, then=then)
+        _database(exc, trouble, as_json, then)
 
 
-def _database(exc: Any, trouble: Exception, as_json: bool) -> NoReturn:
-    """`exc`: the module `sqlalchemy.exc`."""
+def _database(exc: Any, trouble: Exception, as_json: bool, look: Words | None) -> NoReturn:
+    """`exc`: the module `sqlalchemy.exc`; `look`: what to do where the act may stand."""
     from gateway.journal.limits import only_standby
 
     first = str(getattr(trouble, "orig", None) or trouble).partition("\n")[0]
@@ -251,4 +258,4 @@ def _database(exc: Any, trouble: Exception, as_json: bool) -> NoReturn:
             "After an update start the instance once (`lgsp up`), which brings the database up to date; else see `lgsp"
             " doctor`. / Sau khi cập nhật hãy khởi động phiên bản một lần (`lgsp up`); nếu không, xem `lgsp doctor`."
         )
-    fail(Exit.OURS, "database", what, then, as_json)
+    fail(Exit.OURS, "database", what, then if look is None else f"{look.en} / {look.vi}", as_json)

@@ -40,7 +40,10 @@ As = Annotated[
     typer.Option("--as", envvar="LGSP_AS", show_envvar=False, help="Who acts: a registered person or officer."),
 ]
 KeyFile = Annotated[
-    Path | None, typer.Option("--key", envvar="LGSP_KEY", show_envvar=False, help="That person's private key (PEM).")
+    Path | None,
+    typer.Option(
+        "--key", envvar="LGSP_KEY", show_envvar=False, help="That person's private key (PEM); - is standard input."
+    ),
 ]
 BreakGlass = Annotated[
     str | None,

@@ -100,7 +100,11 @@ class OutsideAuthorities:
             if asked.troubles:
                 self._due[name] = self.monotonic() + min(self.every, SOONER_SECONDS)
             troubles += [f"{name}: {trouble}" for trouble in asked.troubles]
-            await asyncio.to_thread(self._keep, lease, authority, own, asked.statuses)
+            try:
+                await asyncio.to_thread(self._keep, lease, authority, own, asked.statuses)
+            except Exception:  # what was told must not wait for the next round
+                self._due[name] = self._again[name]
+                raise
         return troubles
 
     def _is_due(self, name: str, unknown: bool) -> bool:
