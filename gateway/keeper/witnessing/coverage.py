@@ -31,6 +31,7 @@ from gateway.audit.witnessing.config import WitnessStatus, standing
 from gateway.journal.append import append
 from gateway.journal.database import insert, writing
 from gateway.journal.filelock import FileLock
+from gateway.journal.logged import entry_of
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
 from gateway.keeper.periodic import KeeperServices
@@ -82,6 +83,7 @@ class CoverageTracker:
     _since: float | None = None  # as `behind`, by what this keeper saw or what is proved; it decides for the doors
     _false_at: float = -math.inf
     _false_size: int | None = None
+    owed: list[LogRow] = field(default_factory=list)  # notes that are in no committed transaction yet
 
     def look(self, lease: Lease) -> LogSnapshot:
         """Reads the log's state and updates the coverage. Runs in a thread."""
@@ -144,13 +146,13 @@ class CoverageTracker:
         self._logged = dict(trouble)
         self.now = replace(self.now, trouble=dict(trouble))
 
-    def end_of_look(self, lease: Lease, notes: list[LogRow]) -> None:
+    def end_of_look(self, lease: Lease) -> None:
         """Notes what is due in the log, stores what changed, and extends the deadline for doors. Runs in a thread."""
         moment = self.clock()
-        notes = [*notes, *self._false_claim(moment)]
+        self.owed += self._false_claim(moment)
         late = self.now.late(moment, self.patience) is not None
         if late and self.now.told is None:
-            notes = [*notes, self._note("unwitnessed", moment)]
+            self.owed.append(self._note("unwitnessed", moment))
             self.now = replace(self.now, told=moment)
             _logger.error(
                 "%s: %d entries and no more are confirmed from outside, for more than %g s",
@@ -159,14 +161,14 @@ class CoverageTracker:
                 self.patience,
             )
         elif not late and self.now.told is not None:
-            notes = [*notes, self._note("witnessed", moment)]
+            self.owed.append(self._note("witnessed", moment))
             self.now = replace(self.now, told=None)
-        if notes or self._changed(moment):
+        if self.owed or self._changed(moment):
             with writing(self.engine, self.lock) as connection:
                 leases.check(connection, lease)
-                if notes:
-                    append(connection, notes)
+                append(connection, [row for row in self.owed if entry_of(connection, row.transfer, row.phase) is None])
                 keep(connection, self.kind, self.now)
+            self.owed.clear()
         until = self.admission.extend(self.kind, (moment if self._since is None else self._since) + self.patience)
         if until is not None and self.seal is not None:
             with writing(self.engine, self.lock) as connection:

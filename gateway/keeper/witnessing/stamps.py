@@ -113,11 +113,10 @@ class Stamps:
         moment = self.monotonic()
         log = await asyncio.to_thread(self.tracker.look, lease)
         orders = await asyncio.to_thread(self._orders)
-        notes: list[LogRow] = []
         due = log.at >= self.tracker.now.at + self.every and moment >= self._again_at
         if log.size and (orders or (due and log.size > self.tracker.now.size)):
             await self._stamp(lease, log, orders)
-        await asyncio.to_thread(self.tracker.end_of_look, lease, notes)
+        await asyncio.to_thread(self.tracker.end_of_look, lease)
         return 0
 
     def _orders(self) -> list[Job]:

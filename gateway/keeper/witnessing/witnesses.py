@@ -29,7 +29,6 @@ from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.witnessing.config import Witness
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from gateway.journal.write import LogRow
 from gateway.keeper.witnessing.coverage import CoverageTracker, LogSnapshot
 from gateway.keeper.witnessing.post import Posted, Question, Unreached, post
 from gateway.transfer import entries
@@ -76,19 +75,18 @@ class Witnesses:
     async def run_once(self, lease: Lease) -> int:
         moment = self.monotonic()
         log = await asyncio.to_thread(self.tracker.look, lease)
-        notes: list[LogRow] = []
         if log.size > self.tracker.now.size and moment >= self._offer_at:
             self._offer_at = moment + min(ASK_SECONDS, self.tracker.patience / 4)
-            lines = await self._ask_all(log, notes)
+            lines = await self._ask_all(log)
             self.tracker.troubled(self._trouble)
             if len(lines) >= self.needed:
                 await asyncio.to_thread(self._keep, lease, log, lines)
-        await asyncio.to_thread(self.tracker.end_of_look, lease, notes)
+        await asyncio.to_thread(self.tracker.end_of_look, lease)
         return 0
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    async def _ask_all(self, log: LogSnapshot, notes: list[LogRow]) -> list[str]:
+    async def _ask_all(self, log: LogSnapshot) -> list[str]:
         """The cosignatures, in the order of the settings; once there are enough, the others have one more second."""
         moment = self.monotonic()
         asked = [each for each in self.witnesses if moment >= self._again.get(each.key.name, (0.0, 0.0))[1]]
@@ -101,7 +99,7 @@ class Witnesses:
                 left = None if until is None else until - self.monotonic()
                 done, open_tasks = await asyncio.wait(open_tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    line = self._came(tasks[task], task, log, notes)
+                    line = self._came(tasks[task], task, log)
                     if line is not None:
                         lines[tasks[task].key.name] = line
                 if until is None and len(lines) >= self.needed:
@@ -114,7 +112,7 @@ class Witnesses:
             self._failed(tasks[task], "slower than the others by more than a second")
         return [lines[each.key.name].text for each in self.witnesses if each.key.name in lines]
 
-    def _came(self, witness: Witness, task: asyncio.Task[Line], log: LogSnapshot, notes: list[LogRow]) -> Line | None:
+    def _came(self, witness: Witness, task: asyncio.Task[Line], log: LogSnapshot) -> Line | None:
         name = witness.key.name
         try:
             line = task.result()
@@ -123,7 +121,7 @@ class Witnesses:
             if self._objected.get(name) != str(objection):
                 self._objected[name] = str(objection)
                 _logger.critical("witness %s objects to the log: %s", name, objection)
-                notes.append(
+                self.tracker.owed.append(
                     entries.note(
                         "witness-objection",
                         {"witness": name, "size": log.size, "said": str(objection)},
