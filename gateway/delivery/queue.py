@@ -141,14 +141,16 @@ class Contents:
 class Taking(NamedTuple):
     """The limits of one round: at most `limit` messages in all, and `each` that are out to one provider at a time.
 
-    Messages of `resting` providers are left out. One message at a time goes to each provider in `tried`. `out` counts
-    the running deliveries of each provider. A provider that has some gets `beside` more urgent ones than `each`. Urgent
-    ones may exceed `limit` by `beyond`. `room` limits single providers.
+    Those `in_hand` are left out: their keeper still writes how they went. So are messages of `resting` providers.
+    One message at a time goes to each provider in `tried`. `out` counts the running deliveries of each provider. A
+    provider that has some gets `beside` more urgent ones than `each`. Urgent ones may exceed `limit` by `beyond`.
+    `room` limits single providers.
     """
 
     process: str  # the new owner of the transfers
     now: float
     limit: int
+    in_hand: Collection[str] = ()
     resting: Collection[str] = ()
     tried: Collection[str] = ()
     each: int = 8
@@ -180,7 +182,7 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
     queue, transfer = tables.queue, tables.transfer
     with engine.connect() as connection:  # usually nothing is due: no write lock is taken
         due = [each for provider in _providers(connection) for each in _due(connection, provider, taking)]
-    due.sort()
+    due = sorted(each for each in due if each[2] not in taking.in_hand)
     urgent = [each for each in due if each[0] == URGENT][: max(0, taking.limit) + taking.beyond]
     ordinary = [each for each in due if each[0] != URGENT][: max(0, taking.limit - len(urgent))]
     wanted = [each[2] for each in (*urgent, *ordinary)]

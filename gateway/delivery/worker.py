@@ -11,8 +11,10 @@
    difference nothing is sent: the transfer ends as `transfer.tampered`, and the log says what was changed.
 6. What no grant lets the provider receive any more is not sent (`gateway.registry.receiving`). It waits, and ends under
    that code.
-7. A unit that cannot be written is written again. If the process dies meanwhile, the next keeper finds the transfer
-   `forwarding` under its name. What this keeper has without knowing it, it finds itself (`forgotten`).
+7. A unit that cannot be written is written again, for a minute. Then it is unknown what came of the message, and this
+   is written again until it succeeds, or the keeper ends. The next keeper finds what a dead one had `forwarding`. What
+   this keeper has without knowing it, it finds itself (`forgotten`).
+8. A message is taken up again only when the end of its last try is written.
 
 Invariant: nothing leaves before the transfer is `forwarding` on disk, and no answer is shown before its outcome is.
 """
@@ -74,6 +76,7 @@ A_PROVIDER: Final = 8
 URGENT_BESIDE: Final = 2  # urgent messages that a provider gets beside those that are out
 URGENT_BEYOND: Final = 8  # of all providers, beyond AT_ONCE
 MOMENT: Final = 1.0  # seconds that one run waits for its deliveries
+AGAIN_SECONDS, MOST_SECONDS = 5.0, 300.0  # between two tries to write that an end is unknown
 TIMEOUT: Final = 30.0  # seconds that a provider has at least; as long as for a call that somebody waits for
 NOT_TO_BE_RECEIVED: Final = frozenset({ROUTE_NOT_GRANTED.code, ROUTE_MASK_UNSHOWN.code})
 _logger: Final = logging.getLogger("lgsp.delivery")
@@ -118,7 +121,7 @@ class Deliverer:
 
     def __post_init__(self) -> None:
         self.paces = Paces(full_of=self._rate_of)
-        self._forgotten = Forgotten(self.engine, self.lock, self.process)
+        self._forgotten = Forgotten(self.engine, self.process)
 
     def _rate_of(self, name: str) -> float | None:
         """Messages a second that the system's registration allows."""
@@ -132,7 +135,7 @@ class Deliverer:
         jobs: list[Job] = []
         if free > -URGENT_BEYOND and self.registry.snapshot.held_until <= self.clock():
             in_hand = frozenset(self._in_hand)  # as of now: one that ends meanwhile is none that was forgotten
-            jobs = await asyncio.to_thread(self._take_up, lease, self._taking(free), in_hand)
+            jobs = await asyncio.to_thread(self._take_up, lease, self._taking(free, in_hand))
         for job in jobs:
             self._in_hand.add(job.transfer)
             self._out[job.provider] += 1
@@ -146,8 +149,8 @@ class Deliverer:
             self._soon = await asyncio.to_thread(comes_due, self.engine, self.clock() + max(SLOW_SECONDS))
         return len(jobs)
 
-    def _take_up(self, lease: Lease, taking: Taking, in_hand: frozenset[str]) -> list[Job]:
-        jobs = self._forgotten.found(lease, in_hand)
+    def _take_up(self, lease: Lease, taking: Taking) -> list[Job]:
+        jobs = self._forgotten.found(taking.in_hand)
         if jobs:
             _logger.warning("%d messages were taken up although the database did not say so", len(jobs))
             return jobs
@@ -161,7 +164,7 @@ class Deliverer:
         """Its own deliveries make room for others when they end."""
         return not self._tasks and not self._soon
 
-    def _taking(self, free: int) -> Taking:
+    def _taking(self, free: int, in_hand: frozenset[str]) -> Taking:
         """What may be taken up now. `free` is below zero while urgent messages are out beyond the usual number."""
         now, positions = self.clock(), self.forwarder.positions()
         away = {name for name, position in positions.items() if position is not Position.CLOSED}
@@ -173,6 +176,7 @@ class Deliverer:
             process=self.process,
             now=now,
             limit=free,
+            in_hand=in_hand,
             resting={name for name in positions if self.forwarder.is_open(name)},
             tried={name for name, position in positions.items() if position is Position.HALF_OPEN},
             each=A_PROVIDER,
@@ -191,9 +195,12 @@ class Deliverer:
         began = time.perf_counter()
         try:
             await self._carry(job)
+        except Ours as trouble:
+            _logger.critical("transfer %s: its end could not be written: %s", job.transfer, trouble.code)
+            await self._say_unknown(job)
         except Exception:
-            _logger.exception("transfer %s: its end could not be made; it is left to recovery", job.transfer)
-            self._forgotten.unwritten.add(job.transfer)
+            _logger.exception("transfer %s: its end could not be written", job.transfer)
+            await self._say_unknown(job)
         finally:
             self._in_hand.discard(job.transfer)
             self._out[job.provider] -= 1
@@ -350,16 +357,22 @@ class Deliverer:
         )
 
     async def _commit(self, job: Job, write: Write) -> None:
-        try:
-            written = await commit_outcome(self.journal, write)
-        except Ours as trouble:
-            _logger.critical(
-                "transfer %s: its end could not be written (%s); it is left to recovery", job.transfer, trouble.code
-            )
-            self._forgotten.unwritten.add(job.transfer)
-            return
+        written = await commit_outcome(self.journal, write)
         if written.verdict is not Verdict.COMMITTED:
             _logger.warning("transfer %s was taken from this keeper; what it did counts no more", job.transfer)
+
+    async def _say_unknown(self, job: Job) -> None:
+        """Its receiver may have acted: it is sent again by the policy if that does no harm, else it is in doubt."""
+        fault, wait = DELIVERY_FAULT(acted=Acted.MAYBE, system=job.provider), AGAIN_SECONDS
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                transfer = await self._told(job, job.open._replace(ahead=self._clock(job).ahead))
+                await self._commit(job, await self._after_failure(job, transfer, fault))
+                return
+            except Exception as trouble:
+                wait = min(2 * wait, MOST_SECONDS)
+                _logger.error("transfer %s: still not written: %s", job.transfer, type(trouble).__name__)
 
 
 def _with_terms(transfer: OpenTransfer, contract: Contract, operation: Operation, job: Job) -> OpenTransfer:

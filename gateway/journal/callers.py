@@ -26,7 +26,7 @@ _IN_ALL: Final = 0.95
 Results = Sequence[Written | Exception]
 
 
-class Job(NamedTuple):
+class Waiting(NamedTuple):
     """A unit that somebody waits for. `since`: by the monotonic clock."""
 
     unit: Write
@@ -35,20 +35,20 @@ class Job(NamedTuple):
     since: float
 
 
-def job(unit: Write) -> Job:
+def waiting(unit: Write) -> Waiting:
     """One of the running event loop."""
     loop = asyncio.get_running_loop()
-    return Job(unit, loop.create_future(), loop, time.monotonic())
+    return Waiting(unit, loop.create_future(), loop, time.monotonic())
 
 
-def until(jobs: Sequence[Job], limits: Limits | None) -> float:
+def until(jobs: Sequence[Waiting], limits: Limits | None) -> float:
     """When the first of them must have an answer, by the monotonic clock. Without any: as if one came now."""
     if limits is None or not limits.answer:
         return float("inf")
-    return (jobs[0].since if jobs else time.monotonic()) + limits.answer * _IN_ALL
+    return min((each.since for each in jobs), default=time.monotonic()) + limits.answer * _IN_ALL
 
 
-def too_late(jobs: Sequence[Job], limits: Limits | None) -> Sequence[Job]:
+def too_late(jobs: Sequence[Waiting], limits: Limits | None) -> Sequence[Waiting]:
     """Those that waited for so long that a transaction may end too late for them."""
     if limits is None or not limits.answer:
         return ()
@@ -56,7 +56,7 @@ def too_late(jobs: Sequence[Job], limits: Limits | None) -> Sequence[Job]:
     return [each for each in jobs if each.since < latest]
 
 
-def answer(jobs: Sequence[Job], results: Results) -> None:
+def answer(jobs: Sequence[Waiting], results: Results) -> None:
     """Resolves all futures of one event loop by one call into it."""
     loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Written], Written | Exception]]] = {}
     for each, result in zip(jobs, results, strict=True):

@@ -23,6 +23,8 @@ from gateway.journal.errors import JOURNAL_NO_STANDBY, JOURNAL_OLD_PRIMARY, JOUR
 
 RETRY_SECONDS: Final = 5  # `Retry-After` while the database is away
 AGAIN_SECONDS: Final = 0.5  # between two tries to connect
+_FULL: Final = "the disk is full"
+_BROKEN: Final = "the disk cannot be read or written"
 _DISK_FULL: Final = "53100"  # of PostgreSQL
 _IO_ERROR: Final = "58030"
 
@@ -175,7 +177,15 @@ def passes(error: BaseException) -> bool:
 
 def may_stand(error: Exception) -> bool:
     """Whether the failed transaction may have been committed all the same."""
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or getattr(error.orig, "may_stand", False))
+    if not isinstance(error, DBAPIError):
+        return False
+    stands = getattr(error.orig, "may_stand", None)
+    return bool(error.connection_invalidated and exactly(error) is None if stands is None else stands)
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether the disk of the database takes nothing more."""
+    return (error.facts.get("reason") if isinstance(error, Ours) else reason_of(error)) in (_FULL, _BROKEN)
 
 
 def reason_of(error: BaseException) -> str:
@@ -185,9 +195,9 @@ def reason_of(error: BaseException) -> str:
     under = getattr(cause, "__cause__", None)
     full = isinstance(under, OSError) and under.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or code == sqlite3.SQLITE_FULL or getattr(cause, "sqlstate", None) == _DISK_FULL:
-        return "the disk is full"
+        return _FULL
     if code == sqlite3.SQLITE_IOERR or getattr(cause, "sqlstate", None) == _IO_ERROR:
-        return "the disk cannot be read or written"
+        return _BROKEN
     return type(error).__name__
 
 

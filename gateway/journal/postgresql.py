@@ -88,14 +88,15 @@ class Connection(psycopg.Connection[Any]):
             except _WaitTimeout:
                 if self.committing and self.guard is not None:
                     self.guard.doubt("COMMIT got no answer")
-                    presence.lost()
+                    if left >= most:  # else it may only be slow
+                        presence.lost()
                     self.pgconn.finish()
                     raise Unconfirmed("COMMIT got no answer", silent=True) from None
                 if self.limits.patient and self._answers():
                     continue
                 if left < most / 2 and not self.committing:
                     self.pgconn.finish()
-                    raise Late("the time of those who wait is over") from None
+                    raise Late("a statement took longer than they can wait") from None
                 presence.lost()
                 self.pgconn.finish()
                 raise Silent("the database answers nothing") from None

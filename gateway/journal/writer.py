@@ -16,8 +16,8 @@ Theory of operation:
    that fails it is tried again, more and more seldom; while PostgreSQL is away, twice a second. A beat needs no room on
    the disk: after a failure it counts only where there is some (`gateway.journal.room`).
 6. Without a connection `commit` refuses at once, so that nobody waits for a database that is away.
-7. A caller waits for a limited time, also behind others (`gateway.journal.callers`).
-8. Then who waits for the rows is woken (`gateway.journal.wakes`).
+7. After a commit who waits for the rows is woken (`gateway.journal.wakes`).
+8. A caller waits for a limited time, also behind others (`gateway.journal.callers`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from gateway.journal import batch, processes
-from gateway.journal.callers import Job, Results, answer, job, too_late, until
+from gateway.journal.callers import Results, Waiting, answer, too_late, until, waiting
 from gateway.journal.errors import JOURNAL_ALTERED, JOURNAL_BUSY, JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
 from gateway.journal.limits import AGAIN_SECONDS, RETRY_SECONDS, presence_of, reason_of
@@ -81,7 +81,7 @@ class Journal:
             lock if isinstance(lock, FileLock) else FileLock(lock if engine.dialect.name == "sqlite" else None)
         )
         self._begin: Final = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
-        self._queue: Final[SimpleQueue[Job | None]] = SimpleQueue()
+        self._queue: Final[SimpleQueue[Waiting | None]] = SimpleQueue()
         self._opening: Final = threading.Lock()
         self._open = False
         self._busy = False  # the last batch had several units: wait a moment for more
@@ -93,6 +93,7 @@ class Journal:
         self._beat_at = 0.0
         self._until = float("inf")  # when the oldest unit of the transaction must have an answer
         self._away = False  # there is no connection
+        self._slow = False  # a statement took longer than its callers wait
         self._pause = _FIRST_PAUSE
         self._troubled_at = 0.0
 
@@ -121,7 +122,7 @@ class Journal:
 
         Raises `journal.busy` if the queue is full, `journal.unavailable` without a connection and after `stop`.
         """
-        new = job(write)
+        new = waiting(write)
         self._put(new)
         return new.future
 
@@ -130,7 +131,7 @@ class Journal:
         """Number of units in the queue."""
         return self._queue.qsize()
 
-    def _put(self, new: Job) -> None:
+    def _put(self, new: Waiting) -> None:
         with self._opening:
             if not self._open:
                 raise JOURNAL_UNAVAILABLE(retry_after=RETRY_SECONDS, reason="the journal is not running")
@@ -166,16 +167,16 @@ class Journal:
                 self._wait_until(float("inf"))  # nobody waits for it
                 self._news.tell(self._cursor)
 
-    def _take(self) -> tuple[list[Job], bool]:
+    def _take(self) -> tuple[list[Waiting], bool]:
         jobs, going = self._waiting_units()
         late = too_late(jobs, self._presence.limits)
         if late:
             _log.warning("%d units waited too long and were refused", len(late))
             answer(late, [JOURNAL_BUSY(retry_after=1)] * len(late))
-        return jobs[len(late) :], going
+        return [each for each in jobs if each not in late], going
 
-    def _waiting_units(self) -> tuple[list[Job], bool]:
-        jobs: list[Job] = []
+    def _waiting_units(self) -> tuple[list[Waiting], bool]:
+        jobs: list[Waiting] = []
         get = self._queue.get
         wait = min(self._beat_at, self._news.at) - time.monotonic()
         if not self._sql.sqlite:
@@ -218,7 +219,7 @@ class Journal:
                         return self._unavailable(units, error, away=error.silent or self._presence.hindered)
                     continue
                 if hasattr(error, "late"):
-                    return [JOURNAL_BUSY(retry_after=1)] * len(units)
+                    return self._late(units, error)
                 if hasattr(error, "failure"):  # this server takes nothing now
                     return self._unavailable(units, error, away=True)
                 if isinstance(error, Altered):
@@ -325,6 +326,12 @@ class Journal:
             with cursor.connection.confirming():
                 cursor.execute("COMMIT")
 
+    def _late(self, units: Sequence[Write], error: Exception) -> Results:
+        if not self._slow:  # nothing was written, and the server may be well
+            _log.warning("%d units were refused: %s", len(units), error)
+        self._slow, self._beat_at = True, 0.0
+        return [JOURNAL_BUSY(retry_after=1)] * len(units)
+
     def _unavailable(self, units: Sequence[Write], error: BaseException, *, away: bool) -> Results:
         reason = reason_of(error)
         if self.trouble != reason:  # one line for each change of state
@@ -344,7 +351,7 @@ class Journal:
     def _succeeded(self) -> None:
         if self.trouble is not None:
             _log.warning("the journal is written again, after %.1f s", time.monotonic() - self._troubled_at)
-        self.trouble, self._away, self._pause = None, False, _FIRST_PAUSE
+        self.trouble, self._away, self._slow, self._pause = None, False, False, _FIRST_PAUSE
         self._presence.found()
 
     def _altered(self, units: Sequence[Write], error: Altered) -> Results:

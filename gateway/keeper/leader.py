@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select, update
 
@@ -29,11 +29,10 @@ from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal import processes
 from gateway.journal.database import fold_back, lock_of, writing
 from gateway.journal.limits import passes, unavailable
-from gateway.journal.room import check_room
 from gateway.journal.schema import tables
-from gateway.journal.statements import Cursor
 from gateway.journal.wakes import PENDING, Waker, waker
 from gateway.keeper import recovery
+from gateway.keeper.again import WritesAgain
 from gateway.keeper.periodic import PAUSE_SECONDS, ScheduledTask, WokenJob
 from gateway.signals import meters
 from gateway.transfer import lease as leases
@@ -94,6 +93,7 @@ class Keeper:
         self._heartbeats: Final = recovery.HeartbeatMonitor(leases.WatchedTime(clocks.monotonic))
         self._rival: Final = leases.LeaseObserver(leases.WatchedTime(clocks.monotonic))
         self._monotonic: Final = clocks.monotonic
+        self._writes: Final = WritesAgain(engine, self._lock, clocks.monotonic)
         self._replays_at = 0.0
         self._leads_since = 0.0
         self._logged: Final[dict[str, str]] = {}  # what failed -> the failure that was logged last
@@ -163,32 +163,24 @@ class Keeper:
     async def _repeat(self, task: ScheduledTask) -> None:
         woken = task.job if isinstance(task.job, WokenJob) else None
         told = None if woken is None else waker(self._engine, woken.topic)
-        unwritten = False
+        failed: Exception | None = None  # since then nothing could be written
         while not self._stopping.is_set():
             lease, wait, rests = self.lease, PAUSE_SECONDS, False
             if lease is not None:
                 wait = task.seconds
                 try:
-                    if unwritten:
-                        await asyncio.to_thread(self._check_writing, lease)
-                        unwritten = False
+                    if failed is not None:
+                        await self._writes.check(lease, failed)
+                        failed = None
                     if await task.job.run_once(lease):
                         wait = 0.0
                     else:
                         rests = woken is not None and woken.rests()
                     self._works(task.failure)
                 except Exception as error:
-                    unwritten = unwritten or passes(error)
+                    failed = error if passes(error) else failed
                     self._log_failure(task.failure, error)
             await self._pause(wait, told if rests else None)
-
-    def _check_writing(self, lease: Lease) -> None:
-        """Raises while nothing can be written. Waits for a transaction of this keeper whose COMMIT is under way, though
-        its answer was lost: so the task reads what that one wrote."""
-        with writing(self._engine, self._lock) as connection:
-            leases.check(connection, lease)
-        with self._engine.connect() as connection:
-            check_room(self._engine, cast(Cursor, connection.connection.cursor()))
 
     async def _fold_back(self) -> None:
         """Leader or not: SQLite's write-ahead log belongs to this machine."""

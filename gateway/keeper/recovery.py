@@ -169,7 +169,8 @@ def close_open(connection: Connection, now: float, epoch: int = 0) -> Closed:
     units, again = [], []
     for row in rows:
         transfer = OpenTransfer(row.id, None, row.provider)
-        why = Doubt(now, row.process, f"process {row.owner or 'unknown'}", free_phase(connection, row.id, "in-doubt"))
+        reason = f"process {row.owner or 'unknown'}" if row.process else "its callers were told that it failed"
+        why = Doubt(now, row.process or "none", reason, free_phase(connection, row.id, "in-doubt"))
         queue = outcome.left_in_queue(row)
         events = [Event.PROCESS_DIED]
         if (row.idempotent or row.pattern == Pattern.QUERY) and row.body and row.provider:

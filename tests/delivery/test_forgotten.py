@@ -1,5 +1,5 @@
-"""What the database gives to a keeper that does not know of it, on both databases: delivered once if nothing was sent,
-else left to recovery."""
+"""What the database gives to a keeper that does not know of it is delivered once. What it cannot write of a delivery
+stays in its hand until it can. On both databases."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from gateway.journal.errors import JOURNAL_UNAVAILABLE
 from gateway.journal.logged import free_phase
 from gateway.journal.schema import tables
 from gateway.journal.write import Write, Written
+from gateway.journal.writer import Journal
 from gateway.keeper import recovery
 from tests.adapters.providers import drop
 from tests.delivery.posting import Post, answering
@@ -64,7 +65,7 @@ async def test_a_commit_that_takes_effect_later_is_found_too(post: Post, monkeyp
         return await whole(request, body)
 
     now = [0.0]
-    post.deliverer._forgotten = forgotten.Forgotten(post.engine, post.deliverer.lock, "keeper-1", lambda: now[0])
+    post.deliverer._forgotten = forgotten.Forgotten(post.engine, "keeper-1", lambda: now[0])
     post.provider.script, post.deliverer.timeout = slow, 60.0
     in_hand = await post.put_aside()
     assert await post.take() == 1
@@ -86,49 +87,80 @@ async def test_a_commit_that_takes_effect_later_is_found_too(post: Post, monkeyp
 
 
 class NoEnd:
-    """A journal that writes no end."""
+    """A journal that writes nothing, `stands`: or says so."""
+
+    def __init__(self, journal: Journal, stands: bool = False) -> None:
+        self._journal, self._stands = journal, stands
 
     async def commit(self, write: Write) -> Written:
+        if self._stands:
+            await self._journal.commit(write)
         raise JOURNAL_UNAVAILABLE(reason="cut")
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(written_again, "SECONDS", 0.0)
+    monkeypatch.setattr(worker, "AGAIN_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(("idempotent", "state"), [(True, "queued"), (False, "in-doubt")])
-async def test_what_ended_without_being_written_is_left_to_recovery(
+async def test_an_end_that_cannot_be_written_is_unknown_once_something_can(
     post: Post, monkeypatch: pytest.MonkeyPatch, idempotent: bool, state: str
 ) -> None:
-    monkeypatch.setattr(written_again, "SECONDS", 0.0)
+    """The policy says when it is sent again, as after any failure."""
     post.provider.script = answering(post.provider)
     transfer = await post.put_aside(idempotent=idempotent)
-    monkeypatch.setattr(post.deliverer, "journal", NoEnd())
-    assert await post.run() == 1
+    journal = post.deliverer.journal
+    monkeypatch.setattr(post.deliverer, "journal", NoEnd(journal))
+    assert await post.take() == 1
     assert (post.row(transfer)["state"], post.row(transfer)["process"]) == ("forwarding", "keeper-1")
-    assert await post.run() == 0 and post.row(transfer)["process"] is None
-    with writing(post.engine, lock_of(post.engine)) as connection:
-        assert recovery.has_open_ends(connection)
-        recovery.close_open(connection, post.clock[0])
-    assert post.row(transfer)["state"] == state and len(post.provider.seen) == 1
+    post.deliverer._forgotten.failed()
+    assert await post.take() == 0, "it is in hand"
+    monkeypatch.setattr(post.deliverer, "journal", journal)
+    await post.deliverer.finish(60.0)
+    place = post.queued(transfer)
+    assert post.row(transfer)["state"] == state and place["tries"] == 2 and len(post.provider.seen) == 1
+    assert place["state"] == ("waiting" if idempotent else "dead") and place["last_failure"] == "delivery.fault"
+    assert not idempotent or place["next_at"] > post.clock[0]
 
 
+@pytest.mark.usefixtures("hasty")
+async def test_what_was_put_aside_without_an_answer_is_taken_up_when_its_try_has_ended(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits in the queue already. Else two tries of one message would be out, and one would end the other."""
+    post.provider.script = answering(post.provider, 503)
+    transfer = await post.put_aside(idempotent=False)
+    journal = post.deliverer.journal
+    monkeypatch.setattr(post.deliverer, "journal", NoEnd(journal, stands=True))
+    assert await post.take() == 1 and post.row(transfer)["state"] == "queued"
+    post.clock[0] += 400
+    assert await post.take() == 0 and len(post.provider.seen) == 1
+    monkeypatch.setattr(post.deliverer, "journal", journal)
+    await post.deliverer.finish(60.0)
+    assert post.row(transfer)["state"] == "queued", "what came later changed nothing"
+    post.provider.script = answering(post.provider)
+    assert await post.run() == 1 and post.row(transfer)["state"] == "answered" and len(post.provider.seen) == 2
+
+
+@pytest.mark.usefixtures("hasty")
 async def test_the_database_may_be_away_while_a_failure_is_judged(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a moment: it is asked again. For good: the transfer is left to recovery."""
+    """It is asked again, as often as it takes."""
     asked = []
 
     def away(*given: Any) -> str:
         asked.append(given)
-        if len(asked) == 1 or transfer == second:
+        if len(asked) < 4:
             raise LOST
         return free_phase(*given)
 
     monkeypatch.setattr(worker, "free_phase", away)
     post.provider.script = drop
-    second = ""
-    transfer = first = await post.put_aside(idempotent=False)
-    assert await post.run() == 1 and len(asked) > 1
-    assert post.row(first)["state"] == "in-doubt"
-    monkeypatch.setattr(written_again, "SECONDS", 0.0)
-    transfer = second = await post.put_aside(idempotent=False)
-    assert await post.run() == 1 and post.row(second)["state"] == "forwarding"
-    assert await post.run() == 0 and post.row(second)["process"] is None
+    transfer = await post.put_aside(idempotent=False)
+    assert await post.run() == 1 and len(asked) >= 4
+    assert post.row(transfer)["state"] == "in-doubt"
 
 
 async def test_what_a_keeper_took_up_that_leads_no_more_is_left_open(post: Post) -> None:

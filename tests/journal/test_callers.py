@@ -11,18 +11,18 @@ from sqlalchemy import text
 
 from contracts.base.errors import Ours
 from gateway.journal import callers
-from gateway.journal.callers import Job
+from gateway.journal.callers import Waiting
 from gateway.journal.database import open_engine
 from gateway.journal.limits import for_calls, for_work, presence_of
 from gateway.journal.write import Verdict, Write
 from gateway.journal.writer import Journal
 from tests.journal.databases import committed, frozen, migrated, submission
 
-SECONDS = 4.0
+SECONDS = 8.0
 
 
-def aged(unit: Write, seconds: float) -> Job:
-    return callers.job(unit)._replace(since=time.monotonic() - seconds)
+def aged(unit: Write, seconds: float) -> Waiting:
+    return callers.waiting(unit)._replace(since=time.monotonic() - seconds)
 
 
 def handed_in(journal: Journal, waited: float) -> tuple[str, float]:
@@ -43,7 +43,7 @@ def handed_in(journal: Journal, waited: float) -> tuple[str, float]:
 
 def test_nobody_waits_longer_than_limits_say() -> None:
     async def made() -> None:
-        jobs = [aged(Write(), seconds) for seconds in (2.0, 1.2, 0.0)]
+        jobs = [aged(Write(), seconds) for seconds in (4.0, 2.4, 0.0)]
         limits = for_calls(SECONDS)
         assert callers.too_late(jobs, limits) == jobs[:1]
         now = time.monotonic()
@@ -62,7 +62,7 @@ def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
     url = made.url.render_as_string(hide_password=False)
     made.dispose()
     took = []
-    for waited in (0.0, SECONDS / 4):
+    for waited in (0.0, SECONDS / 5):
         engine = open_engine(url, for_calls(SECONDS))
         journal = Journal(engine, None, f"door after {waited:.1f} s")
         journal.start()
@@ -75,11 +75,13 @@ def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
         took.append(seconds)
         journal.stop()
         engine.dispose()
-    assert took[1] < 0.75 * took[0], took
+    assert took[1] < 0.9 * took[0], took
 
 
 @pytest.mark.server
-def test_a_slow_statement_of_a_unit_that_waited_is_no_silent_server(tmp_path: Path) -> None:
+def test_a_slow_statement_of_a_unit_that_waited_is_no_silent_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its callers are told to come again; the others go on, on a new connection."""
     engine = migrated("postgresql", tmp_path)
     limited = open_engine(engine.url.render_as_string(hide_password=False), for_calls(SECONDS))
@@ -88,7 +90,8 @@ def test_a_slow_statement_of_a_unit_that_waited_is_no_silent_server(tmp_path: Pa
     committed(journal, Write())
     with engine.begin() as blocking:
         blocking.execute(text("LOCK TABLE transfer IN EXCLUSIVE MODE"))
-        assert handed_in(journal, SECONDS / 3)[0] == "journal.busy"
+        while "took longer" not in caplog.text:  # else this machine stood still, and it waited too long before
+            assert handed_in(journal, SECONDS / 3)[0] == "journal.busy"
         assert not presence_of(limited).away and journal.trouble is None
     assert committed(journal, submission(journal.process_id)).verdict is Verdict.COMMITTED
     journal.stop()

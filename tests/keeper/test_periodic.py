@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 
 from gateway.journal import processes, room
-from gateway.keeper import leader, periodic, tasks
+from gateway.journal.errors import JOURNAL_UNAVAILABLE
+from gateway.keeper import again, periodic, tasks
 from gateway.keeper.leader import Keeper
 from gateway.keeper.periodic import KeeperServices, PeriodicTask, ScheduledTask, declared_tasks, schedule
 from gateway.settings import Settings
@@ -104,18 +106,17 @@ def test_what_could_not_be_noted_is_not_done_again_before_something_can_be_writt
 ) -> None:
     """A mail that was sent, a call that was made: each would be again, as long as the disk is full."""
     processes.register(database, "keeper-a", "keeper")
-    full = OperationalError("INSERT", {}, Exception("no room"))
-    sending, looks = Job([full, 0]), 0
+    sending, looks = Job([JOURNAL_UNAVAILABLE(reason="the disk is full"), 0]), 0
 
     def no_room(*given: Any) -> None:
         nonlocal looks
         looks += 1
         assert sending.runs == 1, "it ran although nothing can be written"
         if looks < 4:
-            raise full
+            raise sqlite3.OperationalError("fallocate") from OSError(errno.ENOSPC, "no room")
         room.check_room(*given)
 
-    monkeypatch.setattr(leader, "check_room", no_room)
+    monkeypatch.setattr(again, "check_room", no_room)
     sequencer: Any = Idle()
     keeper = Keeper(database, "keeper-a", sequencer, [ScheduledTask("sending", "nothing is sent", 0.01, sending)])
 

@@ -229,7 +229,10 @@ def _signed(
         _no_key(person, asked.as_json)
     command = statements.Command.of(asked.command, _plain(asked.given), settings.origin)
     private = arguments.content(file, f"Name the key of {person}. / Nêu tệp khóa của {person}.", asked.as_json)
-    password = getpass(f"Mật khẩu của / password of {file}: ").encode() if b"ENCRYPTED" in private else None
+    try:
+        password = getpass(f"Mật khẩu của / password of {file}: ").encode() if b"ENCRYPTED" in private else None
+    except EOFError:  # no terminal, and standard input gave the key
+        _no_key(person, asked.as_json, "; its password needs a terminal / mật khẩu của khóa cần cửa sổ lệnh")
     now = time.time()
     statement = statements.state(command, person, private, password, now)
     with snapshot(engine) as connection:
@@ -238,11 +241,11 @@ def _signed(
     return lambda user: Actor.proved(prefix + user, known.id, statement.text, statement.signature)
 
 
-def _no_key(person: str, as_json: bool) -> NoReturn:
+def _no_key(person: str, as_json: bool, why: str = "") -> NoReturn:
     fail(
         Exit.USAGE,
         "no-key",
-        f"--as {person} needs the person's key / --as cần khóa của người đó",
+        f"--as {person} needs the person's key / --as cần khóa của người đó{why}",
         "Give --key FILE, or set LGSP_KEY. / Thêm --key TỆP, hoặc đặt LGSP_KEY.",
         as_json,
     )
