@@ -26,13 +26,17 @@ from security.transparency import entry as form
 from tests.doors.api.client import BASE, Answer, World, ask
 
 PATH = "/audit/reconciliation"
-TODAY = datetime.fromtimestamp(time.time(), VIETNAM).replace(hour=0, minute=0, second=0, microsecond=0)
-YESTERDAY = TODAY - timedelta(days=1)
 COUNT = {"system": "canh-bao", "contract": "incident-alert/v1", "operation": "submitAlert", "direction": "sent"}
 
 
-def said(*counts: dict[str, Any], day: str = YESTERDAY.date().isoformat(), **more: Any) -> dict[str, Any]:
-    return {"day": day, "counts": list(counts), **more}
+def midnight(days: int = 0) -> datetime:
+    """That of today, or `days` before; asked anew, since midnight may pass while tests run."""
+    today = datetime.fromtimestamp(time.time(), VIETNAM).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days)
+
+
+def said(*counts: dict[str, Any], day: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"day": midnight(1).date().isoformat() if day is None else day, "counts": list(counts), **more}
 
 
 async def post(
@@ -78,7 +82,7 @@ def yesterday(world: World) -> World:
     """Three alerts of canh-bao, sequenced."""
     rows: list[form.FrozenEntry] = []
     for number in range(3):
-        at = YESTERDAY.timestamp() + 3600 * (number + 1)
+        at = midnight(1).timestamp() + 3600 * (number + 1)
         rows += exchanged(new_id(int(at * 1000)), at, f"m-{number}")
     with writing(world.engine) as connection:
         append(connection, [LogRow(*row) for row in rows])
@@ -97,8 +101,8 @@ async def test_its_numbers_in_differences_out(yesterday: World) -> None:
     assert len(line["not_there"]) == 1 and line["difference"] == 0
     noted = world.logged("reconciliation")
     assert [each["facts"] for each in noted] == [
-        {"agency": "H14.2", "day": YESTERDAY.date().isoformat(), "lines": 1, "theirs": 3, "ours": 3, "equal": 1},
-        {"agency": "H14.2", "day": YESTERDAY.date().isoformat(), "lines": 1, "theirs": 3, "ours": 3, "differs": 1},
+        {"agency": "H14.2", "day": midnight(1).date().isoformat(), "lines": 1, "theirs": 3, "ours": 3, "equal": 1},
+        {"agency": "H14.2", "day": midnight(1).date().isoformat(), "lines": 1, "theirs": 3, "ours": 3, "differs": 1},
     ]
     assert noted[0]["actor"] == "H14.2/canh-bao" and "m-9" not in json.dumps(noted)
 
@@ -137,25 +141,28 @@ async def test_a_foreign_signature_and_a_repeated_one(yesterday: World) -> None:
     assert unsigned.status in (400, 401) and yesterday.logged("reconciliation") == []
 
 
-UNCLEAR: list[tuple[Any, str]] = [
-    (said({**COUNT, "accepted": 3}, day=TODAY.date().isoformat()), "reconciliation.day-open"),
-    (said({**COUNT, "accepted": 3}, day="9999-12-31"), "reconciliation.day-open"),
-    (said({**COUNT, "accepted": 3}, day="2026-02-31"), "reconciliation.invalid"),
-    (said({**COUNT, "accepted": 2, "messages": ["a"]}), "reconciliation.invalid"),
-    (said({**COUNT, "accepted": "3"}), "api.invalid"),
-    (said({**COUNT, "accepted": 1.5}), "api.invalid"),
-    (said({**COUNT, "direction": "up"}), "api.invalid"),
-    (said(more=1), "api.invalid"),
-    ([], "api.invalid"),
-    (b"{", "message.not-json"),
-    (b'{"day": "2026-11-24", "day": "2026-11-25", "counts": []}', "message.not-json"),
-    (b"", "message.not-json"),
-]
+def unclear() -> list[tuple[Any, str]]:
+    return [
+        (said({**COUNT, "accepted": 3}, day=midnight().date().isoformat()), "reconciliation.day-open"),
+        (said({**COUNT, "accepted": 3}, day="9999-12-31"), "reconciliation.day-open"),
+        (said({**COUNT, "accepted": 3}, day="2026-02-31"), "reconciliation.invalid"),
+        (said({**COUNT, "accepted": 2, "messages": ["a"]}), "reconciliation.invalid"),
+        (said({**COUNT, "accepted": "3"}), "api.invalid"),
+        (said({**COUNT, "accepted": 1.5}), "api.invalid"),
+        (said({**COUNT, "direction": "up"}), "api.invalid"),
+        (said(more=1), "api.invalid"),
+        ([], "api.invalid"),
+        (b"{", "message.not-json"),
+        (b'{"day": "2026-11-24", "day": "2026-11-25", "counts": []}', "message.not-json"),
+        (b"", "message.not-json"),
+    ]
+
+
 MEDIA = ("text/plain", "application/x-www-form-urlencoded", "Application/JSON; x=y", "application/*")
 
 
 async def test_a_statement_that_is_none(world: World) -> None:
-    for body, code in UNCLEAR:
+    for body, code in unclear():
         answer = await post(world, "canh-bao", body)
         assert (answer.status, answer.json["code"]) == (400, code), answer.body
     for media in MEDIA:
