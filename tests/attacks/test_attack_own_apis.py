@@ -26,7 +26,7 @@ from gateway.journal.database import lock_of, writing
 from tests.audit.making import write
 from tests.cost import seconds
 from tests.doors.api.client import Answer, World, opened
-from tests.doors.api.test_api_reconciliation import COUNT, YESTERDAY, exchanged, post, said
+from tests.doors.api.test_api_reconciliation import COUNT, exchanged, midnight, post, said
 from tests.registry.making import House
 from tests.size import examples
 
@@ -45,7 +45,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 def filled(world: World, messages: int = MESSAGES) -> None:
     rows = []
     for number in range(messages):
-        at = YESTERDAY.timestamp() + 3600 + number * 70_000 / messages
+        at = midnight(1).timestamp() + 3600 + number * 70_000 / messages
         id = new_id(int(at * 1000))
         alert, outcome = exchanged(id, at, f"m-{number}")
         rows += [(at, alert), (at + 1, outcome)]
@@ -107,7 +107,7 @@ async def test_what_a_comparison_costs_is_bounded_by_the_day_and_not_by_what_is_
             )
             for n in range(250)
         }
-        statement, now = Statement(YESTERDAY.date(), claims), time.time()
+        statement, now = Statement(midnight(1).date(), claims), time.time()
         with reading(world.engine) as connection:
             run = partial(compare, connection, Claimant("H14.2", ["canh-bao"]), statement, lambda text: text, now)
             run()
