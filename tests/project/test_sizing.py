@@ -50,8 +50,8 @@ def test_both_languages_have_the_same_figures() -> None:
     assert [len(table) for table in _tables(PAGE)[-3:]] == [len(table) for table in _tables(TWIN)[-3:]] == [10, 6, 11]
     recovery = [[re.findall(r"\d[\d.]*", " ".join(row)) for row in _tables(page)[-1]] for page in (PAGE, _dots(TWIN))]
     assert recovery[0] == recovery[1] and all(recovery[0])
-    (slowest,) = re.findall(r"longest answer took ([\d.]+) s", " ".join(PAGE.split()))
-    assert f"câu trả lời lâu nhất mất {slowest} giây" in " ".join(_dots(TWIN).split())
+    (slowest,) = re.findall(r"longest refusal took ([\d.]+) s", " ".join(PAGE.split()))
+    assert f"lời từ chối lâu nhất mất {slowest} giây" in " ".join(_dots(TWIN).split())
 
 
 def test_the_example_adds_up() -> None:
