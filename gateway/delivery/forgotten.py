@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from gateway.delivery.queue import LEASED, Job
+from gateway.delivery.queue import LEASED, Job, placed
 from gateway.journal.schema import tables
-from gateway.journal.write import QueueRow
 from gateway.transfer.states import State
 
 DOUBT_SECONDS: Final = 60.0
@@ -46,12 +45,10 @@ class Forgotten:
 
     def _taken(self, in_hand: Collection[str]) -> list[Job]:
         queue, transfer = tables.queue, tables.transfer
-        own = [queue.c[name].label(f"queue_{name}") for name in QueueRow._fields]
-        rows = (
-            select(*own, transfer)
-            .select_from(queue.join(transfer, transfer.c.id == queue.c.transfer))
-            .where(queue.c.state == LEASED, transfer.c.process == self._process)
-            .where(transfer.c.state == State.FORWARDING.value)
+        rows = placed().where(
+            queue.c.state == LEASED,
+            transfer.c.process == self._process,
+            transfer.c.state == State.FORWARDING.value,
         )
         with self._engine.connect() as connection:
             return [Job.of(row, self._process) for row in connection.execute(rows) if row.id not in in_hand]

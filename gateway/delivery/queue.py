@@ -81,7 +81,7 @@ class Job:
 
     @classmethod
     def of(cls, row: Any, process: str) -> Job:
-        """Of a row of `transfer` with the columns of its place in the queue, each named `queue_…`."""
+        """Of a row of `placed()`."""
         return cls(row, QueueRow(*(getattr(row, f"queue_{name}") for name in QueueRow._fields)), process)
 
     @property
@@ -177,6 +177,13 @@ class Taking(NamedTuple):
         return self.each if self.room is None else max(0, self.room(provider))
 
 
+def placed() -> Select[Any]:
+    """Queued transfers, with the columns of their places; a `Job` is made `of` such a row."""
+    queue, transfer = tables.queue, tables.transfer
+    own = [queue.c[name].label(f"queue_{name}") for name in QueueRow._fields]
+    return select(*own, transfer).select_from(queue.join(transfer, transfer.c.id == queue.c.transfer))
+
+
 def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking) -> list[Job]:
     """Takes up messages that are due: urgent ones first, then the longest waiting."""
     queue, transfer = tables.queue, tables.transfer
@@ -188,10 +195,8 @@ def take_due(engine: Engine, lock: FileLock | None, lease: Lease, taking: Taking
     wanted = [each[2] for each in (*urgent, *ordinary)]
     if not wanted:
         return []
-    own = [queue.c[name].label(f"queue_{name}") for name in QueueRow._fields]
     rows = (
-        select(*own, transfer)
-        .select_from(queue.join(transfer, transfer.c.id == queue.c.transfer))
+        placed()
         .where(queue.c.transfer.in_(wanted), queue.c.state == WAITING, _is_first(queue))
         .order_by(queue.c.priority, queue.c.next_at, queue.c.transfer)
     )

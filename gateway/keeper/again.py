@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from gateway.journal.database import writing
 from gateway.journal.errors import JOURNAL_UNAVAILABLE
 from gateway.journal.filelock import FileLock
-from gateway.journal.limits import RETRY_SECONDS, no_room, reason_of
+from gateway.journal.limits import RETRY_SECONDS, no_room, passes, reason_of
 from gateway.journal.room import check_room
 from gateway.journal.statements import Cursor
 from gateway.transfer import lease as leases
@@ -42,9 +42,10 @@ class WritesAgain:
         self._full = self._full or no_room(failure)
         async with self._looking:
             if self._looked_at < asked_at - (_GOOD_SECONDS if self._found is not None else 0.0):
-                self._looked_at = self._monotonic()
-                self._found = await asyncio.to_thread(self._look, lease)
+                self._looked_at, self._found = self._monotonic(), await asyncio.to_thread(self._look, lease)
             if self._found is not None:
+                if not passes(self._found):  # of this lease alone: the next one is looked at anew
+                    self._looked_at = float("-inf")
                 raise self._found
 
     def _look(self, lease: Lease) -> Exception | None:
