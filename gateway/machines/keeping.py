@@ -54,15 +54,27 @@ class Shared:
 
     @classmethod
     def read(cls, connection: Connection) -> Shared:
-        text = value_of(connection, KEY)
+        return cls._of(value_of(connection, KEY))
+
+    @classmethod
+    def _of(cls, text: str | None) -> Shared:
         if text is None:
             return cls(0, "")
         value = json.loads(text)
         return cls(int(value["generation"]), str(value["digest"]))
 
-    def write(self, connection: Connection) -> None:
-        text = json.dumps({"generation": self.generation, "digest": self.digest})
-        keep(connection, KEY, text)
+    def still_newest(self, connection: Connection) -> bool:
+        """If so, no other machine makes a newer generation before this transaction ends."""
+        row = select(tables.instance.c.value).where(tables.instance.c.key == KEY).with_for_update()
+        return self._of(connection.scalar(row)) == self
+
+    def followed_by(self, connection: Connection, digest: str) -> Shared | None:
+        """The next generation, written. None if another machine made one meanwhile."""
+        if not self.still_newest(connection):
+            return None
+        after = Shared(self.generation + 1, digest)
+        keep(connection, KEY, json.dumps({"generation": after.generation, "digest": after.digest}))
+        return after
 
 
 @dataclass(slots=True)
@@ -157,7 +169,7 @@ class MachineKeeper:
             return
         table = tables.machine_bundle.c
         with writing(self.engine) as connection:
-            if Shared.read(connection) != shared:
+            if not shared.still_newest(connection):
                 return
             waits = dict(connection.execute(select(table.machine, table.generation)).tuples().all())
             for each in behind:
@@ -166,11 +178,10 @@ class MachineKeeper:
 
     def _publish(self, before: Shared, everyone: list[Machine]) -> None:
         """The keys of this machine become the next generation."""
-        after = Shared(before.generation + 1, self._digest)
         with writing(self.engine) as connection:
-            if Shared.read(connection) != before:
+            after = before.followed_by(connection, self._digest)
+            if after is None:
                 return
-            after.write(connection)
             for each in everyone:
                 if each.name != self._name and each.state in _HAVE_KEYS:
                     self._seal(connection, each, after.generation, joining=each.generation == 0)

@@ -20,12 +20,13 @@ from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.machines import check_machines
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
+from gateway.journal.values import keep
 from gateway.machines import acts, bundles, invitation, own, records
 from gateway.machines.acts import By
 from gateway.machines.invitation import Invitation
 from gateway.machines.join import Wanted, _as_setup, join
 from gateway.machines.joining import HandedIn, Joining
-from gateway.machines.keeping import MachineKeeper, Shared
+from gateway.machines.keeping import KEY, MachineKeeper, Shared
 from gateway.machines.records import State
 from gateway.machines.secrets import Secrets
 from gateway.sandbox.instance import make_instance
@@ -306,6 +307,29 @@ def test_the_newest_keys_are_known(house: House) -> None:
     house.keeper.tick()
     with house.engine.connect() as connection:
         assert Shared.read(connection).generation == 1
+
+
+def test_of_many_machines_at_once_one_makes_the_next_generation(house: House) -> None:
+    with house.engine.connect() as connection:
+        before = Shared.read(connection)
+    start, made = threading.Barrier(6), list[Shared]()
+
+    def publish(digest: str) -> None:
+        start.wait()
+        with writing(house.engine) as connection:
+            after = before.followed_by(connection, digest)
+            time.sleep(0.2)  # it seals for the others
+        made.extend([] if after is None else [after])
+
+    threads = [threading.Thread(target=publish, args=(f"digest {number}",)) for number in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    with house.engine.connect() as connection:
+        assert made == [Shared.read(connection)] and made[0].generation == before.generation + 1
+    with writing(house.engine) as connection:  # as it was, for the others
+        keep(connection, KEY, json.dumps({"generation": before.generation, "digest": before.digest}))
 
 
 def wrong(connection: Connection, *names: str) -> list[str]:
