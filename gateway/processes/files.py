@@ -25,6 +25,7 @@ from typing import Final
 
 import uvloop
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.files import Claimed, Folder, TooLarge
 from adapters.model import DropFolder
@@ -38,7 +39,7 @@ from gateway.doors.files.in_hand import MOST_DEATHS, InHand
 from gateway.doors.files.report import reports
 from gateway.exchange.exchange import Exchange
 from gateway.journal.database import open_engine
-from gateway.journal.limits import for_work
+from gateway.journal.limits import for_work, unavailable
 from gateway.machines.claims import DropClaims
 from gateway.machines.records import name_of
 from gateway.processes import child
@@ -97,7 +98,7 @@ class Files:
             try:
                 done += await self._work(snapshot, system, system.drop)
                 self._waits.pop(system.drop.folder, None)
-            except (NotNow, OSError, Failure) as trouble:
+            except (NotNow, OSError, Failure, SQLAlchemyError) as trouble:
                 self._rest(system.drop.folder, trouble)
                 if (
                     isinstance(trouble, OSError) and system.drop.folder in self._folders
@@ -152,7 +153,7 @@ class Files:
             try:
                 done += await self._take(snapshot, system, drop, folder, left, left_over=True)
                 self._waits.pop(name, None)
-            except (NotNow, Failure) as trouble:  # only this file waits
+            except (NotNow, Failure, SQLAlchemyError) as trouble:  # only this file waits
                 self._rest(name, trouble)
         return done
 
@@ -160,7 +161,11 @@ class Files:
         return name in self._waits and self._waits[name][1] > self._monotonic()
 
     def _rest(self, name: str, trouble: Exception) -> None:
-        """Double the wait before the next try."""
+        """Double the wait before the next try. What is no trouble that passes is raised again."""
+        if isinstance(trouble, SQLAlchemyError):
+            trouble = unavailable(trouble) or trouble
+            if isinstance(trouble, SQLAlchemyError):
+                raise trouble
         wait = min(2 * self._waits[name][0], MOST_SECONDS) if name in self._waits else TROUBLE_SECONDS
         self._waits[name] = wait, self._monotonic() + wait
         log.error("%s: %s; tried again in %.0f s", name, trouble, wait)

@@ -44,6 +44,7 @@ from tests.registry.making import (
 SAMPLES = next(folder for folder in catalogue_folders() if folder.parent.name == "indicator") / "samples"
 CSV = (SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.csv").read_bytes()
 XLSX = (SAMPLES / "chi-tieu-xlsx" / "IndicatorValues.quy-3.xlsx").read_bytes()
+BAD = CSV.replace(b"41,07", b"41.07").replace(b"KT-05", b"KT-99")
 
 
 @dataclass

@@ -1,5 +1,4 @@
-"""Dropped files through the exchange: grant, log, vault, feed, reports; the same file once; what is ours to mend
-waits."""
+"""Dropped files through the exchange: grant, log, vault, feed, reports; the same file once."""
 
 from __future__ import annotations
 
@@ -9,24 +8,19 @@ import io
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 import pytest
 from sqlalchemy import update
 
-from contracts.codecs.cells.codec import CellCodec
 from contracts.wire.jsontext import read_json
-from gateway.doors.files.door import FileDoor
-from gateway.doors.files.errors import FILE_NO_OPERATION
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.vault.salting import unpack
 from gateway.vault.vault import Vault
-from tests.doors.files.dropping import CSV, SAMPLES, XLSX, Place, apply, changed, dropped, edited, fresh, grant
+from tests.doors.files.dropping import BAD, CSV, SAMPLES, XLSX, Place, apply, changed, dropped, edited, fresh, grant
 
 TWIN = json.loads((SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.canonical.json").read_text("utf-8"))
-BAD = CSV.replace(b"41,07", b"41.07").replace(b"KT-05", b"KT-99")
 
 
 @pytest.mark.parametrize(("name", "data"), [("quy-3_csv", CSV), ("quy-3_xlsx", XLSX)])
@@ -218,64 +212,6 @@ def test_a_suspended_system_hands_in_nothing(place: Place) -> None:
     place.look()
     (report,) = place.reports()
     assert report["problem"]["code"] == "channel.suspended" and place.fed() == [] and place.phases() == ["refusal"]
-
-
-def test_our_own_trouble_is_not_the_senders(place: Place) -> None:
-    """What could not be written waits in work/, and is taken once by whoever comes next."""
-    dropped(place, a_csv=CSV)
-    with place.process() as files:
-        files._exchange.journal.stop()
-        assert asyncio.run(files.look()) == 0 and place.where() == ["work"] and place.reports() == []
-        place.now[0] += 1
-        assert asyncio.run(files.look()) == 0, "it rests a while"
-    place.look()
-    assert place.where() == ["accepted"] and len(place.fed()) == 1 and place.phases() == ["intent", "outcome"]
-
-
-def test_a_mistake_of_ours_holds_up_no_other_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = CellCodec.read_lines
-
-    def broken(codec: CellCodec, message: str, raw: bytes, *at: Any) -> Any:
-        if raw.startswith(b"PK"):
-            raise RuntimeError("nobody foresaw this")
-        return real(codec, message, raw, *at)
-
-    monkeypatch.setattr(CellCodec, "read_lines", broken)
-    dropped(place, a_xlsx=XLSX, b_csv=CSV)
-    with place.process() as files:
-        assert asyncio.run(files.look()) == 0
-        place.now[0] += 6
-        assert asyncio.run(files.look()) == 1 and place.where() == ["accepted", "work"]
-    monkeypatch.undo()
-    place.look()
-    assert place.where() == ["accepted", "accepted"] and place.phases() == ["intent", "outcome"] * 2
-
-
-def test_what_waits_in_work_does_not_hold_up_the_rest(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registration that names what is not in force is ours to mend; the file waits, and is taken once it is
-    mended."""
-    real = FileDoor.is_whole
-
-    def not_in_force(door: FileDoor, addressed: Any) -> bool:
-        if addressed.received.path.endswith("a.csv"):
-            raise FILE_NO_OPERATION(contract="indicator/v1", operation="submitValues")
-        return real(door, addressed)
-
-    dropped(place, a_csv=CSV)
-    with place.process() as files, monkeypatch.context() as patch:
-        patch.setattr(FileDoor, "is_whole", not_in_force)
-        assert asyncio.run(files.look()) == 0 and place.where() == ["work"]
-        dropped(place, b_csv=BAD)
-        assert asyncio.run(files.look()) == 0, "the folder rests"
-        place.now[0] += 6
-        assert asyncio.run(files.look()) == 1 and place.where() == ["accepted", "work"]
-        logged = place.phases().count("refusal")
-        place.now[0] += 1
-        assert asyncio.run(files.look()) == 0 and place.phases().count("refusal") == logged, (
-            "it is not tried at each look"
-        )
-    place.look()
-    assert place.where() == ["accepted", "accepted"] and len(place.fed()) == 2 and place.phases().count("intent") == 2
 
 
 def test_a_folder_that_is_taken_away_is_made_again(place: Place) -> None:
