@@ -71,7 +71,7 @@ def make(
     try:
         period = Period.of(now, asked.month or "", asked.since or "", asked.until or "")
     except BadPeriod as bad:
-        what = "no such period / kỳ báo cáo không hợp lệ"
+        what = "no such period, or it has not begun / kỳ báo cáo không hợp lệ hoặc chưa bắt đầu"
         fail(Exit.USAGE, "bad-period", what, f"Such as / Ví dụ: {bad}", as_json)
     settings = load_instance(data, as_json)
     engine = open_engine(settings.database_url)

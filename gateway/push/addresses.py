@@ -85,10 +85,10 @@ class Networks:
         if literal is None and (_HOST.fullmatch(host) is None or _NUMBER.fullmatch(host.rpartition(".")[2])):
             return "its host or port is malformed"  # also 127.1, 0x7f000001: some resolvers take these for addresses
         if literal is not None and not self.allow(host):
-            return "its address is not public"
+            return "its address is neither public nor in `push_networks`"
         loopback = host == "localhost" or literal is not None and literal.is_loopback
         if host == "localhost" and not any(map(self.allow, ("127.0.0.1", "::1"))):
-            return "its address is not public"
+            return "its address is neither public nor in `push_networks`"
         return None if parts.scheme == "https" or loopback else "its scheme is not https"
 
 
@@ -114,7 +114,7 @@ class CheckedResolver(AbstractResolver):
         results: list[ResolveResult] = []
         for kind, _type, protocol, _name, address in found:
             if checked and not self._networks.allow(str(address[0])):
-                raise Forbidden("its name leads to an address that is not public")
+                raise Forbidden("its name leads to an address neither public nor in `push_networks`")
             results.append(
                 ResolveResult(
                     hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=_NUMERIC

@@ -133,7 +133,7 @@ def _failure(trouble: BaseException, limits: Limits) -> Failure:
     """A few words for people; never the other side's own."""
     cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
     if isinstance(cause, Forbidden) or isinstance(cause.__cause__, Forbidden):
-        return PUSH_ADDRESS(why="its name leads to an address that is not public")
+        return PUSH_ADDRESS(why="its name leads to an address neither public nor in `push_networks`")
     if isinstance(trouble, aiohttp.ClientConnectorCertificateError):
         return PUSH_CERTIFICATE(why="its certificate is not trusted, has ended, or does not name the host")
     if isinstance(trouble, aiohttp.ClientSSLError) or isinstance(cause, ssl.SSLError):

@@ -77,6 +77,9 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     why = told(sandbox, "access", "explain", "H14.21", "indicator/v1", "getValue", "--at", "2027-11-23T14:00", ends=1)
     assert (why["reason"], why["nearest"]) == ("not-approved", "G-100") and "1 more" in why["messages"]["en"]["detail"]
     assert "tong-hop@taichinh" in why["ask"]["vi"] and why["quota"]["left"] == 100
+    file.write_text(GRANT.replace("edition: 1", "").rstrip() + "\n    edition: 7\n", "utf-8")
+    kept = told(sandbox, "access", "propose", str(file), ends=1)
+    assert kept["error"]["code"] == "grant.stands", kept
     shown = told(sandbox, "access", "show", "G-100")
     assert [each["holds"] for each in shown["approvals"]] == [True] and shown["content"][
         "proposed_by"

@@ -15,7 +15,7 @@ from gateway.journal.schema import tables
 from gateway.registry.changes.granting import grants
 from gateway.registry.changes.officers import officers
 from security.grants.passkeys import is_assertion
-from tests.console.officers import GRANT, ONE, PROPOSALS, TWO, by_key, officer, proposed, signer
+from tests.console.officers import GRANT, ONE, PROPOSALS, TWO, by_key, content, officer, proposed, signer
 from tests.console.people import Desk, Reader
 from tests.console.test_signing_in import notes
 
@@ -118,7 +118,13 @@ async def test_a_change_shows_old_and_new_and_an_agency_sees_its_own(people: Des
         person = await people.signed_in(each, Role.OFFICER)
         given = {"officer": each, "signature": by_key(people, name, each)}
         assert (await person.post(f"{PROPOSALS}/{name}", **given)).status == 303
-    await proposed(people, fields="*")
+    before = content(people, name)
+    refused = await person.post(f"{PROPOSALS}/new", **{**GRANT, "fields": "*"})
+    assert refused.status == 409 and "ends that grant at once" in Reader(refused.body).text
+    assert content(people, name) == before and len(signed_by(people, name)) == 2
+    form = Reader((await person.get(f"{PROPOSALS}/new?grant={name}")).body)
+    assert f"If {name} is in force, it ends when you propose this" in form.text
+    await proposed(people, fields="*", replaces=name)
     text = Reader((await person.get(f"{PROPOSALS}/{name}")).body).text
     assert "What differs from what was in force" in text and "*, !responsible" in text
     ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")

@@ -5,6 +5,7 @@ starts it."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -37,7 +38,7 @@ EACH = 10  # messages of each contract, before the kill and after it
 HOUR = 3600
 ROOT = Path(__file__).parents[2]
 GUIDES = (ROOT / "docs" / "integrate.md", ROOT / "docs" / "vi" / "integrate.md")
-COMMAND = r"^python examples/centre_consumer\.py .+$"
+COMMAND = r"^PYTHONPATH=\. python examples/centre_consumer\.py .+$"
 
 
 class Consumer:
@@ -51,13 +52,17 @@ class Consumer:
         for word, place in places.items():
             assert word in command
             command = command.replace(word, place)
-        self._words = [*shlex.split(command)[1:], "--port", str(port), "--every", "0.2"]
+        self._words = [*shlex.split(command)[2:], "--port", str(port), "--every", "0.2"]
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
         with self._printed.open("wb") as printed:
             self.process = subprocess.Popen(
-                [sys.executable, *self._words], cwd=ROOT, stdout=printed, stderr=subprocess.STDOUT
+                [sys.executable, *self._words],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": "."},  # as the command says
+                stdout=printed,
+                stderr=subprocess.STDOUT,
             )
         return self.process
 

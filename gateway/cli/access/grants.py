@@ -26,11 +26,19 @@ commands = typer.Typer()
 
 
 @commands.command("propose")
-def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> None:
+def access_propose(
+    file: Path,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also change grants that are signed; they end until signed again.")
+    ] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
     """Put the grants of a file in as proposals; each holds once two officers have signed it."""
     from gateway.journal.database import open_engine
     from gateway.registry.changes import deciding, granting
     from gateway.registry.changes.document import parse_grants
+    from gateway.registry.errors import GRANT_STANDS
     from gateway.registry.seals.sealing import Seal, changing
     from gateway.registry.snapshot import load_snapshot
 
@@ -40,6 +48,9 @@ def access_propose(file: Path, data: Data = None, as_json: AsJson = False) -> No
         connection = act.connection
         snapshot = load_snapshot(connection)
         proposals = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        ended = [each.grant.id for each in proposals if granting.ends(connection, each.grant)]
+        if ended and not replace:
+            raise GRANT_STANDS(grant=", ".join(ended))
         changes = [change for proposal in proposals for change in granting.propose(connection, proposal, now)]
         deciding.record(act, changes, now, actor())
         standing = {each.grant.id: rows.grant_of(connection, each.grant.id) for each in proposals}

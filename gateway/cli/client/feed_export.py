@@ -37,8 +37,11 @@ def client_feed_export(
     """A range of a feed as a table. The file appears when all of it has come."""
     with kit_failures(as_json), kit.client(as_json) as client:
         size, part = 0, file.with_name(f"{file.name}.part")
-        with part.open("wb") as out:
-            for piece in client.export(contract, form.value, since=since, until=until):
-                size += out.write(piece)
-        part.replace(file)
+        try:
+            with part.open("wb") as out:
+                for piece in client.export(contract, form.value, since=since, until=until):
+                    size += out.write(piece)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
         emit({"ok": True, "file": str(file), "bytes": size}, as_json, f"{file}: {size} bytes")

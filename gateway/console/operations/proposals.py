@@ -49,7 +49,9 @@ def preview_grant(asked: Asked) -> Any:
 
 
 def propose(asked: Asked) -> Any:
-    grant = approving.propose(asked.desk, asked.viewer, drafting.of_json(asked.body))
+    given = dict(asked.body)
+    replaces = given.pop("replaces", "")
+    grant = approving.propose(asked.desk, asked.viewer, drafting.of_json(given), replaces)
     return {"subject": grant.id}
 
 

@@ -108,7 +108,7 @@ def draft(ask: Ask) -> Shown:
     given = dict(ask.query)
     if name := given.get("grant"):
         with ask.desk.reading() as connection:
-            given = drafting.of_grant(connection, ask.viewer, name) | given
+            given = drafting.of_grant(connection, ask.viewer, name) | given | {"replaces": name}
     return _draft(ask, given, None)
 
 
@@ -138,7 +138,7 @@ def propose(ask: Ask) -> Answer:
         raw = drafting.raw(ask.form)
         if not raw.get("id"):
             raise CONSOLE_FORM(field="id", why="missing")
-        grant = approving.propose(ask.desk, ask.viewer, raw)
+        grant = approving.propose(ask.desk, ask.viewer, raw, ask.form.get("replaces", ""))
     except Failure as failure:
         if failure.status == 403:
             raise

@@ -20,6 +20,7 @@ from gateway.console.site.desk import Desk
 from gateway.registry.changes import deciding, granting, notices, passkeys, suspending
 from gateway.registry.changes.document import parse_grants
 from gateway.registry.changes.officers import officers
+from gateway.registry.errors import GRANT_STANDS
 from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.registry.snapshot import load_snapshot
 from security.grants.grants import Grant
@@ -48,8 +49,11 @@ def sign_by_passkey(desk: Desk, viewer: Viewer, path: str, response: str) -> dec
     return sign(desk, path, viewer.account.id, signature_text(*responses.assertion(response)), viewer.actor)
 
 
-def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any]) -> Grant:
-    """Propose a grant. An officer who proposes it is named in it, and cannot sign it. Raises `registry.invalid`."""
+def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any], replaces: str = "") -> Grant:
+    """Propose a grant. An officer who proposes it is named in it, and cannot sign it.
+
+    `replaces` is the id of the grant whose content may end by it. Raises `registry.invalid`, `grant.stands`.
+    """
     now = desk.now()
     with _changing(desk) as act:
         connection = act.connection
@@ -60,6 +64,11 @@ def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any]) -> Grant:
         text = yaml.safe_dump({"grants": [item]}, allow_unicode=True)
         (proposal,) = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
         _check_scope(viewer, proposal.grant)
+        before = granting.stored(connection, proposal.grant.id)
+        if before is not None:
+            _check_scope(viewer, before[0])
+        if replaces != proposal.grant.id and granting.ends(connection, proposal.grant):
+            raise GRANT_STANDS(grant=proposal.grant.id)
         changes = granting.propose(connection, proposal, now)
         deciding.record(act, changes, now, viewer.actor)
     return proposal.grant

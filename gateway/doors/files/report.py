@@ -177,7 +177,8 @@ def _summary(outcome: FileOutcome) -> tuple[str, ...]:
         if outcome.failure.code == MESSAGE_INVALID.code:
             after = _words("mend.places")
         return ("", "", outcome.failure.what("vi"), after.vi, "", outcome.failure.what("en"), after.en, "")
-    result = _words(f"result.{outcome.result}")
+    repeated_lines = outcome.first is not None and outcome.bad
+    result = _words("result.lines-repeated" if repeated_lines else f"result.{outcome.result}")
     after = _words("mend.lines") if outcome.bad else Words("", "")
     if outcome.first is not None:
         return ("", "", result.vi, after.vi, "", result.en, after.en, "")

@@ -114,15 +114,30 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
     return changes
 
 
-def content_of(connection: Connection, name: str) -> Grant:
-    """A grant's stored content. Raises `registry.unknown` or `grant.revoked`."""
+def stored(connection: Connection, name: str) -> tuple[Grant, bool] | None:
+    """The content that has this id, and whether it was revoked. None if there is none."""
     table = tables.access_grant.c
     row = connection.execute(select(table.body, table.state).where(table.id == name)).first()
-    if row is None:
+    return None if row is None else (Grant.from_json(json.loads(row.body)), row.state == REVOKED)
+
+
+def content_of(connection: Connection, name: str) -> Grant:
+    """A grant's stored content. Raises `registry.unknown` or `grant.revoked`."""
+    found = stored(connection, name)
+    if found is None:
         raise unknown("grant", name)
-    if row.state == REVOKED:
+    if found[1]:
         raise GRANT_REVOKED(grant=name)
-    return Grant.from_json(json.loads(row.body))
+    return found[0]
+
+
+def ends(connection: Connection, wanted: Grant) -> bool:
+    """Whether what stands under this id is signed or forbids, and this other content would end it at once."""
+    found = stored(connection, wanted.id)
+    if found is None or found[1] or found[0].canonical() == wanted.canonical():
+        return False
+    content = found[0].canonical()
+    return found[0].denies or bool(approvals(connection).get((f"{GRANT} {wanted.id}", digest(content))))
 
 
 def approve_grant(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:

@@ -159,4 +159,4 @@ def _check_address(address: str, networks: Networks) -> None:
     except (OSError, UnicodeError):
         raise SANDBOX_FORM(field="address", why="its name is not known") from None
     if not all(networks.allow(str(each[4][0])) for each in found):
-        raise SANDBOX_FORM(field="address", why="its name leads to an address that is not public")
+        raise SANDBOX_FORM(field="address", why="its name leads to an address neither public nor in `push_networks`")

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from gateway.console.roles import Role
+from gateway.registry.changes import granting
 from tests.console.authenticator import PRESENT, Authenticator
 from tests.console.conftest import people  # noqa: F401  a fixture
-from tests.console.officers import ONE, PROPOSALS, TWO, by_key, officer, proposed, signer
+from tests.console.officers import GRANT, ONE, PROPOSALS, TWO, by_key, officer, proposed, signer
 from tests.console.people import Desk, Person
 from tests.console.test_approving import signed_by
+from tests.console.test_operations import call, token
 from tests.console.test_passkeys import options
 from tests.doors.api.conftest import world  # noqa: F401  a fixture
 
@@ -46,6 +48,27 @@ async def test_what_an_assertion_does_not_approve(people: Desk) -> None:  # noqa
     ):
         await refused(people, an.person, name, {"credential": credential})
     assert (await an.approve(name)).status == 303 and signed_by(people, name) == (ONE,)
+
+
+async def test_another_agencys_grant_is_not_replaced_under_its_id(people: Desk) -> None:  # noqa: F811
+    """Nor is the id of one that was revoked taken."""
+    steward = await people.signed_in("lan", Role.STEWARD, Role.OFFICER)
+    other = await people.signed_in("khac", Role.AGENCY, agency="H14.3")
+    for state in ("proposed", "revoked"):
+        name = await proposed(people, id=f"G-90{len(state)}")
+        if state == "revoked":
+            given = {"reason": "It is wanted no longer."}
+            assert (await steward.post(f"/console/access/grants/{name}/revoke", **given)).status == 303
+        with people.world.engine.connect() as connection:
+            before = granting.stored(connection, name)
+        for replaces in ("", name):
+            wanted = {**GRANT, "id": name, "agency": "H14.3", "edition": "2", "replaces": replaces}
+            assert (await other.post(f"{PROPOSALS}/new", **wanted)).status == 403
+        wanted = {**GRANT, "id": name, "agency": "H14.3", "operations": ["getValue"], "fields": ["*"], "edition": 2}
+        answer = await call(people, token(people, "khac"), "POST", "/api/proposals", wanted)
+        assert answer.status == 403, answer.body
+        with people.world.engine.connect() as connection:
+            assert before is not None and granting.stored(connection, name) == before
 
 
 async def test_a_session_alone_or_another_s_session_approves_nothing(people: Desk) -> None:  # noqa: F811
