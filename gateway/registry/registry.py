@@ -24,7 +24,7 @@ from gateway.journal.database import snapshot as one_moment
 from gateway.journal.limits import unavailable
 from gateway.journal.schema import comparison
 from gateway.registry.errors import REGISTRY_STALE
-from gateway.registry.seals.revisions import REVISION, revision
+from gateway.registry.seals.revisions import REVISION, lost, revision
 from gateway.registry.seals.rows import Misfit
 from gateway.registry.seals.sealing import Seal, altered
 from gateway.registry.snapshot import Snapshot, load_snapshot
@@ -59,7 +59,6 @@ class Registry:
         self._reading = threading.Lock()
         self._older: dict[str, CompiledContract] = {}
         self._followers: list[Callable[[Snapshot], None]] = []
-        self._behind = 0  # successive checks that knew a later revision than the database has
         self._refused: Failure | None = None  # why the newest revision is refused
         self._schema_refused: Failure | None = None
         with one_moment(engine) as connection:
@@ -89,11 +88,9 @@ class Registry:
         """
         with self._reading:
             number = revision(connection)
+            if number < self._snapshot.revision and not lost(connection, self._snapshot.revision):
+                return False  # the connection shows an earlier moment
             moved = number != self._snapshot.revision
-            ahead = self._seal is not None and number > self._snapshot.revision and self._seal.marked_later(number)
-            if ahead and not self._behind:
-                self._behind = 1  # the next change is in the file before this transaction sees it; a second look tells
-                return False
             if moved:
                 try:
                     self._check(connection, number)
@@ -104,12 +101,9 @@ class Registry:
                 for follower in self._followers:
                     follower(self._snapshot)
             elif self._seal is not None and (misfits := self._seal.set_back(connection, number)):
-                self._behind += 1  # two checks: a change may be in the file before this transaction sees it
-                if self._behind > 1:
-                    self._refused = altered(misfits)
-                    raise self._refused
-                return False
-            self._seen, self._refused, self._behind = self._clock(), None, 0
+                self._refused = altered(misfits)
+                raise self._refused
+            self._seen, self._refused = self._clock(), None
             return moved
 
     def _check(self, connection: Connection, number: int) -> None:

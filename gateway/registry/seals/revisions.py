@@ -19,6 +19,16 @@ def revision(connection: Connection) -> int:
     return int(value) if value is not None else 0
 
 
+def lost(connection: Connection, known: int) -> bool:
+    """Whether the database has a revision no more that was committed before.
+
+    It is read anew: a connection that shows an earlier moment does not have it yet. A revision is known (by the mark,
+    or by a snapshot) only after its commit.
+    """
+    with connection.engine.connect() as anew:
+        return revision(anew) < known
+
+
 def alone(connection: Connection) -> None:
     """Lock the registry against other changes until this transaction ends, so no two changes get the same number."""
     connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == REVISION).with_for_update())

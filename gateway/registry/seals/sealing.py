@@ -44,7 +44,7 @@ from gateway.registry.errors import REGISTRY_ALTERED
 from gateway.registry.seals import history
 from gateway.registry.seals.basis import basis
 from gateway.registry.seals.mark import Mark, Seen
-from gateway.registry.seals.revisions import REVISION, raise_revision, revision, settle
+from gateway.registry.seals.revisions import REVISION, lost, raise_revision, revision, settle
 from gateway.registry.seals.rows import Misfit, Rows, changed, contents, digest_of, digests, misfits, rows
 from gateway.registry.seals.sealed import KEY, Sealed, revision_of
 from gateway.registry.tenants import refuse_policy
@@ -130,13 +130,16 @@ class Seal:
             differing.append(Misfit("instance", REVISION, "altered"))
         if not stands(connection, sealed):
             differing.append(Misfit("log", f"entry {sealed.entry} of revision {sealed.revision}", "missing"))
-        seen = self.mark.read()
-        if seen is not None and seen.origin == self.origin:
-            if number < seen.revision:
-                differing.append(Misfit("instance", f"{REVISION} {number} < {seen.revision}", "altered"))
-            elif number == seen.revision and seen.digest != sealed.digest:
-                differing.append(Misfit("instance", KEY, "altered"))
+        seen = self._seen()
+        if seen is not None and number == seen.revision and seen.digest != sealed.digest:
+            differing.append(Misfit("instance", KEY, "altered"))
+        if seen is not None and number < seen.revision and lost(connection, seen.revision):
+            differing.append(Misfit("instance", f"{REVISION} {number} < {seen.revision}", "altered"))
         return differing, actual
+
+    def _seen(self) -> Seen | None:
+        seen = self.mark.read()
+        return seen if seen is not None and seen.origin == self.origin else None
 
     def set_back(self, connection: Connection, number: int) -> list[Misfit]:
         """A misfit if a revision later than `number` is sealed or marked: the database's revision was set back."""
@@ -145,16 +148,10 @@ class Seal:
             sealed = 0 if stored is None else revision_of(stored)
         except ValueError:
             return [Misfit("instance", KEY, "altered")]
-        seen = self.mark.read()
-        later = [
-            each for each in (sealed, seen.revision if seen and seen.origin == self.origin else 0) if each > number
-        ]
-        return [Misfit("instance", f"{REVISION} {number} < {max(later)}", "altered")] if later else []
-
-    def marked_later(self, number: int) -> bool:
-        """Whether a revision later than `number` is marked: it is being committed, or the database was set back."""
-        seen = self.mark.read()
-        return seen is not None and seen.origin == self.origin and seen.revision > number
+        seen = self._seen()
+        if seen is not None and seen.revision > number and lost(connection, seen.revision):
+            sealed = max(sealed, seen.revision)
+        return [Misfit("instance", f"{REVISION} {number} < {sealed}", "altered")] if sealed > number else []
 
     def never(self, connection: Connection) -> bool:
         """Whether there is no seal in row, mark or log: an instance of an older release, not started since."""
@@ -354,12 +351,11 @@ def accept(engine: Engine, seal: Seal, reason: str, actor: str, now: float) -> l
         differing, _actual = seal.look(connection)
         if not differing:
             return []
-        seen = seal.mark.read()
-        sealed = _sealed(connection)
+        seen, sealed = seal._seen(), _sealed(connection)
         highest = max(
             revision(connection),
             sealed.revision if sealed is not None else 0,
-            seen.revision if seen is not None and seen.origin == seal.origin else 0,
+            seen.revision if seen is not None else 0,
         )
         keep(connection, REVISION, str(highest + 1))
         facts = {"reason": reason, "count": len(differing), "differed": [str(each) for each in differing[:AT_ONCE]]}
