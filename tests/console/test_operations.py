@@ -138,6 +138,8 @@ async def test_accounts_are_kept_by_operations(people: Desk) -> None:
     closed = await call(people, mine, "PUT", "/api/accounts/lan/state", why)
     assert closed.json["account"]["active"] is False
     assert (await call(people, mine, "POST", "/api/accounts/nobody/link")).json["code"] == "account.unknown"
+    own = await call(people, mine, "POST", "/api/accounts/minh/link")
+    assert own.json["code"] == "account.own", "a token makes no session of its own person"
     listed = (await call(people, mine, "GET", "/api/accounts")).json["accounts"]
     assert [each["id"] for each in listed] == ["lan", "minh"]
     actors = {str(each["actor"]) for each in notes(people, store.ACCOUNT) if each["actor"] != "test"}

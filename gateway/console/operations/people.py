@@ -61,6 +61,7 @@ def set_state(asked: Asked) -> Any:
 
 
 def make_link(asked: Asked) -> Any:
+    people.check_other(asked.viewer, asked.params["account"])  # a session by it would outlive a stolen token
     with asked.desk.changing(asked.viewer) as change:
         token = store.make_link(change, asked.params["account"])
     return {"link": _address(asked, token)}

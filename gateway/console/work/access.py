@@ -112,6 +112,7 @@ def grant(connection: Connection, snapshot: Snapshot, name: str, scope: str | No
     last = present or (Grant.from_json(every[-1].content) if every else None)
     if last is None or not holds(snapshot, last, scope):
         raise unknown("grant", name)
+    every = [each for each in every if holds(snapshot, Grant.from_json(each.content), scope)]  # not of earlier holders
     told: list[tuple[GrantVersion, tuple[tuple[str, Any, Any], ...]]] = []
     before: Mapping[str, Any] = {}
     for each in every:

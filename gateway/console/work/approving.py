@@ -66,7 +66,7 @@ def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any], replaces: str = 
         _check_scope(viewer, proposal.grant)
         before = granting.stored(connection, proposal.grant.id)
         if before is not None:
-            _check_scope(viewer, before[0])
+            _check_lifted(viewer, before[0])
         if replaces != proposal.grant.id and granting.ends(connection, proposal.grant):
             raise GRANT_STANDS(grant=proposal.grant.id)
         changes = granting.propose(connection, proposal, now)
@@ -77,7 +77,7 @@ def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any], replaces: str = 
 def revoke(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
     now = desk.now()
     with _changing(desk) as act:
-        _check_scope(viewer, granting.content_of(act.connection, name))
+        _check_lifted(viewer, granting.content_of(act.connection, name))
         changes = granting.revoke(act.connection, name, now)
         deciding.record(act, changes, now, viewer.actor, reason=reason)
 
@@ -98,7 +98,7 @@ def suspend(desk: Desk, viewer: Viewer, name: str, notice: notices.Notice) -> No
 def resume(desk: Desk, viewer: Viewer, name: str, reason: str) -> None:
     now = desk.now()
     with _changing(desk) as act:
-        _check_scope(viewer, granting.content_of(act.connection, name))
+        _check_lifted(viewer, granting.content_of(act.connection, name), suspended=True)
         suspending.resume(act, ("grant", name), (viewer.actor, reason), now)
 
 
@@ -135,3 +135,10 @@ def _check_scope(viewer: Viewer, grant: Grant) -> None:
     scope = viewer.account.scope
     if scope is not None and grant.agency != scope:
         raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=f"grant of {scope}")
+
+
+def _check_lifted(viewer: Viewer, grant: Grant, *, suspended: bool = False) -> None:
+    """As `_check_scope`. Nor does an agency lift what restricts itself: a denial, or a suspension."""
+    _check_scope(viewer, grant)
+    if viewer.account.scope is not None and (grant.denies or suspended):
+        raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=f"lift what restricts {grant.agency}")

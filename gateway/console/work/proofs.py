@@ -25,6 +25,7 @@ from gateway.audit.log.transfer_proofs import as_json, proved
 from gateway.audit.log.transfer_proofs import text as base64_of
 from gateway.console.accounts.records import Viewer
 from gateway.console.site.desk import Desk
+from gateway.console.work import journeys
 from gateway.console.work.journeys import OWN
 from gateway.console.work.proof_readme import readme
 from gateway.journal.schema import tables
@@ -54,10 +55,12 @@ class Receipt:
 
 
 def inclusions(desk: Desk, viewer: Viewer, transfer: str) -> list[Inclusion]:
-    """Without notes of others about it, if he sees one agency only. Raises `audit.not-logged`."""
+    """Without notes of others about it, if he sees one agency only. Raises `audit.not-logged`, `console.no-page`."""
     found = proved(desk.services.engine, transfer)
     if viewer.account.scope is not None:
-        found = [each for each in found if each.phase.partition("#")[0] in OWN]
+        seen = journeys.find(desk, viewer, transfer)
+        party = any(each.facts.kind in OWN for each in seen.journey.steps)  # else only notes of its own concern it
+        found = [each for each in found if party and each.phase.partition("#")[0] in OWN]
     if not found:
         raise AUDIT_NOT_LOGGED(transfer=transfer)
     return found

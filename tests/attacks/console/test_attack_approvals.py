@@ -64,11 +64,35 @@ async def test_another_agencys_grant_is_not_replaced_under_its_id(people: Desk) 
         for replaces in ("", name):
             wanted = {**GRANT, "id": name, "agency": "H14.3", "edition": "2", "replaces": replaces}
             assert (await other.post(f"{PROPOSALS}/new", **wanted)).status == 403
-        wanted = {**GRANT, "id": name, "agency": "H14.3", "operations": ["getValue"], "fields": ["*"], "edition": 2}
-        answer = await call(people, token(people, "khac"), "POST", "/api/proposals", wanted)
+        body: dict[str, Any] = {
+            **GRANT,
+            "id": name,
+            "agency": "H14.3",
+            "operations": ["getValue"],
+            "fields": ["*"],
+            "edition": 2,
+        }
+        answer = await call(people, token(people, "khac"), "POST", "/api/proposals", body)
         assert answer.status == 403, answer.body
         with people.world.engine.connect() as connection:
             assert before is not None and granting.stored(connection, name) == before
+
+
+async def test_an_agency_lifts_nothing_that_restricts_itself(people: Desk) -> None:  # noqa: F811
+    """Neither a denial nor a suspension; it may suspend its own grants."""
+    officer = await people.signed_in(ONE, Role.OFFICER)
+    ward = await people.signed_in("phuong", Role.AGENCY, agency="H14.7")
+    denial = await proposed(people, id="G-9003", denies="true")
+    name = await proposed(people)
+    notice = {"reason_vi": "Nghi lộ khóa", "reason_en": "A key may have leaked"}
+    assert (await ward.post(f"/console/access/grants/{name}/suspend", **notice)).status == 303
+    why = {"reason": "We want it back."}
+    assert (await ward.post(f"/console/access/grants/{name}/resume", **why)).status == 403
+    assert (await ward.post(f"/console/access/grants/{denial}/revoke", **why)).status == 403
+    other = {**GRANT, "id": denial, "replaces": denial}
+    assert (await ward.post(f"{PROPOSALS}/new", **other)).status == 403
+    assert (await officer.post(f"/console/access/grants/{name}/resume", **why)).status == 303
+    assert (await ward.post(f"/console/access/grants/{name}/revoke", **why)).status == 303
 
 
 async def test_a_session_alone_or_another_s_session_approves_nothing(people: Desk) -> None:  # noqa: F811

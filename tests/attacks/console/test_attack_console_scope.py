@@ -174,3 +174,20 @@ async def test_roles_of_somebody_who_is_signed_in_count_as_they_are_now(people: 
     assert (await minh.post("/console/people/lan/state", state="disabled", reason="left the department")).status == 303
     assert (await lan.get("/console/people")).status == 303
     assert (await lan.post("/console/people/minh/state", state="disabled", reason="x" * 20)).status == 401
+
+
+@pytest.mark.attack("idor")
+async def test_a_note_of_ones_own_about_a_transfer_gives_no_proof_of_it(people: Desk) -> None:
+    """Such as of a message that somebody of the agency read once: the note is seen, the transfer's entries are not."""
+    world = people.world
+    await fill(world)
+    note = freeze(Note(new_id(), time.time(), "body-view", "H14.9/lan: console", {"transfer": TRANSFER}))
+    with writing(world.engine) as connection:
+        append(connection, [LogRow(note.transfer, note.phase, note.entry, note.leaf)])
+    world.sequence()
+    ward = await people.signed_in("lan", Role.AGENCY, agency="H14.9")
+    assert (await ward.get(f"/console/transfers/{TRANSFER}")).status == 200
+    for below in ("proof", "proof.json", "receipt"):
+        answer = await ward.get(f"/console/transfers/{TRANSFER}/{below}")
+        assert not any(mark.encode() in answer.body for mark in ("canh-bao", *MARKS)), below
+        assert answer.status == 404 or below == "receipt", answer.status

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from gateway.journal.writer import Journal
-from tests.doors.files.dropping import CSV, Place, dropped, fresh
-from tests.doors.files.test_files_take import BAD, line_by_line
+from tests.doors.files.dropping import BAD, CSV, Place, dropped, fresh
+from tests.doors.files.test_files_take import line_by_line
 from tests.size import FULL
 
 # Its good line is a later value than the same line of CSV: not a repeat, but a correction.
