@@ -375,8 +375,12 @@ def test_the_kit_joins_by_one_command_and_goes_on_where_it_was(sandbox: Settings
     Client(out).wait()
     asked_of_it = lgsp("client", "call", "GET", QUESTION, "--identity", str(out))
     assert asked_of_it.code == 0, asked_of_it.out + asked_of_it.err
+    certificate = (out / "tls.crt").read_bytes()
     again = json.loads(lgsp(*command).out)
     assert again["system"] == told["system"]  # nobody is admitted twice
+    assert (out / "tls.crt").read_bytes() == certificate, "nor certified"
+    other = lgsp(*command, "--contract", "field-report/v1")
+    assert other.code == 2 and told["tenant"] in other.out, other.out
     plain = lgsp("client", "join", "http://sandbox.example", *asked, "--contract", "indicator/v1", "--out", str(out))
     assert plain.code == 2 and "https" in plain.out
     mine = json.loads(lgsp("client", "my-calls", "--identity", str(out), "--outcome", "ok", "--json").out)

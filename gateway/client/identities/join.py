@@ -27,6 +27,7 @@ from gateway.client.transport import HttpTransport
 
 ABOUT: Final = "tenant.json"
 SECONDS: Final = 60.0
+_ASKED: Final = "asked"
 _OURS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _FILES: Final = frozenset(
     {
@@ -59,6 +60,10 @@ class Wanted:
             "code": self.code,
         }
 
+    def asked(self) -> dict[str, Any]:
+        """What stands in the folder, so that another run there is for the same."""
+        return {name: value for name, value in self.content().items() if name != "code"}
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -81,16 +86,15 @@ async def join(
     transport = HttpTransport(tls_of(anchors), seconds=SECONDS, connections=1)
     try:
         about = kept(folder) or await _admitted(transport, base, wanted, folder)
+        if about.get(_ASKED, wanted.asked()) != wanted.asked():
+            raise CLIENT_USAGE(what=words("joined-before", folder=str(folder), tenant=about["tenant"]))
         system, token = str(about["system"]), str(about["token"])
         if not (folder / "tls.key").exists():
             hosts = [str(each) for each in about["hosts"]]
             enrol.keygen(system, folder, hosts=hosts, passphrase=passphrase)
         own = {"authorization": f"Bearer {token}"}
-        requests = {use: (folder / f"{use}.csr").read_text("ascii") for use in enrol.USES}
-        answer = await _asked(transport, f"{base}/sandbox/api/systems/{system}/certificates", own, requests)
-        for name, text in answer["files"].items():
-            if name in _FILES:  # no other name comes into the folder
-                _write(folder / name, str(text))
+        if not all((folder / name).exists() for name in _FILES):  # each order makes new certificates
+            await _certified(transport, f"{base}/sandbox/api/systems/{system}/certificates", own, folder)
         Identity.load(folder, passphrase=passphrase)
         tenant = await _asked(transport, f"{base}/sandbox/api/systems", own, None)
     finally:
@@ -115,12 +119,21 @@ def checked(url: str) -> str:
     return url.rstrip("/").removesuffix("/sandbox/join")
 
 
+async def _certified(transport: HttpTransport, url: str, own: Mapping[str, str], folder: Path) -> None:
+    requests = {use: (folder / f"{use}.csr").read_text("ascii") for use in enrol.USES}
+    answer = await _asked(transport, url, own, requests)
+    for name, text in answer["files"].items():
+        if name in _FILES:  # no other name comes into the folder
+            _write(folder / name, str(text))
+
+
 async def _admitted(transport: HttpTransport, base: str, wanted: Wanted, folder: Path) -> dict[str, Any]:
     content = await _asked(transport, f"{base}/sandbox/join", {}, wanted.content())
     system = str(content.get("system"))
     if enrol.SYSTEM.fullmatch(system) is None or not {"tenant", "token", "hosts", "page"} <= set(content):
         raise rest.not_proven("POST", base, 201, "not the answer of a sandbox")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    content |= {_ASKED: wanted.asked()}
     write_private(folder / ABOUT, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
     return content
 
