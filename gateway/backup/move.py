@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, func, make_url, select
 from contracts.base.ids import new_id
 from gateway.audit.verify.verify import verify_log
 from gateway.backup import database
-from gateway.backup.errors import BACKUP_KIND, BACKUP_TAKEN, BACKUP_WRONG_LOG
+from gateway.backup.errors import BACKUP_KIND, BACKUP_MOVED, BACKUP_TAKEN, BACKUP_WRONG_LOG
 from gateway.backup.manifest import Tick
 from gateway.durable import sync_folder, write_new
 from gateway.journal.append import append
@@ -52,13 +52,15 @@ class Moved:
 
 
 def move(settings: Settings, url: str, now: float, actor: str, tick: Tick) -> Moved:
-    """Raises `backup.kind`, `backup.taken`, `backup.wrong-log`; then all is as it was.
+    """Raises `backup.kind`, `backup.moved`, `backup.taken`, `backup.wrong-log`; then all is as it was.
 
     The caller holds the instance's lock, so that nothing writes meanwhile.
     """
     source, target = open_engine(settings.database_url), open_engine(url)
     try:
-        if source.dialect.name != "sqlite" or target.dialect.name != "postgresql":
+        if source.dialect.name != "sqlite":
+            raise BACKUP_MOVED(database=source.url.render_as_string(hide_password=True))
+        if target.dialect.name != "postgresql":
             raise BACKUP_KIND(found=source.dialect.name, wanted=target.dialect.name)
         mark = settings.run / _MARK
         if not _committed(target, mark):

@@ -135,9 +135,16 @@ def machine_drain(
     settings = load_instance(data, as_json)
     by = _by(arguments.reason_of(reason, as_json))
     with failures_as_exits(as_json):
-        (acts.end_drain if end else acts.drain)(open_engine(settings.database_url), name, by)
+        engine, others = open_engine(settings.database_url), True
+        if end:
+            acts.end_drain(engine, name, by)
+        else:
+            others = acts.drain(engine, name, by)
     state = "active" if end else "draining"
-    emit({"ok": True, "machine": name, "state": state}, as_json, f"{name}: {_state(state)}")
+    text = f"{name}: {_state(state)}"
+    if not others:
+        text += "\nNo other machine is active: all callers get 503. / Không còn máy nào phục vụ: mọi lời gọi nhận 503."
+    emit({"ok": True, "machine": name, "state": state}, as_json, text)
 
 
 @commands.command("remove")
@@ -150,19 +157,26 @@ def machine_remove(name: Name, reason: Reason, data: Data = None, as_json: AsJso
     settings = load_instance(data, as_json)
     by = _by(arguments.reason_of(reason, as_json))
     with failures_as_exits(as_json):
-        acts.remove(open_engine(settings.database_url), name, by)
+        had_keys = acts.remove(open_engine(settings.database_url), name, by)
+    if not had_keys:
+        text = (
+            f"{name}: {_state('removed')}\n"
+            "It had no keys yet, and its invitation is withdrawn. / Máy đó chưa có khóa nào, và lời mời đã bị thu hồi."
+        )
+        emit({"ok": True, "machine": name, "state": "removed", "next": []}, as_json, text)
     rotate = f"lgsp keys rotate {' '.join(Keyring(settings).names)} --withdraw"
+    # The issuers first: what is rotated before has its certificate from the issuer that is given up.
     renew = "lgsp ca renew tls · lgsp ca renew sign"
     text = (
         f"{name}: {_state('removed')}\n"
-        f"It had the instance's keys and the password of the database. Replace them: {rotate} · {renew} · the password"
+        f"It had the instance's keys and the password of the database. Replace them: {renew} · {rotate} · the password"
         " (ca renew needs ca/root.key). No command replaces keys/log.key and keys/hash.key, which it had too: if it may"
         " be in wrong hands, read docs/security.md."
-        f" / Máy đó đã có các khóa và mật khẩu cơ sở dữ liệu, cần thay: {rotate} · {renew} · mật khẩu (ca renew cần"
+        f" / Máy đó đã có các khóa và mật khẩu cơ sở dữ liệu, cần thay: {renew} · {rotate} · mật khẩu (ca renew cần"
         " ca/root.key). Không lệnh nào thay được keys/log.key và keys/hash.key mà máy đó cũng có: nếu máy có thể rơi"
         " vào tay người khác, xem docs/security.md."
     )
-    emit({"ok": True, "machine": name, "state": "removed", "next": [rotate, renew]}, as_json, text)
+    emit({"ok": True, "machine": name, "state": "removed", "next": [renew, rotate]}, as_json, text)
 
 
 def _by(reason: str) -> By:

@@ -87,4 +87,7 @@ def then(data: Path, practice: bool) -> list[str]:
             f"Look at it, then delete {data}; it cannot be confirmed, and its doors stay closed"
             " / xem xong thì xóa; bản diễn tập không xác nhận được, cửa không mở"
         ]
-    return [f"The doors stay closed until / cửa đóng cho đến khi: lgsp restore confirm --data {data} --by …"]
+    return [
+        f"The doors stay closed until / cửa đóng cho đến khi: lgsp restore confirm --data {data} --by …"
+        " (production: --as PERSON --key FILE)"
+    ]

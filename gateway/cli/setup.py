@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,7 @@ _OFFICER: Final = {
 }
 _DATABASE: Final = "PostgreSQL (postgresql+psycopg://…), hoặc để trống: SQLite / or empty: SQLite"
 _COPY: Final = "giữ một bản ở nơi khác / keep a copy elsewhere"
+_PERSON: Final = "--as PERSON --key FILE"  # a production instance asks who acts
 _USES: Final = ("tls", "sign", "encrypt")
 
 
@@ -76,7 +78,8 @@ def setup(
     except OSError as trouble:
         not_written(trouble.filename or folder, trouble, as_json)
     left = _left(made.settings)
-    emit({**_facts(made), "left": left}, as_json, _told(made, left))
+    there = "" if data is None else f" --data {shlex.quote(str(folder))}"
+    emit({**_facts(made), "left": left}, as_json, _told(made, left, there))
 
 
 @top.command()
@@ -210,7 +213,8 @@ def _facts(made: Made) -> dict[str, Any]:
     }
 
 
-def _told(made: Made, left: list[str]) -> str:
+def _told(made: Made, left: list[str], there: str) -> str:
+    """`there`: the option of the data folder, for the next commands."""
     from gateway.cli.run import bound_elsewhere
 
     links = [f"  {each.id:<24} {each.link}" for each in made.people if each.link]
@@ -226,16 +230,19 @@ def _told(made: Made, left: list[str]) -> str:
             " — chuyển sang hai vật lưu giữ ngoại tuyến rồi xóa ở đây / move it to two media off line, delete it here"
             if online
             else " — cất ngoại tuyến / keep it off line"
+            if made.root_key.exists()
+            else " — không còn ở đây / is not here any more"
         ),
-        *([f"  Bí mật của các khóa / the keys' secret: {made.secret} — {_COPY}"] if made.secret_made else []),
+        *([f"  Bí mật của các khóa / the keys' secret: {made.secret} — {_COPY}"] if made.secret is not None else []),
         "",
-        *(["Đăng nhập lần đầu, trong 15 phút / First sign-in, within 15 minutes", *links] if links else []),
-        "  (hết hạn thì / later: lgsp console user link ID)",
+        f"Đăng nhập lần đầu / First sign-in{', trong 15 phút / within 15 minutes' if links else ''}",
+        *links,
+        f"  ({'hết hạn thì / later' if links else 'liên kết / a link'}: lgsp console user link ID {_PERSON}{there})",
         *_reached(made.settings),
         *(["", *elsewhere] if (elsewhere := bound_elsewhere(made.settings)) else []),
         "",
         f"Chẩn đoán / doctor: {', '.join(left) or 'không có gì nghiêm trọng / nothing grave'}",
-        "Tiếp theo / next: lgsp up · lgsp enrol SYSTEM … --requests DIR · lgsp doctor",
+        f"Tiếp theo / next: lgsp up{there} · lgsp enrol SYSTEM … --requests DIR {_PERSON}{there} · lgsp doctor{there}",
     ]
     return "\n".join(lines)
 

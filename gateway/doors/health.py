@@ -195,7 +195,9 @@ class Vitals:
                 until = rfc3339(snapshot.held_until) if math.isfinite(snapshot.held_until) else None
                 checks["restored"] = {
                     "until": until,
-                    "next": "lgsp restore confirm --by WHO" if until is None else "wait",
+                    "next": "lgsp restore confirm --by WHO (production: --as PERSON --key FILE)"
+                    if until is None
+                    else "wait",
                 }
         except Failure as failure:
             checks["registry"], checks["reason"] = False, failure.code

@@ -74,12 +74,13 @@ def invite(settings: Settings, engine: Engine, name: str, hours: float, by: By, 
     )
 
 
-def drain(engine: Engine, name: str, by: By) -> None:
-    """It takes no new work. Raises `machine.unknown`, `machine.other-state`."""
+def drain(engine: Engine, name: str, by: By) -> bool:
+    """It takes no new work. Whether another machine does. Raises `machine.unknown`, `machine.other-state`."""
     with writing(engine) as connection:
         machine = records.known(connection, name)
         records.moved(connection, machine, State.ACTIVE, state=State.DRAINING, reason=by.reason)
         _note(connection, "drain", name, by, {})
+        return any(it.state is State.ACTIVE for it in records.every(connection))
 
 
 def end_drain(engine: Engine, name: str, by: By) -> None:
@@ -90,8 +91,9 @@ def end_drain(engine: Engine, name: str, by: By) -> None:
         _note(connection, "end-drain", name, by, {})
 
 
-def remove(engine: Engine, name: str, by: By) -> None:
-    """For good: its processes write nothing more, and no keys are sealed for it.
+def remove(engine: Engine, name: str, by: By) -> bool:
+    """For good: its processes write nothing more, and no keys are sealed for it. Whether it may have had keys: a
+    machine that joins can fetch what is sealed for it, before it says so.
 
     Raises as `drain`, and `machine.last`: no machine could start any more, and none could be invited.
     """
@@ -103,10 +105,11 @@ def remove(engine: Engine, name: str, by: By) -> None:
         before = (State.INVITED, State.JOINING, State.ACTIVE, State.DRAINING)
         records.moved(connection, machine, *before, state=State.REMOVED, reason=by.reason)
         bundle, process = tables.machine_bundle, tables.process
-        connection.execute(delete(bundle).where(bundle.c.machine == name))
+        sealed = connection.execute(delete(bundle).where(bundle.c.machine == name)).rowcount
         its_own = update(process).where(process.c.machine == name, process.c.state == "alive")
         ended = connection.execute(its_own.values(state="dead")).rowcount  # the journal fences them
         _note(connection, "remove", name, by, {"processes": ended})
+        return machine.state in _WORKING or machine.generation > 0 or sealed > 0
 
 
 def _note(connection: Connection, act: str, name: str, by: By, facts: Mapping[str, Json]) -> None:

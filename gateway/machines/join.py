@@ -36,6 +36,7 @@ from gateway.machines.bundles import Bundle
 from gateway.machines.errors import (
     MACHINE_INVITATION_EXPIRED,
     MACHINE_INVITATION_USED,
+    MACHINE_INVITATION_WITHDRAWN,
     MACHINE_NO_SECRET,
     MACHINE_NOT_REACHED,
     MACHINE_REFUSED,
@@ -53,7 +54,9 @@ WAIT_SECONDS: Final = 120.0
 _ANSWER_SECONDS: Final = 30.0
 _LARGEST: Final = bundles.LARGEST + 4096
 _ASK_SECONDS: Final = 0.5
-_OVER: Final = {each.code: each for each in (MACHINE_INVITATION_EXPIRED, MACHINE_INVITATION_USED)}
+_OVER: Final = {
+    each.code: each for each in (MACHINE_INVITATION_EXPIRED, MACHINE_INVITATION_USED, MACHINE_INVITATION_WITHDRAWN)
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from gateway.machines.errors import (
     MACHINE_INVITATION_EXPIRED,
     MACHINE_INVITATION_UNKNOWN,
     MACHINE_INVITATION_USED,
+    MACHINE_INVITATION_WITHDRAWN,
     MACHINE_JOIN_UNREADABLE,
 )
 from gateway.machines.records import Machine, State
@@ -101,6 +102,8 @@ class Joining:
             machine = _invited(records.invited_by(connection, thumbprint, locked=True), thumbprint)
             if machine.public_key == handed.public_key and machine.state is State.JOINING:
                 return Answered(202, b"{}")  # the same machine again, whose first answer was lost
+            if machine.state is State.REMOVED and machine.public_key is None:
+                raise MACHINE_INVITATION_WITHDRAWN(name=machine.name)
             if machine.state is not State.INVITED:
                 raise MACHINE_INVITATION_USED(name=machine.name)
             if machine.expires is None or machine.expires <= now:

@@ -19,7 +19,7 @@ def open_listeners(settings: Settings) -> dict[str, socket.socket]:
     """By name: `exchange`, `desk`, and if configured `metrics`, `edge` and `edge_socket`; those of this machine's
     roles."""
     _check_desk(settings)
-    listeners = {name: _bind(host, port) for name, (host, port) in _places(settings).items() if name != "edge"}
+    listeners = {name: _bind(name, host, port) for name, (host, port) in _places(settings).items() if name != "edge"}
     return listeners | _edges(settings)
 
 
@@ -39,7 +39,7 @@ def check_ports(settings: Settings) -> None:
     _check_desk(settings)
     opened: list[socket.socket] = []
     try:
-        opened += (_bind(host, port) for host, port in _places(settings).values())
+        opened += (_bind(name, host, port) for name, (host, port) in _places(settings).items())
     finally:
         for listener in opened:
             listener.close()
@@ -59,12 +59,15 @@ def _check_desk(settings: Settings) -> None:
         raise NotStarted(words("desk-broken", why=wrong)) from None
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(name: str, host: str, port: int) -> socket.socket:
     try:
         return bind(host, port)
     except OSError as error:
         why, then = error.strerror or error, "port.low" if isinstance(error, PermissionError) else "port.next"
-        raise NotStarted(words("port", host=host, port=port, why=why), words(then)) from None
+        raise NotStarted(
+            words("port", host=host, port=port, why=why),
+            words(then, setting=f"{name}_port", variable=f"LGSP_{name.upper()}_PORT"),
+        ) from None
 
 
 def _edges(settings: Settings) -> dict[str, socket.socket]:
@@ -76,7 +79,7 @@ def _edges(settings: Settings) -> dict[str, socket.socket]:
             Proxies.of(settings)
         except BadEdge as wrong:
             raise NotStarted(words("edge", why=wrong)) from None
-        listeners["edge"] = _bind(settings.host, settings.edge_port)
+        listeners["edge"] = _bind("edge", settings.host, settings.edge_port)
     if settings.edge_socket:
         try:
             listeners["edge_socket"] = bind_unix(Path(settings.edge_socket), settings.edge_socket_group)

@@ -48,7 +48,9 @@ _PRIVATE: Final = re.compile(rb"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An officer, or who operates or audits. `key`: the public key or a certificate, in PEM."""
+    """An officer, or who operates or audits. `key`: the public key or a certificate, in PEM. `agency_name` may be
+    empty: another person of the agency has it, or its code stands for it.
+    """
 
     id: str
     agency: str
@@ -157,7 +159,7 @@ def _persons(where: _Source, what: str, raw: Any, folder: Path, role: str) -> li
                 raise _wrong(where, f"{place}.{name}", "không có mục này", "no such entry")
         texts = {name: _text(where, f"{place}.{name}", item.get(name)) for name in ("id", "agency", "name", "key")}
         key = public_key(folder / texts["key"])
-        agency_name = str(item.get("agency_name") or texts["agency"])
+        agency_name = str(item.get("agency_name") or "")
         found.append(
             Person(texts["id"], texts["agency"], agency_name, texts["name"], key, str(item.get("role") or role))
         )

@@ -13,6 +13,7 @@ the same people gets the accounts that are missing, and the root's key is moved 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -85,25 +86,22 @@ def settings_of(answers: Answers, data: Path, environment: Mapping[str, str]) ->
     Raises `BadSetting`, which names the file and line of the setting, and OSError for the place of the root's key;
     then the folder is as it was.
     """
-    before = load(data, environment)
+    before, lies = load(data, environment), written(data)
+    if before.is_made:
+        _check_same(data, answers, lies)
     if answers.root_key_to is not None and (not before.is_made or (before.authority / _ROOT_KEY).exists()):
         _ready_for_key(answers.root_key_to)
     if before.is_made:
         return before
-    lies = written(data)
     parts = urlsplit(answers.public_base)
     values: dict[str, Any] = {
         "host": "0.0.0.0",  # noqa: S104 # component systems call from other machines
         "origin": f"{parts.hostname}/lgsp",
         **lies.values,
         "kind": "production",
-        "name": answers.name,
-        "public_base": answers.public_base,
-        "secret_file": str(answers.secret_file),
         **({"exchange_port": parts.port} if parts.port is not None else {}),
-        **({"database": answers.database} if answers.database else {}),
         **(_desk(answers.desk_base) if answers.desk_base else {}),
-        **answers.settings,
+        **_answered(answers),
     }
     stated = Written(values, {**lies.places, **answers.places})
     checked(data, stated, environment)
@@ -111,6 +109,45 @@ def settings_of(answers: Answers, data: Path, environment: Mapping[str, str]) ->
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     save(own)
     return load(data, environment)
+
+
+def _answered(answers: Answers) -> dict[str, Any]:
+    """The settings that the answers name themselves. An empty answer leaves what lies there."""
+    return {
+        "name": answers.name,
+        "public_base": answers.public_base,
+        "secret_file": str(answers.secret_file),
+        **({"database": answers.database} if answers.database else {}),
+        **({"desk_base": answers.desk_base} if answers.desk_base else {}),
+        **answers.settings,
+    }
+
+
+def _check_same(data: Path, answers: Answers, lies: Written) -> None:
+    """Whoever corrects an answer shall not believe that it was done. Raises `BadSetting` with each difference."""
+    answered = _answered(answers)
+    stated = Written({**lies.values, **answered}, {**lies.places, **answers.places})
+    has, wanted = checked(data, lies, {}), checked(data, stated, {})
+    differing = {name: getattr(has, name) for name in answered if getattr(has, name) != getattr(wanted, name)}
+    if not differing:
+        return
+    pairs = [(name, _shown(value), _shown(getattr(wanted, name))) for name, value in differing.items()]
+    vi = "; ".join(f"{name}: phiên bản có {old}, câu trả lời là {new}" for name, old, new in pairs)
+    en = "; ".join(f"{name}: the instance has {old}, the answers say {new}" for name, old, new in pairs)
+    raise BadSetting(
+        Words(
+            f"phiên bản tại {data} đã được tạo với thiết lập khác, và không đổi bằng `lgsp setup`: {vi}. Chuyển cơ sở"
+            " dữ liệu bằng `lgsp move`; thiết lập khác thì sửa settings.yaml; hoặc chọn thư mục khác (--data)",
+            f"the instance in {data} is made, and `lgsp setup` does not change it: {en}. Move the database by"
+            " `lgsp move`; change another setting in settings.yaml; or name another folder (--data)",
+        )
+    )
+
+
+def _shown(value: object) -> str:
+    """A value of a setting, without the password of an address."""
+    bare = re.sub(r"://([^:/]*):.*@", r"://\1:***@", str(value))
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", bare) or repr(value)
 
 
 def _desk(base: str) -> dict[str, Any]:
@@ -131,10 +168,11 @@ def document_of(answers: Answers) -> First:
     """The first registry document, as text and checked. Raises `registry.invalid` with all faults, `BadSetting`."""
     document = dict(answers.registry)
     known = {each.get("code") for each in document.get("agencies") or [] if isinstance(each, dict)}
-    missing = {each.agency: each for each in answers.persons if each.agency not in known}
+    missing = {each.agency: each.agency for each in answers.persons if each.agency not in known}
+    missing |= {e.agency: e.agency_name for e in reversed(answers.persons) if e.agency in missing and e.agency_name}
     document["agencies"] = [
         *(document.get("agencies") or []),
-        *({"code": c, "name": _both(each.agency_name), "level": _LEVEL} for c, each in missing.items()),
+        *({"code": c, "name": _both(name), "level": _LEVEL} for c, name in missing.items()),
     ]
     for what, own in (("officers", True), ("people", False)):
         stated = [*(document.get(what) or []), *(_stated(e) for e in answers.persons if (e.role == "officer") == own)]
@@ -159,8 +197,12 @@ def make(settings: Settings, answers: Answers, first: First, actor: str, now: fl
     root = settings.authority / _ROOT_KEY
     if answers.root_key_to is not None and root.exists():
         root = _moved(root, answers.root_key_to)
+    elif answers.root_key_to is not None:
+        root = answers.root_key_to / _ROOT_KEY  # an earlier run moved it
     root_thumbprint = next(iter(overview.authorities(settings))).thumbprint
-    return Made(settings, settings.secret_path, secret_made, links, root_thumbprint, root)
+    # A credential of systemd is a copy that goes with the command; the answers name the file that lasts.
+    secret = answers.secret_file if settings.secret_file.startswith(CREDENTIAL) else settings.secret_path
+    return Made(settings, secret, secret_made, links, root_thumbprint, root)
 
 
 def _secret(settings: Settings) -> bool:

@@ -31,5 +31,6 @@ def test_one_for_practice_calls_for_nothing_and_cannot_be_confirmed(lite: Instan
         assert "restore confirm" not in (said := restored_words(connection, place)) and "Restored for practice" in said
     earnest = commandline.lgsp("restore", "from", str(folder), "--data", str(tmp_path / "earnest"))
     assert "A NEW LOG BEGINS" in earnest.out
+    assert f"--data {tmp_path / 'earnest'} --by … (production: --as PERSON --key FILE)" in earnest.out
     with open_engine(load(tmp_path / "earnest", {}).database_url).connect() as connection:
         assert "lgsp restore confirm" in restored_words(connection, tmp_path)

@@ -132,5 +132,7 @@ def test_the_command_moves_and_says_what_it_did(lite: Instance) -> None:
     told = commandline.lgsp("move", url, *data)
     moved = json.loads(told.out)
     assert told.code == 0 and moved["rows"] > 0 and moved["kept"].endswith("lgsp.db.moved"), told
+    again = commandline.lgsp("move", url, *data)
+    assert again.code == 1 and json.loads(again.out)["error"]["code"] == "backup.moved", again
     verified = commandline.lgsp("audit", "verify", *data)
     assert verified.code == 0, verified

@@ -87,17 +87,17 @@ def test_no_instance_is_made_beside_what_is_somebodys(tmp_path: Path) -> None:
 def test_a_port_that_is_taken_at_the_first_start_leaves_no_instance_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange, desk = free_ports(2)
-    for name, port in (("EXCHANGE", exchange), ("DESK", desk)):
+    ports = dict(zip(("EXCHANGE", "DESK", "METRICS", "EDGE"), free_ports(4), strict=True))
+    for name, port in ports.items():
         monkeypatch.setenv(f"LGSP_{name}_PORT", str(port))
-    for port in (exchange, desk):
+    for name, port in ports.items():
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", port))
             taken.listen()
             ended = commandline.lgsp("up", "--data", str(tmp_path / "data"), "--json")
         error = json.loads(ended.out)["error"]
         assert (ended.code, error["code"]) == (3, "not-started") and f"127.0.0.1:{port}" in error["what"]
-        assert "LGSP_EXCHANGE_PORT" in error["next"] and not any(tmp_path.iterdir())
+        assert f"`{name.lower()}_port` (LGSP_{name}_PORT)" in error["next"] and not any(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_names_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

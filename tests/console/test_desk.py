@@ -305,7 +305,11 @@ async def test_not_ready_without_a_database(world: World, desk: Desk, monkeypatc
 async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: Desk) -> None:
     """With the next step, on both listeners; what is counted is still given."""
     for change, until, then in (
-        (lambda connection: hold(connection, world.services.clock(), {}), type(None), "lgsp restore confirm --by WHO"),
+        (
+            lambda connection: hold(connection, world.services.clock(), {}),
+            type(None),
+            "lgsp restore confirm --by WHO (production: --as PERSON --key FILE)",
+        ),
         (confirm, str, "wait"),
     ):
         with writing(world.services.engine) as connection:

@@ -31,8 +31,6 @@ from gateway.machines.records import State
 from gateway.machines.secrets import Secrets
 from gateway.sandbox.instance import make_instance
 from gateway.settings import Settings
-from gateway.settings.saving import save
-from tests import commandline
 from tests.journal.databases import fresh_url
 from tests.machines.joining import shared_vault
 
@@ -166,8 +164,8 @@ def test_a_certificate_ends_with_its_invitation(house: House) -> None:
 
 def test_a_removed_one(house: House) -> None:
     one = newcomer(house)
-    acts.remove(house.engine, one.invitation.machine, BY)
-    assert code(house, "POST", one.thumbprint, one.hands_in()) == "machine.invitation-used"
+    assert not acts.remove(house.engine, one.invitation.machine, BY)  # it had no keys that need replacing
+    assert code(house, "POST", one.thumbprint, one.hands_in()) == "machine.invitation-withdrawn"
 
 
 def test_the_last_machine_that_works_stays(house: House) -> None:
@@ -177,7 +175,7 @@ def test_the_last_machine_that_works_stays(house: House) -> None:
     with pytest.raises(Failure) as refused:
         acts.remove(house.engine, alone, BY)
     assert refused.value.code == "machine.last" and state(house, alone) is State.ACTIVE
-    acts.drain(house.engine, alone, BY)
+    assert not acts.drain(house.engine, alone, BY)  # no other one takes calls
     with pytest.raises(Failure, match=r"machine\.last"):
         acts.remove(house.engine, alone, BY)
     acts.end_drain(house.engine, alone, BY)
@@ -217,7 +215,9 @@ def test_a_public_key_that_was_put_in_the_database_gets_no_keys(house: House) ->
 def test_a_removed_machine_that_was_put_back_in_the_database_gets_no_keys(house: House) -> None:
     one = newcomer(house)
     house.joining._answer("POST", one.thumbprint, one.hands_in())
-    acts.remove(house.engine, one.invitation.machine, BY)
+    house.keeper.tick()
+    assert acts.remove(house.engine, one.invitation.machine, BY)  # its keys lay ready: it may have them
+    assert code(house, "POST", one.thumbprint, one.hands_in()) == "machine.invitation-used"
     table = tables.machine
     with writing(house.engine) as connection:
         connection.execute(update(table).where(table.c.name == one.invitation.machine).values(state="joining"))
@@ -337,25 +337,6 @@ def wrong(connection: Connection, *names: str) -> list[str]:
     found = Findings()
     check_machines(connection, found)
     return [each for each in found.wrong if each.removeprefix("the machine ").partition(":")[0] in names]
-
-
-def test_the_state_of_a_machine_is_told_in_both_languages(house: House) -> None:
-    name = newcomer(house).invitation.machine
-    save(house.settings)
-
-    def told(act: str, *more: str) -> str:
-        ended = commandline.lgsp("machine", act, *more, "--data", str(house.settings.data))
-        assert ended.code == 0, ended
-        return next(line for line in ended.out.splitlines() if line.startswith(name))
-
-    why = (name, "--reason", "tried in a test")
-    assert "invited / đã mời" in told("list") and "keys / khóa 0" in told("list")
-    with writing(house.engine) as connection:
-        records.change(connection, name, State.INVITED, state=State.ACTIVE)
-    assert told("drain", *why) == f"{name}: draining / đang rút khỏi phục vụ"
-    assert "draining / đang rút khỏi phục vụ" in told("list")
-    assert told("drain", "--end", *why) == f"{name}: active / đang phục vụ"
-    assert told("remove", *why) == f"{name}: removed / đã xóa"
 
 
 @pytest.mark.attack("audit log: machines of the instance added, removed or changed in the database")

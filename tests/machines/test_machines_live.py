@@ -183,7 +183,7 @@ def test_drained_and_taken_back(first: Settings, second: Settings) -> None:
 
 def test_removed(first: Settings, second: Settings) -> None:
     told = lgsp(first, "machine", "remove", "two", *REASON)
-    assert told["ok"] and "keys rotate" in told["next"][0], told
+    assert told["ok"] and "ca renew" in told["next"][0] and "keys rotate" in told["next"][1], told
     until("it has stopped", lambda: not is_running(second.data), 120)
     until("it says why", lambda: "machine.removed" in (second.data / "demo.log").read_text("utf-8"))
     began = time.monotonic()

@@ -50,7 +50,7 @@ from gateway.processes.supervised import NotStarted
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
-    sockets._bind("127.0.0.1", {low})
+    sockets._bind("desk", "127.0.0.1", {low})
 except NotStarted as refused:
     print(refused.next("en"), refused.next("vi"))
 """

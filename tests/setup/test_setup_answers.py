@@ -117,9 +117,37 @@ def test_setup_makes_a_founded_instance_once_and_keeps_settings_that_lie_there(t
 
     again = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     assert again.code == 0 and not any(each["link"] for each in json.loads(again.out)["people"]), again
+    assert json.loads(again.out)["root_key"] == made["root_key"]
+    words = commandline.lgsp("setup", str(file), "--data", str(data)).out
+    assert f"{made['root_key']} — cất ngoại tuyến" in words and f"{tmp_path / 'secret'} — giữ một bản" in words, words
+    assert f"lgsp up --data {data} · " in words and "First sign-in\n" in words and "within 15" not in words, words
     another = answers(tmp_path, "https://trao-doi.tinh.example:9443")  # of the same names, with other keys
     refused = commandline.lgsp("setup", str(another), "--data", str(data), "--json")
     assert refused.code == 2 and "lgsp registry apply" in json.loads(refused.out)["error"]["what"]
+
+
+def test_a_made_instance_is_not_said_to_be_made_by_other_answers(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", answers(tmp_path, doors=3)
+    assert commandline.lgsp("setup", str(file), "--data", str(data)).code == 0
+    lay = (data / "settings.yaml").read_bytes()
+    database = "postgresql+psycopg://lgsp:a@b/c@nowhere/lgsp"
+    _changed(file, database=database, name="Tên khác", settings={"doors": "3", "body_limit": 7})
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    error = json.loads(told.out)["error"]
+    assert (told.code, error["code"]) == (2, "bad-setting"), told
+    assert "database: the instance has '', the answers say postgresql+psycopg://lgsp:***@nowhere/lgsp" in error["what"]
+    assert "name: the instance has LGSP của tỉnh, the answers say Tên khác" in error["what"]
+    assert "body_limit: " in error["what"] and "doors: " not in error["what"] and "a@b" not in told.out, error
+    assert "public_base: " not in error["what"] and "lgsp move" in error["what"], error
+    assert (data / "settings.yaml").read_bytes() == lay
+
+
+def test_an_agency_has_the_name_that_the_first_of_its_persons_gives(tmp_path: Path) -> None:
+    file = answers(tmp_path)
+    document = yaml.safe_load(file.read_text("utf-8"))
+    document["people"][0]["agency"] = document["officers"][1]["agency"]  # without the name
+    agencies = founding.document_of(from_file(_changed(file, **document))).document.agencies
+    assert {each.code: each.name.vi for each in agencies}["H14.6"] == "Công an tỉnh"
 
 
 def test_what_a_setup_that_was_cut_short_lacks_is_made_by_the_next(tmp_path: Path) -> None:
