@@ -23,7 +23,9 @@ PYTHON: Final = "lgsp-python.zip"
 _SEALED: Final = "encrypted"  # the short programs do not encrypt
 _PYTHON_PATH: Final = f"PYTHONPATH={PYTHON} python3"
 # what `gateway.sample_client` imports; a comment, since where Python is managed it goes into an environment of its own
-_NEEDS: Final = "# once / một lần: python3 -m venv venv && . venv/bin/activate && python3 -m pip install cryptography lxml pyjwt\n"
+_NEEDS: Final = (
+    "# once / một lần: python3 -m venv venv && . venv/bin/activate && python3 -m pip install cryptography lxml pyjwt\n"
+)
 _SHORT: Final = (
     ("curl", ("lgsp.sh",), "bash lgsp.sh"),
     ("Node", ("lgsp.mjs",), "node lgsp.mjs"),
