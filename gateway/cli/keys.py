@@ -158,8 +158,8 @@ def keys_protect(
             as_json,
         )
     if new_secret is not None:
-        place = new_secret.absolute()
-        if place.is_relative_to(settings.data):
+        place = Path(os.path.abspath(new_secret))  # without `..`, since it is written into the settings
+        if settings.holds(place):
             fail(
                 Exit.USAGE,
                 "secret-inside",
