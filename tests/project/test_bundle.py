@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from bench import launcher
 from bench.bundle import LOCK, OWN_LOCK, ROOT, SUMS, NoBundle, bundle
 from bench.ports import free_ports
 from gateway import __version__
@@ -251,3 +252,10 @@ def test_another_python_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "there" / "bin").mkdir(parents=True)
     (tmp_path / "there" / "bin" / "python").symlink_to(sys.executable)
     assert f"move {tmp_path / 'there'} away" in program("there")
+
+
+def test_a_folder_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        launcher.bundle(Path("/proc/x.tar"), None, False)
+    told = capsys.readouterr().err
+    assert refused.value.code == 2 and "/proc cannot be written" in told and "package index" not in told
