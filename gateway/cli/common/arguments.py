@@ -54,6 +54,16 @@ def content(file: Path, what: str, as_json: bool) -> bytes:
         fail(Exit.USAGE, "no-file", f"{en} / {vi}", what, as_json)
 
 
+def private_key(file: Path, what: str, as_json: bool) -> bytes:
+    """The private key of a person, in PEM; `what` as for `content`."""
+    pem = content(file, what, as_json)
+    if b"PRIVATE KEY" not in pem:
+        is_public = b"PUBLIC KEY" in pem
+        en, vi = ("a public key", "là khóa công khai") if is_public else ("no private key", "không phải khóa bí mật")
+        fail(Exit.USAGE, "key.unacceptable", f"{file} is {en} / {vi}", what, as_json)
+    return pem
+
+
 def new_file(file: Path, as_json: bool) -> Path:
     """A path where nothing stands, in a folder that is there."""
     if file.exists() or file.is_symlink():
