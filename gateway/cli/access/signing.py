@@ -26,7 +26,8 @@ class Signer:
                 as_json,
             )
         self._officer: Final = officer
-        self._private: Final = arguments.private_key(key, _then("an officer's private key"), as_json)
+        then = "Name an officer's private key (docs/access.md). / Chỉ khóa bí mật của cán bộ (docs/vi/access.md)."
+        self._private: Final = arguments.private_key(key, then, as_json)
         asked = b"ENCRYPTED" in self._private
         self._password: Final = getpass(f"Mật khẩu của / password of {key}: ").encode() if asked else None
 
@@ -38,8 +39,5 @@ class Signer:
 
 
 def read(file: Path, what: str, as_json: bool) -> bytes:
-    return arguments.content(file, _then(what), as_json)
-
-
-def _then(what: str) -> str:
-    return f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/access.md hướng dẫn cách tạo."
+    then = f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/access.md hướng dẫn cách tạo."
+    return arguments.content(file, then, as_json)

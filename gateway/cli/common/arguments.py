@@ -58,9 +58,10 @@ def private_key(file: Path, what: str, as_json: bool) -> bytes:
     """The private key of a person, in PEM; `what` as for `content`."""
     pem = content(file, what, as_json)
     if b"PRIVATE KEY" not in pem:
-        is_public = b"PUBLIC KEY" in pem
-        en, vi = ("a public key", "là khóa công khai") if is_public else ("no private key", "không phải khóa bí mật")
-        fail(Exit.USAGE, "key.unacceptable", f"{file} is {en} / {vi}", what, as_json)
+        public = f"{file} is a public key / {file} là khóa công khai"
+        found = public if b"PUBLIC KEY" in pem else f"{file} is no private key / {file} không phải khóa bí mật"
+        then = "Name the file of the private key (PEM). / Chỉ tệp khóa bí mật (PEM)."
+        fail(Exit.USAGE, "key.unacceptable", found, then, as_json)
     return pem
 
 
