@@ -27,7 +27,7 @@ _TAKEN: Final = ("CHANGELOG.md", "LICENSE", "README.md", "README.vi.md", "SECURI
 
 
 class NoBundle(RuntimeError):
-    """pip found no wheel for a package of the lock, or the archive cannot be written: its words."""
+    """pip found no wheel for a package of the lock: its words."""
 
 
 def bundle(out: Path, wheels: Path | None) -> dict[str, Any]:
@@ -60,10 +60,7 @@ def bundle(out: Path, wheels: Path | None) -> dict[str, Any]:
         manifest.write_text(json.dumps({**about, "files": facts}, indent=1, sort_keys=True) + "\n", "utf-8")
         facts[manifest.name] = {"size": manifest.stat().st_size, "sha256": _digest(manifest)}
         (place / SUMS).write_text("".join(f"{facts[name]['sha256']}  {name}\n" for name in sorted(facts)), "utf-8")
-        try:
-            _pack(place, out)
-        except OSError as trouble:
-            raise NoBundle(str(trouble)) from None
+        _pack(place, out)
         counted = [name for name in facts if name.startswith("wheels/")]
         return {
             **about,

@@ -31,13 +31,21 @@ def bench(as_json: bool, quick: bool) -> None:
 
 
 def bundle(out: Path, wheels: Path | None, as_json: bool) -> None:
+    from tempfile import TemporaryFile
+
     from bench.bundle import NoBundle
     from bench.bundle import bundle as made
     from gateway.cli.common import arguments
-    from gateway.cli.common.output import Exit, emit, fail
+    from gateway.cli.common.output import Exit, emit, fail, not_written
 
+    out = arguments.new_file(out, as_json)
     try:
-        done = made(arguments.new_file(out, as_json), wheels)
+        with TemporaryFile(dir=out.parent):  # before the packages are fetched, which takes long
+            pass
+    except OSError as trouble:
+        not_written(out.parent, trouble, as_json)
+    try:
+        done = made(out, wheels)
     except NoBundle as trouble:
         fail(
             Exit.OURS,

@@ -83,7 +83,7 @@ def backup_make(
 
     settings = load_instance(data, as_json)
     keys = not without_keys
-    if folder.absolute().is_relative_to(settings.data):
+    if settings.holds(folder):
         what = f"{folder} lies in the data folder: it would be lost with it / nằm trong thư mục dữ liệu"
         fail(Exit.USAGE, "inside", what, "Name a folder elsewhere. / Chọn thư mục ở nơi khác.", as_json)
     with shares(as_json) as tick:

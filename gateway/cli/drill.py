@@ -226,7 +226,14 @@ def _ready(end: What, as_json: bool) -> None:
 def _wait(as_json: bool) -> None:
     if not as_json:
         print("traffic goes; begin, then press Enter / đang gửi; bắt đầu chuyển đổi rồi nhấn Enter", file=sys.stderr)
-    sys.stdin.readline()
+    if not sys.stdin.readline():  # its end is no Enter: nobody has begun anything
+        fail(
+            Exit.USAGE,
+            "not-begun",
+            "standard input ended, and nobody pressed Enter / đầu vào chuẩn kết thúc mà chưa có ai nhấn Enter",
+            "Run it at a terminal. / Chạy lệnh này tại một thiết bị đầu cuối.",
+            as_json,
+        )
 
 
 def _failover_lines(done: Failover) -> list[str]:

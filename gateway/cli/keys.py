@@ -18,7 +18,7 @@ from contracts.base.times import rfc3339
 from gateway.cli.common.actor import actor
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, Data, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, failed
 from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
@@ -158,8 +158,8 @@ def keys_protect(
             as_json,
         )
     if new_secret is not None:
-        place = new_secret.absolute()
-        if place.is_relative_to(settings.data):
+        place = Path(os.path.abspath(new_secret))  # without `..`, since it is written into the settings
+        if settings.holds(place):
             fail(
                 Exit.USAGE,
                 "secret-inside",
@@ -193,19 +193,26 @@ def keys_protect(
 def reload(data: Data = None, as_json: AsJson = False) -> None:
     """Replace the processes of a running instance one by one, with the keys and settings of now; nobody is turned
     away."""
+    from gateway.processes.sockets import check_desk
+    from gateway.processes.supervised import NotStarted
+
     settings = load_instance(data, as_json)
     if not is_running(settings):
         what = f"no instance runs in {settings.data} / không có phiên bản nào đang chạy tại {settings.data}"
         fail(Exit.NO, "not-running", what, _AT_START, as_json)
     check_files(settings, as_json)
+    try:
+        check_desk(settings)
+    except NotStarted as trouble:
+        failed(Exit.USAGE, trouble, as_json)
     began = time.monotonic()
-    _reload(settings, as_json)
+    kept = _reload(settings, as_json)
     seconds = time.monotonic() - began
-    emit(
-        {"ok": True, "seconds": round(seconds, 1)},
-        as_json,
-        f"all processes are new / đã thay mọi tiến trình, {seconds:.1f} s",
-    )
+    text = f"all processes are new / đã thay mọi tiến trình, {seconds:.1f} s"
+    if kept:
+        names = ", ".join(kept)
+        text += f"\nuntil a restart these keep their value / chỉ đổi khi khởi động lại: {names}"
+    emit({"ok": not kept, "seconds": round(seconds, 1), "kept": kept}, as_json, text)
 
 
 def _described(each: OwnKey) -> dict[str, Any]:
@@ -242,8 +249,8 @@ def _others_without(settings: Settings) -> list[str]:
         engine.dispose()
 
 
-def _reload(settings: Settings, as_json: bool) -> None:
-    """Have the supervisor replace its processes, and wait until it has."""
+def _reload(settings: Settings, as_json: bool) -> list[str]:
+    """Have the supervisor replace its processes, and wait until it has. The settings that wait for a restart."""
     from gateway.processes.supervisor import PID, reload_seconds
 
     before = _reloaded(settings)["count"]
@@ -268,6 +275,7 @@ def _reload(settings: Settings, as_json: bool) -> None:
             "The old processes go on with the old keys; see the instance's output. / Các tiến trình cũ vẫn chạy."
         )
         fail(Exit.OURS, "not-reloaded", f"{now['trouble']} / chưa thay được các tiến trình", what_next, as_json)
+    return list(now.get("kept", ()))
 
 
 def _reloaded(settings: Settings) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def machine_join(
         "host": places.host,
         "exchange_port": places.exchange_port,
         "desk_port": places.desk_port,
-        "secret_file": named or None if places.secret_file is None else str(places.secret_file.absolute()),
+        "secret_file": named or None if places.secret_file is None else os.path.abspath(places.secret_file),
     }
     wanted = Wanted(folder, {name: value for name, value in own.items() if value is not None}, database)
     settings = join(invitation, wanted, as_json)

@@ -48,14 +48,14 @@ def run(words: Sequence[str]) -> bool:
     gc.disable()  # what is loaded stays: looking through it meanwhile finds nothing
     main = kind.load()
     gc.enable()
-    main(_settings(options.get("--data"), handed), Inherited(numbers, lifeline=lifeline, ready=ready, name=name))
+    try:
+        main(_settings(options.get("--data"), handed), Inherited(numbers, lifeline=lifeline, ready=ready, name=name))
+    except settings.BadSetting as trouble:
+        bad_setting(trouble, as_json=False)
     return True
 
 
 def _settings(data: str | None, handed: int | None) -> settings.Settings:
     if handed is not None:
         return taken(handed)
-    try:
-        return settings.load(None if data is None else Path(data))
-    except settings.BadSetting as trouble:
-        bad_setting(trouble, as_json=False)
+    return settings.load(None if data is None else Path(data))

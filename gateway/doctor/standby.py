@@ -33,6 +33,6 @@ def standby(settings: Settings, connection: Connection) -> Iterator[Finding]:
     lack = lacks(connection.connection.driver_connection)  # type: ignore[arg-type]
     decided = alone.standing(connection)
     if decided is not None:
-        yield finding("standby.alone", at=Moment(rfc3339(decided.at)), by=decided.by, reason=decided.reason)
+        yield finding("standby.alone", at=Moment(rfc3339(decided.at)), by=decided.by, said=decided.reason)
     elif lack is not None:
         yield finding("standby.missing", reason=lack)

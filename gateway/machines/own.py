@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.base.errors import Failure
+from contracts.base.words import Words
 from gateway import __version__
 from gateway.durable import sync_folder, write_new
 from gateway.journal import processes
@@ -101,7 +102,7 @@ def take_place(settings: Settings, engine: Engine, clock: Callable[[], float]) -
             records.add(connection, name, state=State.ACTIVE, **values)
             records.note(connection, "register", name, clock(), "gateway", key=records.key_digest(key))
         elif found.state is State.REMOVED or records.was_removed(connection, name):
-            raise MACHINE_REMOVED(name=name, reason=found.reason or "–")
+            raise _removed(name, found.reason)
         elif found.public_key != key:
             if found.state in (State.INVITED, State.JOINING) or name in agreeing.running(connection, now):
                 raise MACHINE_NAME_TAKEN(name=name)
@@ -122,7 +123,12 @@ def removed(settings: Settings, engine: Engine) -> Failure | None:
             found = records.find(connection, name)
     except SQLAlchemyError:
         return None
-    return MACHINE_REMOVED(name=name, reason=found.reason or "–") if found and found.state is State.REMOVED else None
+    return _removed(name, found.reason) if found and found.state is State.REMOVED else None
+
+
+def _removed(name: str, reason: str | None) -> Failure:
+    """The reason is a person's: the same in both languages, where a text would be turned as a phrase of ours."""
+    return MACHINE_REMOVED(name=name, reason=Words(reason or "–", reason or "–"))
 
 
 class StateWatch:

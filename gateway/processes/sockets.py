@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Final
 
 from gateway.doors.http import desk_transport
 from gateway.doors.http.edge import BadEdge, Proxies
@@ -14,11 +15,16 @@ from gateway.doors.http.listening import bind, bind_unix
 from gateway.processes.supervised import NotStarted, words
 from gateway.settings import Settings
 
+BOUND: Final = (  # settings that say where; until a restart they are what they were when the sockets were opened
+    *("host", "exchange_port", "desk_host", "desk_port", "metrics_host", "metrics_port"),
+    *("edge_port", "edge_socket", "edge_socket_group"),
+)
+
 
 def open_listeners(settings: Settings) -> dict[str, socket.socket]:
     """By name: `exchange`, `desk`, and if configured `metrics`, `edge` and `edge_socket`; those of this machine's
     roles."""
-    _check_desk(settings)
+    check_desk(settings)
     listeners = {name: _bind(name, host, port) for name, (host, port) in _places(settings).items() if name != "edge"}
     return listeners | _edges(settings)
 
@@ -36,7 +42,7 @@ def _places(settings: Settings) -> dict[str, tuple[str, int]]:
 
 def check_ports(settings: Settings) -> None:
     """Raises `NotStarted` if a port is taken. An instance is made only after that."""
-    _check_desk(settings)
+    check_desk(settings)
     opened: list[socket.socket] = []
     try:
         opened += (_bind(name, host, port) for name, (host, port) in _places(settings).items())
@@ -45,7 +51,7 @@ def check_ports(settings: Settings) -> None:
             listener.close()
 
 
-def _check_desk(settings: Settings) -> None:
+def check_desk(settings: Settings) -> None:
     """Raises `NotStarted` if passwords would cross the network in the clear, or nobody could open the pages."""
     if not settings.has("desk"):
         return
@@ -56,7 +62,7 @@ def _check_desk(settings: Settings) -> None:
         if settings.desk_tls == "files":
             desk_transport.context(settings)
     except BadEdge as wrong:
-        raise NotStarted(words("desk-broken", why=wrong)) from None
+        raise NotStarted(words("desk-broken", why=wrong.words)) from None
 
 
 def _bind(name: str, host: str, port: int) -> socket.socket:
@@ -78,7 +84,7 @@ def _edges(settings: Settings) -> dict[str, socket.socket]:
         try:
             Proxies.of(settings)
         except BadEdge as wrong:
-            raise NotStarted(words("edge", why=wrong)) from None
+            raise NotStarted(words("edge", why=wrong.words)) from None
         listeners["edge"] = _bind("edge", settings.host, settings.edge_port)
     if settings.edge_socket:
         try:

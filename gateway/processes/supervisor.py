@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,7 @@ from gateway.hardening import private_files
 from gateway.processes.child import READY
 from gateway.processes.forkserver import ForkServer
 from gateway.processes.service_manager import ServiceManager
-from gateway.processes.sockets import open_listeners
+from gateway.processes.sockets import BOUND, open_listeners
 from gateway.processes.supervised import Child, NotStarted, gateway_children, words
 from gateway.processes.table import DOOR, GATEWAY, catalogue
 from gateway.settings import BadSetting, Settings, load
@@ -65,6 +65,7 @@ class Supervisor:
         default_factory=list
     )  # old ones that were told to end, new ones that are not ready yet
     _reloads: int = 0
+    _kept: list[str] = field(default_factory=list)  # settings that wait for a restart
     _lifeline: tuple[int, int] = (-1, -1)
     _forks: ForkServer = field(init=False)
     _manager: ServiceManager | None = None
@@ -163,7 +164,7 @@ class Supervisor:
         given = {"--lifeline": self._lifeline[0]}
         try:
             if child.takes_settings:
-                given["--settings"] = handed(load(self.settings.data))
+                given["--settings"] = handed(self._of_now())
             child.ready_pipe, given["--ready"] = os.pipe()
             os.set_blocking(child.ready_pipe, False)
             arguments = [*child.arguments, *(word for name, number in given.items() for word in (name, str(number)))]
@@ -171,6 +172,12 @@ class Supervisor:
         finally:
             for name in given.keys() - {"--lifeline"}:
                 os.close(given[name])
+
+    def _of_now(self) -> Settings:
+        """What is bound keeps its value: a process that took another one would look for a socket that is not there."""
+        now, bound = load(self.settings.data), {name: getattr(self.settings, name) for name in BOUND}
+        self._kept = [name for name, value in bound.items() if getattr(now, name) != value]
+        return replace(now, **bound)
 
     def _again(self, child: Child, what: str) -> None:
         pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
@@ -241,11 +248,12 @@ class Supervisor:
         draft = self.settings.run / f".{RELOADED}"
         try:
             with private_files():
-                draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble}), "utf-8")
+                draft.write_text(json.dumps({"count": self._reloads, "trouble": trouble, "kept": self._kept}), "utf-8")
             draft.replace(self.settings.run / RELOADED)
         except OSError as error:  # `lgsp reload` then waits in vain; nothing else is affected
             self.say(f"what became of the reload cannot be noted: {error.strerror or error}")
-        self.say(f"reload {self._reloads}: {trouble or 'all processes are new'}")
+        waits = f"; until a restart these settings keep their value: {', '.join(self._kept)}" if self._kept else ""
+        self.say(f"reload {self._reloads}: {trouble or 'all processes are new'}{waits}")
 
     def _replace(self, wave: list[Child]) -> str:
         """What went wrong. Empty if the successors work and the old ones have ended."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.registry.records import System
 
 POLICY: Final[Literal["sandbox-self-service"]] = "sandbox-self-service"
+BY_POLICY: Final = f"by the policy {POLICY}"  # the reason of what a tenant does
 ROLE: Final = "vendor"  # of a tenant in the registry
 PREFIX: Final = "NCC."  # nhà cung cấp
 CODE: Final = re.compile(r"NCC\.[0-9A-HJKMNP-TV-Z]{8}")

@@ -344,6 +344,10 @@ class Settings(Places):
     def vault_copies(self) -> Path | None:
         return Path(self.vault_backup) if self.vault_backup else None
 
+    def holds(self, path: Path) -> bool:
+        """Whether `path` lies in the data folder, also by `..` or a link: it would be copied and lost with it."""
+        return path.resolve().is_relative_to(self.data.resolve())
+
     @property
     def drop_root(self) -> Path:
         return Path(self.drops) if self.drops else self.data / "drops"

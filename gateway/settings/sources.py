@@ -153,13 +153,13 @@ def _unknown(where: Words, name: str, known: Iterable[str]) -> BadSetting:
 
 
 def _check_places(settings: Settings, where: _Where) -> None:
-    if settings.secret_path is not None and settings.secret_path.absolute().is_relative_to(settings.data):
+    if settings.secret_path is not None and settings.holds(settings.secret_path):
         raise _wrong(
             where("secret_file"),
             "secret_file nằm trong thư mục dữ liệu: bản sao của thư mục sẽ có cả bí mật. Hãy để ở nơi khác",
             "secret_file lies in the data folder; a copy of the folder would hold it. Keep it elsewhere",
         )
-    if settings.vault_copies is not None and settings.vault_copies.absolute().is_relative_to(settings.data):
+    if settings.vault_copies is not None and settings.holds(settings.vault_copies):
         raise _wrong(
             where("vault_backup"),
             "vault_backup nằm trong thư mục dữ liệu: bản sao của thư mục sẽ có cả các khóa. Hãy chọn nơi khác",

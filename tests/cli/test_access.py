@@ -54,6 +54,10 @@ def test_from_proposal_to_explanation(sandbox: Settings, tmp_path: Path) -> None
     file.write_text(GRANT, "utf-8")
     assert told(sandbox, "access", "propose", str(file))["grants"][0]["standing"] == "not-approved"
     key = {name: str(sandbox.identities / name / "officer.key") for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
+    public = tmp_path / "officer.pub"
+    public.write_text("-----BEGIN PUBLIC KEY-----\n")
+    no = told(sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-1", "--key", str(public), ends=2)
+    assert f"{public} is a public key / {public} là khóa công khai" in no["error"]["what"]
     own = told(
         sandbox, "access", "approve", "G-100", "--officer", "can-bo-an-toan-1", "--key", key["can-bo-an-toan-1"], ends=1
     )

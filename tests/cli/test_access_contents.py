@@ -138,6 +138,14 @@ def test_nobody_signs_by_himself_in_production(instance: Instance, tmp_path: Pat
     assert handles(instance) == "do-thi"
 
 
+def test_agencies_that_a_document_leaves_out_are_told(instance: Instance, tmp_path: Path) -> None:
+    file = tmp_path / "less.yaml"
+    file.write_text("agencies: []\n", "utf-8")
+    text = lgsp(instance, "registry", "apply", str(file), *instance.operator)
+    (line,) = [each for each in text.splitlines() if "bị tạm dừng vì tài liệu không nêu" in each]
+    assert "H14.0" in line and line.endswith("lgsp registry show --document")
+
+
 def test_what_nobody_proposed_is_unknown(instance: Instance) -> None:
     for path in ("route/field-report/v1/nothing", "system/nobody", "agency/H14.77"):
         done = commandline.lgsp("access", "show", path, "--data", str(instance.settings.data), "--json")

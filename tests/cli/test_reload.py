@@ -55,3 +55,17 @@ def test_it_gives_up_after_the_longest_time_that_a_supervisor_takes(
     assert time.monotonic() - began >= 0.5 and "not-reloaded" in capsys.readouterr().out
     one, three = (reload_seconds(replace(settings, doors=number)) for number in (1, 3))
     assert one >= 3 * settings.ready_seconds and three - one >= 2 * settings.ready_seconds, "each door is a wave"
+
+
+def test_what_is_bound_keeps_its_value_until_a_restart_and_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settings.data / "settings.yaml").write_text("metrics_port: 9464\nname: A\n")
+    old = supervisor.Supervisor(settings)
+    now = old._of_now()
+    assert (now.metrics_port, now.name, old._kept) == (0, "A", ["metrics_port"])
+    monkeypatch.setattr(keys, "_reload", lambda *_: old._kept)
+    monkeypatch.setattr(keys, "check_files", lambda *_: None)
+    with pytest.raises(SystemExit) as end:
+        keys.reload(settings.data)
+    assert end.value.code == 1 and "khởi động lại: metrics_port" in capsys.readouterr().out

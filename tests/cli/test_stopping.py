@@ -173,3 +173,7 @@ def test_what_stands_is_told_of_commands_that_there_are() -> None:
         stopping.stands(["backup", "check", "/srv/x"])[0] == "backup check"
         and stopping.stands(["restore", "confirm"])[0] == "restore confirm"
     )
+    address = "postgresql+psycopg://lgsp:secret@db/lgsp"
+    assert stopping.stands(["move", address])[0] == "move"
+    assert stopping.stands(["vault", "move", address])[0] == "vault move"
+    assert stopping.stands(["move", "--data", "x", address])[0] == "move"

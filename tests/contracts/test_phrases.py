@@ -23,7 +23,9 @@ from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping import grid
 from contracts.wire.jsontext import read_json
 from gateway import errors
+from gateway.doctor.findings import finding
 from gateway.doors.http.errors import HTTP_MALFORMED
+from gateway.machines.own import _removed
 
 errors.every()  # so that the phrases of every package are known
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -268,3 +270,9 @@ def test_a_reason_is_told_in_the_language_of_its_sentence() -> None:
 )
 def test_a_text_of_a_stranger_ends_soon(text: str) -> None:
     assert len(vietnamese(text)) > 1000
+
+
+def test_what_a_person_wrote_stays_as_it_is() -> None:
+    reason = "the machine is scrapped"  # it looks like a phrase of ours
+    assert reason in _removed("may-2", reason).what("vi")
+    assert reason in finding("standby.alone", at="–", by="an", said=reason).words("vi")["what"]

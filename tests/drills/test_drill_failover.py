@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from sqlalchemy import delete, insert, update
 from bench.demo import demo_settings, running, start
 from contracts.base.errors import Theirs
 from contracts.base.ids import new_id
+from gateway.cli.drill import _wait
 from gateway.drills import ending, failover
 from gateway.journal import drills, processes
 from gateway.journal.database import open_engine, writing
@@ -267,3 +269,11 @@ def test_a_second_drill_at_once_is_refused(instance: Settings) -> None:
 def test_a_time_that_is_none_is_refused_before_anything_is_sent(instance: Settings, seconds: str) -> None:
     refused = lgsp(instance, "drill", "failover", "--yes", f"--seconds={seconds}")
     assert refused.returncode == 2 and json.loads(refused.stdout)["error"]["code"] == "wrong-seconds"
+
+
+def test_the_end_of_input_is_no_enter(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    _wait(True)
+    with pytest.raises(SystemExit) as refused:
+        _wait(True)
+    assert refused.value.code == 2 and "not-begun" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from bench import launcher
 from bench.bundle import LOCK, OWN_LOCK, ROOT, SUMS, NoBundle, bundle
 from bench.ports import free_ports
 from gateway import __version__
@@ -228,3 +229,33 @@ def test_a_folder_that_lacks_a_package_makes_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(NoBundle, match="aiohappyeyeballs"):
         bundle(tmp_path / "one.tar", tmp_path / "wheels")
     assert [each.name for each in tmp_path.iterdir()] == ["wheels"]
+
+
+def test_another_python_leaves_nothing_behind(tmp_path: Path) -> None:
+    place = tmp_path / "release"
+    (place / "deploy").mkdir(parents=True)
+    (place / "wheels").mkdir()
+    shutil.copy(ROOT / "deploy" / "program.sh", place / "deploy")
+    (place / "PYTHON").write_text("3.9 linux-sparc\n")
+    (place / SUMS).write_text(f"{digest(place / 'PYTHON')}  PYTHON\n")
+
+    def program(*words: str) -> str:
+        done = subprocess.run(
+            ["sh", str(place / "deploy" / "program.sh"), *words], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 2, done.stderr
+        return done.stderr
+
+    assert "FOLDER" in program() and "cách dùng" in program()
+    assert "Let python3 be that Python" in program("there")
+    assert [each.name for each in tmp_path.iterdir()] == ["release"] and not (place / "there").exists()
+    (tmp_path / "there" / "bin").mkdir(parents=True)
+    (tmp_path / "there" / "bin" / "python").symlink_to(sys.executable)
+    assert f"move {tmp_path / 'there'} away" in program("there")
+
+
+def test_a_folder_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        launcher.bundle(Path("/proc/x.tar"), None, False)
+    told = capsys.readouterr().err
+    assert refused.value.code == 2 and "/proc cannot be written" in told and "package index" not in told

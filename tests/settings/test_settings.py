@@ -184,3 +184,17 @@ def test_a_change_is_read_back_whatever_the_file_looked_like(
 def test_networks_that_are_none_are_named(tmp_path: Path) -> None:
     assert "10.20.0.1/16" in str(refused(tmp_path, {"LGSP_PUSH_NETWORKS": "10.0.0.0/8 10.20.0.1/16"}))
     assert load(tmp_path, {"LGSP_PUSH_NETWORKS": "10.0.0.0/8 ::1/128"}).push_networks == "10.0.0.0/8 ::1/128"
+
+
+def test_a_place_in_the_data_folder_is_found_by_whatever_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "link").symlink_to(data)
+    monkeypatch.chdir(tmp_path)
+    for inside in ("data/x", "../" + tmp_path.name + "/data/x", f"{tmp_path}/other/../data/x", "link/x"):
+        assert Settings(data).holds(Path(inside)), inside
+        for name in ("secret_file", "vault_backup"):
+            (data / FILE).write_text(f"{name}: {inside}\n", "utf-8")
+            with pytest.raises(BadSetting, match=name):
+                load(data, {})
+    assert not Settings(data).holds(Path("data/../x"))

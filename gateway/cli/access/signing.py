@@ -26,7 +26,8 @@ class Signer:
                 as_json,
             )
         self._officer: Final = officer
-        self._private: Final = read(key, "an officer's key", as_json)
+        then = "Name an officer's private key (docs/access.md). / Chỉ khóa bí mật của cán bộ (docs/vi/access.md)."
+        self._private: Final = arguments.private_key(key, then, as_json)
         asked = b"ENCRYPTED" in self._private
         self._password: Final = getpass(f"Mật khẩu của / password of {key}: ").encode() if asked else None
 

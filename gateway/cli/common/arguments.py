@@ -54,6 +54,17 @@ def content(file: Path, what: str, as_json: bool) -> bytes:
         fail(Exit.USAGE, "no-file", f"{en} / {vi}", what, as_json)
 
 
+def private_key(file: Path, what: str, as_json: bool) -> bytes:
+    """The private key of a person, in PEM; `what` as for `content`."""
+    pem = content(file, what, as_json)
+    if b"PRIVATE KEY" not in pem:
+        public = f"{file} is a public key / {file} là khóa công khai"
+        found = public if b"PUBLIC KEY" in pem else f"{file} is no private key / {file} không phải khóa bí mật"
+        then = "Name the file of the private key (PEM). / Chỉ tệp khóa bí mật (PEM)."
+        fail(Exit.USAGE, "key.unacceptable", found, then, as_json)
+    return pem
+
+
 def new_file(file: Path, as_json: bool) -> Path:
     """A path where nothing stands, in a folder that is there."""
     if file.exists() or file.is_symlink():

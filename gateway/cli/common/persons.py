@@ -228,7 +228,8 @@ def _signed(
     if file is None:
         _no_key(person, asked.as_json)
     command = statements.Command.of(asked.command, _plain(asked.given), settings.origin)
-    private = arguments.content(file, f"Name the key of {person}. / Nêu tệp khóa của {person}.", asked.as_json)
+    then = f"Name the private key of {person}. / Nêu tệp khóa bí mật của {person}."
+    private = arguments.private_key(file, then, asked.as_json)
     try:
         password = getpass(f"Mật khẩu của / password of {file}: ").encode() if b"ENCRYPTED" in private else None
     except EOFError:  # no terminal, and standard input gave the key

@@ -9,9 +9,11 @@ serves until it is told to stop, end in their own way.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -20,6 +22,7 @@ from gateway.cli.common.output import Exit, fail
 
 GONE: Final = 128 + 13  # SIGPIPE, as a shell counts it; Windows has no such signal
 _CHILD: Final = "--lifeline"  # a process that a supervisor holds
+_NAME: Final = re.compile(r"[a-z][a-z-]*")  # of a command
 _AGAIN: Final = Words("Chạy lại lệnh khi cần.", "Run it again when you need it.")
 _STANDS: Final[dict[str, Words]] = {
     "audit verify": Words(
@@ -124,7 +127,9 @@ def stands(words: Sequence[str]) -> tuple[str, Words]:
         name = " ".join(named[:length])
         if name in _STANDS:
             return name, _STANDS[name]
-    return " ".join(named[:2]), _AGAIN
+    # What is not the name of a command may be the address of a database with its password.
+    names = takewhile(_NAME.fullmatch, words[:2])
+    return " ".join(names) or "lgsp", _AGAIN
 
 
 def tell(stopped: Stopped, words: Sequence[str], as_json: bool) -> NoReturn:

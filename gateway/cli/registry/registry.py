@@ -63,6 +63,12 @@ def registry_apply(
         if revision(act.connection) != before:
             act.note(applying.NOTE, {**result, "stand_ins": bool(effects)}, now, actor=actor())
     text_lines = [f"{each.what} {each.id}: {each.how} {', '.join(each.fields)}".rstrip() for each in applied.changes]
+    if applied.left_out:
+        names = ", ".join(applied.left_out)
+        text_lines.append(
+            f"suspended, for the document does not name them / bị tạm dừng vì tài liệu không nêu: {names};"
+            " begin from / hãy bắt đầu từ: lgsp registry show --document"
+        )
     if result["founding"]:
         text_lines.append(
             "the first document of this instance: all of it is in force / tài liệu đầu tiên: toàn bộ có hiệu lực ngay"

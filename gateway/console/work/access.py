@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from contracts.base.phrases import vietnamese
 from contracts.base.words import Words
 from gateway.audit.search.details import detail_words
 from gateway.audit.search.search import Query, reading, search
@@ -26,6 +27,7 @@ from gateway.registry.errors import unknown
 from gateway.registry.history import GrantVersion, grant_names, grant_versions
 from gateway.registry.seals.sealing import Seal, changing
 from gateway.registry.snapshot import Snapshot, all_grants, load_snapshot
+from gateway.registry.tenants import BY_POLICY
 from security.grants.grants import Grant, Reason, judge
 from security.grants.windows import moment
 
@@ -172,6 +174,8 @@ def changes(desk: Desk, viewer: Viewer, span: tuple[float | None, float | None],
         approval, reason = facts.get("approval"), facts.get("reason")
         signed = str(approval.get("officer", "")) if isinstance(approval, dict) else ""
         said = Words(*(_reason(reason, language) for language in ("vi", "en")))
+        if said.en == BY_POLICY:  # any other is a person's, and stays as it was written
+            said = Words(vietnamese(said.vi), said.en)
         head = (each.facts.at, each.idx, each.facts.kind, each.facts.actor or "–")
         rest = {name: fact for name, fact in facts.items() if name != "reason"}  # it has a column of its own
         rows.append(Change(*head, signed, said, detail_words(each.facts.kind, rest)))

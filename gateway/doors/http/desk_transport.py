@@ -72,6 +72,12 @@ def context(settings: Settings) -> ssl.SSLContext | None:
             pair = keyring.current(DESK)
             return tls_context(pair.certificate, pair.key, None, keyring.at_rest.password)
         case "files":
+            for name in ("desk_certificate", "desk_key"):
+                file = getattr(settings, name)
+                if not file:
+                    raise BadEdge(f"desk_tls is files, and {name} is not set")
+                if not Path(file).is_file():
+                    raise BadEdge(f"{name}: {file} is no file")
             try:
                 return tls_context(Path(settings.desk_certificate), Path(settings.desk_key), None)
             except (OSError, ssl.SSLError) as wrong:

@@ -25,8 +25,10 @@ from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
 
+from contracts.base.phrases import vietnamese
+from contracts.base.words import Words
 from gateway.doors.http.peer_protocol import PeerProtocol
-from gateway.settings import Settings
+from gateway.settings import BadSetting, Settings
 from security.keys import thumbprint
 
 UNREADABLE: Final = b""  # a certificate that is not in the dialect's form
@@ -37,8 +39,11 @@ _SOURCE: Final = b"x-forwarded-for"
 _log: Final = logging.getLogger("lgsp.edge")
 
 
-class BadEdge(ValueError):
-    """The settings cannot authenticate a proxy. The text says which, and what to do."""
+class BadEdge(BadSetting):
+    """The settings cannot authenticate a proxy, or serve browsers. The text says which, and what to do."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Words(vietnamese(text), text))
 
 
 def _structured(value: bytes) -> bytes | None:

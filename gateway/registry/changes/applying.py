@@ -47,12 +47,14 @@ class RowChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`founding`: it is the first document of an instance, and all of it is in force."""
+    """`founding`: it is the first document of an instance, and all of it is in force. `left_out`: agencies that are
+    suspended because the document does not name them."""
 
     changes: tuple[Change, ...]
     founding: bool
     rows: tuple[RowChange, ...]
     digest: str
+    left_out: tuple[str, ...]
 
     @property
     def proposes_only(self) -> bool:
@@ -79,7 +81,10 @@ def apply_text(
     rows = tuple(_differing(before, contents(connection), force, now))
     raw = text.encode() if isinstance(text, str) else text
     shown = json.dumps([hashlib.sha256(raw).hexdigest(), rows], sort_keys=True)
-    return Applied(changes, founding, rows, hashlib.sha256(shown.encode()).hexdigest())
+    named = {each.code for each in document.agencies}
+    suspended = [each.id for each in changes if each.what == "agency" and each.how == "suspended"]
+    left_out = tuple(each for each in suspended if each not in named)
+    return Applied(changes, founding, rows, hashlib.sha256(shown.encode()).hexdigest(), left_out)
 
 
 @contextmanager

@@ -21,11 +21,10 @@ from gateway.keys import handout
 from gateway.registry.changes import self_service
 from gateway.registry.changes.enrolment_orders import KIND, Older, is_request
 from gateway.registry.records import System
-from gateway.registry.tenants import POLICY
+from gateway.registry.tenants import BY_POLICY
 from gateway.sandbox.vendors.errors import SANDBOX_FORM, SANDBOX_FULL
 
 SECONDS: Final = 15.0  # that somebody waits for the keeper
-_REASON: Final = f"by the policy {POLICY}"
 _NEWEST: Final = 20  # orders that are looked at
 
 
@@ -48,7 +47,7 @@ def order(desk: Desk, viewer: Viewer, system: str, texts: Mapping[str, str]) -> 
         count = self_service.certificates_of(connection, agency)
     if count + waiting + len(given) > most:
         raise SANDBOX_FULL(what="sandbox_vendor_certificates", most=most)
-    return system_certificates.ask(desk, viewer, system, given, {"older": Older.KEEP.value}, _REASON)
+    return system_certificates.ask(desk, viewer, system, given, {"older": Older.KEEP.value}, BY_POLICY)
 
 
 def outcome(desk: Desk, viewer: Viewer, system: str, job: str) -> Job:

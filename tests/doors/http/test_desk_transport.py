@@ -111,8 +111,14 @@ def test_production_does_not_serve_passwords_over_plain_http_to_others(tmp_path:
         {"desk_tls": "embedded"},
     ):
         assert not desk_transport.is_bare(replace(open_, **good))  # type: ignore[arg-type]
-    with pytest.raises(NotStarted, match="desk_certificate"):
+    with pytest.raises(NotStarted, match="desk_certificate: .*none is no file"):
         check_ports(replace(open_, desk_tls="files", desk_certificate=str(tmp_path / "none")))
+    with pytest.raises(NotStarted, match="desk_certificate is not set"):
+        check_ports(replace(open_, desk_tls="files"))
+    (tmp_path / "pem").touch()
+    with pytest.raises(NotStarted) as folder:
+        check_ports(replace(open_, desk_tls="files", desk_certificate=str(tmp_path / "pem"), desk_key=str(tmp_path)))
+    assert f"desk_key: {tmp_path} không phải là tệp" in folder.value.what("vi")
     with pytest.raises(NotStarted, match="desk_edge"):
         check_ports(replace(open_, desk_edge="everybody"))
 
