@@ -103,7 +103,6 @@ def subscribed(client: Client, feed: str, url: str) -> None:
 def compare(client: Client, store: Store, feeds: Iterable[str], seconds: float) -> None:
     """Holds the events against the sealed hours: nothing is `wrong` for a reader that has caught up."""
     while True:
-        time.sleep(seconds)
         for feed in feeds:
             sealed, events, digesting = client.digests(feed), store.events(feed), Digesting()
             for event in events:
@@ -111,6 +110,7 @@ def compare(client: Client, store: Store, feeds: Iterable[str], seconds: float) 
             found = digesting.compare(sealed)
             line = {"feed": feed, "events": len(events), "sealed": found.events, "unsealed": found.unsealed}
             print(json.dumps(line | {"wrong": found.wrong}), flush=True)
+        time.sleep(seconds)
 
 
 def going_on(ended: Queue[Exception], work: Callable[..., None], *given: Any) -> None:

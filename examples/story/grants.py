@@ -30,7 +30,7 @@ def _grant(**changes: Any) -> dict[str, Any]:
     }
 
 
-def _propose(world: World, grant: Mapping[str, Any]) -> dict[str, Any]:
+def _propose(world: World, grant: Mapping[str, Any], *more: str) -> dict[str, Any]:
     """Write JSON, which is YAML. Days have no quotes, as in a registry document."""
     text = (
         json.dumps({"grants": [grant]}, ensure_ascii=False)[:-3]
@@ -38,7 +38,7 @@ def _propose(world: World, grant: Mapping[str, Any]) -> dict[str, Any]:
     )
     file = world.data / "run" / f"{grant['id']}.yaml"
     file.write_text(text, "utf-8")
-    return world.lgsp("access", "propose", str(file), "--data", str(world.data))
+    return world.lgsp("access", "propose", str(file), *more, "--data", str(world.data))
 
 
 def _sign(world: World, grant: str, officer: str) -> dict[str, Any]:
@@ -71,7 +71,9 @@ def out_of_quota(world: World) -> str:
 
 def changed(world: World) -> str:
     name = str(world.remembered["granted"])
-    wider = _propose(world, _grant(id=name, fields=["*"], quota={"calls": 1000, "per": "month"}))
+    wanted = _grant(id=name, fields=["*"], quota={"calls": 1000, "per": "month"})
+    same(_propose(world, wanted)["error"]["code"], "grant.stands", "a change that nobody meant")
+    wider = _propose(world, wanted, "--replace")
     same(wider["grants"][0]["approved_by"], [], "approvals of what was changed")
     client = world.rest(CALLER)
     code: str = world.wait("the change to be known", lambda: _code(client.call("GET", VALUES), "access.not-approved"))

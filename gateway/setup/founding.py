@@ -146,7 +146,9 @@ def _check_same(data: Path, answers: Answers, lies: Written) -> None:
 
 def _shown(value: object) -> str:
     """A value of a setting, without the password of an address."""
-    bare = re.sub(r"://([^:/]*):.*@", r"://\1:***@", str(value))
+    scheme, there, rest = str(value).partition("://")
+    user, at, place = rest.rpartition("@")
+    bare = f"{scheme}{there}{user.partition(':')[0]}:***@{place}" if at else str(value)
     return re.sub(r"([?&]password=)[^&]*", r"\1***", bare) or repr(value)
 
 

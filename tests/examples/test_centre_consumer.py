@@ -56,11 +56,12 @@ class Consumer:
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
+        path = os.pathsep.join(filter(None, (".", os.environ.get("PYTHONPATH"))))  # as the command says; a moved clock
         with self._printed.open("wb") as printed:
             self.process = subprocess.Popen(
                 [sys.executable, *self._words],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": "."},  # as the command says
+                env={**os.environ, "PYTHONPATH": path},
                 stdout=printed,
                 stderr=subprocess.STDOUT,
             )

@@ -157,7 +157,7 @@ class Month:
     def propose(self, grant: Mapping[str, Any]) -> None:
         file = self.folder / "grant.yaml"
         file.write_text(yaml.safe_dump({"grants": [dict(grant)]}, allow_unicode=True), "utf-8")
-        self.lgsp("access", "propose", str(file))
+        self.lgsp("access", "propose", str(file), "--replace")
 
     def sign(self, subject: str, officer: str) -> None:
         key = self.settings.identities / officer / "officer.key"
