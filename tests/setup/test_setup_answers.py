@@ -142,6 +142,18 @@ def test_a_made_instance_is_not_said_to_be_made_by_other_answers(tmp_path: Path)
     assert (data / "settings.yaml").read_bytes() == lay
 
 
+def test_under_systemd_it_is_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which hands over the secret as a credential; the answers name its file, that only root reads."""
+    (tmp_path / "lgsp").write_bytes(os.urandom(32))
+    (tmp_path / "lgsp").chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("LGSP_SECRET_FILE", "credential:lgsp")
+    data, file = tmp_path / "data", _changed(answers(tmp_path), secret_file="/etc/lgsp-nowhere/secret")
+    for _ in range(2):
+        told = commandline.lgsp("setup", str(file), "--data", str(data))
+        assert told.code == 0 and "/etc/lgsp-nowhere/secret" in told.out, told
+
+
 def test_an_agency_has_the_name_that_the_first_of_its_persons_gives(tmp_path: Path) -> None:
     file = answers(tmp_path)
     document = yaml.safe_load(file.read_text("utf-8"))
