@@ -200,7 +200,7 @@ def _report(world: World, area: str) -> str:
 def _proposal(page: Page, world: World) -> str:
     """A grant that one of two officers has signed."""
     page.goto("/console/access/proposals/new?agency=H14.6&contract=indicator/v1&operations=getValue&fields=*")
-    grant = f"G-{uuid.uuid4().int % 1000:04}"
+    grant = f"G-8{uuid.uuid4().int % 1000:03}"
     given = {
         "id": grant,
         "purpose": "Báo cáo tình hình của lực lượng chữa cháy",
