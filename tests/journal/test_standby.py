@@ -78,6 +78,7 @@ class Load:
     def __init__(self, journal: Journal, callers: int = 4) -> None:
         self.acknowledged: list[str] = []
         self.refused: list[str] = []
+        self.unwritten: list[str] = []  # of those: refused before anything was written
         self.codes: Counter[str] = Counter()
         self.longest = 0.0
         self._journal, self._going = journal, True
@@ -111,6 +112,8 @@ class Load:
             except Ours as failure:
                 self.refused.append(unit.transfer.id)
                 self.codes[failure.code] += 1
+                if failure.code == "journal.busy":
+                    self.unwritten.append(unit.transfer.id)
                 time.sleep(0.02)
             self.longest = max(self.longest, time.monotonic() - began)
 
@@ -125,6 +128,7 @@ def stands(pair: Pair, load: Load) -> set[str]:
     """The transfers of the newest primary, of those that were submitted. Each acknowledged one is there once."""
     rows = [row[0] for row in pair.rows("SELECT id FROM transfer")]
     assert len(rows) == len(set(rows)) and not set(load.acknowledged) - set(rows), "acknowledged, and not there"
+    assert not set(load.unwritten) & set(rows), "refused as unwritten, and there"
     return set(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,8 +85,12 @@ def test_a_changed_grant_has_lost_its_approvals_for_good(database: Engine) -> No
             (row.officer, row.signature)
             for row in connection.execute(select(tables.approval).where(tables.approval.c.subject == "grant G-0006"))
         ]
+        stands = granting.content_of(connection, "G-0006")
+        assert old and granting.ends(connection, replace(stands, fields=("*",)))
     changes = apply(database, lambda raw: grant_of(raw, "G-0006").update(fields=["*"]))
     assert Change("grant", "G-0006", "changed", ("fields",)) in changes
+    with database.connect() as connection:  # a proposal that nobody signed is corrected freely
+        assert not granting.ends(connection, stands)
     assert snapshot_of(database).decide(*GETS).reason is Reason.NOT_APPROVED
     with writing(database) as connection:
         with pytest.raises(Theirs) as caught:  # signatures over the old content do not fit the new one

@@ -118,6 +118,9 @@ def test_its_routes_become_grants_at_the_first_start_and_only_then(old: Old) -> 
     assert old.start(UPGRADED + 60) == [] and old.snapshot().revision == held.revision
     with snapshot(old.engine) as connection:
         assert not check_registered(connection, old.seal).wrong
+        stands = granting.content_of(connection, ADOPTED[0])
+        assert granting.ends(connection, replace(stands, purpose="x")), "in force, though nobody signed it"
+        assert not granting.ends(connection, stands)
         table = tables.log_pending.c
         entry = connection.scalar(select(table.entry).where(table.phase == "receiving-adopted"))
         assert entry is not None

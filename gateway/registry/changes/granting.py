@@ -36,6 +36,7 @@ GRANT: Final = "grant"
 OFFICER: Final = "officer"
 ADOPTED: Final[Source] = "adopted"  # from a route of an older release (`adopting`)
 ADOPTED_PERSONAL: Final[Source] = "adopted-personal"  # such a one that shows personal fields
+_UNSIGNED: Final = (ADOPTED, ADOPTED_PERSONAL, POLICY)  # such a grant may be in force without a signature
 _PROPOSED: Final = {"officer": "proposed officer", "person": "proposed person"}
 
 
@@ -132,12 +133,18 @@ def content_of(connection: Connection, name: str) -> Grant:
 
 
 def ends(connection: Connection, wanted: Grant) -> bool:
-    """Whether what stands under this id is signed or forbids, and this other content would end it at once."""
+    """Whether this other content would end at once what stands under its id: signed, a denial, or adopted."""
     found = stored(connection, wanted.id)
     if found is None or found[1] or found[0].canonical() == wanted.canonical():
         return False
-    content = found[0].canonical()
-    return found[0].denies or bool(approvals(connection).get((f"{GRANT} {wanted.id}", digest(content))))
+    grants, given = tables.access_grant.c, tables.approval.c
+    source = connection.scalar(select(grants.source).where(grants.id == wanted.id))
+    signed = select(given.officer).where(
+        given.subject == f"{GRANT} {wanted.id}",
+        given.digest == digest(found[0].canonical()),
+        given.voided.is_(None),
+    )
+    return found[0].denies or source in _UNSIGNED or connection.execute(signed).first() is not None
 
 
 def approve_grant(connection: Connection, name: str, officer: str, signature: str, now: float) -> list[Change]:
