@@ -44,11 +44,11 @@ def user_add(
 ) -> None:
     """Add an account, and print the link by which its person signs in the first time."""
     from gateway.console.accounts import store
-    from gateway.console.accounts.records import Account
+    from gateway.console.work import people
 
     settings = load_instance(data, as_json)
     with _changing(settings, as_json) as change:
-        store.add(change, Account(id, agency, name, store.roles_of(role), True))
+        store.add(change, people.wanted(change.connection, id, agency, name, store.roles_of(role)))
         token = store.make_link(change, id)
     _emit_link(settings, id, token, as_json)
 
@@ -86,9 +86,11 @@ def user_list(data: Data = None, as_json: AsJson = False) -> None:
 def user_roles(id: Id, role: RoleNames, data: Data = None, as_json: AsJson = False) -> None:
     """Replace the roles of an account. Its sessions end."""
     from gateway.console.accounts import store
+    from gateway.console.work import people
 
     with _changing(load_instance(data, as_json), as_json) as change:
         roles = store.roles_of(role)
+        people.check_roles(change.connection, id, roles, store.find(change, id).roles)
         store.set_roles(change, id, roles)
     emit({"ok": True, "account": id, "roles": list(roles)}, as_json, f"{id}: {' '.join(roles)}")
 

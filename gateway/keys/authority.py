@@ -16,7 +16,6 @@ from typing import Final, Literal
 
 from cryptography import x509
 
-from contracts.base.times import rfc3339
 from gateway.durable import write_new
 from gateway.keys.errors import AUTHORITY_ROOT_OFFLINE
 from gateway.keys.key_encryption import AtRest
@@ -75,7 +74,7 @@ class EmbeddedAuthority:
         root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
         number = 1 + sum(each.startswith(f"{name}-") for each in self.names())
         before = f"{name}-{number}"
-        subject = f"{self._name} {name} issuer {rfc3339(now)[:16]}"  # a new name
+        subject = f"{self._name} {name} issuer {number + 1}"  # clients know an issuer's successor by it
         issuer = authority.make_issuer(root, subject, now)
         parts = {"key": issuer.private_pem(self._at_rest.password), "crt": issuer.pem}
         for kind, content in parts.items():

@@ -13,9 +13,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Engine, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import INSTANCE_DATABASE_TAKEN, INSTANCE_OTHER
-from gateway.journal.database import writing
+from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.journal.values import keep, value_of
 from gateway.keys.authority import EmbeddedAuthority
@@ -59,6 +60,26 @@ def check(engine: Engine, settings: Settings) -> None:
             record(connection, settings)
             return
         wrong, origin = differing(connection, settings)
+    _refuse(wrong, settings, origin)
+
+
+def check_for_command(settings: Settings) -> None:
+    """Raises `instance.other` before a command judges rows by keys of another instance, or seals them with such keys.
+
+    Where the database does not answer, or the files may not be read, nothing is raised: the command says so itself.
+    """
+    engine = open_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            wrong, origin = differing(connection, settings)
+    except (OSError, SQLAlchemyError):
+        return
+    finally:
+        engine.dispose()
+    _refuse(wrong, settings, origin)
+
+
+def _refuse(wrong: list[str], settings: Settings, origin: str) -> None:
     if wrong:
         raise INSTANCE_OTHER(what=", ".join(wrong), data=settings.data, origin=origin)
 

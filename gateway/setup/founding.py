@@ -232,7 +232,7 @@ def _found(settings: Settings, first: First, engine: Engine, actor: str, now: fl
                 )
             )
         applied = applying.apply_text(
-            act.connection, first.text, load_snapshot(act.connection), EmbeddedAuthority(settings).trust(), now
+            act.connection, first.text, load_snapshot(act.connection), EmbeddedAuthority(settings).trust(), now, None
         )
         act.note(applying.NOTE, applied.facts(), now, actor=actor)
 

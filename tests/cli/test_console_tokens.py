@@ -38,7 +38,7 @@ def told(sandbox: Settings, *words: str, ends: int = 0) -> dict[str, Any]:
 
 
 def test_a_token_is_made_listed_and_ended(sandbox: Settings) -> None:
-    told(sandbox, "user", "add", "lan", "--role", "officer", "--agency", "H14.0", "--name", "Lan")
+    told(sandbox, "user", "add", "lan", "--role", "steward", "--agency", "H14.0", "--name", "Lan")
     made = told(sandbox, "token", "add", "lan", "--label", "nightly", "--days", "30")
     (listed,) = told(sandbox, "token", "list")["tokens"]
     assert listed["mark"] == made["mark"] and "token" not in listed and listed["account"] == "lan"
@@ -48,6 +48,19 @@ def test_a_token_is_made_listed_and_ended(sandbox: Settings) -> None:
     assert told(sandbox, "token", "list")["tokens"] == []
 
 
+def test_an_account_is_given_what_the_pages_would_give(sandbox: Settings) -> None:
+    """An officer's to an officer of the registry alone, and one of an agency that there is."""
+    of_none = ("user", "add", "mai", "--role", "officer", "--agency", "H14.0", "--name", "Mai")
+    assert told(sandbox, *of_none, ends=1)["error"]["code"] == "account.not-officer"
+    nowhere = ("user", "add", "mai", "--role", "steward", "--agency", "H14.66", "--name", "Mai")
+    assert told(sandbox, *nowhere, ends=1)["error"]["code"] == "console.unknown-name"
+    told(sandbox, "user", "add", "mai", "--role", "steward", "--agency", "H14.0", "--name", "Mai")
+    wider = ("user", "roles", "mai", "--role", "steward", "--role", "officer")
+    assert told(sandbox, *wider, ends=1)["error"]["code"] == "account.not-officer"
+    (kept,) = [each for each in told(sandbox, "user", "list")["accounts"] if each["id"] == "mai"]
+    assert kept["roles"] == ["steward"] and kept["agency"] == "H14.0"
+
+
 def test_nobody_gets_a_token_who_has_no_account(sandbox: Settings) -> None:
     assert told(sandbox, "token", "add", "nobody", "--label", "x", ends=1)["error"]["code"] == "account.unknown"
     code, _, err = commandline.lgsp("console", "token", "add", "lan", "--label", "x", "--days", "31")
@@ -55,7 +68,7 @@ def test_nobody_gets_a_token_who_has_no_account(sandbox: Settings) -> None:
 
 
 def test_rows_that_nobody_sealed_are_no_accounts_and_are_deleted_with_a_reason(sandbox: Settings) -> None:
-    told(sandbox, "user", "add", "cuc", "--role", "officer", "--agency", "H14.0", "--name", "Cúc")
+    told(sandbox, "user", "add", "cuc", "--role", "steward", "--agency", "H14.0", "--name", "Cúc")
     known = [each["id"] for each in told(sandbox, "user", "list")["accounts"]]
     assert told(sandbox, "repair", "--reason", "nothing differs")["differed"] == []
     with writing(open_engine(sandbox.database_url)) as inside:
@@ -72,8 +85,8 @@ def test_rows_that_nobody_sealed_are_no_accounts_and_are_deleted_with_a_reason(s
         {"table": "console_account", "key": "cuc", "how": "altered"},
         {"table": "console_account", "key": "khac", "how": "added"},
     ]
-    told(sandbox, "user", "add", "cuc", "--role", "officer", "--agency", "H14.0", "--name", "Cúc")
+    told(sandbox, "user", "add", "cuc", "--role", "steward", "--agency", "H14.0", "--name", "Cúc")
     with writing(open_engine(sandbox.database_url)) as inside:
         inside.execute(update(tables.instance).where(tables.instance.c.key == KEY).values(value="{}"))
-    refused = told(sandbox, "user", "add", "moi", "--role", "officer", "--agency", "H14.0", "--name", "Mới", ends=3)
+    refused = told(sandbox, "user", "add", "moi", "--role", "steward", "--agency", "H14.0", "--name", "Mới", ends=3)
     assert refused["error"]["code"] == "accounts.altered"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,6 +18,11 @@ from bench.ports import free_port
 from gateway.client import BadIdentity, Client, Identity, NoConnection
 from gateway.client.identities import enrol, join
 from gateway.client.identities.trusted import TrustedKeys
+from gateway.doors.api.keys import key_json
+from gateway.keys import handout
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import Keyring, make_keys, next_generation
+from gateway.settings import Settings
 from security import algorithms
 from security.pki import authority
 from security.pki.authority import Authority
@@ -166,10 +172,12 @@ def test_whom_the_issuer_certified(folder: Path, operator: Operator) -> None:
         return identity.newer_signing_key(made, [each.pem for each in chain], "gateway.sign-2", now) is not None
 
     renewed = authority.make_issuer(operator.root, "sign issuer 2", now)
+    by_time = authority.make_issuer(operator.root, "sign issuer 2026-11-30T07:05", now)  # as 0.2.0 named it
     elsewhere = authority.make_issuer(authority.make_root("root", now), "sign issuer 2", now)
     below = authority.Authority(renewed.certificate, renewed.private, (operator.root.certificate,))
     assert certified(authority.issue_signing(operator.sign, "gateway", public, now))
     assert certified(authority.issue_signing(renewed, "gateway", public, now), below)
+    assert certified(authority.issue_signing(by_time, "gateway", public, now), by_time)
     assert not certified(authority.issue_signing(renewed, "gateway", public, now))  # nobody here knows that issuer
     for issuer in (operator.tls, authority.make_issuer(operator.root, "tls issuer 2", now), elsewhere):
         assert not certified(authority.issue_signing(issuer, "gateway", public, now), issuer)
@@ -182,6 +190,46 @@ def test_whom_the_issuer_certified(folder: Path, operator: Operator) -> None:
         identity.newer_encryption_key(authority.issue_signing(operator.sign, "gateway", public, now), [], "k", now)
         is None
     )
+
+
+def test_a_handout_after_an_issuer_was_replaced(tmp_path: Path) -> None:
+    """The new issuer has certified the signing key, the one before still the key to encrypt for. Who copies the whole
+    handout keeps the key ids of his `system.json`."""
+    now, settings = time.time(), Settings(tmp_path / "instance")
+    make_keys(settings, now, hosts=["localhost"])
+    keyring = Keyring(settings)
+    keyring.log_vkey.parent.mkdir()
+    keyring.log_vkey.write_text(
+        NoteKey.make("localhost/log", Ed25519PrivateKey.generate().public_key()).text(), "ascii"
+    )
+    place = tmp_path / "identity"
+    enrol.keygen(SYSTEM, place)
+    asked = [authority.read_request((place / f"{use}.csr").read_bytes()) for use in ("tls", "sign")]
+    made = [authority.issue_tls(keyring.issuer("tls"), SYSTEM, asked[0].public, now, agency="H14.09")]
+    made.append(authority.issue_signing(keyring.issuer("sign"), SYSTEM, asked[1].public, now, agency="H14.09"))
+    for use, pem in zip(("tls", "sign"), made, strict=True):
+        (tmp_path / f"{use}.crt").write_bytes(pem)
+
+    def handed_over(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        for file, content in handout.files(settings).items():
+            (tmp_path / name / file).write_bytes(content)
+        return tmp_path / name
+
+    certificates = [tmp_path / f"{use}.crt" for use in ("tls", "sign")]
+    first = handed_over("first")
+    facts = {name: str(value) for name, value in json.loads((first / "gateway.json").read_text("utf-8")).items()}
+    enrol.install(place, certificates, now, facts=facts, trust=first)
+    before = Identity.load(place)
+    EmbeddedAuthority(settings).renew("sign", now)
+    next_generation(keyring, "sign", now).put()
+    offered = [key_json(each) for each in Keyring(settings).published(now) if each.use == "sign"]
+    for identity in (before, Identity.load(shutil.copytree(handed_over("second"), place, dirs_exist_ok=True))):
+        keys = TrustedKeys(identity)
+        assert keys.by_id("gateway.sign-2") is None and keys.learn(
+            json.dumps({"sign": offered, "encrypt": []}).encode(), now
+        )
+        assert keys.by_id("gateway.sign-2") is not None
 
 
 def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path: Path) -> None:

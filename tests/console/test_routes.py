@@ -181,7 +181,7 @@ async def test_a_steward_may_propose_a_route_and_nothing_that_takes_effect_at_on
     for other in (CONTACT, PROVINCE.partition("\ngrants:")[0]):
         answer, digest, text = await previewed(tu, other)
         assert digest == "" and answer.status == 200
-        answer = await apply(tu, other, documents.preview(people.desk(), other).digest)
+        answer = await apply(tu, other, documents.preview(people.desk(), _viewer(people, "tu"), other).digest)
         assert answer.status == 403 and b"console.forbidden" in answer.body and rows(people) == before
 
 

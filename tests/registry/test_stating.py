@@ -34,7 +34,7 @@ GRANT = {
 def unchanged(connection: Connection, embedded: Trust | None = None, at: float = NOW + 99) -> dict[str, Any]:
     """Applies what the registry states, and finds nothing changed. Returns the document."""
     text, before, number = document_text(connection), contents(connection), revision(connection)
-    applied = applying.apply_text(connection, text, load_snapshot(connection), embedded, at)
+    applied = applying.apply_text(connection, text, load_snapshot(connection), embedded, at, None)
     assert (applied.changes, applied.rows) == ((), ())
     assert contents(connection) == before and revision(connection) == number
     assert document_text(connection) == text

@@ -13,7 +13,7 @@ from contracts.base.times import rfc3339
 from gateway.cli.access import candidates, contents, past, rows, shown
 from gateway.cli.access.signing import read
 from gateway.cli.common import waiting
-from gateway.cli.common.actor import actor
+from gateway.cli.common.actor import actor, person
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit
@@ -47,7 +47,8 @@ def access_propose(
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         connection = act.connection
         snapshot = load_snapshot(connection)
-        proposals = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        stated = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        proposals = [granting.proposed_by(connection, each, person()) for each in stated]
         ended = [each.grant.id for each in proposals if granting.ends(connection, each.grant)]
         if ended and not replace:
             raise GRANT_STANDS(grant=", ".join(ended))

@@ -26,7 +26,7 @@ from contracts.base.errors import Failure
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import acting_as, user
 from gateway.cli.common.options import load_settings
-from gateway.cli.common.output import Exit, fail, failures_as_exits
+from gateway.cli.common.output import Exit, exit_of, fail, failed, failures_as_exits, warn
 from gateway.cli.duties import ROLES, Duty, duty_of, takes_person
 from gateway.journal.read_only import read_only
 
@@ -56,6 +56,8 @@ _SIGNS: Final = "officer"  # a command with this parameter has a `--key` of its 
 _UNNAMED: Final = "nobody named, "  # the sandbox's stand-in acts, and not a person who gave his key
 LEAST_REASON: Final = 10
 _WITHOUT_STANDBY: Final = "machine alone"  # must be possible while nothing else can be written
+# They say it themselves, or the database may be away: nothing that they write is sealed.
+_LOOK_THEMSELVES: Final = frozenset({"doctor", _WITHOUT_STANDBY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def _acting(asked: Asked) -> Iterator[None]:
         return
     if asked.duty is Duty.READS:
         with read_only():
+            _check_instance(asked)
             yield
         return
     settings = load_settings(asked.given.get("data"), asked.as_json)
@@ -134,8 +137,27 @@ def _acting(asked: Asked) -> Iterator[None]:
         if settings.is_made:  # else the command says that there is none
             _check_user(settings, asked.as_json)
             if asked.duty is not Duty.RUNS:
+                _check_instance(asked)
                 stack.enter_context(acting_as(_naming(settings, asked), asked.person))
         yield
+
+
+def _check_instance(asked: Asked) -> None:
+    """End a command that writes if folder and settings are not those of the database's instance: what it seals, nobody
+    could verify again. One that reads goes on, after a warning: it may be what finds out why."""
+    if "data" not in asked.given or asked.command in _LOOK_THEMSELVES:
+        return
+    settings = load_settings(asked.given["data"], asked.as_json)
+    if not settings.is_made:
+        return
+    from gateway.registry.identity import check_for_command
+
+    try:
+        check_for_command(settings)
+    except Failure as failure:
+        if asked.duty is not Duty.READS:
+            failed(exit_of(failure.code, failure.branch), failure, asked.as_json)
+        warn(failure)
 
 
 def _check_user(settings: Settings, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.common import arguments
-from gateway.cli.common.actor import actor
+from gateway.cli.common.actor import actor, person
 from gateway.cli.common.options import AsJson, At, Data, load_instance
 from gateway.cli.common.output import Exit, emit, fail
 from gateway.cli.common.waiting import in_force_lines, lines
@@ -51,7 +51,7 @@ def registry_apply(
     now = time.time()
     with changing(open_engine(settings.database_url), Seal.of(settings)) as act:
         before = revision(act.connection)
-        applied = applying.apply_text(act.connection, text, snapshot, embedded, now)
+        applied = applying.apply_text(act.connection, text, snapshot, embedded, now, person())
         effects = [] if no_sign else sign_waiting(act.connection, settings, now)
         if effects:
             raise_revision(act.connection)

@@ -21,7 +21,7 @@ import os
 import re
 import ssl
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,8 @@ from security.transparency.checkpoint import NoteError, NoteKey
 words = WordsFile(__file__)
 
 ABOUT: Final = "system.json"
-_NUMBER: Final = re.compile(r" [0-9]+(?=,|$)")
+# What tells an issuer from the one that it replaced: a number; up to 0.2.0 the minute of its making.
+_NUMBER: Final = re.compile(r" ([0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2})(?=,|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +151,11 @@ class Identity:
         end. Other issuers of that authority, such as the one for TLS, do not count.
         """
         parsed = x509.load_pem_x509_certificate(certificate)
-        issuers = [self.issuer, *filter(self._renewed, map(x509.load_pem_x509_certificate, chain))]
+        offered = [x509.load_pem_x509_certificate(each) for each in chain]
+        issuers = [self.issuer, *_renewals(self.issuer, offered, _certificates(self.folder, "ca.crt"))]
         if not any(_issued(parsed, each) for each in issuers) or system_of(parsed) != GATEWAY:
             raise ValueError("not the gateway's, or not by its issuer")
         return parsed
-
-    def _renewed(self, issuer: x509.Certificate) -> bool:
-        above = [each for each in _certificates(self.folder, "ca.crt") if _issued(self.issuer, each)]
-        return (
-            _name(issuer) == _name(self.issuer)
-            and _is_authority(issuer)
-            and any(_issued(issuer, each) for each in above)
-        )
 
 
 def named(folder: Path, file: str, certificate: x509.Certificate) -> str | None:
@@ -178,6 +172,18 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     except (InvalidSignature, ValueError, TypeError):
         return False
     return True
+
+
+def _renewals(
+    issuer: x509.Certificate, offered: Iterable[x509.Certificate], anchors: Sequence[x509.Certificate]
+) -> list[x509.Certificate]:
+    """Which of the offered issuers replaced this one, or were replaced by it: the same anchor signed both."""
+    above = [each for each in anchors if _issued(issuer, each)]
+    return [
+        each
+        for each in offered
+        if _name(each) == _name(issuer) and _is_authority(each) and any(_issued(each, anchor) for anchor in above)
+    ]
 
 
 def _name(authority: x509.Certificate) -> str:
@@ -267,11 +273,15 @@ def _decrypt_key(place: Path, about: dict[str, str], passphrase: bytes | None) -
 
 
 def _encrypt_key(place: Path, about: dict[str, str], issuer: x509.Certificate) -> EncryptKey:
-    """The gateway's pinned encryption key, from the issuer of its signing key."""
-    key_id, leaf = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")[0]
+    """The gateway's pinned encryption key, from the issuer of its signing key, or from one before or after it."""
+    key_id, (leaf, *rest) = about.get("gateway_encrypt_key_id"), _certificates(place, "gateway-encrypt.crt")
     if not key_id:
         raise bad(place, f"{ABOUT}: gateway_encrypt_key_id")
-    if named(place, "gateway-encrypt.crt", leaf) not in (None, GATEWAY) or not _issued(leaf, issuer):
+    anchors = _certificates(place, "ca.crt")
+    issuers = [issuer, *_renewals(issuer, [*anchors, *rest], anchors)]
+    if named(place, "gateway-encrypt.crt", leaf) not in (None, GATEWAY) or not any(
+        _issued(leaf, each) for each in issuers
+    ):
         raise bad(place, "gateway-encrypt.crt ≠ gateway-sign.crt: subjectAltName, issuer")
     try:
         return EncryptKey.from_certificate(key_id, GATEWAY, _read(place, "gateway-encrypt.crt"))

@@ -43,7 +43,8 @@ class TrustedKeys:
                     key = self._identity.newer_signing_key(certificate, chain, key_id, now)
                     if (
                         key is not None
-                        and key.thumbprint not in self._by_thumbprint
+                        # a handed-over certificate may lie beside the key id of the one before it
+                        and not (key.thumbprint in self._by_thumbprint and key_id in self._by_id)
                         and key_id != self._identity.gateway_key.key_id
                     ):
                         self._add(key)

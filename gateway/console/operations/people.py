@@ -28,11 +28,10 @@ def list_accounts(asked: Asked) -> Any:
 def add_account(asked: Asked) -> Any:
     """The account, and the address by which its person signs in the first time."""
     body = asked.body
-    agency = people.agency_of(asked.desk, body["agency"])
-    account = Account(body["id"], agency, body["name"], store.roles_of(body["roles"]), True)
-    people.check_roles(asked.desk, account.id, account.roles)
+    roles = store.roles_of(body["roles"])
     reason = asked.reason() if "reason" in body else ""
     with asked.desk.changing(asked.viewer) as change:
+        account = people.wanted(change.connection, body["id"], body["agency"], body["name"], roles)
         store.add(change, account, reason=reason)
         token = store.make_link(change, account.id)
     return {"account": _shown(account), "link": _address(asked, token)}
@@ -42,10 +41,8 @@ def set_roles(asked: Asked) -> Any:
     roles, id = store.roles_of(asked.body["roles"]), asked.params["account"]
     reason = asked.reason() if "reason" in asked.body else ""
     people.check_other(asked.viewer, id)
-    with asked.desk.accounts() as rows:
-        before = store.find(rows, id).roles
-    people.check_roles(asked.desk, id, roles, before)
     with asked.desk.changing(asked.viewer) as change:
+        people.check_roles(change.connection, id, roles, store.find(change, id).roles)
         store.set_roles(change, id, roles, reason=reason)
         return {"account": _shown(store.find(change, id))}
 

@@ -44,7 +44,7 @@ def present(asked: Asked) -> Reply:
 
 
 def preview(asked: Asked) -> Any:
-    applied = documents.preview(asked.desk, asked.body["document"])
+    applied = documents.preview(asked.desk, asked.viewer, asked.body["document"])
     return {**_applied(applied), "may_apply": documents.may_apply(asked.viewer, applied)}
 
 

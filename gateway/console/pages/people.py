@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gateway.console.accounts import store
-from gateway.console.accounts.records import Account
 from gateway.console.roles import May, Role
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
 from gateway.console.work import people as work
@@ -26,11 +25,9 @@ def _names(ask: Ask) -> dict[str, str]:
 def add(ask: Ask) -> Shown:
     """Adds an account, and shows the link by which its person signs in the first time."""
     roles = store.roles_of(ask.form.get("roles", "").split())
-    agency = work.agency_of(ask.desk, ask.field("agency", 200))
-    account = Account(ask.field("id", 63), agency, ask.field("name"), roles, True)
-    work.check_roles(ask.desk, account.id, roles)
-    reason = ask.reason()
+    agency, id, name, reason = ask.field("agency", 200), ask.field("id", 63), ask.field("name"), ask.reason()
     with ask.desk.changing(ask.viewer) as change:
+        account = work.wanted(change.connection, id, agency, name, roles)
         store.add(change, account, reason=reason)
         token = store.make_link(change, account.id)
         accounts = store.listed(change)
@@ -46,7 +43,8 @@ def person(ask: Ask) -> Shown:
 def _person(ask: Ask, token: str | None) -> Shown:
     with ask.desk.accounts() as rows:
         account = store.find(rows, ask.path["id"])
-    registered = account.id in work.officer_ids(ask.desk)
+    with ask.desk.reading() as connection:
+        registered = account.id in work.officer_ids(connection)
     values = {"account": account, "roles": list(Role), "token": token, "registered": registered}
     values |= {"origin": ask.origin, "names": _names(ask)}
     return Shown("person.html", {**values, "own": account.id == ask.viewer.account.id})
@@ -62,10 +60,8 @@ def roles(ask: Ask) -> Moved:
     id, wanted = ask.path["id"], store.roles_of(ask.form.get("roles", "").split())
     reason = ask.reason() if ask.form.get("reason") else ""
     work.check_other(ask.viewer, id)
-    with ask.desk.accounts() as rows:
-        before = store.find(rows, id).roles
-    work.check_roles(ask.desk, id, wanted, before)
     with ask.desk.changing(ask.viewer) as change:
+        work.check_roles(change.connection, id, wanted, store.find(change, id).roles)
         store.set_roles(change, id, wanted, reason=reason)
     return Moved(f"{_HERE}/{id}", "roles-set")
 

@@ -29,7 +29,7 @@ def preview(ask: Ask) -> Shown:
     """Nothing is changed. A document with faults comes back with each of them."""
     text = _text(ask)
     try:
-        return _shown(ask, text, documents.preview(ask.desk, text), None)
+        return _shown(ask, text, documents.preview(ask.desk, ask.viewer, text), None)
     except Failure as failure:
         return _shown(ask, text, None, failure)
 

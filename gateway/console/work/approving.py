@@ -19,7 +19,6 @@ from gateway.console.errors import CONSOLE_FORBIDDEN
 from gateway.console.site.desk import Desk
 from gateway.registry.changes import deciding, granting, notices, passkeys, suspending
 from gateway.registry.changes.document import parse_grants
-from gateway.registry.changes.officers import officers
 from gateway.registry.errors import GRANT_STANDS
 from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.registry.snapshot import load_snapshot
@@ -58,11 +57,9 @@ def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any], replaces: str = 
     with _changing(desk) as act:
         connection = act.connection
         snapshot = load_snapshot(connection)
-        item = dict(raw)
-        if viewer.account.id in officers(connection):
-            item["proposed_by"] = viewer.account.id
-        text = yaml.safe_dump({"grants": [item]}, allow_unicode=True)
-        (proposal,) = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        text = yaml.safe_dump({"grants": [dict(raw)]}, allow_unicode=True)
+        (stated,) = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        proposal = granting.proposed_by(connection, stated, viewer.account.id)
         _check_scope(viewer, proposal.grant)
         before = granting.stored(connection, proposal.grant.id)
         if before is not None:

@@ -35,13 +35,13 @@ def present(desk: Desk, viewer: Viewer) -> bytes:
     return text.encode()
 
 
-def preview(desk: Desk, text: str) -> Applied:
+def preview(desk: Desk, viewer: Viewer, text: str) -> Applied:
     """What applying it would do now. Raises `registry.invalid`, `console.form`."""
     text = _checked(text)
     desk.follow()
     snapshot, embedded = desk.services.registry.snapshot, _embedded(desk)
     with applying.taken_back(desk.services.engine) as connection:
-        return applying.apply_text(connection, text, snapshot, embedded, desk.now())
+        return applying.apply_text(connection, text, snapshot, embedded, desk.now(), viewer.account.id)
 
 
 def may_apply(viewer: Viewer, applied: Applied) -> bool:
@@ -56,7 +56,7 @@ def apply(desk: Desk, viewer: Viewer, text: str, digest: str, reason: str) -> Ap
     snapshot, embedded, now = desk.services.registry.snapshot, _embedded(desk), desk.now()
     with changing(desk.services.engine, Seal.of(desk.services.settings)) as act:
         before = revision(act.connection)
-        applied = applying.apply_text(act.connection, text, snapshot, embedded, now)
+        applied = applying.apply_text(act.connection, text, snapshot, embedded, now, viewer.account.id)
         if applied.digest != digest:
             raise DOCUMENT_OTHER()
         if not may_apply(viewer, applied):

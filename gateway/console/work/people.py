@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sqlalchemy import Connection
+
 from gateway.audit.search.known import MOST, meaning, names, nearest, titled
-from gateway.console.accounts.records import Viewer
+from gateway.console.accounts.records import Account, Viewer
 from gateway.console.errors import ACCOUNT_NOT_OFFICER, ACCOUNT_OWN, CONSOLE_AMBIGUOUS_NAME, CONSOLE_UNKNOWN_NAME
 from gateway.console.roles import Role
-from gateway.console.site.desk import Desk
 from gateway.registry.changes.officers import officers
 
 
-def officer_ids(desk: Desk) -> frozenset[str]:
+def officer_ids(connection: Connection) -> frozenset[str]:
     """The officers of the registry who may sign."""
-    with desk.reading() as connection:
-        return frozenset(each.id for each in officers(connection).values() if each.state == "active")
+    return frozenset(each.id for each in officers(connection).values() if each.state == "active")
 
 
 def check_other(viewer: Viewer, id: str) -> None:
@@ -29,18 +29,24 @@ def check_other(viewer: Viewer, id: str) -> None:
         raise ACCOUNT_OWN(id=id)
 
 
-def check_roles(desk: Desk, id: str, roles: Collection[Role], before: Collection[Role] = ()) -> None:
+def wanted(connection: Connection, id: str, agency: str, name: str, roles: tuple[Role, ...]) -> Account:
+    """A new account; `agency` is its code or its name. Raises `console.unknown-name`, `console.ambiguous-name`,
+    `account.not-officer`."""
+    check_roles(connection, id, roles)
+    return Account(id, agency_of(connection, agency), name, roles, True)
+
+
+def check_roles(connection: Connection, id: str, roles: Collection[Role], before: Collection[Role] = ()) -> None:
     """`before`: the roles that the account has. Raises `account.not-officer`."""
-    if Role.OFFICER in roles and Role.OFFICER not in before and id not in officer_ids(desk):
+    if Role.OFFICER in roles and Role.OFFICER not in before and id not in officer_ids(connection):
         raise ACCOUNT_NOT_OFFICER(id=id)
 
 
-def agency_of(desk: Desk, text: str) -> str:
+def agency_of(connection: Connection, text: str) -> str:
     """The code of an agency of the registry, by its code or its name, without marks too. Raises `console.unknown-name`,
     `console.ambiguous-name`.
     """
-    with desk.reading() as connection:
-        known = names(connection, "agency")
+    known = names(connection, "agency")
     meant = meaning(known, text)
     if len(meant) == 1:
         return meant[0]

@@ -131,13 +131,13 @@ def _hold(desk: Desk, viewer: Viewer, given: Mapping[str, str], reason: str) -> 
 
 def _agency(desk: Desk, text: str) -> str:
     """The code of an agency by its code or name; a text that the registry lacks may be that of old transfers."""
-    try:
-        return agency_of(desk, text)
-    except Theirs:
-        with desk.reading() as connection:
+    with desk.reading() as connection:
+        try:
+            return agency_of(connection, text)
+        except Theirs:
             if _covers(connection, agency=text):
                 return text
-        raise
+            raise
 
 
 def _covers(connection: Connection, *, agency: str | None = None, contract: str | None = None) -> bool:

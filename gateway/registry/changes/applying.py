@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Engine
 
 from gateway.journal.database import writing
 from gateway.registry import store, versions
-from gateway.registry.changes import deciding
+from gateway.registry.changes import deciding, granting
 from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.content import text as content_text
 from gateway.registry.changes.document import parse
-from gateway.registry.changes.officers import acting
+from gateway.registry.changes.officers import acting, officers
 from gateway.registry.changes.proposals import founds
 from gateway.registry.records import Change
 from gateway.registry.seals.rows import Rows, contents
@@ -67,15 +67,20 @@ class Applied:
 
 
 def apply_text(
-    connection: Connection, text: str | bytes, snapshot: Snapshot, embedded: Trust | None, now: float
+    connection: Connection, text: str | bytes, snapshot: Snapshot, embedded: Trust | None, now: float, by: str | None
 ) -> Applied:
     """Bring the registry to what a document declares. Raises `registry.invalid` with all faults.
+
+    `by` is the id of whoever applies it. An officer is the proposer of what it changes, and cannot sign that.
 
     `snapshot` has the contracts. Addresses and keys that the document leaves in braces are those that are registered.
     """
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
     fill |= {each.id: each.public_pem for each in acting(connection).values()}
     document = parse(text, snapshot.contracts, fill, partial(versions.compiled, connection))
+    if by in officers(connection):
+        grants = tuple(granting.proposed_by(connection, each, by) for each in document.grants)
+        document = replace(document, proposed_by=by, grants=grants)
     before, force, founding = contents(connection), in_force(connection), founds(connection)
     changes = tuple(store.apply(document, connection, now, embedded))
     rows = tuple(_differing(before, contents(connection), force, now))

@@ -94,12 +94,16 @@ def apply_grants(connection: Connection, proposals: Iterable[Proposal], now: flo
 
 
 def propose(connection: Connection, proposal: Proposal, now: float, source: Source = "proposal") -> list[Change]:
-    """Add a grant, or replace one with another content and void its approvals. The same content changes nothing."""
+    """Add a grant, or replace one with another content and void its approvals. The same content changes nothing.
+
+    Raises `registry.unknown` where it names a proposer who is no officer: the name keeps him from signing it."""
     alone(connection)
     grant, table = proposal.grant, tables.access_grant
     body = grant.canonical().decode()
     before = connection.execute(select(table.c.body, table.c.state).where(table.c.id == grant.id)).first()
     changes: list[Change] = []
+    if (before is None or before.body != body) and grant.proposed_by not in (None, *officers(connection)):
+        raise unknown("officer", str(grant.proposed_by))
     if before is None:
         connection.execute(insert(table).values(id=grant.id, body=body, state=ACTIVE, source=source))
         changes.append(Change("grant", grant.id, "added"))
@@ -113,6 +117,19 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
     for officer, signature in proposal.signed:
         changes += approve_grant(connection, grant.id, officer, signature, now)
     return changes
+
+
+def proposed_by(connection: Connection, proposal: Proposal, by: str | None) -> Proposal:
+    """The proposal as `by` makes it: an officer is named in it, whoever else it names, and so cannot sign it.
+
+    What stands under its id with the same content otherwise keeps its proposer, and its signatures.
+    """
+    if by is None or by not in officers(connection):
+        return proposal
+    wanted, found = replace(proposal.grant, proposed_by=by), stored(connection, proposal.grant.id)
+    if found is not None and not found[1] and replace(found[0], proposed_by=by).canonical() == wanted.canonical():
+        wanted = found[0]
+    return replace(proposal, grant=wanted)
 
 
 def stored(connection: Connection, name: str) -> tuple[Grant, bool] | None:
