@@ -16,6 +16,7 @@ from gateway.backup.errors import BACKUP_VAULT_DATABASE
 from gateway.journal import releases
 from gateway.journal.append import append
 from gateway.journal.database import downgrade, revision, upgrade, writing
+from gateway.machines import agreeing, records
 from gateway.settings import Settings
 from gateway.transfer import entries
 from security.transparency.entry import Json
@@ -40,13 +41,19 @@ class Back:
     lost: Mapping[str, int] = field(default_factory=dict)
 
 
-def to_take_out(settings: Settings, release: str) -> list[str]:
+def to_take_out(settings: Settings, engine: Engine, release: str) -> list[str]:
     """The settings in force that the release does not know, and does not start with.
 
-    Raises `backup.vault-database`: without that one it starts, and makes other keys of the same names.
+    Raises `backup.vault-database`, on whichever machine: without that one it starts, and makes other keys of the same
+    names.
     """
-    if settings.vault_database and "vault_database" in LATER_SETTINGS[release]:
-        raise BACKUP_VAULT_DATABASE(release=release)
+    if "vault_database" in LATER_SETTINGS[release]:
+        with engine.connect() as connection:
+            machines = set(agreeing.with_second(connection))
+        if settings.vault_database:
+            machines.add(records.name_of(settings))
+        if machines:
+            raise BACKUP_VAULT_DATABASE(release=release, machines=", ".join(sorted(machines)))
     plain = Settings(settings.data)
     return [name for name in LATER_SETTINGS[release] if getattr(settings, name) != getattr(plain, name)]
 

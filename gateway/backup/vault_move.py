@@ -21,6 +21,7 @@ from gateway.journal.append import append
 from gateway.journal.database import moment, open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.key_encryption import AtRest
+from gateway.machines import agreeing, records
 from gateway.settings import Settings
 from gateway.settings.saving import change
 from gateway.transfer import entries
@@ -62,6 +63,7 @@ def move(settings: Settings, to_database: bool, address: str, now: float, by: tu
         if settings.vault_database != after:
             facts = {"to": "database" if to_database else FOLDER, "keys": len(keys)}
             with writing(engine) as connection:
+                agreeing.keep_store(connection, records.name_of(settings), second=to_database)
                 append(connection, [entries.note(NOTE, dict(facts), now, actor=actor)])
             change(settings.data, vault_database=after)
         gone = 0
@@ -80,7 +82,8 @@ def _refuse_others(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":  # of one machine, whose lock is held
         return
     heard = func.coalesce(process.heard, process.seen) > now - _ALIVE_SECONDS
-    hosts = set(connection.scalars(select(process.host).where(process.state == "alive", heard)))
+    name = func.coalesce(process.machine, process.host)
+    hosts = set(connection.scalars(select(name).where(process.state == "alive", heard)))
     if hosts:
         raise BACKUP_OTHERS_RUN(hosts=", ".join(sorted(map(str, hosts))))
 

@@ -31,7 +31,7 @@ def schema_back(
 ) -> None:
     """Bring the schema of a stopped instance back to that of an older release. What was added since is dropped; it is
     counted, and logged. Not needed for a release that the database serves."""
-    from gateway.backup.schema_back import bring_back, planned, to_take_out
+    from gateway.backup.schema_back import LATER_SETTINGS, bring_back, planned, to_take_out
     from gateway.cli.run import alone
     from gateway.console.site.page import checked_reason
     from gateway.journal import releases
@@ -46,7 +46,7 @@ def schema_back(
     engine = open_engine(settings.database_url)
     try:
         with failures_as_exits(as_json):
-            take_out = to_take_out(settings, release)
+            take_out = to_take_out(settings, engine, release)
             if not reason:
                 done = planned(engine, release)
             else:
@@ -64,7 +64,11 @@ def schema_back(
     lines += [f"  {name}: {rows} rows / dòng" for name, rows in done.lost.items()]
     if take_out:
         names = ", ".join(take_out)
-        lines.append(f"take out of settings.yaml of each machine / bỏ khỏi settings.yaml của mỗi máy: {names}")
+        lines.append(f"take out of settings.yaml of this machine / bỏ khỏi settings.yaml của máy này: {names}")
+    lines.append(
+        f"other machines have settings of their own; {release} refuses these / các máy khác có thiết lập riêng;"
+        f" {release} không nhận: {', '.join(LATER_SETTINGS[release])}"
+    )
     lines.append(
         f"{release} reads only contracts without anything newer: if it ends with contract.invalid, start this program"
         f" again / {release} chỉ đọc được hợp đồng không có gì mới hơn: nếu nó dừng với contract.invalid, hãy khởi động"

@@ -14,7 +14,7 @@ from contracts.base.times import rfc3339
 from gateway.journal.database import moment, writing
 from gateway.journal.schema import tables
 from gateway.keys.keyring import Keyring
-from gateway.machines import invitation, records
+from gateway.machines import agreeing, invitation, records
 from gateway.machines.errors import MACHINE_LAST, MACHINE_NAME_TAKEN, MACHINE_ONE_DATABASE, MACHINE_VAULT_FOLDER
 from gateway.machines.invitation import Invitation
 from gateway.machines.records import State
@@ -107,6 +107,7 @@ def remove(engine: Engine, name: str, by: By) -> bool:
         bundle, process = tables.machine_bundle, tables.process
         sealed = connection.execute(delete(bundle).where(bundle.c.machine == name)).rowcount
         its_own = update(process).where(process.c.machine == name, process.c.state == "alive")
+        agreeing.keep_store(connection, name, second=False)
         ended = connection.execute(its_own.values(state="dead")).rowcount  # the journal fences them
         _note(connection, "remove", name, by, {"processes": ended})
         return machine.state in _WORKING or machine.generation > 0 or sealed > 0

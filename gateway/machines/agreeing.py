@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
-from gateway.journal.database import insert
 from gateway.journal.schema import tables
-from gateway.journal.values import value_of
+from gateway.journal.values import keep, value_of
 from gateway.machines.errors import INSTANCE_SETTINGS_DIFFER
 from gateway.settings import Settings
 
@@ -25,6 +24,7 @@ AGREED: Final = (
     "opaque_body_hours", "witnesses", "witness_policy", "witness_quorum", "stamp_url", "stamp_policy", "oidc_issuer",
     "oidc_client", "oidc_claim", "push_networks", "sandbox_join", "standby",
 )  # fmt: skip
+STORES: Final = "machines.stores"  # in `instance`: the machines whose settings name a second database
 STORE: Final = "vault_database"  # compared is whether there is one: its address may differ, and has a password
 # A machine that joins chooses these itself; all others are handed on with the keys.
 OWN: Final = frozenset(
@@ -34,7 +34,6 @@ OWN: Final = frozenset(
         *("pkcs11_module", "pkcs11_pin_file", "doors", "roles", "drops", "large_bodies", "vault_backup", "live"),
     }
 )
-_table = tables.instance
 
 
 def handed(settings: Settings) -> dict[str, Any]:
@@ -59,10 +58,20 @@ def check(connection: Connection, settings: Settings, machine: str, now: float) 
                 there=", ".join(f"{name}={known[name]!r}" for name in differing)[:400],
                 machines=", ".join(others),
             )
-    row = insert(connection, _table).values(key=KEY, value=json.dumps(own, sort_keys=True))
-    connection.execute(
-        row.on_conflict_do_update(index_elements=["key"], set_={"value": json.dumps(own, sort_keys=True)})
-    )
+    keep(connection, KEY, json.dumps(own, sort_keys=True))
+    keep_store(connection, machine, second=bool(settings.vault_database))
+
+
+def keep_store(connection: Connection, machine: str, *, second: bool) -> None:
+    """Within a writing transaction: whether this machine's keys of the vault lie in a second database."""
+    before = with_second(connection)
+    keep(connection, STORES, json.dumps(sorted(before | {machine} if second else before - {machine})))
+
+
+def with_second(connection: Connection) -> frozenset[str]:
+    """The machines whose keys of the vault lie in a second database, by their last start or move."""
+    text = value_of(connection, STORES)
+    return frozenset() if text is None else frozenset(json.loads(text))
 
 
 def running(connection: Connection, now: float) -> set[str]:

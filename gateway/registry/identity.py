@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import INSTANCE_DATABASE_TAKEN, INSTANCE_OTHER
-from gateway.journal.database import open_engine, writing
+from gateway.journal.database import fits, newest_revision, open_engine, revision, writing
+from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.schema import tables
 from gateway.journal.values import keep, value_of
 from gateway.keys.authority import EmbeddedAuthority
@@ -63,8 +64,9 @@ def check(engine: Engine, settings: Settings) -> None:
     _refuse(wrong, settings, origin)
 
 
-def check_for_command(settings: Settings) -> None:
-    """Raises `instance.other` before a command judges rows by keys of another instance, or seals them with such keys.
+def check_for_command(settings: Settings, *, writes: bool) -> None:
+    """Raises `instance.other` before a command judges rows by keys of another instance, or seals them with such keys;
+    and `journal.schema` before one that writes does half of it on the tables of another release.
 
     Where the database does not answer, or the files may not be read, nothing is raised: the command says so itself.
     """
@@ -72,6 +74,9 @@ def check_for_command(settings: Settings) -> None:
     try:
         with engine.connect() as connection:
             wrong, origin = differing(connection, settings)
+            found = revision(connection)
+            if writes and found is not None and not fits(connection):
+                raise JOURNAL_SCHEMA(found=found, expected=newest_revision())
     except (OSError, SQLAlchemyError):
         return
     finally:

@@ -30,24 +30,29 @@ def change(data: Path, **changed: Any) -> None:
     """
     place = data / FILE
     text = place.read_bytes().decode("utf-8") if place.exists() else ""
-    whole = (safeyaml.load(text) or {}) | changed
+    plain = Settings(data)
+    kept = {name: value for name, value in changed.items() if value != getattr(plain, name)}
+    whole = {name: value for name, value in (safeyaml.load(text) or {}).items() if name not in changed} | kept
     try:
-        for name, value in changed.items():
-            text = _replaced(text, name, _dumped({name: value}))
-        fits = safeyaml.load(text) == whole
+        for name in changed:  # one that is the default again goes: an older release may not know its name
+            text = _replaced(text, name, _dumped({name: kept[name]}) if name in kept else "")
+        fits = (safeyaml.load(text) or {}) == whole
     except yaml.YAMLError:
         fits = False
     _write(data, text if fits else _dumped(whole))  # a file that is no list of lines loses its comments
 
 
 def _replaced(text: str, name: str, line: str) -> str:
-    """`text` with this line in place of the setting, or at its end."""
+    """`text` with this line in place of the setting, or at its end; with none, without the setting."""
     node = yaml.compose(text, yaml.SafeLoader)
     for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
         if key.value == name:
             ends = "\n" if value.end_mark.column == 0 else ""  # a text of several lines has its last line feed
-            return text[: key.start_mark.index] + line.rstrip("\n") + ends + text[value.end_mark.index :]
-    return text + ("" if not text or text.endswith("\n") else "\n") + line
+            after = text[value.end_mark.index :]
+            if not line:
+                return text[: key.start_mark.index] + (after if ends else after.partition("\n")[2])
+            return text[: key.start_mark.index] + line.rstrip("\n") + ends + after
+    return text + ("" if not line or not text or text.endswith("\n") else "\n") + line
 
 
 def _dumped(values: dict[str, Any]) -> str:

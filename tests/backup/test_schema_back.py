@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.journal import processes, releases
 from gateway.journal.database import migrate, revision, writing
 from gateway.journal.schema import tables
 from gateway.journal.schema.comparison import described
+from gateway.machines import agreeing
 from gateway.settings import Settings
 from tests.journal.databases import newest
 
@@ -55,13 +57,24 @@ def test_what_was_added_is_counted_logged_and_dropped(database: Engine, monkeypa
 
 
 def test_settings_that_the_release_refuses_are_named_and_a_second_store_of_keys_is_first_given_up(
-    tmp_path: Path,
+    sqlite: Engine, tmp_path: Path
 ) -> None:
-    assert to_take_out(Settings(tmp_path, machine="may-1", standby="required"), RELEASE) == ["machine", "standby"]
-    assert to_take_out(Settings(tmp_path), RELEASE) == []
-    with pytest.raises(Theirs) as refused:
-        to_take_out(Settings(tmp_path, vault_database="postgresql://localhost/keys"), RELEASE)
-    assert refused.value.code == "backup.vault-database" and "vault move folder" in refused.value.next("vi")
+    here = Settings(tmp_path, machine="may-1", standby="required")
+    assert to_take_out(here, sqlite, RELEASE) == ["machine", "standby"]
+    assert to_take_out(Settings(tmp_path), sqlite, RELEASE) == []
+
+    def refused(settings: Settings) -> str:
+        with pytest.raises(Theirs) as caught:
+            to_take_out(settings, sqlite, RELEASE)
+        assert caught.value.code == "backup.vault-database" and "vault move folder" in caught.value.next("vi")
+        return str(caught.value.facts["machines"])
+
+    assert refused(replace(here, vault_database="postgresql://localhost/keys")) == "may-1"
+    with writing(sqlite) as connection:
+        for machine in ("may-2", "may-3"):
+            agreeing.keep_store(connection, machine, second=True)
+        agreeing.keep_store(connection, "may-3", second=False)
+    assert refused(here) == "may-2", "its keys would be made anew by the older release"
 
 
 def _described(engine: Engine) -> dict[str, str]:

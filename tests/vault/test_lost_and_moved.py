@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from contracts.base.errors import Failure
+from gateway.backup.schema_back import to_take_out
 from gateway.backup.vault_move import move
 from gateway.doctor.vault import vault as examined
 from gateway.journal.schema import tables
@@ -128,12 +129,15 @@ def test_moved_there_and_back(second: Machines, postgresql: Engine, tmp_path: Pa
     assert (moved.keys, moved.destroyed) == (5, 5) and not KeyStore(settings.vault_keys).names()
     there = loaded(settings)
     assert there.vault_database == second.url
+    assert code(to_take_out, settings, postgresql, "0.2.0") == "backup.vault-database", "a machine's keys are there"
     keys = second.keys()
     assert {name.id: keys.load(name.id) for name in keys.names()} == made
     assert keys.ended("2026-10-01.m24") is not None
     assert move(there, True, second.url, NOW, by).keys == 0, "a second time there is nothing to do"
     back = move(there, False, second.url, NOW, ("lan", False))
     assert (back.keys, back.destroyed) == (5, 0) and loaded(settings).vault_database == ""
+    assert "vault_database" not in (settings.data / "settings.yaml").read_text("utf-8"), "0.2.0 would refuse the name"
+    assert to_take_out(loaded(settings), postgresql, "0.2.0") == []
     assert dict(KeyStore(settings.vault_keys).forms()) == made and len(second.keys().names()) == 5
     assert move(loaded(settings), False, second.url, NOW, by).destroyed == 5 and second.keys().names() == []
 

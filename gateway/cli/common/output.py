@@ -208,6 +208,7 @@ def warn(failure: Worded) -> None:
     print(visible(f"lgsp: {failure.what('en')} / {failure.what('vi')} [{failure.code}]", lines=True), file=sys.stderr)
 
 
+_NOT_WRITABLE: Final = ("attempt to write a readonly database", "unable to open database file")
 _LOOK: Final = Words(
     en="It may have been done all the same: look, before you give the command again.",
     vi="Việc có thể đã được thực hiện: hãy kiểm tra trước khi chạy lại lệnh.",
@@ -251,6 +252,12 @@ def _database(exc: Any, trouble: Exception, as_json: bool, look: Words | None) -
             "Check that the server runs, that the address is right, and that the database is there (CREATE DATABASE …"
             " OWNER …). / Kiểm tra máy chủ có chạy, địa chỉ có đúng và cơ sở dữ liệu đã được tạo chưa (CREATE DATABASE"
             " … OWNER …)."
+        )
+    elif first.startswith(_NOT_WRITABLE):  # words of SQLite
+        what = f"the file of the database cannot be written: {first} / không ghi được tệp cơ sở dữ liệu: {first}"
+        then = (
+            "Check owner and mode of the data folder and of lgsp.db, and whether the disk is mounted read-only. / Kiểm"
+            " tra chủ sở hữu, quyền của thư mục dữ liệu và của lgsp.db, và ổ đĩa có bị gắn ở chế độ chỉ đọc không."
         )
     else:
         what = f"the database does not answer as it should: {first} / cơ sở dữ liệu không trả lời đúng: {first}"

@@ -64,6 +64,12 @@ def machines() -> Iterator[Column]:
     yield Column(
         "instance",
         "value",
+        why="machines with a second database; a wrong one delays a way back to 0.2.0, or allows it on stopped machines",
+        part="machines.stores",
+    )
+    yield Column(
+        "instance",
+        "value",
         why="the generation of the keys that machines share; a wrong one names machines as behind",
         part="machines.keys",
     )
