@@ -68,7 +68,7 @@ def setup(
         given = _asked() if answers is None else from_file(answers)
         with failures_as_exits(as_json):
             first = founding.document_of(given)
-            settings = founding.settings_of(given, folder, os.environ)
+            settings = founding.settings_of(given, first, folder, os.environ)
             made = founding.make(settings, given, first, user(), time.time())
     except BadSetting as trouble:
         bad_setting(trouble, as_json, answers=True)
@@ -207,6 +207,8 @@ def _facts(made: Made) -> dict[str, Any]:
         "secret_made": made.secret_made,
         "root_thumbprint": made.root_thumbprint,
         "root_key": str(made.root_key),
+        "was_made": made.unlike is not None,
+        "not_compared": list(made.unlike or ()),
         "people": [
             {"id": each.id, "role": each.role, "thumbprint": each.thumbprint, "link": each.link} for each in made.people
         ],
@@ -220,7 +222,10 @@ def _told(made: Made, left: list[str], there: str) -> str:
     links = [f"  {each.id:<24} {each.link}" for each in made.people if each.link]
     online = made.root_key.parent == made.settings.authority
     lines = [
-        f"Đã tạo phiên bản tại {made.settings.data} / The instance is made in {made.settings.data}",
+        f"Đã tạo phiên bản tại {made.settings.data} / The instance is made in {made.settings.data}"
+        if made.unlike is None
+        else f"Phiên bản đã có tại {made.settings.data} / The instance was made before in {made.settings.data}",
+        *([f"  Chưa so các câu trả lời / answers not looked at: {', '.join(made.unlike)}"] if made.unlike else []),
         "",
         "Nghi thức khóa: cùng so và ký tên / Key ceremony: compare together, and sign on paper",
         f"  root  {made.root_thumbprint}",
