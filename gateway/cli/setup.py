@@ -89,7 +89,8 @@ def enrol(
         Path,
         typer.Option(
             "--requests",
-            help="Folder with tls.csr, sign.csr, encrypt.csr; with several systems, one folder of each by its id.",
+            help="Folder with one folder for each system by its id, with tls.csr, sign.csr, encrypt.csr; "
+            "for one system it may have these files itself.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Where a folder for each system is written.")] = Path("enrolled"),
@@ -106,7 +107,8 @@ def enrol(
     from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
-    asked = {each: _requests(requests / each if len(systems) > 1 else requests, as_json) for each in systems}
+    alone = any((requests / f"{use}.csr").is_file() for use in _USES) and len(systems) == 1
+    asked = {each: _requests(requests if alone else requests / each, as_json) for each in systems}
     folders = {each: _folder(out / each, as_json) for each in asked}
     own, told, now = EmbeddedAuthority(settings), handout.files(settings), time.time()
     result: dict[str, Any] = {}
@@ -150,9 +152,12 @@ def enrol(
 
 
 def _requests(folder: Path, as_json: bool) -> dict[str, bytes]:
-    found = {use: (folder / f"{use}.csr").read_bytes() for use in _USES if (folder / f"{use}.csr").is_file()}
+    from gateway.cli.common.arguments import certificate_request
+
+    files = {use: folder / f"{use}.csr" for use in _USES}
+    found = {use: certificate_request(file, as_json) for use, file in files.items() if file.is_file()}
     if not found:
-        what = f"{folder} holds no certificate request / không có yêu cầu chứng thư nào"
+        what = f"{folder} holds no certificate request / {folder} không có yêu cầu chứng thư nào"
         then = "Put tls.csr, sign.csr, encrypt.csr there (`lgsp client keygen`). / Đặt các tệp .csr vào đó."
         fail(Exit.USAGE, "no-requests", what, then, as_json)
     return found
