@@ -42,8 +42,8 @@ def test_one_for_practice_calls_for_nothing_and_cannot_be_confirmed(lite: Instan
 def test_the_database_is_named_too_without_its_password(one: Instance, tmp_path: Path) -> None:
     """Else a copy of production stays in it, and the next practice finds it taken."""
     if one.engine.dialect.name == "sqlite":
-        (told,) = restore_words.then(tmp_path, True)
-        assert f"then delete {tmp_path};" in told, told
+        (words,) = restore_words.then(tmp_path, True)
+        assert f"then delete {tmp_path};" in words, words
         return
     folder, database = one.back_up(tmp_path / "copy"), one.fresh_database()
     place = tmp_path / "new"

@@ -124,9 +124,9 @@ def test_the_requests_of_one_system_lie_in_the_folder_or_in_one_by_its_id(tmp_pa
     file = requests / SYSTEM / "tls.csr"
     for content, said in ((b"", "is empty / "), (b"a request", "is no PEM file / ")):
         file.write_bytes(content)
-        for words in (
-            ("enrol", SYSTEM, "--requests", str(requests), "--out", str(tmp_path / "out-2")),
-            ("registry", "enrol", SYSTEM, "--use", "tls", "--request", str(file)),
+        for command in (
+            f"enrol {SYSTEM} --requests {requests} --out {tmp_path / 'out-2'}",
+            f"registry enrol {SYSTEM} --use tls --request {file}",
         ):
-            told = commandline.lgsp(*words, *operator)
+            told = commandline.lgsp(*command.split(), *operator)
             assert told.code == 2 and f"{file} {said}" in told.err and "subjectAltName" not in told.err, told

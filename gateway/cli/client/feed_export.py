@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli.client.kit import Kit, kit_failures
-from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.arguments import new_file
+from gateway.cli.common.options import AsJson, grouped
 from gateway.cli.common.output import Exit, emit, fail
 
 commands = typer.Typer()
