@@ -224,7 +224,7 @@ def restore_from(folder: Folder, wanted: Wanted, as_json: AsJson = False) -> Non
     with shares(as_json) as tick:
         done = restoring.restore(folder, asked, time.time(), tick)
     lines = [f"restored to / đã khôi phục vào {data}", *restore_words.lines(asdict(done))]
-    lines += restore_words.then(data, wanted.practice)
+    lines += restore_words.then(data, wanted.practice, asked.database)
     emit({"ok": True, "data": str(data), "doors": "closed", **asdict(done)}, as_json, "\n".join(lines))
 
 
@@ -266,7 +266,7 @@ def restore_confirm(
     restored["old_runs"] = runs
     lines = restore_words.lines(restored)
     if not by:
-        then = restore_words.then(settings.data, bool(restored.get("practice")))
+        then = restore_words.then(settings.data, bool(restored.get("practice")), settings.database)
         emit({"ok": False, "confirmed": False, **restored}, as_json, "\n".join([*lines, *then]))
     if restored.get("practice"):
         from gateway.backup.errors import BACKUP_PRACTICE

@@ -28,6 +28,7 @@ commands = typer.Typer(no_args_is_help=True, help="Drills: what would be lost, a
 
 
 _INTERRUPTED = 130  # as after SIGINT
+_NUMBERED = "DRILL-ID"  # in a message: its number, or each would be a repeat of the first
 _WAITED = {
     "calls": ("until calls are acknowledged again", "để cuộc gọi được nhận lại"),
     "keeper": ("until another keeper leads", "để tiến trình giữ nhật ký khác dẫn"),
@@ -136,7 +137,7 @@ def drill_failover(
     if settings.kind == "production" and not (traffic.identity and traffic.path and traffic.message):
         what = "name the system of the drill / nêu hệ thống diễn tập: --identity, --path, --message"
         fail(Exit.USAGE, "no-traffic", what, "See docs/operating.md. / Xem hướng dẫn ở docs/vi/operating.md.", as_json)
-    folder = _identity(traffic.identity, settings, data, as_json)
+    folder, body = _identity(traffic.identity, settings, data, as_json), _body(traffic.message, as_json)
     asks = sys.stdin.isatty() and not as_json
     if (
         end is not What.WAIT
@@ -153,7 +154,7 @@ def drill_failover(
             identity=Identity.load(folder),
             path=path,
             contract="/".join(path.split("/")[1:3]),
-            body=_body(traffic.message, as_json),
+            body=body,
             seconds=traffic.seconds,
             actor=actor(),
         ),
@@ -210,7 +211,14 @@ def _body(file: Path | None, as_json: bool) -> Callable[[str], Any]:
         except (OSError, UnicodeDecodeError) as wrong:
             what = f"{file} cannot be read as text (UTF-8): {wrong} / không đọc được {file} như văn bản UTF-8"
             fail(Exit.USAGE, "file", what, "Name a JSON message. / Nêu một thông điệp JSON.", as_json)
-        return lambda number: text.replace("DRILL-ID", number).encode()
+        if _NUMBERED not in text:
+            what = f"{file} has no {_NUMBERED}: all messages would be the same / {file} không có {_NUMBERED}"
+            then = (
+                f"Write {_NUMBERED} where the message has its number."
+                f" / Ghi {_NUMBERED} ở nơi thông điệp có mã số của nó."
+            )
+            fail(Exit.USAGE, "no-drill-id", what, then, as_json)
+        return lambda number: text.replace(_NUMBERED, number).encode()
     from gateway.sandbox.standins.messages import fire_alarm
 
     return lambda number: fire_alarm(identifier=number)

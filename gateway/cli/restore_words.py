@@ -81,10 +81,15 @@ def lines(done: dict[str, Any]) -> list[str]:
     return told
 
 
-def then(data: Path, practice: bool) -> list[str]:
+def then(data: Path, practice: bool, database: str = "") -> list[str]:
+    """`database`: its address, empty for a file in the data folder."""
     if practice:
+        from sqlalchemy import make_url
+
+        url = make_url(database).difference_update_query(["password"]) if database else None
+        places = str(data) if url is None else f"{data} & {url.render_as_string(hide_password=True)}"
         return [
-            f"Look at it, then delete {data}; it cannot be confirmed, and its doors stay closed"
+            f"Look at it, then delete {places}; it cannot be confirmed, and its doors stay closed"
             " / xem xong thì xóa; bản diễn tập không xác nhận được, cửa không mở"
         ]
     return [

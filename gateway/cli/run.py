@@ -35,8 +35,9 @@ _RESTORED = (
     "  lgsp restore confirm --data {data}"
 )
 _PRACTICE = (
-    "Phiên bản được khôi phục để diễn tập: cửa không bao giờ mở. Xem xong thì dừng và xóa {data}."
-    " / Restored for practice: the doors never open. Look at it, then stop it and delete {data}."
+    "Phiên bản được khôi phục để diễn tập: cửa không bao giờ mở. Xem xong thì dừng và xóa {data}, và"
+    " cơ sở dữ liệu nếu dùng PostgreSQL. / Restored for practice: the doors never open. Look at it, then stop it and"
+    " delete {data}, and a PostgreSQL database."
 )
 
 _ADOPTED = (

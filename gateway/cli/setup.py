@@ -68,7 +68,7 @@ def setup(
         given = _asked() if answers is None else from_file(answers)
         with failures_as_exits(as_json):
             first = founding.document_of(given)
-            settings = founding.settings_of(given, folder, os.environ)
+            settings = founding.settings_of(given, first, folder, os.environ)
             made = founding.make(settings, given, first, user(), time.time())
     except BadSetting as trouble:
         bad_setting(trouble, as_json, answers=True)
@@ -89,7 +89,8 @@ def enrol(
         Path,
         typer.Option(
             "--requests",
-            help="Folder with tls.csr, sign.csr, encrypt.csr; with several systems, one folder of each by its id.",
+            help="Folder with one folder for each system by its id, with tls.csr, sign.csr, encrypt.csr; "
+            "for one system it may have these files itself.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Where a folder for each system is written.")] = Path("enrolled"),
@@ -106,7 +107,8 @@ def enrol(
     from gateway.registry.seals.sealing import Seal, changing
 
     settings = load_instance(data, as_json)
-    asked = {each: _requests(requests / each if len(systems) > 1 else requests, as_json) for each in systems}
+    alone = any((requests / f"{use}.csr").is_file() for use in _USES) and len(systems) == 1
+    asked = {each: _requests(requests if alone else requests / each, as_json) for each in systems}
     folders = {each: _folder(out / each, as_json) for each in asked}
     own, told, now = EmbeddedAuthority(settings), handout.files(settings), time.time()
     result: dict[str, Any] = {}
@@ -150,9 +152,12 @@ def enrol(
 
 
 def _requests(folder: Path, as_json: bool) -> dict[str, bytes]:
-    found = {use: (folder / f"{use}.csr").read_bytes() for use in _USES if (folder / f"{use}.csr").is_file()}
+    from gateway.cli.common.arguments import certificate_request
+
+    files = {use: folder / f"{use}.csr" for use in _USES}
+    found = {use: certificate_request(file, as_json) for use, file in files.items() if file.is_file()}
     if not found:
-        what = f"{folder} holds no certificate request / không có yêu cầu chứng thư nào"
+        what = f"{folder} holds no certificate request / {folder} không có yêu cầu chứng thư nào"
         then = "Put tls.csr, sign.csr, encrypt.csr there (`lgsp client keygen`). / Đặt các tệp .csr vào đó."
         fail(Exit.USAGE, "no-requests", what, then, as_json)
     return found
@@ -207,6 +212,8 @@ def _facts(made: Made) -> dict[str, Any]:
         "secret_made": made.secret_made,
         "root_thumbprint": made.root_thumbprint,
         "root_key": str(made.root_key),
+        "was_made": made.unlike is not None,
+        "not_compared": list(made.unlike or ()),
         "people": [
             {"id": each.id, "role": each.role, "thumbprint": each.thumbprint, "link": each.link} for each in made.people
         ],
@@ -220,7 +227,10 @@ def _told(made: Made, left: list[str], there: str) -> str:
     links = [f"  {each.id:<24} {each.link}" for each in made.people if each.link]
     online = made.root_key.parent == made.settings.authority
     lines = [
-        f"Đã tạo phiên bản tại {made.settings.data} / The instance is made in {made.settings.data}",
+        f"Đã tạo phiên bản tại {made.settings.data} / The instance is made in {made.settings.data}"
+        if made.unlike is None
+        else f"Phiên bản đã có tại {made.settings.data} / The instance was made before in {made.settings.data}",
+        *([f"  Chưa so các câu trả lời / answers not looked at: {', '.join(made.unlike)}"] if made.unlike else []),
         "",
         "Nghi thức khóa: cùng so và ký tên / Key ceremony: compare together, and sign on paper",
         f"  root  {made.root_thumbprint}",

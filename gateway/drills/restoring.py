@@ -23,7 +23,7 @@ from gateway.audit.log import origins
 from gateway.audit.verify.verify import Report, verify_log
 from gateway.backup import manifest, take
 from gateway.backup import restore as restores
-from gateway.backup.errors import BACKUP_BROKEN, BACKUP_DISK_FULL
+from gateway.backup.errors import BACKUP_BROKEN, BACKUP_DISK_FULL, BACKUP_NONE
 from gateway.backup.manifest import LAST, Manifest, Tick
 from gateway.drills import places
 from gateway.drills.errors import DRILL_BACKUP_GONE
@@ -81,7 +81,8 @@ class Result:
 
 
 def drill(settings: Settings, wanted: Wanted, clock: Callable[[], float], tick: Tick) -> Result:
-    """Raises a `drill.…` failure if there is no place for it; any other failure is its result."""
+    """Raises a `drill.…` failure if there is no place for it, and `backup.none` if the named folder has no backup; any
+    other failure is its result."""
     began = time.monotonic()
     with places.working(settings, wanted.work) as place, places.database_for(settings, wanted.database) as address:
         found = wanted.backup
@@ -92,6 +93,8 @@ def drill(settings: Settings, wanted: Wanted, clock: Callable[[], float], tick: 
             folder = found or _made(settings, place, clock(), tick)
             result = _drilled(settings, replace(wanted, database=address), folder, place, clock, tick)
         except Failure as failure:
+            if failure.code == BACKUP_NONE.code:  # a folder was named by mistake: nothing was tried
+                raise
             result = Result(ok=False, trouble=failure.code, backup=str(found or "-"), first_wrong=_said(failure))
         result = replace(result, backup=str(found or "made for the drill"))
     result = replace(result, seconds=round(time.monotonic() - began, 1))

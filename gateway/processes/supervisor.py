@@ -43,6 +43,8 @@ from gateway.settings.running import PID as PID
 from gateway.signals import lines
 
 _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
+# Settings that only a start reads, `lgsp up` or the supervisor: until a restart they keep their value.
+_AT_START: Final = (*BOUND, "doors", "roles", "machine", "kind", "live")
 RELOADED: Final = "reload.json"  # in the folder `run`: number of reloads, and what went wrong in the last one
 _KILLED: Final = "{name} (pid {pid}) did not stop in time and was killed; its open transfers become in-doubt"
 _STEADY: Final = 30.0  # seconds after which earlier deaths of a child no longer count
@@ -66,11 +68,13 @@ class Supervisor:
     )  # old ones that were told to end, new ones that are not ready yet
     _reloads: int = 0
     _kept: list[str] = field(default_factory=list)  # settings that wait for a restart
+    _newest: Settings = field(init=False)  # what the last child got; `settings` are those that all children have
     _lifeline: tuple[int, int] = (-1, -1)
     _forks: ForkServer = field(init=False)
     _manager: ServiceManager | None = None
 
     def __post_init__(self) -> None:
+        self._newest = self.settings
         self._forks = self._fork_server()
 
     def run(self) -> None:
@@ -175,9 +179,10 @@ class Supervisor:
 
     def _of_now(self) -> Settings:
         """What is bound keeps its value: a process that took another one would look for a socket that is not there."""
-        now, bound = load(self.settings.data), {name: getattr(self.settings, name) for name in BOUND}
+        now, bound = load(self.settings.data), {name: getattr(self.settings, name) for name in _AT_START}
         self._kept = [name for name, value in bound.items() if getattr(now, name) != value]
-        return replace(now, **bound)
+        self._newest = replace(now, **bound)
+        return self._newest
 
     def _again(self, child: Child, what: str) -> None:
         pause = _PAUSES[min(child.deaths, len(_PAUSES) - 1)]
@@ -244,6 +249,8 @@ class Supervisor:
             trouble = trouble or self._replace(wave)
         if self._stopping:
             return
+        if not trouble:
+            self.settings = self._newest
         self._reloads += 1
         draft = self.settings.run / f".{RELOADED}"
         try:
@@ -283,7 +290,7 @@ class Supervisor:
 
     def _late(self, awaited: list[Child]) -> Child | None:
         """Wait until all are ready, tending the others. Returns one that died or took too long, if any."""
-        until = time.monotonic() + self.settings.ready_seconds
+        until = time.monotonic() + self._newest.ready_seconds
         while not self._stopping:
             self._tend()
             for child in awaited:

@@ -70,7 +70,8 @@ class Invited:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """`root_key` is where the key of the authority's root lies now."""
+    """`root_key` is where the key of the authority's root lies now. `unlike`: answers that an instance which was there
+    before was not compared with; None for one that was founded now."""
 
     settings: Settings
     secret: Path | None
@@ -78,9 +79,10 @@ class Made:
     people: tuple[Invited, ...]
     root_thumbprint: str
     root_key: Path
+    unlike: tuple[str, ...] | None = None
 
 
-def settings_of(answers: Answers, data: Path, environment: Mapping[str, str]) -> Settings:
+def settings_of(answers: Answers, first: First, data: Path, environment: Mapping[str, str]) -> Settings:
     """Write the settings of a new instance and read them back. Settings that lie there stay, but for the answers.
 
     Raises `BadSetting`, which names the file and line of the setting, and OSError for the place of the root's key;
@@ -88,7 +90,7 @@ def settings_of(answers: Answers, data: Path, environment: Mapping[str, str]) ->
     """
     before, lies = load(data, environment), written(data)
     if before.is_made:
-        _check_same(data, answers, lies)
+        _check_same(before, answers, first, lies)
     if answers.root_key_to is not None and (not before.is_made or (before.authority / _ROOT_KEY).exists()):
         _ready_for_key(answers.root_key_to)
     if before.is_made:
@@ -123,27 +125,62 @@ def _answered(answers: Answers) -> dict[str, Any]:
     }
 
 
-def _check_same(data: Path, answers: Answers, lies: Written) -> None:
+def _check_same(before: Settings, answers: Answers, first: First, lies: Written) -> None:
     """Whoever corrects an answer shall not believe that it was done. Raises `BadSetting` with each difference."""
-    answered = _answered(answers)
+    data, answered = before.data, _answered(answers)
     stated = Written({**lies.values, **answered}, {**lies.places, **answers.places})
     has, wanted = checked(data, lies, {}), checked(data, stated, {})
     if has.secret_file.startswith(CREDENTIAL):  # what systemd hands over is the file of the answers
         del answered["secret_file"]
     differing = {name: getattr(has, name) for name in answered if getattr(has, name) != getattr(wanted, name)}
-    if not differing:
-        return
     pairs = [(name, _shown(value), _shown(getattr(wanted, name))) for name, value in differing.items()]
+    pairs += _people_differ(before, answers, first)
+    if not pairs:
+        return
     vi = "; ".join(f"{name}: phiên bản có {old}, câu trả lời là {new}" for name, old, new in pairs)
     en = "; ".join(f"{name}: the instance has {old}, the answers say {new}" for name, old, new in pairs)
     raise BadSetting(
         Words(
-            f"phiên bản tại {data} đã được tạo với thiết lập khác, và không đổi bằng `lgsp setup`: {vi}. Chuyển cơ sở"
-            " dữ liệu bằng `lgsp move`; thiết lập khác thì sửa settings.yaml; hoặc chọn thư mục khác (--data)",
+            f"phiên bản tại {data} đã được tạo khác với câu trả lời, và không đổi bằng `lgsp setup`: {vi}. Chuyển cơ sở"
+            " dữ liệu bằng `lgsp move`; thiết lập khác thì sửa settings.yaml; đơn vị và người thì dùng"
+            " `lgsp registry apply`; hoặc chọn thư mục khác (--data)",
             f"the instance in {data} is made, and `lgsp setup` does not change it: {en}. Move the database by"
-            " `lgsp move`; change another setting in settings.yaml; or name another folder (--data)",
+            " `lgsp move`; change another setting in settings.yaml, agencies and people by `lgsp registry apply`; or"
+            " name another folder (--data)",
         )
     )
+
+
+def _people_differ(settings: Settings, answers: Answers, first: First) -> list[tuple[str, str, str]]:
+    """What the registry has otherwise of the people and of the agencies that the answers name; none is founded yet: no
+    difference."""
+    engine = open_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            if founds(connection):
+                return []
+            known = officers(connection) | persons(connection)
+            agencies = load_snapshot(connection).agencies
+    finally:
+        engine.dispose()
+    named = {each.agency for each in answers.persons if each.agency_name}
+    pairs = [
+        (f"agency_name ({each.code})", str(agencies[each.code].name.vi) if each.code in agencies else "–", each.name.vi)
+        for each in first.document.agencies
+        if each.code in named
+    ]
+    for each in _everyone(first):
+        had = known.get(each.id)
+        if had is None:
+            pairs.append((each.id, "–", each.thumbprint))
+            continue
+        pairs += [
+            (f"{each.id}, agency", had.agency, each.agency),
+            (f"{each.id}, name", had.name.vi, each.name.vi),
+            (f"{each.id}, role", had.role, each.role),
+            (f"{each.id}, key", had.thumbprint, each.thumbprint),
+        ]
+    return [pair for pair in pairs if pair[1] != pair[2]]
 
 
 def _shown(value: object) -> str:
@@ -194,19 +231,20 @@ def make(settings: Settings, answers: Answers, first: First, actor: str, now: fl
         make_instance(settings, {}, now, province=False)
     engine = open_engine(settings.database_url)
     try:
-        _found(settings, first, engine, actor, now)
+        founded = _found(settings, first, engine, actor, now)
         links = _invite(settings, first, engine, actor, now)
     finally:
         engine.dispose()
-    root = settings.authority / _ROOT_KEY
+    root, unlike = settings.authority / _ROOT_KEY, ["registry"] if answers.registry else []
     if answers.root_key_to is not None and root.exists():
         root = _moved(root, answers.root_key_to)
     elif answers.root_key_to is not None:
         root = answers.root_key_to / _ROOT_KEY  # an earlier run moved it
+        unlike += [] if root.exists() else ["root_key_to"]  # perhaps elsewhere
     root_thumbprint = next(iter(overview.authorities(settings))).thumbprint
     # A credential of systemd is a copy that goes with the command; the answers name the file that lasts.
     secret = answers.secret_file if settings.secret_file.startswith(CREDENTIAL) else settings.secret_path
-    return Made(settings, secret, secret_made, links, root_thumbprint, root)
+    return Made(settings, secret, secret_made, links, root_thumbprint, root, None if founded else tuple(unlike))
 
 
 def _secret(settings: Settings) -> bool:
@@ -219,22 +257,16 @@ def _secret(settings: Settings) -> bool:
     return True
 
 
-def _found(settings: Settings, first: First, engine: Engine, actor: str, now: float) -> None:
+def _found(settings: Settings, first: First, engine: Engine, actor: str, now: float) -> bool:
+    """Whether it was not founded before, by the same people (`settings_of`)."""
     with changing(engine, Seal.of(settings)) as act:
         if not founds(act.connection):
-            known = officers(act.connection) | persons(act.connection)
-            if all(each.id in known and known[each.id].thumbprint == each.thumbprint for each in _everyone(first)):
-                return
-            raise BadSetting(
-                Words(
-                    f"phiên bản tại {settings.data} đã có người đăng ký; thay đổi bằng `lgsp registry apply`",
-                    f"the instance in {settings.data} has its people already; change it by `lgsp registry apply`",
-                )
-            )
+            return False
         applied = applying.apply_text(
             act.connection, first.text, load_snapshot(act.connection), EmbeddedAuthority(settings).trust(), now, None
         )
         act.note(applying.NOTE, applied.facts(), now, actor=actor)
+    return True
 
 
 def _invite(settings: Settings, first: First, engine: Engine, actor: str, now: float) -> tuple[Invited, ...]:

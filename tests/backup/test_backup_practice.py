@@ -6,6 +6,9 @@ import json
 import math
 from pathlib import Path
 
+from sqlalchemy import make_url
+
+from gateway.cli import restore_words
 from gateway.cli.run import restored_words
 from gateway.journal.database import open_engine
 from gateway.registry.restore_lock import held_until
@@ -34,3 +37,22 @@ def test_one_for_practice_calls_for_nothing_and_cannot_be_confirmed(lite: Instan
     assert f"--data {tmp_path / 'earnest'} --by … (production: --as PERSON --key FILE)" in earnest.out
     with open_engine(load(tmp_path / "earnest", {}).database_url).connect() as connection:
         assert "lgsp restore confirm" in restored_words(connection, tmp_path)
+
+
+def test_the_database_is_named_too_without_its_password(one: Instance, tmp_path: Path) -> None:
+    """Else a copy of production stays in it, and the next practice finds it taken."""
+    if one.engine.dialect.name == "sqlite":
+        (words,) = restore_words.then(tmp_path, True)
+        assert f"then delete {tmp_path};" in words, words
+        return
+    folder, database = one.back_up(tmp_path / "copy"), one.fresh_database()
+    place = tmp_path / "new"
+    told = commandline.lgsp("restore", "from", str(folder), "--data", str(place), "--practice", "--database", database)
+    name = make_url(database).database
+    assert told.code == 0 and f"then delete {place} & postgresql+psycopg://" in told.out and f"/{name}" in told.out, (
+        told
+    )
+    shown = commandline.lgsp("restore", "confirm", "--data", str(place))
+    assert f"then delete {place} & postgresql+psycopg://" in shown.out, shown
+    (hidden,) = restore_words.then(place, True, "postgresql+psycopg://a:geheim@h/b?password=geheim&application_name=c")
+    assert "geheim" not in hidden and "@h/b?application_name=c" in hidden, hidden

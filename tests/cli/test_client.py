@@ -69,6 +69,13 @@ def test_a_feed_as_a_file_and_its_check(world: World, tmp_path: Path) -> None:
     who, file = identity(world, "dieu-hanh", tmp_path / "state"), tmp_path / "alerts.csv"
     code, told = lgsp("feed-export", "incident-alert/v1", str(file), *who)
     assert code == 0 and told["bytes"] == file.stat().st_size and file.read_bytes()[3:].startswith(b"sequence,id,")
+    whole = file.read_bytes()
+    code, taken = lgsp("feed-export", "incident-alert/v1", str(file), *who)
+    assert (code, taken["error"]["code"], file.read_bytes()) == (2, "there-already", whole)
+    workbook = tmp_path / "alerts.XLSX"
+    code, told = lgsp("feed-export", "incident-alert/v1", str(workbook), *who)
+    assert code == 0 and workbook.read_bytes().startswith(b"PK"), told
+    file = tmp_path / "other.csv"
     code, refused = lgsp("feed-export", "incident-alert/v1", str(file), *identity(world, "y-te", tmp_path / "other"))
     assert code != 0 and refused["error"]["code"].startswith("access.")
     code, checked = lgsp("feed-check", "incident-alert/v1", *who)
@@ -78,6 +85,12 @@ def test_a_feed_as_a_file_and_its_check(world: World, tmp_path: Path) -> None:
     assert code == 0 and nothing["hours"] == nothing["events"] == 0 and nothing["seals_after"] is None
     words = commandline.lgsp("client", "feed-check", "incident-alert/v1", "--since", later, *who).out
     assert "Nothing was compared" in words and "as the log has them" not in words
+
+
+@pytest.mark.parametrize("words", [("alerts.xslx",), ("alerts",), ("alerts.xlsx", "--form", "csv")])
+def test_an_ending_of_no_known_form_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    code, told = lgsp("feed-export", "incident-alert/v1", str(tmp_path / words[0]), *words[1:], "--identity", "x")
+    assert (code, told["error"]["code"]) == (2, "unknown-form") and not list(tmp_path.iterdir()), told
 
 
 def test_when_the_first_hour_is_sealed() -> None:

@@ -57,15 +57,31 @@ def test_it_gives_up_after_the_longest_time_that_a_supervisor_takes(
     assert one >= 3 * settings.ready_seconds and three - one >= 2 * settings.ready_seconds, "each door is a wave"
 
 
-def test_what_is_bound_keeps_its_value_until_a_restart_and_is_named(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+CHANGED = {
+    "metrics_port": 9464, "doors": 3, "roles": "door desk", "machine": "m2", "kind": "production", "live": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_only_a_start_reads_keeps_its_value_until_a_restart_and_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    (settings.data / "settings.yaml").write_text("metrics_port: 9464\nname: A\n")
+    (settings.data / "settings.yaml").write_text(json.dumps({name: CHANGED[name], "name": "A"}))
     old = supervisor.Supervisor(settings)
     now = old._of_now()
-    assert (now.metrics_port, now.name, old._kept) == (0, "A", ["metrics_port"])
+    assert (getattr(now, name), now.name, old._kept) == (getattr(settings, name), "A", [name])
     monkeypatch.setattr(keys, "_reload", lambda *_: old._kept)
     monkeypatch.setattr(keys, "check_files", lambda *_: None)
     with pytest.raises(SystemExit) as end:
         keys.reload(settings.data)
-    assert end.value.code == 1 and "khởi động lại: metrics_port" in capsys.readouterr().out
+    assert end.value.code == 1 and f"khởi động lại: {name}" in capsys.readouterr().out
+
+
+def test_how_long_the_supervisor_waits_is_taken_up_by_a_reload(settings: Settings) -> None:
+    old = supervisor.Supervisor(settings, told=lambda _: None)
+    (settings.data / "settings.yaml").write_text("drain_seconds: 40\n")
+    before = supervisor.patience(old.settings)
+    old._of_now()  # as for each new process
+    assert supervisor.patience(old.settings) == before, "the old processes have their old time"
+    old._replace_all()
+    assert supervisor.patience(old.settings) == before + 40 - settings.drain_seconds

@@ -26,6 +26,8 @@ from gateway.journal import drills, processes
 from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.settings import Settings
+from gateway.settings.saving import save
+from tests import commandline
 from tests.backup.conftest import Instance
 from tests.journal.databases import fresh_url, frozen
 
@@ -59,6 +61,18 @@ def test_what_was_acknowledged_is_looked_for_in_the_feed(one: Instance, monkeypa
     assert counted(one, sent, monkeypatch) == (0, 1, 0), "one message, acknowledged as two transfers"
     sent.acknowledged[0, 6] = {logged(one, new_id(), 15)}
     assert counted(one, sent, monkeypatch) == (0, 0, 1), "before an earlier one of its sender"
+    sent.acknowledged[0, 6] = set(sent.acknowledged[0, 5])
+    assert counted(one, sent, monkeypatch)[0] == 1, "acknowledged as a repeat of an earlier message, and not stored"
+
+
+def test_a_message_that_takes_no_number_is_refused_before_anything_is_sent(lite: Instance, tmp_path: Path) -> None:
+    """Each call would be a repeat of the first message."""
+    save(lite.settings)
+    same = tmp_path / "same.json"
+    same.write_text('{"identifier": "BC-1"}', "utf-8")
+    traffic = ("--identity", str(tmp_path), "--path", "/incident-alert/v1/alerts", "--message", str(same))
+    told = commandline.lgsp("drill", "failover", *traffic, "--data", str(lite.settings.data))
+    assert told.code == 2 and f"{same} has no DRILL-ID" in told.err and "không có DRILL-ID" in told.err, told
 
 
 def test_the_gap_is_the_longest_that_was_not_over_when_the_end_began() -> None:

@@ -94,12 +94,16 @@ def test_a_last_backup_that_is_gone_fails_the_drill(lite: Instance, tmp_path: Pa
     nothing_stays(lite)
 
 
-def test_what_is_no_backup_is_told_in_both_languages_and_without_counts(lite: Instance, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "mistyped"])
+def test_a_named_folder_without_a_backup_is_wrong_usage_and_no_drill(lite: Instance, tmp_path: Path, name: str) -> None:
     save(lite.settings)
-    told = commandline.lgsp("drill", "restore", str(tmp_path), "--data", str(lite.settings.data))
-    assert told.code == 1 and "backup.none: There is no" in told.out and "manifest.json" in told.out, told
-    assert "lập lúc" not in told.out and "không có manifest.json" in told.out, told.out
-    assert told.out.count("\n") == 1, told.out
+    told = commandline.lgsp("drill", "restore", str(tmp_path / name), "--data", str(lite.settings.data))
+    assert told.code == 2 and "There is no" in told.err and "manifest.json" in told.err, told
+    assert "không có manifest.json" in told.err and not told.out, told
+    assert noted(lite) == []
+    with lite.engine.connect() as connection:
+        assert drills.newest(connection, drills.RESTORE) is None
+    nothing_stays(lite)
 
 
 def test_a_backup_that_was_changed_fails_the_drill_and_is_recorded(lite: Instance, tmp_path: Path) -> None:

@@ -142,6 +142,31 @@ def test_a_made_instance_is_not_said_to_be_made_by_other_answers(tmp_path: Path)
     assert (data / "settings.yaml").read_bytes() == lay
 
 
+def test_each_person_and_agency_that_differs_is_named_with_the_settings(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", answers(tmp_path, doors=3)
+    assert commandline.lgsp("setup", str(file), "--data", str(data)).code == 0
+    people = yaml.safe_load(file.read_text("utf-8"))["officers"]
+    people[0] |= {"name": "Tên khác"}
+    people[1] |= {"agency_name": "Sở khác", "key": f"{OPERATOR}.pub"}
+    _changed(file, officers=people, people=None, settings={"doors": 4})
+    told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+    what = json.loads(told.out)["error"]["what"]
+    assert told.code == 2, told
+    for part in ("doors: the instance has 3", "can-bo-1, name: ", "agency_name (H14.6): the instance has Công an tỉnh"):
+        assert part in what, what
+    assert "can-bo-2, key: " in what and "the answers say Tên khác" in what and "can-bo-1, key" not in what, what
+
+
+def test_what_a_repeated_setup_did_not_look_at_is_said(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", answers(tmp_path)
+    first = json.loads(commandline.lgsp("setup", str(file), "--data", str(data), "--json").out)
+    assert (first["was_made"], first["not_compared"]) == (False, [])
+    _changed(file, root_key_to="elsewhere")
+    told = commandline.lgsp("setup", str(file), "--data", str(data))
+    assert told.code == 0 and "was made before in" in told.out and "is made in" not in told.out, told
+    assert "answers not looked at: registry, root_key_to\n" in told.out, told.out
+
+
 def test_under_systemd_it_is_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which hands over the secret as a credential; the answers name its file, that only root reads."""
     (tmp_path / "lgsp").write_bytes(os.urandom(32))
@@ -166,7 +191,7 @@ def test_what_a_setup_that_was_cut_short_lacks_is_made_by_the_next(tmp_path: Pat
     data, file = tmp_path / "data", answers(tmp_path)
     given = from_file(file)
     first = founding.document_of(given)
-    settings = founding.settings_of(given, data, {})
+    settings = founding.settings_of(given, first, data, {})
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(founding, "_invite", Mock(side_effect=KeyboardInterrupt))
         founding.make(settings, given, first, "root", time.time())

@@ -110,3 +110,23 @@ def test_requests_of_two_systems_are_answered_all_or_none(tmp_path: Path) -> Non
     assert shown["keys"] == []
     empty = commandline.lgsp("enrol", SYSTEM, "--requests", str(tmp_path), "--out", str(tmp_path / "o"), *operator)
     assert json.loads(empty.out)["error"]["code"] == "no-requests"
+
+
+def test_the_requests_of_one_system_lie_in_the_folder_or_in_one_by_its_id(tmp_path: Path) -> None:
+    data, requests = tmp_path / "data", tmp_path / "requests"
+    assert commandline.lgsp("setup", str(answers(tmp_path)), "--data", str(data)).code == 0
+    assert commandline.lgsp("client", "keygen", SYSTEM, "--out", str(requests / SYSTEM)).code == 0
+    operator = ("--as", OPERATOR, "--key", str(tmp_path / f"{OPERATOR}.key"), "--data", str(data))
+    for number, place in enumerate((requests, requests / SYSTEM)):
+        words = ("enrol", SYSTEM, "--requests", str(place), "--out", str(tmp_path / f"out-{number}"))
+        told = commandline.lgsp(*words, *operator)
+        assert told.code == 0 and (tmp_path / f"out-{number}" / SYSTEM / "tls.crt").is_file(), told
+    file = requests / SYSTEM / "tls.csr"
+    for content, said in ((b"", "is empty / "), (b"a request", "is no PEM file / ")):
+        file.write_bytes(content)
+        for command in (
+            f"enrol {SYSTEM} --requests {requests} --out {tmp_path / 'out-2'}",
+            f"registry enrol {SYSTEM} --use tls --request {file}",
+        ):
+            told = commandline.lgsp(*command.split(), *operator)
+            assert told.code == 2 and f"{file} {said}" in told.err and "subjectAltName" not in told.err, told

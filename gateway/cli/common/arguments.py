@@ -65,6 +65,17 @@ def private_key(file: Path, what: str, as_json: bool) -> bytes:
     return pem
 
 
+def certificate_request(file: Path, as_json: bool) -> bytes:
+    """What a file with a certificate request has, once it can be one in PEM."""
+    pem = content(file, "Name a PEM file. / Chỉ một tệp PEM.", as_json)
+    if b"-----BEGIN" not in pem:
+        empty = f"{file} is empty / {file} là tệp trống"
+        what = f"{file} is no PEM file / {file} không phải tệp PEM" if pem.strip() else empty
+        then = "Name a request in PEM (`lgsp client keygen`). / Chỉ tệp yêu cầu chứng thư dạng PEM (.csr)."
+        fail(Exit.USAGE, "key.unacceptable", what, then, as_json)
+    return pem
+
+
 def new_file(file: Path, as_json: bool) -> Path:
     """A path where nothing stands, in a folder that is there."""
     if file.exists() or file.is_symlink():

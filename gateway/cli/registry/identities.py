@@ -70,7 +70,11 @@ def registry_enrol(
             "Use --request FILE or --certificate FILE. / Dùng --request TỆP hoặc --certificate TỆP.",
             as_json,
         )
-    content = arguments.content(file, "Name a PEM file. / Chỉ một tệp PEM.", as_json)
+    content = (
+        arguments.content(file, "Name a PEM file. / Chỉ một tệp PEM.", as_json)
+        if request is None
+        else arguments.certificate_request(request, as_json)
+    )
     now, own = time.time(), EmbeddedAuthority(settings)
     engine = open_engine(settings.database_url)
     with changing(engine, Seal.of(settings)) as act:

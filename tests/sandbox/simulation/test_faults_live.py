@@ -70,6 +70,7 @@ def test_a_caller_orders_a_fault(callers: dict[str, Caller], fault: str) -> None
     [
         ("slow;seconds=0.5", 200, ""),
         ("wrong-type", 202, ""),  # it may have acted: the message waits, and is sent again without the fault
+        ("malformed", 202, ""),  # the same
         ("wrong-status", 202, ""),
         ("bad-signature", 502, "provider.refused"),  # its agent signs, not the system
     ],
