@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.cli.common import arguments
 from gateway.cli.common.output import Exit, fail
+from gateway.cli.common.private_keys import private_key
 
 
 class Signer:
@@ -14,8 +15,6 @@ class Signer:
 
     def __init__(self, officer: str, key: Path | None, as_json: bool) -> None:
         """Ends the command where no key is named, or its file cannot be read."""
-        from getpass import getpass
-
         if key is None:
             fail(
                 Exit.USAGE,
@@ -27,15 +26,13 @@ class Signer:
             )
         self._officer: Final = officer
         then = "Name an officer's private key (docs/access.md). / Chỉ khóa bí mật của cán bộ (docs/vi/access.md)."
-        self._private: Final = arguments.private_key(key, then, as_json)
-        asked = b"ENCRYPTED" in self._private
-        self._password: Final = getpass(f"Mật khẩu của / password of {key}: ").encode() if asked else None
+        self._key: Final = private_key(key, then, as_json)
 
     def sign(self, content: bytes) -> str:
-        """Raises `key.unacceptable`."""
+        """Raises `key.unacceptable`, `key.password`."""
         from security.grants import approvals
 
-        return approvals.approve(content, self._officer, self._private, self._password)
+        return approvals.approve(content, self._officer, self._key.pem, self._key.password)
 
 
 def read(file: Path, what: str, as_json: bool) -> bytes:

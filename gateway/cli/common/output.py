@@ -48,6 +48,7 @@ MISTAKEN: Final = frozenset(
             "agent.configuration",
             "import.too-large",
             "import.unreadable",
+            "key.password",
             "key.unacceptable",
             "reconciliation.invalid",
             "registry.invalid",
