@@ -249,6 +249,10 @@ def test_what_was_revoked_is_answered_as_it_held_then(sandbox: Settings, tmp_pat
     assert states == ["revoked", "active"]
     early = told(sandbox, "access", "explain", *ASKED, "--at", "2026-01-01", ends=2)["error"]
     assert early["code"] == "registry.no-history"
+    again = told(sandbox, "access", "propose", str(file), ends=1)["error"]
+    assert again["code"] == "approval.given-up" and "edition" in again["next"], "nobody could sign it"
+    file.write_text(PAST + "    edition: 2\n", "utf-8")
+    assert told(sandbox, "access", "propose", str(file))["ok"]
 
 
 def test_the_last_day_of_a_grant_is_shown_as_that_day(sandbox: Settings) -> None:
