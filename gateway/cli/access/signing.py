@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final
 
+from contracts.base import jcs
 from gateway.cli.common import arguments
 from gateway.cli.common.output import Exit, fail
 from gateway.cli.common.private_keys import private_key
+
+# The names by which the contents that officers sign are told from any other JSON.
+_KINDS: Final = (
+    frozenset({"id", "contract", "operations", "purpose"}),  # a grant
+    frozenset({"officer", "agency", "key"}),
+    frozenset({"person", "role", "agency", "key"}),
+    frozenset({"officer", "passkey", "credential"}),
+    frozenset({"code", "roles", "edition"}),  # an agency
+    frozenset({"id", "agency", "formats", "edition"}),  # a system
+    frozenset({"contract", "operation", "table", "edition"}),  # a route
+    frozenset({"contract", "workflow", "edition"}),
+    frozenset({"review", "instance", "matrix"}),
+)
 
 
 class Signer:
@@ -38,3 +53,27 @@ class Signer:
 def read(file: Path, what: str, as_json: bool) -> bytes:
     then = f"Name {what}; docs/access.md tells how it is made. / Chỉ đúng tệp; docs/vi/access.md hướng dẫn cách tạo."
     return arguments.content(file, then, as_json)
+
+
+def contents(file: Path, as_json: bool) -> list[bytes]:
+    """What officers sign, a line each: canonical JSON of one of the kinds. Ends the command for anything else."""
+    what = "a content, as `lgsp access show --canonical` gives it"
+    lines = [line for each in read(file, what, as_json).splitlines() if (line := each.strip())]
+    if not lines or not all(map(_is_content, lines)):
+        fail(
+            Exit.USAGE,
+            "no-content",
+            f"{file} is no content that officers sign / {file} không phải nội dung để cán bộ ký",
+            "Name what `lgsp access show … --canonical` or `lgsp access review` printed, unchanged."
+            " / Chỉ đúng tệp do `lgsp access show … --canonical` hoặc `lgsp access review` in ra, không sửa gì.",
+            as_json,
+        )
+    return lines
+
+
+def _is_content(line: bytes) -> bool:
+    try:
+        value = json.loads(line)
+        return isinstance(value, dict) and any(kind <= value.keys() for kind in _KINDS) and jcs.encode(value) == line
+    except (ValueError, RecursionError):
+        return False
