@@ -39,6 +39,8 @@ def told(sandbox: Settings, *words: str, ends: int = 0) -> dict[str, Any]:
 
 def test_a_token_is_made_listed_and_ended(sandbox: Settings) -> None:
     told(sandbox, "user", "add", "lan", "--role", "officer", "--agency", "H14.0", "--name", "Lan")
+    again = told(sandbox, "user", "add", "lan", "--role", "officer", "--agency", "H14.0", "--name", "Lan", ends=2)
+    assert again["error"]["code"] == "account.taken"
     made = told(sandbox, "token", "add", "lan", "--label", "nightly", "--days", "30")
     (listed,) = told(sandbox, "token", "list")["tokens"]
     assert listed["mark"] == made["mark"] and "token" not in listed and listed["account"] == "lan"
