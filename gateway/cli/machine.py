@@ -45,6 +45,7 @@ def machine_invite(
     that you trust, and delete it."""
     from gateway.journal.database import open_engine
     from gateway.machines import acts
+    from security.grants.windows import civil
 
     settings, file = load_instance(data, as_json), arguments.new_file(out, as_json)
     with failures_as_exits(as_json):
@@ -55,7 +56,7 @@ def machine_invite(
         not_written(file, trouble, as_json)
     secret = " --secret-file FILE" if made.protected else ""
     text = (
-        f"{file}: {name}, until / đến {made.expires}\n"
+        f"{file}: {name}, until / đến {civil(made.expires)}\n"
         f"On the new machine: / Trên máy mới: lgsp machine join {file.name}{secret}"
     )
     emit({"ok": True, "machine": name, "file": str(file), "until": made.expires}, as_json, text)

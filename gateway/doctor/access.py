@@ -44,7 +44,7 @@ def _persons(connection: Connection, now: float) -> Iterator[Finding]:
     broken = [note for note in read_notes(connection, {BREAK_GLASS}) if note.at > since]
     if broken:
         shown = "; ".join(
-            f"{note.at} lgsp {note.facts.get('command')} ({note.actor}): {note.facts.get('reason')}"
+            f"{civil(note.at)} lgsp {note.facts.get('command')} ({note.actor}): {note.facts.get('reason')}"
             for note in broken[-_SHOWN:]
         )
         yield finding("persons.break-glass", count=len(broken), acts=shown)

@@ -25,7 +25,13 @@ from contracts.base.errors import Theirs
 from contracts.base.words import Words
 from security import jws
 from security.algorithms import OFFICER_KEYS, Algorithm, PublicKey, is_private, is_public, natural_algorithm
-from security.errors import APPROVAL_INVALID, APPROVAL_NOT_IN_OFFICE, APPROVAL_OWN_PROPOSAL, KEY_UNACCEPTABLE
+from security.errors import (
+    APPROVAL_INVALID,
+    APPROVAL_NOT_IN_OFFICE,
+    APPROVAL_OWN_PROPOSAL,
+    KEY_PASSWORD,
+    KEY_UNACCEPTABLE,
+)
 from security.grants import passkeys
 from security.grants.passkeys import Passkey
 from security.keys import SigningKey, VerifyKey
@@ -108,10 +114,13 @@ def thumbprint(public: PublicKey) -> str:
 
 
 def approve(content: bytes, officer: str, private_pem: bytes, password: bytes | None = None, *, typ: str = TYPE) -> str:
-    """The detached JWS over a canonical content, made where the key is; the gateway sees only the signature."""
+    """The detached JWS over a canonical content, made where the key is; the gateway sees only the signature.
+    KEY_UNACCEPTABLE, or KEY_PASSWORD for an encrypted key that the password does not open."""
     try:
         private = serialization.load_pem_private_key(private_pem, password)
     except (ValueError, TypeError):
+        if b"ENCRYPTED" in private_pem:
+            raise KEY_PASSWORD() from None
         raise KEY_UNACCEPTABLE(rule="PEM: PRIVATE KEY") from None
     if not is_private(private):
         raise KEY_UNACCEPTABLE(rule=OFFICER_KEYS)

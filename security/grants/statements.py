@@ -48,7 +48,7 @@ class Statement:
 
 
 def state(command: Command, person: str, private_pem: bytes, password: bytes | None, now: float) -> Statement:
-    """A fresh statement, signed. Raises `key.unacceptable`."""
+    """A fresh statement, signed. Raises `key.unacceptable`, `key.password`."""
     content = jcs.encode(
         {
             "act": command.name,

@@ -19,6 +19,7 @@ from gateway.cli.access.rows import row
 from gateway.sandbox import people
 from gateway.settings import Settings
 from security.grants.grants import Grant
+from security.grants.windows import VIETNAM
 from tests import commandline
 
 GRANT = """
@@ -146,6 +147,11 @@ def test_the_key_of_each_officer_can_be_compared(sandbox: Settings) -> None:
 
 def test_a_second_suspension_says_what_becomes_of_the_first(sandbox: Settings) -> None:
     words = ("suspend", "system", "y-te", "--reason-vi", "Khóa lộ", "--reason-en", "Stolen key")
+    for past in (("registry", *words), ("access", "suspend", "G-0006", "--reason-en", "Under review")):
+        assert told(sandbox, *past, "--until", "2025-12-01", ends=2)["error"]["code"] == "no-time"
+    today = datetime.now(VIETNAM).date().isoformat()  # a day counts to its end
+    assert told(sandbox, "access", "suspend", "G-0006", "--reason-en", "Under review", "--until", today)["ok"]
+    assert told(sandbox, "access", "resume", "G-0006")["ok"]
     first = told(sandbox, "registry", *words, "--until", "2030-01-01T17:30")
     assert first["before"] is None
     sooner = told(sandbox, "registry", *words, "--until", "2029-12-31", ends=1)
@@ -249,6 +255,10 @@ def test_what_was_revoked_is_answered_as_it_held_then(sandbox: Settings, tmp_pat
     assert states == ["revoked", "active"]
     early = told(sandbox, "access", "explain", *ASKED, "--at", "2026-01-01", ends=2)["error"]
     assert early["code"] == "registry.no-history"
+    again = told(sandbox, "access", "propose", str(file), ends=1)["error"]
+    assert again["code"] == "approval.given-up" and "edition" in again["next"], "nobody could sign it"
+    file.write_text(PAST + "    edition: 2\n", "utf-8")
+    assert told(sandbox, "access", "propose", str(file))["ok"]
 
 
 def test_the_last_day_of_a_grant_is_shown_as_that_day(sandbox: Settings) -> None:

@@ -146,6 +146,23 @@ def test_agencies_that_a_document_leaves_out_are_told(instance: Instance, tmp_pa
     assert "H14.0" in line and line.endswith("lgsp registry show --document")
 
 
+def test_what_stays_suspended_when_the_whole_document_is_applied_again_is_told(
+    instance: Instance, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole.yaml"
+    whole.write_text(told(instance, "registry", "show", "--document")["document"], "utf-8")
+    less = tmp_path / "less.yaml"
+    less.write_text("agencies: []\n", "utf-8")
+    assert told(instance, "registry", "apply", str(less), *instance.operator)["suspended"] == []
+    text = lgsp(instance, "registry", "apply", str(whole), *instance.operator)
+    assert "lgsp registry resume agency H14.0" in text and "lgsp registry resume system y-te" in text
+    again = told(instance, "registry", "apply", str(whole), *instance.operator)
+    assert again["changes"] == [] and {"what": "agency", "id": "H14.0"} in again["suspended"]
+    told(instance, "registry", "resume", "agency", "H14.0", *instance.operator)
+    again = told(instance, "registry", "apply", str(whole), *instance.operator)
+    assert {"what": "agency", "id": "H14.0"} not in again["suspended"]
+
+
 def test_what_nobody_proposed_is_unknown(instance: Instance) -> None:
     for path in ("route/field-report/v1/nothing", "system/nobody", "agency/H14.77"):
         done = commandline.lgsp("access", "show", path, "--data", str(instance.settings.data), "--json")

@@ -70,6 +70,10 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
             ("feed read official-document/v1", "feed.unknown"),
             ("ca crl nobody", "unknown-issuer"),
             ("keys rotate nothing", "unknown-key"),
+            ("machine drain nobody --reason long-enough", "machine.unknown"),
+            ("machine invite không --out {new}", "machine.name"),
+            ("console user add lan --role nobody --agency H14.0 --name Lan", "account.role-unknown"),
+            ("client call PSOT /x --identity {identity}", "no-method"),
         ),
     ),
     "no id, no time, no range": (

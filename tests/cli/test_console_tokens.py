@@ -39,6 +39,8 @@ def told(sandbox: Settings, *words: str, ends: int = 0) -> dict[str, Any]:
 
 def test_a_token_is_made_listed_and_ended(sandbox: Settings) -> None:
     told(sandbox, "user", "add", "lan", "--role", "steward", "--agency", "H14.0", "--name", "Lan")
+    again = told(sandbox, "user", "add", "lan", "--role", "steward", "--agency", "H14.0", "--name", "Lan", ends=2)
+    assert again["error"]["code"] == "account.taken"
     made = told(sandbox, "token", "add", "lan", "--label", "nightly", "--days", "30")
     (listed,) = told(sandbox, "token", "list")["tokens"]
     assert listed["mark"] == made["mark"] and "token" not in listed and listed["account"] == "lan"
@@ -53,7 +55,7 @@ def test_an_account_is_given_what_the_pages_would_give(sandbox: Settings) -> Non
     of_none = ("user", "add", "mai", "--role", "officer", "--agency", "H14.0", "--name", "Mai")
     assert told(sandbox, *of_none, ends=1)["error"]["code"] == "account.not-officer"
     nowhere = ("user", "add", "mai", "--role", "steward", "--agency", "H14.66", "--name", "Mai")
-    assert told(sandbox, *nowhere, ends=1)["error"]["code"] == "console.unknown-name"
+    assert told(sandbox, *nowhere, ends=2)["error"]["code"] == "console.unknown-name"
     told(sandbox, "user", "add", "mai", "--role", "steward", "--agency", "H14.0", "--name", "Mai")
     wider = ("user", "roles", "mai", "--role", "steward", "--role", "officer")
     assert told(sandbox, *wider, ends=1)["error"]["code"] == "account.not-officer"

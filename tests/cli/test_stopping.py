@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -164,6 +165,12 @@ def test_what_stands_is_told_of_commands_that_there_are() -> None:
         for word in name.split():
             command = command.commands[word]  # type: ignore[attr-defined]
         assert words.en != words.vi
+        options = {option for parameter in command.params for option in parameter.opts}
+        named = set(re.findall("--[a-z-]+", words.en))
+        assert named <= options, f"{name} has no {named - options}"
+    assert "--out" in stopping.stands(["client", "join", "https://sandbox.example"])[1].en
+    assert "--after" in stopping.stands(["client", "feed", "incident-alert/v1", "--follow"])[1].en
+    assert "--id" not in stopping.stands(["client", "transfers"])[1].en
     assert stopping.stands(["vault", "hold", "add", "x", "--json"])[0] == "vault hold add"
     assert (
         stopping.stands(["backup", "/srv/x"])[0] == "backup"

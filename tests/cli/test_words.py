@@ -50,7 +50,7 @@ def calls() -> Iterator[tuple[str, list[str], str, str, str]]:
                         node.args[1],
                         ast.Name("_COLUMNS", lineno=node.lineno),
                     )
-                elif called in ("arguments.content", "arguments.private_key"):
+                elif called in ("arguments.content", "private_key"):
                     ends, name, what, then = (
                         ["USAGE"],
                         ast.Constant("no-file"),

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.ports import free_port
+from contracts.base.errors import Theirs
 from gateway.client import BadIdentity, Client, Identity, NoConnection
 from gateway.client.identities import enrol, join
 from gateway.client.identities.trusted import TrustedKeys
@@ -230,6 +231,14 @@ def test_a_handout_after_an_issuer_was_replaced(tmp_path: Path) -> None:
             json.dumps({"sign": offered, "encrypt": []}).encode(), now
         )
         assert keys.by_id("gateway.sign-2") is not None
+
+
+@pytest.mark.parametrize("host", ["cảnh-báo.example", "", "a..b", "https://a.example", "-a.example", "a" * 64, "a b"])
+def test_a_host_that_is_no_name_is_refused_before_anything_is_written(tmp_path: Path, host: str) -> None:
+    with pytest.raises(Theirs, match=r"client\.usage") as refused:
+        enrol.keygen(SYSTEM, tmp_path / "new", hosts=["y-te.example", host])
+    assert "xn--" in refused.value.what("en") and not (tmp_path / "new").exists()
+    enrol.keygen(SYSTEM, tmp_path / "new", hosts=["xn--cnh-bo-5ta2590d.example", "may_1", "127.0.0.1", "::1"])
 
 
 def test_install_takes_all_or_nothing(folder: Path, operator: Operator, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.base.errors import Failure
-from gateway.cli.access import candidates, contents, rows
-from gateway.cli.access.signing import Signer, read
+from gateway.cli.access import candidates, contents, rows, signing
+from gateway.cli.access.signing import Signer
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
 from gateway.cli.common.output import Exit, emit, exit_of, fail, told
@@ -137,9 +137,8 @@ def access_sign(
     from security.grants.grants import digest
 
     # Away from the gateway: the officer's own machine sees the content, makes the signature, keeps the key.
-    raw = read(content, "a content, as `lgsp access show --canonical` gives it", as_json).strip()
+    each_content = signing.contents(content, as_json)
     signer = Signer(officer, key, as_json)
-    each_content = [line for each in raw.splitlines() if (line := each.strip())] or [raw]
     signed = [{"digest": digest(each), "signature": signer.sign(each)} for each in each_content]
     result = signed[0] if len(signed) == 1 else {"signatures": signed}
     emit({"ok": True, "officer": officer, **result}, as_json, "\n".join(each["signature"] for each in signed))

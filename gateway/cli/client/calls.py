@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 MessageId = Annotated[str | None, typer.Option("--id", help="Id of the message; give it again to repeat the message.")]
 _WITH_BODY: Final = ("POST", "PUT", "PATCH")
+_METHODS: Final = ("GET", "HEAD", *_WITH_BODY, "DELETE", "OPTIONS")
 
 
 class Language(StrEnum):
@@ -49,6 +50,9 @@ def client_call(
 ) -> None:
     """One signed REST call; prints the proven answer."""
     method = method.upper()
+    if method not in _METHODS:
+        then = f"One of: / Một trong các phương thức: {', '.join(_METHODS)}."
+        fail(Exit.USAGE, "no-method", f"{method} is no method of HTTP / không phải phương thức HTTP", then, as_json)
     if body is None and method in _WITH_BODY:
         what = (
             f"{method} {path} hands in a message, and there is no --body"

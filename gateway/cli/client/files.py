@@ -25,10 +25,13 @@ def client_file_send(
     as_json: AsJson = False,
 ) -> None:
     """Upload a file that a document will refer to; says the reference to write into the document."""
+    from security.grants.windows import civil
+
     with kit_failures(as_json), kit.client(as_json) as client:
         sent = client.send_file(file, contract, operation, media_type=media_type)
         told = {"reference": sent.reference, "bytes": sent.size, "sha256": sent.sha256, "until": sent.until}
-        lines = f"{sent.reference}\n  {sent.size} bytes, SHA-256 {sent.sha256}; name it in a document by {sent.until}"
+        lines = f"{sent.reference}\n  {sent.size} bytes, SHA-256 {sent.sha256}"
+        lines += f"; name it in a document by {civil(sent.until)}"
         emit({"ok": True, **told}, as_json, lines)
 
 

@@ -64,16 +64,20 @@ def client_my_calls(
 
 
 def _listed(told: Mapping[str, Any]) -> list[str]:
+    from security.grants.windows import civil
+
     lines = [
-        f"{each['id']}  {each['at']}  {each['outcome'] or '–':<9}  {each['contract'] or '–'} {each['operation'] or '–'}"
-        f"  {each['code'] or ''}".rstrip()
+        f"{each['id']}  {civil(each['at'])}  {each['outcome'] or '–':<9}  {each['contract'] or '–'}"
+        f" {each['operation'] or '–'}  {each['code'] or ''}".rstrip()
         for each in told["calls"]
     ]
     return [*(lines or ["no calls"]), *([f"--cursor {told['next']}"] if told["next"] else [])]
 
 
 def _shown(told: Mapping[str, Any]) -> list[str]:
-    lines = [f"{told['call']}  {told['at']}  {told['contract'] or '–'} {told['operation'] or '–'}"]
+    from security.grants.windows import civil
+
+    lines = [f"{told['call']}  {civil(told['at'])}  {told['contract'] or '–'} {told['operation'] or '–'}"]
     lines += [f"  {each['state']:<11}  {each['check']}" for each in told["checks"]]
     refusal = told["refusal"]
     if refusal is not None:

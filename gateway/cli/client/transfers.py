@@ -73,16 +73,21 @@ def client_transfers(
 
 
 def _line(each: Mapping[str, Any]) -> str:
+    from security.grants.windows import civil
+
     what = f"{each.get('contract', '–')} {each.get('operation', '–')}"
     parties = f"{each.get('sender', '–')} → {each.get('receiver', '–')}"
     end = each.get("failure") or each.get("status") or ""
-    return f"{each['transfer']}  {each.get('received', '–')}  {each.get('state', '–'):<10}  {what}  {parties}  {end}"
+    received = civil(each.get("received", "–"))
+    return f"{each['transfer']}  {received}  {each.get('state', '–'):<10}  {what}  {parties}  {end}"
 
 
 def _details(shown: Mapping[str, Any]) -> list[str]:
+    from security.grants.windows import civil
+
     lines = [_line(shown)]
     for each in shown.get("failedTries", ()):
-        lines.append(f"  try {each['try']}  {each['at']}  {each['failure']}  {each.get('reason', '')}".rstrip())
+        lines.append(f"  try {each['try']}  {civil(each['at'])}  {each['failure']}  {each.get('reason', '')}".rstrip())
         lines += [_finding(finding) for finding in each.get("findings", ())]
     return lines + [_finding(finding) for finding in shown.get("findings", ())]
 

@@ -30,11 +30,16 @@ MISTAKEN: Final = frozenset(
             "report.unknown",
             "vault.hold-unknown",
             "audit.no-origin",
+            "account.role-unknown",
+            "console.ambiguous-name",
+            "console.unknown-name",
+            "machine.unknown",
         ),  # a name that nobody knows
-        "report.unknown",
         *("registry.no-history", "registry.past-lost"),  # a time of which nothing is known
         *("audit.bad-cursor", "feed.bad-cursor", "reconciliation.day-open", "vault.hold-wrong", "vault.no-reason"),
-        *("backup.taken", "registry.key-taken", "vault.hold-stands"),  # a place or a name that is taken
+        # A place or a name that is taken, or a name that is none.
+        *("account.taken", "backup.taken", "machine.name", "machine.name-taken", "registry.key-taken"),
+        "vault.hold-stands",
         *(
             "backup.none",
             "backup.unwritable",
@@ -48,6 +53,7 @@ MISTAKEN: Final = frozenset(
             "agent.configuration",
             "import.too-large",
             "import.unreadable",
+            "key.password",
             "key.unacceptable",
             "reconciliation.invalid",
             "registry.invalid",

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, get_type_hint
 import typer
 
 from contracts.base.errors import Failure
-from gateway.cli.common import arguments
 from gateway.cli.common.actor import acting_as, user
 from gateway.cli.common.options import load_settings
 from gateway.cli.common.output import Exit, exit_of, fail, failed, failures_as_exits, warn
+from gateway.cli.common.private_keys import private_key, reading_once
 from gateway.cli.duties import ROLES, Duty, duty_of, takes_person
 from gateway.journal.read_only import read_only
 
@@ -35,15 +35,14 @@ if TYPE_CHECKING:
 
     from gateway.settings import Settings
 
+_KEY: Final = "LGSP_KEY"
 As = Annotated[
     str | None,
     typer.Option("--as", envvar="LGSP_AS", show_envvar=False, help="Who acts: a registered person or officer."),
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option(
-        "--key", envvar="LGSP_KEY", show_envvar=False, help="That person's private key (PEM); - is standard input."
-    ),
+    typer.Option("--key", envvar=_KEY, show_envvar=False, help="That person's private key (PEM); - is standard input."),
 ]
 BreakGlass = Annotated[
     str | None,
@@ -106,6 +105,8 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         key = values.get("key") if _SIGNS in own else values.pop("key_file", None)
         if _SIGNS in own and key is not None and not values.get("signature"):
             person = values[_SIGNS]  # whoever signs as an officer acts as one
+        elif _SIGNS in own and key is None and os.environ.get(_KEY):  # of the person; no officer signs by it
+            key = Path(os.environ[_KEY])
         with _acting(Asked(name, values, person, key, break_glass)):
             function(**values)
 
@@ -134,7 +135,7 @@ def _acting(asked: Asked) -> Iterator[None]:
             yield
         return
     settings = load_settings(asked.given.get("data"), asked.as_json)
-    with ExitStack() as stack:
+    with reading_once(), ExitStack() as stack:
         if settings.is_made:  # else the command says that there is none
             _check_user(settings, asked.as_json)
             if asked.duty is not Duty.RUNS:
@@ -240,8 +241,6 @@ def _signed(
     settings: Settings, engine: Engine, asked: Asked, person: str, file: Path | None, how: str = ""
 ) -> Callable[[str], str]:
     """`how` stands before the user of the operating system."""
-    from getpass import getpass
-
     from gateway.journal.database import snapshot
     from gateway.registry import acting
     from gateway.registry.seals.sealing import Seal
@@ -252,24 +251,20 @@ def _signed(
         _no_key(person, asked.as_json)
     command = statements.Command.of(asked.command, _plain(asked.given), settings.origin)
     then = f"Name the private key of {person}. / Nêu tệp khóa bí mật của {person}."
-    private = arguments.private_key(file, then, asked.as_json)
-    try:
-        password = getpass(f"Mật khẩu của / password of {file}: ").encode() if b"ENCRYPTED" in private else None
-    except EOFError:  # no terminal, and standard input gave the key
-        _no_key(person, asked.as_json, "; its password needs a terminal / mật khẩu của khóa cần cửa sổ lệnh")
+    private = private_key(file, then, asked.as_json)
     now = time.time()
-    statement = statements.state(command, person, private, password, now)
+    statement = statements.state(command, person, private.pem, private.password, now)
     with snapshot(engine) as connection:
         known = acting.prove(connection, Seal.of(settings), person, statement, (command, ROLES[asked.duty]), now)
     prefix = f"{known.agency}/{known.id}: {how}"
     return lambda user: Actor.proved(prefix + user, known.id, statement.text, statement.signature)
 
 
-def _no_key(person: str, as_json: bool, why: str = "") -> NoReturn:
+def _no_key(person: str, as_json: bool) -> NoReturn:
     fail(
         Exit.USAGE,
         "no-key",
-        f"--as {person} needs the person's key / --as cần khóa của người đó{why}",
+        f"--as {person} needs the person's key / --as cần khóa của người đó",
         "Give --key FILE, or set LGSP_KEY. / Thêm --key TỆP, hoặc đặt LGSP_KEY.",
         as_json,
     )

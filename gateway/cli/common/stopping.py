@@ -24,6 +24,14 @@ GONE: Final = 128 + 13  # SIGPIPE, as a shell counts it; Windows has no such sig
 _CHILD: Final = "--lifeline"  # a process that a supervisor holds
 _NAME: Final = re.compile(r"[a-z][a-z-]*")  # of a command
 _AGAIN: Final = Words("Chạy lại lệnh khi cần.", "Run it again when you need it.")
+_LOOK: Final = Words(
+    "Cổng trao đổi dữ liệu có thể đã thực hiện: hãy kiểm tra trước khi chạy lại.",
+    "The gateway may have done it all the same: look, before you run it again.",
+)
+_REPEATED: Final = Words(
+    "Nếu thông điệp đã gửi đi, hãy gửi lại cùng mã bằng --id.",
+    "If the message was sent, repeat it under the same id with --id.",
+)
 _STANDS: Final[dict[str, Words]] = {
     "audit verify": Words(
         "Chưa kết luận gì về nhật ký. Chạy lại, hoặc kiểm tra từng phần bằng --from-index, --to-index.",
@@ -87,10 +95,18 @@ _STANDS: Final[dict[str, Words]] = {
         "What was protected stays so. Run it again to go on.",
     ),
     "keys rotate": Words("Xem `lgsp keys show` trước khi chạy lại.", "See `lgsp keys show` before you run it again."),
-    "client": Words(
-        "Nếu thông điệp đã gửi đi, hãy gửi lại cùng mã bằng --id.",
-        "If the message was sent, repeat it under the same id with --id.",
+    "client call": _REPEATED,
+    "client soap": _REPEATED,
+    "client join": Words(
+        "Chạy lại với cùng --out: lệnh làm tiếp, không đăng ký hai lần.",
+        "Run it again with the same --out: it goes on, and nobody is admitted twice.",
     ),
+    "client feed": Words(
+        "Đọc không làm thay đổi gì. Đọc tiếp bằng --after với con trỏ cuối cùng.",
+        "Reading changes nothing. Go on with --after and the last cursor.",
+    ),
+    "client case": _LOOK,
+    "client file-send": _LOOK,
 }
 
 

@@ -45,7 +45,15 @@ def suspend(settings: Settings, whom: tuple[notices.What, str], notice: Notice, 
     from security.grants.windows import civil
 
     (what, name), given = whom, (notice.reason_vi.strip(), notice.reason_en.strip())
-    now, ends = time.time(), None if notice.until is None else arguments.moment(notice.until, as_json)
+    now = time.time()
+    ends = None if notice.until is None else arguments.moment(notice.until, as_json, whole_day=True)
+    if ends is not None and ends <= now:
+        what_ = f"{notice.until} is over already / {notice.until} đã qua"
+        then = (
+            "Name a time to come, or leave --until out: the end is open then."
+            " / Nêu thời điểm trong tương lai, hoặc bỏ --until: khi đó chưa hẹn ngày kết thúc."
+        )
+        fail(Exit.USAGE, "no-time", what_, then, as_json)
     if not any(given):
         what_ = "the reason is empty / lý do còn trống"
         then = "Say why: whoever is refused reads it. / Nêu lý do: bên bị từ chối sẽ đọc."

@@ -74,7 +74,15 @@ def registry_apply(
             "the first document of this instance: all of it is in force / tài liệu đầu tiên: toàn bộ có hiệu lực ngay"
         )
     text_lines += [*in_force_lines(effects, sandbox=True), *lines(result["waiting"])]
-    emit({"ok": True, **result}, as_json, "\n".join(text_lines) or "nothing to change")
+    text_lines = text_lines or ["nothing to change"]
+    if applied.remaining:
+        text_lines.append(
+            "still suspended: applying a document lifts no suspension; to resume"
+            " / vẫn bị tạm dừng: áp dụng tài liệu không mở lại; để mở lại:"
+        )
+        text_lines += [f"      lgsp registry resume {what} {name}" for what, name in applied.remaining]
+    result["suspended"] = [{"what": what, "id": name} for what, name in applied.remaining]
+    emit({"ok": True, **result}, as_json, "\n".join(text_lines))
 
 
 @commands.command("accept")

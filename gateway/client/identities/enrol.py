@@ -7,6 +7,7 @@ Invariant: a certificate is installed only beside its key, in the name of this s
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import shutil
@@ -27,6 +28,8 @@ from security.grants.windows import civil
 from security.pki import authority
 
 SYSTEM: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")  # the registry's syntax
+_LABEL: Final = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*")  # of a host, as DNS has it
 USES: Final[Mapping[str, KeyType]] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
 # Files that the operator hands over with the certificates, over a trusted channel.
 TRUST: Final = ("ca.crt", "gateway-sign.crt", "log.vkey")
@@ -52,6 +55,9 @@ def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: 
         raise CLIENT_USAGE(
             what=words("no-system-id", system=repr(system)),
         )
+    for host in hosts:
+        if not _is_host(host):
+            raise CLIENT_USAGE(what=words("no-host", host=repr(host)))
     taken = [f"{use}.key" for use in USES if (folder / f"{use}.key").exists()]
     if taken:
         raise CLIENT_TAKEN(folder=folder, files=", ".join(taken))
@@ -65,6 +71,14 @@ def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: 
         requests.append(request)
     _save(folder, {"system": system})
     return requests
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) <= 253 and _NAME.fullmatch(text) is not None
+    return True
 
 
 def install(

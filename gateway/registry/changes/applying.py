@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.registry import store, versions
 from gateway.registry.changes import deciding, granting
 from gateway.registry.changes.content import Content, Subject, in_force
 from gateway.registry.changes.content import text as content_text
-from gateway.registry.changes.document import parse
+from gateway.registry.changes.document import Document, parse
 from gateway.registry.changes.officers import acting, officers
 from gateway.registry.changes.proposals import founds
-from gateway.registry.records import Change
+from gateway.registry.records import SUSPENDED, Change
 from gateway.registry.seals.rows import Rows, contents
 from gateway.registry.snapshot import Snapshot
 from security.pki.chains import Trust
@@ -48,13 +49,15 @@ class RowChange(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Applied:
     """`founding`: it is the first document of an instance, and all of it is in force. `left_out`: agencies that are
-    suspended because the document does not name them."""
+    suspended because the document does not name them. `remaining`: kind and name of what it names, without a state, and
+    that is suspended since before: applying lifts no suspension."""
 
     changes: tuple[Change, ...]
     founding: bool
     rows: tuple[RowChange, ...]
     digest: str
     left_out: tuple[str, ...]
+    remaining: tuple[tuple[str, str], ...] = ()
 
     @property
     def proposes_only(self) -> bool:
@@ -89,7 +92,20 @@ def apply_text(
     named = {each.code for each in document.agencies}
     suspended = [each.id for each in changes if each.what == "agency" and each.how == "suspended"]
     left_out = tuple(each for each in suspended if each not in named)
-    return Applied(changes, founding, rows, hashlib.sha256(shown.encode()).hexdigest(), left_out)
+    remaining = tuple(_remaining(connection, document))
+    return Applied(changes, founding, rows, hashlib.sha256(shown.encode()).hexdigest(), left_out, remaining)
+
+
+def _remaining(connection: Connection, document: Document) -> Iterator[tuple[str, str]]:
+    agency, system = tables.agency.c, tables.system.c
+    agencies, systems = {each.code for each in document.agencies}, {each.id for each in document.systems}
+    for what, named, column, state in (
+        ("agency", agencies, agency.code, agency.state),
+        ("system", systems, system.id, system.state),
+    ):
+        for name in connection.scalars(select(column).where(state == SUSPENDED).order_by(column)):
+            if name in named and f"{what} {name}" not in document.stated:
+                yield what, name
 
 
 @contextmanager

@@ -96,18 +96,25 @@ def apply_grants(connection: Connection, proposals: Iterable[Proposal], now: flo
 def propose(connection: Connection, proposal: Proposal, now: float, source: Source = "proposal") -> list[Change]:
     """Add a grant, or replace one with another content and void its approvals. The same content changes nothing.
 
-    Raises `registry.unknown` where it names a proposer who is no officer: the name keeps him from signing it."""
+    Raises `registry.unknown` where it names a proposer who is no officer: the name keeps him from signing it. Raises
+    `approval.given-up` for a proposal that no officer could sign; what a document says stands all the same.
+    """
     alone(connection)
     grant, table = proposal.grant, tables.access_grant
-    body = grant.canonical().decode()
+    content = grant.canonical()
+    body = content.decode()
     before = connection.execute(select(table.c.body, table.c.state).where(table.c.id == grant.id)).first()
     changes: list[Change] = []
     if (before is None or before.body != body) and grant.proposed_by not in (None, *officers(connection)):
         raise unknown("officer", str(grant.proposed_by))
+    stands = before is not None and before.body == body and before.state != REVOKED
+    signable = stands or source != "proposal" or grant.denies  # or needs no signature
+    if not signable and _given_up(connection, GRANT, grant.id, content):
+        raise APPROVAL_GIVEN_UP(subject=_said(GRANT, grant.id))
     if before is None:
         connection.execute(insert(table).values(id=grant.id, body=body, state=ACTIVE, source=source))
         changes.append(Change("grant", grant.id, "added"))
-    elif before.body != body or before.state == REVOKED:
+    elif not stands:
         old, new = json.loads(before.body), json.loads(body)
         void(connection, f"{GRANT} {grant.id}", now)
         state = ACTIVE if before.state == REVOKED else before.state  # a change lifts no suspension
@@ -221,19 +228,29 @@ def take(connection: Connection, approved: Approved, officer: str, mark: str, no
     ).first()
     if row is not None and row.voided is None and row.signature == mark:
         return []  # already stored
-    said = Words(f"{words(what).vi} {name}", f"{words(what).en} {name}")
+    said = _said(what, name)
     check(said, content, proposer, signer, mark)
     if row is not None and row.voided is None:
         return []
-    voided = (
-        select(table.c.officer)
-        .where(table.c.subject == subject, table.c.digest == bound, table.c.voided.is_not(None))
-        .limit(1)
-    )
-    if connection.scalar(voided) is not None or what == GRANT and _replaced(connection, name, content.decode()):
+    if _given_up(connection, what, name, content):
         raise APPROVAL_GIVEN_UP(subject=said)
     connection.execute(insert(table).values(subject=subject, digest=bound, officer=officer, signature=mark, given=now))
     return [Change(what, name, "approved", (officer, bound))]
+
+
+def _said(what: str, name: str) -> Words:
+    return Words(f"{words(what).vi} {name}", f"{words(what).en} {name}")
+
+
+def _given_up(connection: Connection, what: str, name: str, content: bytes) -> bool:
+    """Whether this content takes no signature any more."""
+    table = tables.approval.c
+    voided = (
+        select(table.officer)
+        .where(table.subject == f"{what} {name}", table.digest == digest(content), table.voided.is_not(None))
+        .limit(1)
+    )
+    return connection.scalar(voided) is not None or what == GRANT and _replaced(connection, name, content.decode())
 
 
 def _replaced(connection: Connection, name: str, body: str) -> bool:

@@ -53,8 +53,10 @@ def test_signatures_that_were_held_back_do_not_make_an_old_proposal_hold(instanc
     else:
         change(instance, lambda connection: granting.revoke(connection, GRANT, NOW))
     with pytest.raises(Failure, match=r"approval\.given-up"):
-        change(instance, lambda connection: granting.propose(connection, Proposal(wide, kept), NOW))
-    change(instance, lambda connection: granting.propose(connection, Proposal(wide), NOW))
+        change(instance, lambda connection: granting.propose(connection, Proposal(wide, kept), NOW, "document"))
+    with pytest.raises(Failure, match=r"approval\.given-up"):  # nobody could sign it
+        change(instance, lambda connection: granting.propose(connection, Proposal(wide), NOW))
+    change(instance, lambda connection: granting.propose(connection, Proposal(wide), NOW, "document"))
     for officer, mark in kept:
         with pytest.raises(Failure, match=r"approval\.given-up"):
             change(instance, lambda at: granting.approve_grant(at, GRANT, officer, mark, NOW))  # noqa: B023

@@ -137,10 +137,10 @@ def test_who_left() -> None:
 def test_a_key_behind_a_password() -> None:
     behind = private_pem(KEYS["an"], b"mat khau dai")
     assert holds(CONTENT, approve(CONTENT, "an", behind, b"mat khau dai"), OFFICERS["an"])
-    for password in (None, b"sai"):
+    for password in (None, b"", b"sai"):
         with pytest.raises(Theirs) as caught:
             approve(CONTENT, "an", behind, password)
-        assert caught.value.code == "key.unacceptable"
+        assert caught.value.code == "key.password"
 
 
 def test_keys_that_may_approve() -> None:
