@@ -158,7 +158,7 @@ def _more_agencies(settings: Settings) -> None:
     engine, snapshot = open_engine(settings.database_url), current(settings)
     embedded = EmbeddedAuthority(settings).trust()
     with changing(engine, Seal.of(settings)) as act:
-        applied = applying.apply_text(act.connection, text, snapshot, embedded, now)
+        applied = applying.apply_text(act.connection, text, snapshot, embedded, now, None)
         sign_waiting(act.connection, settings, now)
         for number, officer in product(range(len(MORE)), OFFICERS):
             proposed, secret = f"G-90{number}", (settings.identities / officer / "officer.key").read_bytes()
