@@ -6,12 +6,12 @@ be a second authority and a second log key over the same rows.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from contextlib import suppress
 from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,8 +20,6 @@ from gateway.journal.database import fits, newest_revision, open_engine, revisio
 from gateway.journal.errors import JOURNAL_SCHEMA
 from gateway.journal.schema import tables
 from gateway.journal.values import keep, value_of
-from gateway.keys.authority import EmbeddedAuthority
-from gateway.keys.keyring import Keyring
 from gateway.settings import Settings
 
 KEY: Final = "identity"  # in `instance`
@@ -29,13 +27,24 @@ _table = tables.instance
 
 
 def of(settings: Settings) -> dict[str, str]:
-    """The origin, and digests of the log's public key and of the authority's root certificate (hex SHA-256)."""
-    vkey = Keyring(settings).log_vkey.read_text("ascii").strip()
-    found = {"origin": settings.origin, "log": hashlib.sha256(vkey.encode()).hexdigest()}
+    """The origin, and digests of the log's public key and of the authority's root certificate (hex SHA-256).
+
+    Read from the files alone, without what signs and without the secret: each command does this.
+    """
+    vkey = (settings.data / "log" / "log.vkey").read_bytes().strip()
+    found = {"origin": settings.origin, "log": hashlib.sha256(vkey).hexdigest()}
     with suppress(FileNotFoundError):  # an authority that is kept elsewhere
-        root = EmbeddedAuthority(settings).root
-        found["authority"] = hashlib.sha256(root.public_bytes(Encoding.DER)).hexdigest()
+        found["authority"] = hashlib.sha256(_der((settings.authority / "root.crt").read_bytes())).hexdigest()
     return found
+
+
+def _der(pem: bytes) -> bytes:
+    """Of the first certificate (RFC 7468); what is none stays as it is, and so differs."""
+    body = pem.partition(b"-----BEGIN CERTIFICATE-----")[2].partition(b"-----END CERTIFICATE-----")[0]
+    try:
+        return base64.b64decode(body) or pem
+    except ValueError:
+        return pem
 
 
 def record(connection: Connection, settings: Settings) -> None:
