@@ -47,7 +47,9 @@ _PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 _AT_START: Final = (*BOUND, "doors", "roles", "machine", "kind", "live")
 RELOADED: Final = "reload.json"  # in the folder `run`: number of reloads, and what went wrong in the last one
 _KILLED: Final = "{name} (pid {pid}) did not stop in time and was killed; its open transfers become in-doubt"
-_STEADY: Final = 30.0  # seconds after which earlier deaths of a child no longer count
+# Seconds after which earlier deaths of a child no longer count, if it became ready: while a machine's only door waits
+# for its next start, its callers wait too.
+_STEADY: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -229,7 +231,7 @@ class Supervisor:
                 continue
             code = child.process.poll()
             if code is None:
-                if child.deaths and now - child.started > _STEADY:
+                if child.deaths and child.ready and now - child.started > _STEADY:
                     child.deaths = 0
                 continue
             self._again(child, f"(pid {child.process.pid}) ended with {_ending(code)}")
