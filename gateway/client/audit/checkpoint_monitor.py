@@ -90,11 +90,11 @@ class CheckpointMonitor:
 
     async def see(self, note: str, fetch: Fetch) -> None:
         """Check the note of a proven answer. Raises `LogObjection` if the log is inconsistent."""
-        if note == self._seen:
+        if self._is_known(note):
             return
         self._open(note)
         async with self._one_at_a_time:
-            if note == self._seen:  # another call proved it meanwhile
+            if self._is_known(note):  # another call proved it meanwhile
                 return
             self._seen = self._read()  # another process of this identity may have moved on
             seen = {note: self._clock()} | self.pending
@@ -105,6 +105,10 @@ class CheckpointMonitor:
                 elif self._clock() - seen[each] > PATIENCE:
                     self._object(CLIENT_LOG_UNPROVEN, each, hours=round((self._clock() - seen[each]) / 3600, 1))
             self._await(seen, proved)
+
+    def _is_known(self, note: str) -> bool:
+        """Whether nothing is to be proved. A log that shows the kept note again still owes the proof of newer ones."""
+        return note == self._seen and not self._beside("pending").exists()
 
     def _await(self, seen: dict[str, float], proved: set[str]) -> None:
         """Store the notes not proved yet, including those of other processes."""
