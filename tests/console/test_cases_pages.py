@@ -41,9 +41,7 @@ async def test_a_deadline_by_hours_that_were_changed_stands_and_says_so(
 ) -> None:
     hoa = await people.signed_in("hoa", Role.AGENCY, agency="H14.7")
     place = (await hoa.post(f"{HERE}/new", **FORM)).headers["location"].partition("?")[0]
-    changed = replace(
-        PLAIN, hours={5: ((480, 540),)}
-    )  # a Saturday: no deadline of before falls there, whenever it began
+    changed = replace(PLAIN, hours={5: ((480, 540),)})  # on Saturdays, where no deadline of before falls
     monkeypatch.setattr("gateway.console.work.cases.of_province", lambda snapshot: changed)
     page = Reader((await hoa.get(place)).body)
     assert "working minutes" not in page.text and "The working hours were changed" in page.text
