@@ -48,7 +48,7 @@ def access_propose(
         connection = act.connection
         snapshot = load_snapshot(connection)
         stated = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
-        proposals = [granting.proposed_by(connection, each, person()) for each in stated]
+        proposals = granting.proposed_by(connection, stated, person())
         ended = [each.grant.id for each in proposals if granting.ends(connection, each.grant)]
         if ended and not replace:
             raise GRANT_STANDS(grant=", ".join(ended))

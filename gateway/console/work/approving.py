@@ -58,8 +58,8 @@ def propose(desk: Desk, viewer: Viewer, raw: Mapping[str, Any], replaces: str = 
         connection = act.connection
         snapshot = load_snapshot(connection)
         text = yaml.safe_dump({"grants": [dict(raw)]}, allow_unicode=True)
-        (stated,) = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
-        proposal = granting.proposed_by(connection, stated, viewer.account.id)
+        stated = parse_grants(text, snapshot.contracts, snapshot.agencies, snapshot.systems)
+        (proposal,) = granting.proposed_by(connection, stated, viewer.account.id)
         _check_scope(viewer, proposal.grant)
         before = granting.stored(connection, proposal.grant.id)
         if before is not None:

@@ -81,9 +81,9 @@ def apply_text(
     fill = {each.id: each.endpoint.url for each in snapshot.systems.values() if each.endpoint is not None}
     fill |= {each.id: each.public_pem for each in acting(connection).values()}
     document = parse(text, snapshot.contracts, fill, partial(versions.compiled, connection))
+    document = replace(document, grants=tuple(granting.proposed_by(connection, document.grants, by)))
     if by in officers(connection):
-        grants = tuple(granting.proposed_by(connection, each, by) for each in document.grants)
-        document = replace(document, proposed_by=by, grants=grants)
+        document = replace(document, proposed_by=by)
     before, force, founding = contents(connection), in_force(connection), founds(connection)
     changes = tuple(store.apply(document, connection, now, embedded))
     rows = tuple(_differing(before, contents(connection), force, now))

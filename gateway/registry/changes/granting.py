@@ -126,17 +126,22 @@ def propose(connection: Connection, proposal: Proposal, now: float, source: Sour
     return changes
 
 
-def proposed_by(connection: Connection, proposal: Proposal, by: str | None) -> Proposal:
-    """The proposal as `by` makes it: an officer is named in it, whoever else it names, and so cannot sign it.
+def proposed_by(connection: Connection, proposals: Iterable[Proposal], by: str | None) -> list[Proposal]:
+    """The proposals as `by` makes them: an officer is named in them, whoever else they name, and so cannot sign them.
 
-    What stands under its id with the same content otherwise keeps its proposer, and its signatures.
+    What stands under its id with the same content otherwise keeps its proposer, and its signatures; also where somebody
+    who is no officer brings it and names none.
     """
-    if by is None or by not in officers(connection):
-        return proposal
-    wanted, found = replace(proposal.grant, proposed_by=by), stored(connection, proposal.grant.id)
-    if found is not None and not found[1] and replace(found[0], proposed_by=by).canonical() == wanted.canonical():
-        wanted = found[0]
-    return replace(proposal, grant=wanted)
+    officer = by if by in officers(connection) else None
+    made = []
+    for each in proposals:
+        wanted = each.grant if officer is None else replace(each.grant, proposed_by=officer)
+        found = stored(connection, wanted.id) if officer is not None or wanted.proposed_by is None else None
+        if found is not None and not found[1]:
+            same = replace(found[0], proposed_by=wanted.proposed_by).canonical() == wanted.canonical()
+            wanted = found[0] if same else wanted
+        made.append(replace(each, grant=wanted))
+    return made
 
 
 def stored(connection: Connection, name: str) -> tuple[Grant, bool] | None:

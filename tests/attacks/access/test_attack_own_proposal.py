@@ -55,6 +55,17 @@ def test_proposed_again_it_keeps_proposer_and_signatures(production: Settings, t
     assert refused(production, *signs(production, "G-9001", FIRST)) == "approval.own-proposal"
 
 
+def test_an_operator_who_proposes_it_again_names_nobody_else(production: Settings, tmp_path: Path) -> None:  # noqa: F811
+    by_operator = ("--as", people.OPERATOR, "--key", key(production, people.OPERATOR))
+    assert lgsp(production, "access", "propose", file(tmp_path, "G-9001"), *acts(production, FIRST))[0] == 0
+    code, told = lgsp(production, "access", "propose", file(tmp_path, "G-9001"), *by_operator)
+    assert code == 0 and told["changes"] == [], told
+    assert refused(production, *signs(production, "G-9001", FIRST)) == "approval.own-proposal"
+    other = file(tmp_path, "G-9001", purpose="Việc khác")
+    assert lgsp(production, "access", "propose", other, *by_operator)[1]["changes"] != []
+    assert lgsp(production, *signs(production, "G-9001", FIRST))[0] == 0, "another content, which he did not propose"
+
+
 def test_a_document_that_an_officer_applies(production: Settings, tmp_path: Path) -> None:  # noqa: F811
     stated = yaml.safe_load(lgsp(production, "registry", "show", "--document")[1]["document"])
     stated["grants"] = [*stated.get("grants", []), {**GRANT, "id": "G-9001"}]
@@ -64,6 +75,12 @@ def test_a_document_that_an_officer_applies(production: Settings, tmp_path: Path
     assert code == 0, told
     assert [each["id"] for each in told["changes"]] == ["G-9001"], "what stands keeps its signatures"
     assert refused(production, *signs(production, "G-9001", FIRST)) == "approval.own-proposal"
+    assert lgsp(production, *signs(production, "G-9001", SECOND))[0] == 0
+    by_operator = ("--as", people.OPERATOR, "--key", key(production, people.OPERATOR))
+    code, told = lgsp(production, "registry", "apply", str(path), "--no-sign", *by_operator)
+    assert code == 0 and told["changes"] == [], "the same document, which names no proposer, ends nothing"
+    (stands,) = lgsp(production, "access", "show", "G-9001")[1]["approvals"]
+    assert stands["officer"] == SECOND
 
 
 def test_a_proposer_whom_nobody_knows(production: Settings, tmp_path: Path) -> None:  # noqa: F811
