@@ -93,7 +93,7 @@ def drill(settings: Settings, wanted: Wanted, clock: Callable[[], float], tick: 
             folder = found or _made(settings, place, clock(), tick)
             result = _drilled(settings, replace(wanted, database=address), folder, place, clock, tick)
         except Failure as failure:
-            if failure.code == BACKUP_NONE.code:  # a folder was named by mistake: nothing was tried
+            if wanted.backup is not None and failure.code == BACKUP_NONE.code:  # named by mistake: nothing was tried
                 raise
             result = Result(ok=False, trouble=failure.code, backup=str(found or "-"), first_wrong=_said(failure))
         result = replace(result, backup=str(found or "made for the drill"))

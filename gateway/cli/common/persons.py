@@ -56,7 +56,7 @@ _UNNAMED: Final = "nobody named, "  # the sandbox's stand-in acts, and not a per
 LEAST_REASON: Final = 10
 _WITHOUT_STANDBY: Final = "machine alone"  # must be possible while nothing else can be written
 _ON_ANY_TABLES: Final = frozenset({"backup make", "schema back"})  # before an upgrade, and after it
-# They say it themselves, or the database may be away: nothing that they write is sealed.
+# The doctor names it among its findings. The other must be possible while the database may be away.
 _LOOK_THEMSELVES: Final = frozenset({"doctor", _WITHOUT_STANDBY})
 
 
@@ -131,7 +131,8 @@ def _acting(asked: Asked) -> Iterator[None]:
         return
     if asked.duty is Duty.READS:
         with read_only():
-            _check_instance(asked)
+            if "data" in asked.given:
+                _check_instance(load_settings(asked.given["data"], asked.as_json), asked)
             yield
         return
     settings = load_settings(asked.given.get("data"), asked.as_json)
@@ -139,18 +140,15 @@ def _acting(asked: Asked) -> Iterator[None]:
         if settings.is_made:  # else the command says that there is none
             _check_user(settings, asked.as_json)
             if asked.duty is not Duty.RUNS:
-                _check_instance(asked)
+                _check_instance(settings, asked)
                 stack.enter_context(acting_as(_naming(settings, asked), asked.person))
         yield
 
 
-def _check_instance(asked: Asked) -> None:
+def _check_instance(settings: Settings, asked: Asked) -> None:
     """End a command that writes if folder and settings are not those of the database's instance: what it seals, nobody
     could verify again. One that reads goes on, after a warning: it may be what finds out why."""
-    if "data" not in asked.given or asked.command in _LOOK_THEMSELVES:
-        return
-    settings = load_settings(asked.given["data"], asked.as_json)
-    if not settings.is_made:
+    if asked.command in _LOOK_THEMSELVES or not settings.is_made:
         return
     from gateway.registry.identity import check_for_command
 
