@@ -226,13 +226,13 @@ def commands_page() -> str:
         "| mistake | exit code |",
         "|---|---|",
         "| there is no instance in the folder; a setting cannot be read | 2 |",
-        "| a name that nobody knows: agency, system, contract, operation, grant, officer, key, hold, "
-        "issuer, origin | 2 |",
+        "| a name that nobody knows: agency, system, contract, operation, grant, officer, account, machine, key, "
+        "hold, issuer, origin | 2 |",
         "| an id that is none, a time or a day that is none, a range that ends before it begins or lies "
         "outside, another search's cursor | 2 |",
         "| no reason, or one that is too short | 2 |",
         "| a file that is not there, cannot be read or is not what it ought to be: key, certificate, "
-        "checkpoint, document, statement, backup | 2 |",
+        "checkpoint, document, statement, backup, invitation | 2 |",
         "| a file, folder or name that is taken already; a place that cannot be written to | 2 |",
         "| a sound id of which the log or the vault holds nothing; a part that was not kept; a hold, "
         "grant or key whose state forbids it | 1 |",

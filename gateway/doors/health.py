@@ -195,7 +195,8 @@ class Vitals:
                 until = rfc3339(snapshot.held_until) if math.isfinite(snapshot.held_until) else None
                 checks["restored"] = {
                     "until": until,
-                    "next": "lgsp restore confirm --by WHO (production: --as PERSON --key FILE)"
+                    "next": "lgsp restore confirm --by WHO (production: --as PERSON --key FILE);"
+                    " one for practice is never confirmed"
                     if until is None
                     else "wait",
                 }

@@ -236,6 +236,7 @@ def make(settings: Settings, answers: Answers, first: First, actor: str, now: fl
     finally:
         engine.dispose()
     root, unlike = settings.authority / _ROOT_KEY, ["registry"] if answers.registry else []
+    unlike += ["database"] if settings.database and not answers.database else []  # left empty: what lies there
     if answers.root_key_to is not None and root.exists():
         root = _moved(root, answers.root_key_to)
     elif answers.root_key_to is not None:

@@ -73,6 +73,7 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
             ("machine drain nobody --reason long-enough", "machine.unknown"),
             ("machine invite không --out {new}", "machine.name"),
             ("console user add lan --role nobody --agency H14.0 --name Lan", "account.role-unknown"),
+            ("console user disable nobody", "account.unknown"),
             ("client call PSOT /x --identity {identity}", "no-method"),
         ),
     ),
@@ -139,6 +140,7 @@ MISTAKES: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {  # the rows of 
             ("client soap incident-alert/v1 {missing} --identity {identity}", "no-file"),
             ("client soap incident-alert/v1 {nonsense} --identity {identity}", "client.usage"),
             ("client install {identity} --certificate {missing}", "client.identity"),
+            ("machine join {nonsense}", "machine.invitation"),
         ),
     ),
     "what is taken already": (

@@ -233,7 +233,9 @@ def test_a_handout_after_an_issuer_was_replaced(tmp_path: Path) -> None:
         assert keys.by_id("gateway.sign-2") is not None
 
 
-@pytest.mark.parametrize("host", ["cảnh-báo.example", "", "a..b", "https://a.example", "-a.example", "a" * 64, "a b"])
+@pytest.mark.parametrize(
+    "host", ["cảnh-báo.example", "", "a..b", "https://a.example", "-a.example", "a" * 64, "a b", "10.0.0.300", "7"]
+)
 def test_a_host_that_is_no_name_is_refused_before_anything_is_written(tmp_path: Path, host: str) -> None:
     with pytest.raises(Theirs, match=r"client\.usage") as refused:
         enrol.keygen(SYSTEM, tmp_path / "new", hosts=["y-te.example", host])

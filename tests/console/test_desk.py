@@ -308,7 +308,7 @@ async def test_not_ready_while_a_restored_instance_is_held(world: World, desk: D
         (
             lambda connection: hold(connection, world.services.clock(), {}),
             type(None),
-            "lgsp restore confirm --by WHO (production: --as PERSON --key FILE)",
+            "lgsp restore confirm --by WHO (production: --as PERSON --key FILE); one for practice is never confirmed",
         ),
         (confirm, str, "wait"),
     ):

@@ -167,6 +167,15 @@ def test_what_a_repeated_setup_did_not_look_at_is_said(tmp_path: Path) -> None:
     assert "answers not looked at: registry, root_key_to\n" in told.out, told.out
 
 
+def test_a_database_that_is_left_empty_is_not_taken_for_sqlite(tmp_path: Path) -> None:
+    """Whoever asks for SQLite where PostgreSQL is used is told that nothing moved."""
+    url = make_url(fresh_url("postgresql", tmp_path)).render_as_string(hide_password=False)
+    data, file = tmp_path / "data", _changed(answers(tmp_path), database=url)
+    assert json.loads(commandline.lgsp("setup", str(file), "--data", str(data), "--json").out)["not_compared"] == []
+    told = commandline.lgsp("setup", str(_changed(file, database="")), "--data", str(data), "--json")
+    assert json.loads(told.out)["not_compared"] == ["registry", "database"], told
+
+
 def test_under_systemd_it_is_repeatable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which hands over the secret as a credential; the answers name its file, that only root reads."""
     (tmp_path / "lgsp").write_bytes(os.urandom(32))

@@ -77,7 +77,9 @@ def _is_host(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return len(text) <= 253 and _NAME.fullmatch(text) is not None
+        # A name whose last label is a number is an address that is wrong: 10.0.0.300 (RFC 1123, section 2.1).
+        last = text.rpartition(".")[2]
+        return len(text) <= 253 and _NAME.fullmatch(text) is not None and not (last.isdecimal() and last.isascii())
     return True
 
 
