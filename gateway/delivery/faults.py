@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.base import jcs
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
-from gateway.journal.values import keep
+from gateway.journal.values import keep, locked_value_of
 from gateway.registry.tenants import is_tenant
 
 PREFIX: Final = "sandbox.fault."
@@ -125,10 +125,8 @@ class FaultOrders:
         """Counts one call; empty if the order was used up or ended meanwhile."""
         if not order.calls:
             return order.header
-        table = tables.instance
         with writing(self._engine) as connection:
-            row = select(table.c.value).where(table.c.key == PREFIX + order.mark).with_for_update()
-            value = connection.scalar(row)
+            value = locked_value_of(connection, PREFIX + order.mark)
             if value is None or not (now := _read(value)).holds(self._clock()):
                 return ""
             put(connection, replace(now, taken=now.taken + 1))

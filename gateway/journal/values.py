@@ -22,6 +22,15 @@ def value_of(connection: Connection, key: str) -> str | None:
     return value
 
 
+def locked_value_of(connection: Connection, key: str) -> str | None:
+    """`value_of`, which nobody changes until this transaction ends. SQLite has no row locks: its writers wait anyway.
+
+    Only a value that is there is locked.
+    """
+    value: str | None = connection.scalar(_VALUE.with_for_update(), {"of": key})
+    return value
+
+
 def keep(connection: Connection, key: str, value: str) -> None:
     """Replaces an earlier value."""
     row = insert(connection, _table).values(key=key, value=value)

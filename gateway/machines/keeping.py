@@ -28,7 +28,7 @@ from gateway.journal import processes
 from gateway.journal.database import insert, moment, writing
 from gateway.journal.limits import unavailable
 from gateway.journal.schema import tables
-from gateway.journal.values import keep, value_of
+from gateway.journal.values import keep, locked_value_of, value_of
 from gateway.keys.keyring import Keyring
 from gateway.machines import agreeing, bundles, material, own, records
 from gateway.machines.bundles import Bundle
@@ -65,8 +65,7 @@ class Shared:
 
     def still_newest(self, connection: Connection) -> bool:
         """If so, no other machine makes a newer generation before this transaction ends."""
-        row = select(tables.instance.c.value).where(tables.instance.c.key == KEY).with_for_update()
-        return self._of(connection.scalar(row)) == self
+        return self._of(locked_value_of(connection, KEY)) == self
 
     def followed_by(self, connection: Connection, digest: str) -> Shared | None:
         """The next generation, written. None if another machine made one meanwhile."""

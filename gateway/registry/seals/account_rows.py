@@ -15,6 +15,7 @@ from contracts.base.ids import new_id
 from gateway.journal.append import append
 from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
+from gateway.journal.values import locked_value_of
 from gateway.journal.write import LogRow
 from gateway.registry.errors import ACCOUNTS_ALTERED
 from gateway.registry.seals.accounts import (
@@ -162,7 +163,7 @@ def changing(engine: Engine, seal: Seal, now: float, actor: str) -> Iterator[Cha
     """
     lifted: Seen | None = None
     with writing(engine) as connection:
-        connection.execute(select(tables.instance.c.key).where(tables.instance.c.key == KEY).with_for_update())
+        locked_value_of(connection, KEY)
         head = _begun(connection, seal, now)
         change = Change(connection, seal, head, now, actor)
         yield change
@@ -209,7 +210,7 @@ def repair(engine: Engine, seal: Seal, facts: Mapping[str, Any], now: float, act
     `facts` are for the entry. Of an invalid map nothing is known, so all rows go.
     """
     with writing(engine) as connection:
-        connection.execute(select(tables.instance.c.key).where(tables.instance.c.key == KEY).with_for_update())
+        locked_value_of(connection, KEY)
         seen = seal.seen()
         head = seal.head(connection, seen)
         rows = head.rows if isinstance(head, Head) else {}

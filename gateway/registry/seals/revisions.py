@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
-from gateway.journal.schema import tables
-from gateway.journal.values import keep, value_of
+from gateway.journal.values import keep, locked_value_of, value_of
 from gateway.registry.seals.rows import TABLES
 
 REVISION: Final = "registry.revision"
@@ -31,7 +30,7 @@ def lost(connection: Connection, known: int) -> bool:
 
 def alone(connection: Connection) -> None:
     """Lock the registry against other changes until this transaction ends, so no two changes get the same number."""
-    connection.execute(select(tables.instance.c.value).where(tables.instance.c.key == REVISION).with_for_update())
+    locked_value_of(connection, REVISION)
 
 
 def settle(connection: Connection) -> None:
