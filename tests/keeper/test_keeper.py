@@ -16,9 +16,9 @@ from gateway.journal.schema import tables
 from gateway.journal.write import Verdict
 from gateway.journal.writer import Journal
 from gateway.keeper import recovery
-from gateway.keeper.leader import Keeper
+from gateway.keeper.leader import LEAD_SECONDS, Clocks, Keeper
 from gateway.keeper.periodic import ScheduledTask
-from gateway.transfer.lease import COUNTED_SECONDS, Lease, WatchedTime
+from gateway.transfer.lease import COUNTED_SECONDS, LEASE_SECONDS, Lease, WatchedTime
 from tests.journal.databases import committed, intent, outcome
 
 
@@ -176,8 +176,8 @@ def test_a_keeper_that_stood_still_has_not_seen_others_silent(idle_log: Any) -> 
         assert watch.look(connection, "me") == []
         before = now[0]
         while not watch.look(connection, "me") and now[0] < before + 100:
-            now[0] += 1
-        assert now[0] - before == recovery.DEAD_SECONDS - COUNTED_SECONDS, "while it looks each second"
+            now[0] += 0.5
+        assert now[0] - before == recovery.DEAD_SECONDS - COUNTED_SECONDS, "while it looks often"
 
 
 def test_who_beats_in_the_meantime_is_not_declared_dead(database: Engine) -> None:
@@ -220,6 +220,30 @@ def test_one_leads_and_the_other_takes_over_from_the_dead_at_once(idle_log: Any)
     assert second.lease is not None and second.lease.epoch == lease.epoch + 1
     first.tick()  # it was not dead after all, but was declared so
     assert first.fenced and first.lease is None
+
+
+@pytest.mark.parametrize("phase", [0.01, 0.3, 0.6, 0.99])
+@pytest.mark.parametrize("work", [0.0, 0.05, 0.2])
+def test_another_machine_leads_within_five_seconds_of_a_death_that_it_cannot_see(
+    idle_log: Any, phase: float, work: float
+) -> None:
+    """Both look each second and `work` for as long; `phase`: how long after the leader the other one looks."""
+    at = [0.0]
+    clocks = Clocks(monotonic=lambda: at[0])
+    first, second = (keeper(idle_log, name, clocks=clocks) for name in ("keeper-a", "keeper-b"))
+    with writing(idle_log.engine) as connection:
+        connection.execute(update(tables.process).where(tables.process.c.id == "keeper-a").values(host="elsewhere"))
+    for look in range(6):
+        at[0] = renewed = look * (LEAD_SECONDS + work)
+        first.tick()
+        at[0] += phase
+        second.tick()
+        assert first.lease is not None and second.lease is None, "nobody leads while another renews"
+    while second.lease is None:
+        at[0] += LEAD_SECONDS + work
+        second.tick()
+        assert at[0] - renewed < 5.0
+    assert at[0] - renewed >= LEASE_SECONDS and second.lease.epoch == first.lease.epoch + 1
 
 
 class Queue:
