@@ -45,7 +45,8 @@ def joined(first: Settings, place: Path, name: str, *more: str) -> Settings:
 
 def sharing(first: Settings, settings: Settings) -> Settings:
     """A machine that joined, with the vault's keys of the first, and callers that call it."""
-    settings.vault_keys.rmdir()
-    settings.vault_keys.symlink_to(first.vault_keys.resolve())
+    if not first.vault_database:
+        settings.vault_keys.rmdir()
+        settings.vault_keys.symlink_to(first.vault_keys.resolve())
     shutil.copytree(first.identities, settings.identities)
     return settings

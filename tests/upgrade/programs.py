@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
@@ -52,10 +52,17 @@ class Program:
         return dict(json.loads(ended.stdout))
 
     def up(
-        self, settings: Settings, *words: str, err: IO[bytes], out: IO[bytes] | None = None, machine: str = ""
+        self,
+        settings: Settings,
+        *words: str,
+        err: IO[bytes],
+        out: IO[bytes] | None = None,
+        machine: str = "",
+        within: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
-        """`lgsp up --json words…`. `out`: None for a pipe. `machine`: its name, if not that of the host."""
-        line = [self.python, "-m", "gateway", "up", "--json", "--data", str(settings.data), *words]
+        """`lgsp up --json words…`. `out`: None for a pipe. `machine`: its name, if not that of the host. `within`: the
+        command that starts it."""
+        line = [*within, self.python, "-m", "gateway", "up", "--json", "--data", str(settings.data), *words]
         named = {f"{PREFIX}MACHINE": machine} if machine else {}
         if self is NEW:  # of a machine that is busy with other tests; the older release refuses it in the file
             named[f"{PREFIX}DATABASE_SECONDS"] = "20"

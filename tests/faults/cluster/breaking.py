@@ -7,13 +7,14 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.journal.alone import KEY
-from tests.faults.cluster.machines import Cluster, Machine, wait_ready
+from tests.faults.cluster.machines import Cluster, Machine, seconds_until, wait_ready
 from tests.faults.cluster.traffic import Handing, Told
 from tests.faults.load import children, until
+from tests.faults.test_kill import descendants
 
 _WRITTEN = "SELECT (SELECT count(*) FROM transfer), (SELECT max(seen) FROM process), (SELECT epoch FROM lease)"
 DOWN = 2.0  # seconds for which something stays broken, at least
@@ -53,6 +54,7 @@ class Faults:
             self.machine_cut_off,
             self.machine_hears_nothing,
             self.primary_stalled,
+            self.keys_primary_killed,
         ]
         if cluster.pair.room:
             kinds.append(self.disk_full)
@@ -99,13 +101,35 @@ class Faults:
             wait_ready(machine)
         return f"upgraded from {release}, in {time.monotonic() - began:.1f} s", time.monotonic()
 
+    def keys_moved(self) -> tuple[str, float]:
+        """Of the vault, from the folder to a second database; for that all machines are stopped."""
+        cluster, began = self._cluster, time.monotonic()
+        for machine in cluster.machines:
+            machine.end()
+        for machine in cluster.machines:
+            moved = machine.lgsp("vault", "move", cluster.keys.url(), "--destroy-old")
+            assert moved["ok"], moved
+            machine.settings = replace(machine.settings, vault_database=cluster.keys.url())
+            assert not list(machine.settings.vault_keys.glob("*.key"))
+            machine.start()
+        for machine in cluster.machines:
+            wait_ready(machine)
+        return f"keys of the vault moved, in {time.monotonic() - began:.1f} s", time.monotonic()
+
     # --- processes ----------------------------------------------------------------------------------------------------
     def keeper_killed(self) -> tuple[str, float]:
+        before = self._kill_leader()
+        began = time.monotonic()
+        return f"leading keeper killed, another led after {self._another_leads(before):.1f} s", began
+
+    def _kill_leader(self) -> str:
         before, pid = until("a keeper leads", lambda: one if (one := self._cluster.leader())[1] else None)
         os.kill(pid, signal.SIGKILL)
-        began = time.monotonic()
-        until("another keeper leads", lambda: self._cluster.leader()[0] not in ("", before))
-        return f"leading keeper killed, another led after {time.monotonic() - began:.1f} s", began
+        return str(before)
+
+    def _another_leads(self, before: str) -> float:
+        """Seconds until then."""
+        return seconds_until("another keeper leads", lambda: self._cluster.leader()[0] not in ("", before))
 
     def door_killed(self) -> tuple[str, float]:
         machine = self._any()
@@ -114,21 +138,24 @@ class Faults:
         return f"door of {machine.name} killed", time.monotonic()
 
     def machine_killed(self) -> tuple[str, float]:
-        machine = self._any()
+        machine, before = self._any(), self._cluster.leader()
+        led = before[1] in descendants(machine.pid)
         machine.kill()
+        took = f", another led after {self._another_leads(before[0]):.1f} s" if led else ""
         self._others_go_on(machine)
         time.sleep(DOWN)
         began = time.monotonic()
         machine.start()
         wait_ready(machine)
-        return f"machine {machine.name} killed, started again", began
+        return f"machine {machine.name} killed{took}, started again", began
 
     def machine_comes_and_goes(self) -> tuple[str, float]:
-        """A third one joins, takes calls, is drained and removed."""
+        """A third one joins, while the leading keeper is killed; it takes calls, is drained and removed."""
         cluster, why = self._cluster, ("--reason", "thử máy thứ ba")
         began = time.monotonic()
         machine = cluster.join(f"third-{len(self.gone)}")
         machine.start()
+        self._kill_leader()
         wait_ready(machine)
         took = time.monotonic() - began
         with Handing(machine.settings, self._told) as calls:
@@ -173,6 +200,19 @@ class Faults:
         how = pair.rejoin()
         until("the decision has ended", lambda: not pair.rows(f"SELECT 1 FROM instance WHERE key = '{KEY}'"))
         return f"primary killed, went on alone after {took:.1f} s, old one came back, {how}", time.monotonic()
+
+    def keys_primary_killed(self) -> tuple[str, float]:
+        """Of the vault's keys: calls go on, with the keys that machines hold; then bodies open by the promoted one."""
+        keys = self._cluster.keys
+        keys.primary.kill()
+        self._all_go_on()
+        keys.promote()
+        how, began = keys.rejoin(), time.monotonic()
+        for machine in self._cluster.machines:
+            until(f"{machine.name} is ready", lambda: machine.ready() == 200)  # noqa: B023
+            transfer = list(self._calls[machine.name].acknowledged.values())[-1]
+            until("a body opens", partial(_opens, machine, transfer))
+        return f"primary of the vault's keys killed, standby promoted, {how}", began
 
     def standby_killed(self) -> tuple[str, float]:
         """Nothing is acknowledged without it."""
@@ -230,6 +270,11 @@ class Faults:
         finally:
             machine.way.flow()
         return f"{machine.name} {what}", time.monotonic()
+
+
+def _opens(machine: Machine, transfer: str) -> bool:
+    body = machine.lgsp("audit", "body", transfer, "--part", "canonical", "--reason", "thử khóa của kho")
+    return bool(body["ok"])
 
 
 def _not_ready(machine: Machine) -> bool:

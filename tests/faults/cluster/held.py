@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Connection, create_engine
 
@@ -36,6 +37,7 @@ class Held:
         self._cluster, self._chains, self._handing, self._reader = cluster, chains, handing, reader
         self._turn = 0  # the log is verified on one machine after the other
         self._verified = 0  # the newest entry that was looked at
+        self._agreed = 0  # so much of the feed was compared
 
     def check(self) -> None:
         began = time.monotonic()
@@ -70,6 +72,7 @@ class Held:
         for machine in machines if everywhere else [machines[self._turn % len(machines)]]:
             until(f"the log verifies on {machine.name}", partial(self._verifies, machine, whole), _SECONDS)
         self._checkpoints_agree()
+        self._feeds_agree(events)
         self._doubts_have_names()
 
     def _verifies(self, machine: Machine, whole: bool) -> bool:
@@ -90,6 +93,17 @@ class Held:
                 with self._reading(self._cluster.pair.primary) as connection:
                     root = base64.b64encode(root_at(connection, at)).decode()
                 assert note.splitlines()[1:3] == [str(at), root], f"{machine.name} has another log"
+
+    def _feeds_agree(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """The events that were read have the digests that both servers hold."""
+        new = [leaf_of(event) for event in events[self._agreed :]]
+        for server in self._cluster.pair.servers:
+            until(
+                f"the digests agree on {server.name}",
+                lambda: self._leaves(server, self._agreed)[: len(new)] == new,  # noqa: B023
+                _SECONDS,
+            )
+        self._agreed = len(events)
 
     def _doubts_have_names(self) -> None:
         doubts = {str(id) for (id,) in self._cluster.rows("SELECT id FROM transfer WHERE state = 'in-doubt'")}
@@ -137,9 +151,9 @@ class Held:
         assert all(why for state, why in states.values() if state in ("failed", "dead")), "ended without a reason"
         print(f"{len(later)} of {len(acknowledged)} reports were answered later")
 
-    def _leaves(self, server: Server) -> list[bytes]:
+    def _leaves(self, server: Server, after: int = 0) -> list[bytes]:
         with self._reading(server) as connection:
-            return [leaf for _, _, leaf in page_of_leaves(connection, ALERTS, 0, None, 10**6)]
+            return [leaf for _, _, leaf in page_of_leaves(connection, ALERTS, after, None, 10**6)]
 
     @contextmanager
     def _reading(self, server: Server) -> Iterator[Connection]:

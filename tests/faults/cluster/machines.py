@@ -1,4 +1,8 @@
-"""Two machines with folders and processes of their own, each with its own way to a PostgreSQL primary and standby."""
+"""Two machines with folders, processes and host names of their own, each with its own way to a PostgreSQL primary and
+standby. The second one joined by an invitation; the vault's keys are in a second database, with a standby too.
+
+Of an older release, which knows neither, the second is a copy of the first, and both have one folder of keys.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,18 +43,21 @@ NEWER: dict[str, Any] = {  # settings that the older release does not know
     "standby": "required",
     **({} if FULL else {"database_seconds": 5.0}),  # of a machine that is busy with other tests
 }
+# Before a program: with another host name, a machine does not see whether a process of the other one has ended.
+_HOST = "import os, socket, sys; socket.sethostname(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 LEADER = "SELECT p.id, p.pid FROM lease l JOIN process p ON p.id = l.holder WHERE l.until > 0"
 
 
 @dataclass(slots=True)
 class Machine:
-    """A folder and what runs of it: this program, or an `older` one."""
+    """A folder and what runs of it: this program, or an `older` one. `within`: the command that starts it."""
 
     name: str
     settings: Settings
     way: Way
     process: Any = None
     older: Program | None = None
+    within: Sequence[str] = ()
 
     @property
     def pid(self) -> int:
@@ -73,11 +81,10 @@ class Machine:
         """Returns once it is told to start; `ready` tells when it serves."""
         with self.settings.data.with_suffix(".log").open("ab") as log:
             if self.older is not None:
-                self.process = self.older.up(self.settings, err=log, out=log)
+                self.process = self.older.up(self.settings, err=log, out=log, within=self.within)
                 return
-            self.process = demo.start(
-                ["up", "--json", "--data", str(self.settings.data)], err=log, out=log, environment=_environment()
-            )
+            line = [*self.within, sys.executable, "-m", "gateway", "up", "--json", "--data", str(self.settings.data)]
+            self.process = subprocess.Popen(line, stdout=log, stderr=log, env=_environment())
 
     def upgrade(self) -> None:
         """Stopped, and started again with this program."""
@@ -135,9 +142,11 @@ class Machine:
 
 @dataclass(slots=True)
 class Cluster:
-    """`machines` on a `pair`; providers run apart, so that they outlive each machine."""
+    """`machines` on a `pair`, with `keys` of the vault on another; providers run apart, so that they outlive each
+    machine."""
 
     pair: Pair
+    keys: Pair
     machines: list[Machine]
     folder: Path
     stack: ExitStack
@@ -178,25 +187,26 @@ class Cluster:
             exchange_port=exchange,
             desk_port=desk,
             database=self.pair.url(way.ports),
-            machine="" if self.first.older else name,
         )
-        save(settings)
-        machine = Machine(name, settings, way, older=self.first.older)
-        self.machines.append(machine)
-        self.stack.callback(machine.end)
-        return machine
+        return self._made(name, settings, way, self.first.older)
 
     def join(self, name: str) -> Machine:
-        """Another machine, by an invitation of the first, whose way to the database it shares."""
+        """Another machine, by an invitation of the first, which runs."""
         place, invitation, first = self.folder / name, self.folder / f"{name}.json", self.first
         exchange, desk = map(str, free_ports(2))
         invited = first.lgsp("machine", "invite", name, "--out", str(invitation))
         assert invited["ok"], invited
         ports = ("--exchange-port", exchange, "--desk-port", desk)
-        joined = first.command("machine", "join", str(invitation), *ports, "--data", str(place))
+        way = self._way()
+        at = ("--database", self.pair.url(way.ports), "--data", str(place))
+        joined = first.command("machine", "join", str(invitation), *ports, *at)
         assert joined["ok"], joined
-        settings = sharing(first.settings, load(place, {}))
-        machine = Machine(name, settings, first.way)
+        return self._made(name, sharing(first.settings, load(place, {})), way)
+
+    def _made(self, name: str, settings: Settings, way: Way, older: Program | None = None) -> Machine:
+        settings = replace(settings, database_seconds=self.first.settings.database_seconds, doors=1)
+        save(settings)
+        machine = Machine(name, settings, way, older=older, within=_within(name))
         self.stack.callback(machine.end)
         return machine
 
@@ -208,13 +218,15 @@ class Cluster:
 def cluster(folder: Path, *, room: int = 0, older: Program | None = None, **changes: Any) -> Iterator[Cluster]:
     """Both machines run and are ready; with `older`, that program. `room`: of the disk of each server, in MiB."""
     with ExitStack() as stack:
-        pair = stack.enter_context(paired(room=room))
+        pair, keys = stack.enter_context(paired(room=room)), stack.enter_context(paired())
         pair.fresh_url()
-        made = Cluster(pair, [], folder, stack)
+        keys.fresh_url()
+        made = Cluster(pair, keys, [], folder, stack)
         way = made._way()
         settings = replace(demo_settings(folder / "first"), database=pair.url(), doors=1, database_seconds=2.0)
-        settings = replace(settings, **({} if older else NEWER), **changes)
-        first = Machine("first", settings, way, older=older)
+        newer = {**NEWER, "machine": "first", "vault_database": keys.url()}
+        settings = replace(settings, **({} if older else newer), **changes)
+        first = Machine("first", settings, way, older=older, within=_within("first"))
         made.machines.append(first)
         stack.callback(first.end)
         if older is None:
@@ -226,14 +238,20 @@ def cluster(folder: Path, *, room: int = 0, older: Program | None = None, **chan
             first.start()  # it makes the instance
             wait_ready(first)
             first.end()
-        shared_vault(settings, folder / "vault")
+            shared_vault(settings, folder / "vault")
         first.settings = replace(settings, live=False, database=pair.url(way.ports))
         save(first.settings)
-        made.copy("second")
         for name in PROVIDERS:
             stack.callback(_provider(first.settings, name))
-        for machine in made.machines:
-            machine.start()
+        if older is None:
+            first.start()
+            wait_ready(first)
+            second = made.join("second")
+        else:
+            second = made.copy("second")
+            first.start()
+        made.machines.append(second)
+        second.start()
         for machine in made.machines:
             wait_ready(machine)
         yield made
@@ -245,6 +263,20 @@ def wait_ready(machine: Machine, seconds: float = 120.0) -> None:
         return machine.ready() == 200
 
     until(f"the machine {machine.name} is ready", ready, seconds)
+
+
+def why_no_hosts() -> str:
+    """Why no program can have a host name of its own here; empty if one can."""
+    try:
+        line = ["unshare", "--uts", sys.executable, "-c", _HOST, "lgsp-host", "/bin/true"]
+        subprocess.run(line, check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as trouble:
+        return f"no program can have a host name of its own: {trouble}"
+    return ""
+
+
+def _within(name: str) -> Sequence[str]:
+    return () if why_no_hosts() else ("unshare", "--uts", sys.executable, "-c", _HOST, name)
 
 
 def _provider(settings: Settings, name: str) -> Any:
@@ -277,6 +309,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         pass
 
 
-def seconds_until(what: str, done: Any, began: float, seconds: float = 120.0) -> float:
+def seconds_until(what: str, done: Any, seconds: float = 120.0) -> float:
+    began = time.monotonic()
     until(what, done, seconds)
     return time.monotonic() - began

@@ -32,6 +32,13 @@ class Told:
         self.since: Counter[str] = Counter()
         self.all: Counter[str] = Counter()
         self.slowest = (0.0, "nothing")
+        self.refused = 0.0  # the longest wait for a refusal, since the beginning
+
+    def refuse(self, refused: Refused, seconds: float) -> None:
+        """A refusal says when to come again, where HTTP has the status for it."""
+        assert refused.status != 503 or refused.retry_after is not None, f"no Retry-After: {refused}"
+        self.refused = max(self.refused, seconds)
+        self.add(f"{refused.status} {refused.code}", seconds)
 
     def add(self, what: str, seconds: float) -> None:
         self.since[what] += 1
@@ -167,7 +174,7 @@ async def timed(told: Told, call: Any) -> Answer | None:
         told.add("no connection", time.monotonic() - began)
         return None
     except (Refused, RefusedOurs) as refused:
-        told.add(f"{refused.status} {refused.code}", time.monotonic() - began)
+        told.refuse(refused, time.monotonic() - began)
         if refused.status not in REFUSED_FOR_A_WHILE:
             raise
         return None
