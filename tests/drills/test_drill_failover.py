@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from bench.demo import demo_settings, running, start
 from contracts.base.errors import Theirs
@@ -29,7 +29,9 @@ from gateway.settings import Settings
 from gateway.settings.saving import save
 from tests import commandline
 from tests.backup.conftest import Instance
+from tests.faults.load import until
 from tests.journal.databases import fresh_url, frozen
+from tests.machines.joining import joined
 
 CONTRACT = "drill-message/v1"
 
@@ -211,6 +213,44 @@ def test_a_machine_is_ended_and_a_person_starts_it_again(tmp_path: Path) -> None
             again.wait(60)
     assert drill.returncode == 0, out + rest
     assert "lost / mất 0" in out and "another keeper leads after / tiến trình khác dẫn sau –" not in out, out
+
+
+def leads(settings: Settings) -> str:
+    """The machine whose keeper leads, by its name."""
+    engine, process = open_engine(settings.database_url), tables.process.c
+    holds = select(process.machine).join(tables.lease, tables.lease.c.holder == process.id)
+    with engine.connect() as connection:
+        name = connection.scalar(holds.where(process.state == "alive", tables.lease.c.until > 0))
+    engine.dispose()
+    return str(name or "")
+
+
+@pytest.mark.server
+def test_the_keeper_of_another_machine_leads_when_this_machine_is_ended(tmp_path: Path) -> None:
+    """On the machine that does not lead there is no leading keeper to end."""
+    made = replace(demo_settings(tmp_path / "one"), database=fresh_url("postgresql", tmp_path), machine="one")
+    made = replace(made, live=False, doors=1, database_seconds=10.0)  # of a machine that is busy with other tests
+    with (
+        running(made) as first,
+        running(joined(first, tmp_path, "two")) as second,
+        (tmp_path / "again.log").open("wb") as err,
+    ):
+        until("a keeper leads", lambda: leads(first))
+        here, there = (first, second) if leads(first) == "one" else (second, first)
+        refused = lgsp(there, "drill", "failover", "--end", "keeper", "--yes", "--seconds", "1")
+        assert refused.returncode == 1 and json.loads(refused.stdout)["error"]["code"] == "drill.elsewhere"
+        with started(here, "--end", "machine", "--yes", "--seconds", "1") as drill:
+            read_until(drill, "start the machine again now")
+            until("the other one leads", lambda: leads(there) == there.machine)
+            again = start(["up", "--json", "--data", str(here.data)], err=err, environment=os.environ)
+            try:
+                out, rest = drill.communicate(timeout=180)
+            finally:
+                again.send_signal(signal.SIGTERM)
+                again.wait(60)
+        assert drill.returncode == 0, out + rest
+        assert "lost / mất 0, twice / trùng 0" in out and "dẫn sau –" not in out, out
+        assert leads(there) == there.machine
 
 
 @pytest.mark.server
