@@ -6,7 +6,7 @@
     officers:                                      # two or more, each with a key of their own
       - {id: can-bo-1, agency: H14.5, agency_name: Sở Khoa học và Công nghệ, name: Cán bộ an toàn, key: can-bo-1.pub}
       - {id: can-bo-2, agency: H14.6, agency_name: Công an tỉnh, name: Cán bộ an ninh mạng, key: can-bo-2.pub}
-    database: ""                                   # empty: SQLite in the data folder
+    database: ""                                   # empty: SQLite in the data folder; several servers: with a standby
 
 A file may also have `desk_base` (https, the address of the pages for people, else they are on this machine alone),
 `people` (as officers, with `role: operator` or `auditor`), `registry` (a file with the rest of the

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from errno import EACCES, EEXIST
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 from sqlalchemy import Engine
@@ -99,6 +99,7 @@ def settings_of(answers: Answers, first: First, data: Path, environment: Mapping
     values: dict[str, Any] = {
         "host": "0.0.0.0",  # noqa: S104 # component systems call from other machines
         "origin": f"{parts.hostname}/lgsp",
+        **_standby(answers.database),
         **lies.values,
         "kind": "production",
         **({"exchange_port": parts.port} if parts.port is not None else {}),
@@ -189,6 +190,12 @@ def _shown(value: object) -> str:
     user, at, place = rest.rpartition("@")
     bare = f"{scheme}{there}{user.partition(':')[0]}:***@{place}" if at else str(value)
     return re.sub(r"([?&]password=)[^&]*", r"\1***", bare) or repr(value)
+
+
+def _standby(database: str) -> dict[str, Any]:
+    """Whoever names several servers has a standby: what is acknowledged shall outlive the primary."""
+    hosts = ",".join(parse_qs(urlsplit(database).query).get("host", []))
+    return {"standby": "required"} if "," in hosts else {}
 
 
 def _desk(base: str) -> dict[str, Any]:

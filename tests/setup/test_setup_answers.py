@@ -22,6 +22,7 @@ from gateway.setup import founding
 from gateway.setup.answers import from_file
 from tests import commandline
 from tests.journal.databases import fresh_url
+from tests.journal.pairs import paired
 from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,6 +252,23 @@ def test_a_database_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     assert told.code == 3 and error["code"] == "database", told
     assert "nobody_made_it" in error["what"] and "không kết nối được" in error["what"], error
     assert "CREATE DATABASE" in error["next"] and "lgsp up" not in error["next"], error
+
+
+@pytest.mark.server
+def test_two_servers_of_the_database_are_a_primary_and_the_standby_that_it_waits_for(tmp_path: Path) -> None:
+    with paired() as pair:
+        data, file = tmp_path / "data", _changed(answers(tmp_path), database=pair.fresh_url())
+        pair.standby.kill()
+        told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+        error = json.loads(told.out)["error"]
+        assert (told.code, error["code"]) == (3, "journal.no-standby"), told
+        pair.standby.start()
+        pair.wait_synchronous()
+        told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
+        assert told.code == 0 and load(data, {}).standby == "required", told
+        _changed(file, settings={"standby": "off"}, database=pair.fresh_url(), root_key_to=None)
+        told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "other"), "--json")
+        assert told.code == 0 and load(tmp_path / "other", {}).standby == "off", told
 
 
 def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
