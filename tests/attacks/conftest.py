@@ -18,7 +18,7 @@ from gateway.sample_client.identity import Identity
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests.attacks.raw import Told, ask, loaded, of
-from tests.journal.databases import KINDS
+from tests.journal.databases import KINDS, fresh_url
 from tests.size import FULL
 from tests.stored import rows
 
@@ -102,11 +102,13 @@ BODY_SECONDS = 2.0
 PLACES: dict[str, Any] = {"certificate_connections": 16, "agency_connections": 24, "source_connections": 12}
 
 
-@pytest.fixture(scope="session")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """An instance with one door process and a short deadline of bodies."""
+@pytest.fixture(scope="session", params=KINDS if FULL else ["postgresql"])
+def narrow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An instance with one door process and a short deadline of bodies; on the databases of `instance`."""
+    folder = tmp_path_factory.mktemp("narrow")
     settings = replace(
-        demo_settings(tmp_path_factory.mktemp("narrow") / "data"),
+        demo_settings(folder / "data"),
+        database=fresh_url(request.param, folder) if request.param == "postgresql" else "",
         doors=1,
         body_seconds=BODY_SECONDS,
         live=False,

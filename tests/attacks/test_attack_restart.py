@@ -15,6 +15,7 @@ from gateway.sandbox import agents, live
 from gateway.sandbox.standins import messages
 from tests.attacks.conftest import Judge
 from tests.attacks.raw import Told, ask, of
+from tests.journal.databases import fresh_url
 
 pytestmark = pytest.mark.server
 OWN_KEYS_LATER = "y-te"
@@ -23,7 +24,7 @@ OWN_KEYS_LATER = "y-te"
 @pytest.mark.attack("replay")
 @pytest.mark.attack("revoked certificates")
 def test_across_a_restart(place: Path) -> None:
-    settings = replace(demo_settings(place), doors=1)
+    settings = replace(demo_settings(place), database=fresh_url("postgresql", place), doors=1)
     run.ensure_instance(settings, say_progress=False)
     without = frozenset({"traffic", *live.endpoints(settings), *agents.CALLERS, *agents.PROVIDERS})
     with running(settings, without):

@@ -18,6 +18,7 @@ from gateway.sandbox import agents, live
 from gateway.sandbox.standins import messages
 from gateway.settings import Settings
 from tests import commandline
+from tests.journal.databases import fresh_url
 
 pytestmark = pytest.mark.server
 
@@ -44,7 +45,7 @@ def granted(world: World, settings: Settings) -> None:
 
 
 def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
-    settings = replace(demo_settings(tmp_path / "data"), doors=1)
+    settings = replace(demo_settings(tmp_path / "data"), database=fresh_url("postgresql", tmp_path), doors=1)
     run.ensure_instance(settings, say_progress=False)
     without = frozenset({"traffic", *agents.CALLERS, *agents.PROVIDERS, *live.endpoints(settings)} - {"kinh-te"})
     place = ("--data", str(settings.data))
