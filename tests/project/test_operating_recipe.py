@@ -1,9 +1,8 @@
 """The production recipe of `docs/operating.md` as printed, the units by systemd's own check, compose by its schema.
 
 Every absolute path of the recipe stands below a folder of the test. Nothing is fetched: the fresh environment sees the
-packages of this run's environment by a `.pth` file, so pip finds each pin of the lock installed and builds the wheel
-without isolation. `useradd`, `runuser`, `systemctl` and `systemd-run` are stand-ins, and `install` makes no other
-owner.
+packages of this run's environment by a `.pth` file, so pip finds each pin of the locks installed. `useradd`, `runuser`,
+`systemctl` and `systemd-run` are stand-ins, and `install` makes no other owner.
 """
 
 from __future__ import annotations
@@ -118,7 +117,6 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             "NOTES": str(tmp_path / "notes"),
             "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials"),
             "PIP_NO_INDEX": "1",
-            "PIP_NO_BUILD_ISOLATION": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             # the test's own ports, on the loopback
             "LGSP_HOST": "127.0.0.1",
@@ -158,7 +156,7 @@ def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> Non
     kept = ("contracts", "security", "adapters", "gateway", "openapi", "deploy", "docs", "examples")
     for name in kept:
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "requirements.lock", "requirements-build.lock", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
     for script in (checkout / "deploy").glob("*.sh"):
         script.write_text(below(script.read_text("utf-8"), machine.root), "utf-8")
