@@ -4,11 +4,13 @@
 ARG PYTHON=3.14-slim
 FROM python:${PYTHON} AS build
 WORKDIR /src
-COPY requirements.lock ./
-RUN python -m venv /opt/lgsp && /opt/lgsp/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY requirements.lock requirements-build.lock ./
+# what builds the wheel stays in this stage, outside /opt/lgsp
+RUN python -m venv /opt/lgsp && /opt/lgsp/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+    && pip install --no-cache-dir --require-hashes -r requirements-build.lock
 COPY . .
 # the code is compiled now: nothing can be written beside it later
-RUN /opt/lgsp/bin/pip wheel --no-cache-dir --no-deps --wheel-dir dist . \
+RUN pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir dist . \
     && /opt/lgsp/bin/pip install --no-cache-dir --no-index --no-deps dist/lgsp-*.whl \
     && /opt/lgsp/bin/pip uninstall --yes pip \
     && /opt/lgsp/bin/python -m compileall -q /opt/lgsp/lib

@@ -11,9 +11,9 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import venv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,20 +21,21 @@ from gateway import __version__
 
 ROOT: Final = Path(__file__).parents[1]
 LOCK: Final = "requirements.lock"
+BUILD_LOCK: Final = "requirements-build.lock"  # what builds the gateway's own wheel
 OWN_LOCK: Final = "lgsp.lock"  # the gateway's own wheel with its hash
 SUMS: Final = "SHA256SUMS"
 _TAKEN: Final = ("CHANGELOG.md", "LICENSE", "README.md", "README.vi.md", "SECURITY.md", "deploy", "docs", LOCK)
 
 
 class NoBundle(RuntimeError):
-    """pip found no wheel for a package of the lock: its words."""
+    """pip found no wheel for a package of a lock: its words."""
 
 
 def bundle(out: Path, wheels: Path | None) -> dict[str, Any]:
     """Writes the archive `out` (tar) for this Python and platform. Raises `NoBundle`.
 
-    `wheels`: a folder to take the packages from; without it they come from the package index. Either way each must have
-    a hash of the lock. Where hatchling is not installed, it is taken from there too.
+    `wheels`: a folder to take the packages from, those that build too; without it they come from the package index.
+    Either way each must have a hash of its lock.
 
     The same packages give the same bytes: order, times, owners and modes of the files are fixed.
     """
@@ -79,8 +80,12 @@ def _collect(folder: Path, wheels: Path | None) -> Path:
     where = [] if wheels is None else ["--no-index", "--find-links", str(wheels.absolute())]
     only = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     _pip(["download", *where, *only, "--requirement", str(ROOT / LOCK)])
-    build = ["--no-build-isolation"] if find_spec("hatchling") else where
-    _pip(["wheel", "--no-deps", *build, "--wheel-dir", str(folder), str(ROOT)])
+    with _folder() as tools:
+        venv.create(tools, symlinks=True)
+        there = ["--python", str(tools / "bin" / "python")]
+        _pip([*there, "install", *where, "--require-hashes", "--requirement", str(ROOT / BUILD_LOCK)])
+        own = ["--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+        _pip([*there, "wheel", *own])
     return next(folder.glob(f"lgsp-{__version__}-*.whl"))
 
 

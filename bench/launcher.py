@@ -51,8 +51,9 @@ def bundle(out: Path, wheels: Path | None, as_json: bool) -> None:
             Exit.OURS,
             "no-bundle",
             f"the bundle could not be made / không tạo được gói cài đặt: {trouble}",
-            "Look to the way to the package index, or name a folder with the wheels of requirements.lock (--wheels)."
-            " / Kiểm tra kết nối tới kho gói, hoặc chỉ thư mục có các gói Python của requirements.lock bằng --wheels.",
+            "Look to the way to the package index, or name a folder with the wheels of requirements.lock and"
+            " requirements-build.lock (--wheels). / Kiểm tra kết nối tới kho gói, hoặc chỉ thư mục có các gói Python"
+            " của requirements.lock và requirements-build.lock bằng --wheels.",
             as_json,
         )
     text = (

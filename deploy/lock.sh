@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the locks anew from pyproject.toml: requirements.lock (to run), requirements-agent.lock (the part of it that the agent and the client kit
-# need, on machines that run nothing else) and requirements-test.lock (on top, for ./lgsp test).
+# need, on machines that run nothing else), requirements-build.lock (what builds the gateway's own wheel, and does not stay where it runs) and
+# requirements-test.lock (on top, for ./lgsp test).
 # They hold exact versions and hashes for every platform, and no index address: where packages come from is the installer's setting.
 # Needs `uv` on the PATH. Give --upgrade to move to newer versions; without it what is pinned stays where it still fits.
 set -eu
@@ -13,15 +14,27 @@ compile() { # output, input, then the options of its own
     --no-emit-find-links --no-config --output-file "$output" "$@" "$input"
 }
 
+declared() { # a list of pyproject.toml
+  python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))$1, sep='\n')"
+}
+
+pins() { # a lock
+  grep -E '^[a-z0-9A-Z._-]+(\[[^]]*\])?==' "$1" | sed -e 's/ *\\$//' -e 's/\[[^]]*\]//'
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 compile requirements.lock pyproject.toml "$@"
 # The test lock agrees with the run lock on what both hold, and leaves it out: it is installed on top.
-grep -E '^[a-z0-9A-Z._-]+(\[[^]]*\])?==' requirements.lock | sed -e 's/ *\\$//' -e 's/\[[^]]*\]//' >"$work/held.txt"
-python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["agent"], sep="\n")' >"$work/agent.in"
+pins requirements.lock >"$work/held.txt"
+declared "['project']['optional-dependencies']['agent']" >"$work/agent.in"
 compile requirements-agent.lock "$work/agent.in" --constraint "$work/held.txt"
+declared "['build-system']['requires']" >"$work/build.in"
+compile requirements-build.lock "$work/build.in" --constraint "$work/held.txt" "$@"
+# The tests build with the same versions.
+pins requirements-build.lock | cat "$work/held.txt" - >"$work/constraints.txt"
 cat requirements.lock requirements-test.lock >"$work/full.lock" 2>/dev/null || :
-compile "$work/full.lock" pyproject.toml --extra test --constraint "$work/held.txt" "$@"
+compile "$work/full.lock" pyproject.toml --extra test --constraint "$work/constraints.txt" "$@"
 awk '
   function pin(line) { sub(/ *\\$/, "", line); sub(/\[[^]]*\]/, "", line); return line }
   NR == FNR { held[$0] = 1; next }
@@ -29,4 +42,4 @@ awk '
   keep
 ' "$work/held.txt" "$work/full.lock" >"$work/top.lock"
 mv "$work/top.lock" requirements-test.lock
-wc -l requirements.lock requirements-agent.lock requirements-test.lock
+wc -l requirements.lock requirements-agent.lock requirements-build.lock requirements-test.lock

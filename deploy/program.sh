@@ -31,7 +31,9 @@ if [ -d wheels ]; then
 else
   pip install --quiet --require-hashes -r requirements.lock
   built=$(mktemp -d) # a wheel of an older release may lie in dist/
-  pip wheel --quiet --no-deps --wheel-dir "$built" .
+  "$python" -m venv "$built/tools" --without-pip # what builds the wheel does not stay in the folder
+  pip --python "$built/tools/bin/python" install --quiet --require-hashes -r requirements-build.lock
+  pip --python "$built/tools/bin/python" wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir "$built" .
   pip install --quiet --no-index --no-deps --force-reinstall "$built"/lgsp-*.whl
   rm -r "$built"
 fi

@@ -53,7 +53,11 @@ def bundle(
     as_json: AsJson = False,
     wheels: Annotated[
         Path | None,
-        typer.Option("--wheels", help="A folder with the wheels of requirements.lock, in place of the package index."),
+        typer.Option(
+            "--wheels",
+            help="A folder with the wheels of requirements.lock and requirements-build.lock, "
+            "in place of the package index.",
+        ),
     ] = None,
 ) -> None:
     """Write one archive for machines without a network: program, all packages of the lock, install.sh, units, docs,

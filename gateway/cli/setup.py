@@ -31,6 +31,10 @@ _QUESTIONS: Final = {
     "public_base": "Địa chỉ mà các hệ thống gọi tới / Address that component systems call (https://…)",
     "secret_file": "Tệp bí mật mã hóa các khóa; chưa có thì được tạo / File of the keys' secret, made if missing",
 }
+_ROOT_KEY: Final = (
+    "  Thư mục nhận khóa gốc, trên vật lưu giữ ngoài máy; để trống: khóa ở lại trên máy"
+    " / Folder for the root's key, on a medium; empty: it stays here"
+)
 _OFFICER: Final = {
     "id": "Mã cán bộ / Id",
     "agency": "Mã đơn vị / Code of the agency",
@@ -186,6 +190,7 @@ def _asked() -> Answers:
     from gateway.setup.answers import from_values
 
     values: dict[str, Any] = {name: typer.prompt(text, err=True) for name, text in _QUESTIONS.items()}
+    values["root_key_to"] = typer.prompt(_ROOT_KEY, default="", show_default=False, err=True)
     values["officers"] = []
     for number in (1, 2):
         typer.echo(f"Cán bộ thứ {number} / Officer {number}", err=True)

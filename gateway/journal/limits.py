@@ -63,6 +63,9 @@ class Server(NamedTuple):
     timeline: int
 
 
+# No limit to a statement: backup, verification and move read whole tables, and would fail on the largest instances
+# alone. Who gave the command waits, and can end it; no caller does. `silent` still ends what waits for a dead server,
+# and `idle` what a stopped command holds.
 FOR_COMMANDS: Final = Limits(silent=5.0, patient=True, statement=0.0, idle=600.0)
 
 

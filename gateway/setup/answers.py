@@ -3,6 +3,7 @@
     name: LGSP của tỉnh                            # stands in the certificates of the authority
     public_base: https://trao-doi.tinh.example     # as component systems call it
     secret_file: /etc/lgsp/secret                  # made if it is not there; keep a copy elsewhere
+    root_key_to: /mnt/khoa-goc                     # the root's key is moved there; empty or left out: it stays here
     officers:                                      # two or more, each with a key of their own
       - {id: can-bo-1, agency: H14.5, agency_name: Sở Khoa học và Công nghệ, name: Cán bộ an toàn, key: can-bo-1.pub}
       - {id: can-bo-2, agency: H14.6, agency_name: Công an tỉnh, name: Cán bộ an ninh mạng, key: can-bo-2.pub}
@@ -10,8 +11,7 @@
 
 A file may also have `desk_base` (https, the address of the pages for people, else they are on this machine alone),
 `people` (as officers, with `role: operator` or `auditor`), `registry` (a file with the rest of the
-first registry document), `root_key_to` (a folder for the root's key) and `settings` (further settings by name).
-Paths of a file are relative to it.
+first registry document) and `settings` (further settings by name). Paths of a file are relative to it.
 
 Invariant: no private key is an answer, and none is made of one. A file with a private key in place of a public one is
 refused.
@@ -127,7 +127,7 @@ def from_values(values: Mapping[str, Any], folder: Path, where: _Source | None =
     if len(officers) < _LEAST_OFFICERS:
         raise _wrong(where, "officers", "ít nhất hai cán bộ, mỗi người một khóa", "two officers or more, a key each")
     further = values.get("settings") or {}
-    root_key_to = values.get("root_key_to")
+    root_key_to = values.get("root_key_to") or None
     public_base, desk_base = _address(where, "public_base", values.get("public_base")), ""
     if values.get("desk_base") is not None:
         desk_base = _address(where, "desk_base", values["desk_base"])

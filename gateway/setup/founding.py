@@ -30,7 +30,7 @@ from contracts.compiled.contract import compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.console.accounts import store as accounts
 from gateway.console.accounts.records import Account
-from gateway.durable import write_new
+from gateway.durable import sync_folder, write_new
 from gateway.journal.database import open_engine
 from gateway.keys import overview
 from gateway.keys.authority import EmbeddedAuthority
@@ -310,6 +310,7 @@ def _moved(key: Path, folder: Path) -> Path:
         with suppress(OSError):
             there.unlink()
         raise OSError(None, "the copy differs from the key", str(there))
+    sync_folder(folder)  # a medium may be pulled out at once
     key.unlink()
     return there
 

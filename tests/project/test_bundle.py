@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from bench import launcher
-from bench.bundle import LOCK, OWN_LOCK, ROOT, SUMS, NoBundle, bundle
+from bench.bundle import BUILD_LOCK, LOCK, OWN_LOCK, ROOT, SUMS, NoBundle, bundle
 from bench.ports import free_ports
 from gateway import __version__
 from tests.faults.load import Load, until
@@ -183,7 +183,12 @@ def test_a_bundle_installs_without_a_network(folder: Path, made: dict[str, Any])
     manifest = json.loads((place / "manifest.json").read_text())
     assert manifest["files"].keys() == files.keys() - {SUMS, "manifest.json"}
     assert made["wheels"] == len(list((place / "wheels").glob("*.whl"))) > 40
-    again = bundle(folder / "two.tar", place / "wheels")
+    given = shutil.copytree(place / "wheels", folder / "given", copy_function=os.link)
+    with pytest.raises(NoBundle, match="hatchling"):  # what is installed here builds nothing
+        bundle(folder / "two.tar", given)
+    line = ["download", "--quiet", "--require-hashes", "--no-deps", "--dest", str(given)]
+    subprocess.run([sys.executable, "-m", "pip", *line, "--requirement", str(ROOT / BUILD_LOCK)], check=True)
+    again = bundle(folder / "two.tar", given)
     assert again["sha256"] == made["sha256"], "the same packages, the same bytes"
     (folder / "two.tar").unlink()
 

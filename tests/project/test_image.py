@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from gateway import __version__
 from tests.project.deploying import PATHS, ROOT, image_environment, settings_of, unknown_words
 
@@ -33,10 +35,19 @@ def test_what_goes_into_it_is_pinned() -> None:
     (python,) = [value for name, value in FILE[: STAGES[0]] if name == "ARG"]
     assert re.fullmatch(r"PYTHON=3\.\d+-slim", python)
     assert all(FILE[stage][1].startswith("python:${PYTHON}") for stage in STAGES)
-    installs = [part for _, value in FILE for part in value.split("&&") if re.search(r"pip install", part)]
-    assert installs and all("--require-hashes" in part or "--no-index --no-deps" in part for part in installs)
     assert not [name for name, _ in FILE if name == "ADD"]
     assert f'version="{__version__}"' in LAST["LABEL"] and "licenses=" in LAST["LABEL"]
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "deploy/program.sh"])
+def test_pip_takes_nothing_without_a_hash(name: str) -> None:
+    """Each call of pip has the hashes of a lock, or no index; what builds the wheel is no exception."""
+    text = re.sub(r"(^|\s)#.*", "", (ROOT / name).read_text("utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
+    calls = [part.strip() for part in re.split(r"\n|&&|[;{}]", text) if re.search(r"\bpip .*\b(install|wheel)\b", part)]
+    assert len(calls) >= 4 and {call for call in calls if " wheel " in call}, calls
+    for call in calls:
+        assert "--require-hashes" in call or "--no-index --no-deps" in call, call
+        assert " wheel " not in call or "--no-build-isolation" in call, call
 
 
 def test_it_runs_as_an_ordinary_user_and_says_whether_it_is_well(tmp_path: Path) -> None:

@@ -83,13 +83,15 @@ def test_nothing_of_a_machine_and_no_secret_in_the_tree() -> None:
     assert not found
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
-def test_locks_pin_everything_by_hash_and_name_no_index(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "least"), [("requirements.lock", 40), ("requirements-build.lock", 4), ("requirements-test.lock", 40)]
+)
+def test_locks_pin_everything_by_hash_and_name_no_index(name: str, least: int) -> None:
     text = (ROOT / name).read_text("utf-8")
     assert "://" not in text
     assert not re.search(r"^-", text, re.M), "options belong to whoever installs"
     entries = [entry for entry in text.replace("\\\n", " ").splitlines() if entry.strip()]
-    assert len(entries) > 40
+    assert len(entries) > least
     loose = [
         entry
         for entry in entries
@@ -98,8 +100,13 @@ def test_locks_pin_everything_by_hash_and_name_no_index(name: str) -> None:
     assert not loose
 
 
+def _pins(name: str) -> dict[str, str]:
+    found = re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", (ROOT / name).read_text("utf-8"), re.M)
+    return dict(found)
+
+
 def _lock_names(name: str) -> set[str]:
-    return set(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==", (ROOT / name).read_text("utf-8"), re.M))
+    return set(_pins(name))
 
 
 def _declared(entries: list[str]) -> set[str]:
@@ -132,6 +139,13 @@ def test_what_the_code_imports_is_declared_and_locked() -> None:
     assert run <= _lock_names("requirements.lock")
     locked = _lock_names("requirements.lock") | _lock_names("requirements-test.lock")
     assert _declared(project["optional-dependencies"]["test"]) <= locked
+
+
+def test_the_tests_build_with_what_a_release_is_built_with() -> None:
+    requires = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    build = _pins("requirements-build.lock")
+    assert _declared(requires) <= set(build)
+    assert build.items() <= (_pins("requirements.lock") | _pins("requirements-test.lock")).items()
 
 
 def test_the_compose_file_follows_the_compose_schema() -> None:

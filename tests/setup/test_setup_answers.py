@@ -213,6 +213,19 @@ def test_what_a_setup_that_was_cut_short_lacks_is_made_by_the_next(tmp_path: Pat
     assert all("/console/link/" in each for each in links) and len(links) == 3
 
 
+def test_the_roots_key_is_safe_on_its_medium_before_it_is_deleted_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, synced = tmp_path / "data", []
+
+    def noted(folder: Path) -> None:
+        synced.append((folder, (data / "ca/root.key").exists()))
+
+    monkeypatch.setattr(founding, "sync_folder", noted)
+    assert commandline.lgsp("setup", str(answers(tmp_path)), "--data", str(data)).code == 0
+    assert synced == [(tmp_path / "offline", True)] and not (data / "ca/root.key").exists()
+
+
 @pytest.mark.parametrize("taken", ["registry.yaml/offline", "offline"])
 def test_a_place_that_cannot_take_the_roots_key_is_told_before_anything_is_made(tmp_path: Path, taken: str) -> None:
     data, file = tmp_path / "data", _changed(answers(tmp_path), root_key_to=taken)
@@ -277,10 +290,13 @@ def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_the_five_questions_are_asked_at_a_terminal(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("medium", "grave"), [("medium", "nothing grave"), ("", "doctor: keys.root-online")])
+def test_the_five_questions_are_asked_at_a_terminal(tmp_path: Path, medium: str, grave: str) -> None:
+    """The one about secrets asks where the root's key goes; whoever names no place is told what is left to do."""
     answers(tmp_path)
     given = [
         *("LGSP của tỉnh", "https://trao-doi.tinh.example", str(tmp_path / "secret")),
+        medium and str(tmp_path / medium),
         *("can-bo-1", "H14.5", "Sở Khoa học và Công nghệ", "Cán bộ an toàn", str(tmp_path / "can-bo-1.pub")),
         *("can-bo-2", "H14.6", "Công an tỉnh", "Cán bộ an ninh mạng", str(tmp_path / "can-bo-2.pub")),
         "",
@@ -292,7 +308,8 @@ def test_the_five_questions_are_asked_at_a_terminal(tmp_path: Path) -> None:
         os.write(master, "".join(f"{each}\n" for each in given).encode())
         out = asked.communicate(timeout=120)[0].decode()
     os.close(master)
-    assert asked.returncode == 0 and out.count("/console/link/") == 2 and "root" in out, out
+    assert asked.returncode == 0 and out.count("/console/link/") == 2 and grave in out, out
+    assert (tmp_path / (medium or "data/ca") / "root.key").exists()
 
 
 @pytest.mark.parametrize(
