@@ -119,10 +119,11 @@ def test_postgresql_waits_for_a_standby_and_takes_the_connections_of_all_machine
     """By the rule of docs/sizing.md."""
     names = re.search(r"^synchronous_standby_names = 'FIRST 1 \((.*)\)'", CONF, re.MULTILINE)
     assert names and names[1].split(", ") == SERVERS == [SERVICES[name]["hostname"] for name in SERVERS]
+    (each,) = re.findall(r"\*\*(\d+) × \(doors \+ 1 keeper", (ROOT / "docs/sizing.md").read_text("utf-8"))
     most = 0
     for name in MACHINES:
         settings = machine(name, tmp_path)
         doors = settings.door_count if settings.has("door") else 0
-        most += 16 * (doors + 1 + bool(settings.has("desk") or settings.metrics_port) + settings.has("files"))
+        most += int(each) * (doors + 1 + bool(settings.has("desk") or settings.metrics_port) + settings.has("files"))
     allowed = re.search(r"^max_connections = (\d+)", CONF, re.MULTILINE)
     assert allowed and int(allowed[1]) >= most + 20, most
