@@ -115,6 +115,15 @@ def test_secrets_come_by_files_that_are_made_and_all_services_are_contained() ->
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_the_servers_of_the_vaults_keys_have_settings_of_their_own() -> None:
+    """What they are good for: `tests/edge/test_profile_databases.py`."""
+    for name in SERVERS:
+        targets = {each["target"] for each in SERVICES[name]["configs"]}
+        config = environment_of(name).get("CONFIG", "postgresql.conf")
+        assert config == ("keys.conf" if name.startswith("keys") else "postgresql.conf")
+        assert {f"/etc/lgsp/{config}", "/etc/lgsp/postgresql.conf"} <= targets
+
+
 def test_postgresql_waits_for_a_standby_and_takes_the_connections_of_all_machines(tmp_path: Path) -> None:
     """By the rule of docs/sizing.md."""
     names = re.search(r"^synchronous_standby_names = 'FIRST 1 \((.*)\)'", CONF, re.MULTILINE)
