@@ -96,7 +96,7 @@ class Profile:
         given = {key: interpolated(str(value), self.values) for key, value in service["environment"].items()}
         found = {key: self.here(name, value) for key, value in {**image, **given}.items()}
         if image:
-            found |= dict.fromkeys(("LGSP_HOST", "LGSP_DESK_HOST", "LGSP_METRICS_HOST"), own)
+            found |= {key: own for key, value in found.items() if key.endswith("_HOST") and value == "0.0.0.0"}
             found |= {"LGSP_MACHINE": service["hostname"]}  # the host's name, in a container
             found |= {"LGSP_DESK_EDGE": "127.0.0.1"} if "LGSP_DESK_EDGE" in found else {}  # whence the edge comes
         return {**found, "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.folder), "HOSTNAME": name}

@@ -115,6 +115,21 @@ def test_secrets_come_by_files_that_are_made_and_all_services_are_contained() ->
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+@pytest.mark.parametrize("name", ["gateway", *MACHINES])
+def test_metrics_are_for_the_containers_own_networks_alone(name: str, tmp_path: Path) -> None:
+    """A Prometheus in one of them reaches them; no host, and nobody through the edge."""
+    settings = machine(name, tmp_path)
+    assert settings.metrics_host == "0.0.0.0" and settings.metrics_port
+    assert settings.metrics_port not in (settings.exchange_port, settings.edge_port, settings.desk_port)
+    assert name == "gateway" or "exchange" in SERVICES[name]["networks"]
+    published = [str(port).rsplit(":", 1) for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published and all(
+        inside != str(settings.metrics_port) or outside.startswith("127.0.0.1:") for outside, inside in published
+    )
+    led = environment_of("edge")
+    assert str(settings.metrics_port) not in led["EDGE_GATEWAY"] + led["DESK_GATEWAY"]
+
+
 def test_the_servers_of_the_vaults_keys_have_settings_of_their_own() -> None:
     """What they are good for: `tests/edge/test_profile_databases.py`."""
     for name in SERVERS:
