@@ -1,5 +1,6 @@
 #!/bin/sh
 # The start of a server, primary or standby; then as the image does. Commits wait for a standby by its cluster_name.
+# $CONFIG names its settings: keys.conf for the vault's keys, else postgresql.conf.
 # Where $PRIMARY names another, the first start copies it. The copying has no such name: nothing counts as kept by it.
 set -eu
 if [ -n "${PRIMARY:-}" ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
@@ -12,5 +13,5 @@ if [ -n "${PRIMARY:-}" ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 fi
 own=$(dirname "$0")
 # shellcheck disable=SC3028 # HOSTNAME is the container's
-exec docker-entrypoint.sh postgres -c "config_file=$own/postgresql.conf" -c "hba_file=$own/pg_hba.conf" \
+exec docker-entrypoint.sh postgres -c "config_file=$own/${CONFIG:-postgresql.conf}" -c "hba_file=$own/pg_hba.conf" \
   -c "cluster_name=$HOSTNAME" "$@"

@@ -39,14 +39,17 @@ def addresses(settings: Settings) -> Iterator[Finding]:
     elif settings.has("door") and is_local(settings.host) and not (settings.edge_port or settings.edge_socket):
         yield finding("listen.loopback", host=settings.host, base=settings.base)
     sandbox = settings.kind == "sandbox"
-    plain = {settings.metrics_host} if settings.metrics_port else set()
+    contained = any(each.exists() for each in _CONTAINER)
+    # no password crosses there: in a container, who reaches the metrics is said where their port is published
+    own = contained and settings.metrics_host in _ALL
+    plain = {settings.metrics_host} if settings.metrics_port and not own else set()
     if settings.has("desk") and desk_transport.is_bare(settings):
         plain.add(settings.desk_host)
     hosts = {"door": settings.host, "desk": settings.desk_host} if sandbox else {}
     for host in sorted(plain | {host for role, host in hosts.items() if settings.has(role)}):
         if is_local(host):
             continue
-        if sandbox and host in _ALL and any(each.exists() for each in _CONTAINER):
+        if sandbox and host in _ALL and contained:
             yield finding("listen.container", host=host)
         else:
             yield finding("listen.sandbox-open" if sandbox else "listen.desk-open", host=host)

@@ -5,7 +5,9 @@ copy, and whoever restores the main database alone does not turn the log back un
 whoever comes first; they are no part of the main schema.
 
 Theory of operation: a call waits `seconds` for an answer at most (`gateway.journal.limits`). After that the database is
-away: calls fail at once with `vault.unavailable`, and only whoever asks with `probing` tries to connect.
+away: calls fail at once with `vault.unavailable`, and only whoever asks with `probing` tries to connect. Of several
+servers in the address the one that takes writes is found (`gateway.journal.servers`). No standby is asked for here:
+where one is to confirm, the server's own settings make commits wait.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ _KEEPS: Final = """
     SELECT name || ' = ' || setting FROM pg_settings WHERE (name = 'wal_recycle' AND setting = 'on')
         OR (name = 'archive_mode' AND setting <> 'off') OR (name = 'wal_keep_size' AND setting <> '0')
     UNION ALL SELECT 'pg_switch_wal()' WHERE NOT has_function_privilege('pg_switch_wal()', 'EXECUTE')
+    UNION ALL SELECT 'CHECKPOINT' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper
+        OR rolname = 'pg_checkpoint' AND pg_has_role(oid, 'USAGE'))
     UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots
     ORDER BY 1"""
 _MAIN: Final = "alembic_version"  # a table that the main database has

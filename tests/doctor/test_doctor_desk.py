@@ -34,10 +34,15 @@ def test_the_addresses_of_a_container_are_those_of_its_own_network(
         settings = Settings(Path("x"), host=host, desk_host=host, public_base="https://t.invalid")
         return {each.kind.code for each in network.addresses(settings)}
 
+    def metrics(host: str) -> set[str]:
+        live = Settings(Path("x"), kind="production", metrics_host=host, metrics_port=9464)
+        return {each.kind.code for each in network.addresses(live)} & {"listen.desk-open"}
+
     monkeypatch.setattr(network, "_CONTAINER", (mark,))
     assert told("0.0.0.0") == {"listen.container"} and told("10.20.0.5") == {"listen.sandbox-open"}
+    assert metrics("0.0.0.0") == set() and metrics("10.20.0.5") == {"listen.desk-open"}
     monkeypatch.setattr(network, "_CONTAINER", (tmp_path / "none",))
-    assert told("0.0.0.0") == {"listen.sandbox-open"}
+    assert told("0.0.0.0") == {"listen.sandbox-open"} and metrics("0.0.0.0") == {"listen.desk-open"}
 
 
 def test_the_certificate_of_the_pages_is_looked_at(tmp_path: Path) -> None:

@@ -12,20 +12,31 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from bench import demo
+from gateway.cli.run import ensure_instance
+from gateway.keys.keyring import Keyring
+from gateway.settings import Settings, load
+from security import algorithms
+from security.pki import authority
 from tests.faults.load import gone, until
 from tests.faults.test_kill import descendants
 from tests.journal.pairs import as_user, programs, server_user
 from tests.project.deploying import COMPOSE, ROOT, image_environment, interpolated
 
+SERVERS: Final = ("db1", "db2", "keys1", "keys2")
 _LONG: Final = 180.0
 _OF_POSTGRESQL: Final = ("postgres.password", "lgsp.password", "replicator.password", "replicator.pgpass")
 
@@ -85,14 +96,33 @@ class Profile:
         given = {key: interpolated(str(value), self.values) for key, value in service["environment"].items()}
         found = {key: self.here(name, value) for key, value in {**image, **given}.items()}
         if image:
-            found |= dict.fromkeys(("LGSP_HOST", "LGSP_DESK_HOST", "LGSP_METRICS_HOST"), own)
+            found |= {key: own for key, value in found.items() if key.endswith("_HOST") and value == "0.0.0.0"}
             found |= {"LGSP_MACHINE": service["hostname"]}  # the host's name, in a container
             found |= {"LGSP_DESK_EDGE": "127.0.0.1"} if "LGSP_DESK_EDGE" in found else {}  # whence the edge comes
         return {**found, "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.folder), "HOSTNAME": name}
 
+    def founded(self, port: int) -> Settings:
+        """An instance in the folder of the first keeper, with systems to call, behind the edge at this port: a sandbox,
+        where `lgsp setup` makes production."""
+        environment = self.environment("keeper1")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CREDENTIALS_DIRECTORY", environment["CREDENTIALS_DIRECTORY"])
+            ours = {name: value for name, value in environment.items() if name.startswith("LGSP_")}
+            read = load(self.data("keeper1"), ours)
+            settings = replace(read, public_base=f"https://localhost:{port}", live=False)
+            ensure_instance(settings, say_progress=False)
+            keyring, private = Keyring(settings), algorithms.new_private()
+            issuer = keyring.issuer("tls")
+        names = (self.values["EXCHANGE_NAME"], self.values["DESK_NAME"])
+        site = authority.issue_server(issuer, private.public_key(), names, time.time())
+        (self.secrets / "site.crt").write_bytes(site + issuer.pem)
+        (self.secrets / "site.key").write_bytes(authority.private_pem(private))
+        shutil.copy(keyring.trust_anchors, self.secrets / "anchors.pem")
+        return settings
+
     # --- starting and ending ------------------------------------------------------------------------------------------
-    def start_server(self, name: str) -> None:
-        """A PostgreSQL."""
+    def start_server(self, name: str, **environment: str) -> None:
+        """A PostgreSQL, with an empty volume. `environment`: what a person gives it besides."""
         place = self.data(name)
         (place / "initdb").mkdir(parents=True)
         for each in COMPOSE["services"][name]["configs"]:
@@ -100,16 +130,33 @@ class Profile:
                 shutil.copy(ROOT / COMPOSE["configs"][each["source"]]["file"], place / "initdb")
         if owner := server_user():
             os.chown(place, owner.pw_uid, owner.pw_gid)
-        environment = self.environment(name) | {
-            "PATH": f"{self.etc}:{programs()}:{os.environ['PATH']}",
-            "PGDATA": str(place / "data"),
-            "INITDB": str(place / "initdb"),
-            "SOCKETS": str(place),
-        }
+        given = {key: self.here(name, value) for key, value in environment.items()}
+        surroundings = (
+            self.environment(name)
+            | given
+            | {
+                "PATH": f"{self.etc}:{programs()}:{os.environ['PATH']}",
+                "PGDATA": str(place / "data"),
+                "INITDB": str(place / "initdb"),
+                "SOCKETS": str(place),
+            }
+        )
         own = [f"listen_addresses={self.addresses[name]}", f"unix_socket_directories={place}", "fsync=off"]
-        own += ["shared_buffers=32MB", "wal_keep_size=64MB", "max_wal_size=64MB"]
+        own += ["shared_buffers=32MB", "max_wal_size=64MB"]
         command = [*self.words(name, "entrypoint"), *(word for each in own for word in ("-c", each))]
-        self._start(name, as_user(command), environment)
+        self._start(name, as_user(command), surroundings)
+
+    def start_servers(self) -> None:
+        """Both pairs of PostgreSQL, until they take connections."""
+        for name in SERVERS:
+            self.start_server(name)
+        for name in SERVERS:
+            self.until(f"{name} takes connections", partial(self.listens, name), *SERVERS)
+
+    def listens(self, name: str) -> bool:
+        with suppress(OSError), socket.create_connection((self.addresses[name], 5432), 60):
+            return True
+        return False
 
     def start_machine(self, name: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

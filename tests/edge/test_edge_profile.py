@@ -6,12 +6,10 @@ import shutil
 import socket
 import ssl
 import tempfile
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,13 +19,9 @@ from sqlalchemy import text
 from bench.demo import world_of
 from bench.ports import free_port
 from contracts.base.ids import new_id
-from gateway.cli.run import ensure_instance
 from gateway.journal.database import open_engine
-from gateway.keys.keyring import Keyring
 from gateway.sandbox.standins import messages
-from gateway.settings import Settings, load
-from security import algorithms
-from security.pki import authority
+from gateway.settings import Settings
 from tests.attacks.raw import read_one
 from tests.edge.profile import Profile
 from tests.faults.load import ALERT, all_in_feed
@@ -35,26 +29,7 @@ from tests.faults.load import ALERT, all_in_feed
 pytestmark = pytest.mark.server
 
 DESK = "desk.localhost"
-SERVERS = ("db1", "db2", "keys1", "keys2")
 INVITED = ("keeper2", "door1", "door2", "desk1", "desk2")
-
-
-def founded(profile: Profile, port: int) -> Settings:
-    """In the folder of the first keeper, with systems to call: a sandbox, where `lgsp setup` makes production."""
-    environment = profile.environment("keeper1")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CREDENTIALS_DIRECTORY", environment["CREDENTIALS_DIRECTORY"])
-        ours = {name: value for name, value in environment.items() if name.startswith("LGSP_")}
-        read = load(profile.data("keeper1"), ours)
-        settings = replace(read, public_base=f"https://localhost:{port}", live=False)
-        ensure_instance(settings, say_progress=False)
-        keyring, private = Keyring(settings), algorithms.new_private()
-        issuer = keyring.issuer("tls")
-    site = authority.issue_server(issuer, private.public_key(), ("localhost", DESK), time.time())
-    (profile.secrets / "site.crt").write_bytes(site + issuer.pem)
-    (profile.secrets / "site.key").write_bytes(authority.private_pem(private))
-    shutil.copy(keyring.trust_anchors, profile.secrets / "anchors.pem")
-    return settings
 
 
 @pytest.fixture
@@ -66,11 +41,8 @@ def cluster() -> Iterator[tuple[Profile, Settings]]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         profile = Profile(folder, {"EXCHANGE_NAME": "localhost", "DESK_NAME": DESK})
         stack.callback(profile.end)
-        for name in SERVERS:
-            profile.start_server(name)
-        for name in SERVERS:
-            profile.until(f"{name} takes connections", partial(listens, profile, name), *SERVERS)
-        settings = founded(profile, port)
+        profile.start_servers()
+        settings = profile.founded(port)
         profile.start_machine("keeper1")
         profile.until("the first keeper is ready", partial(ready, profile, "keeper1"), "keeper1")
         for name in INVITED:
@@ -82,12 +54,6 @@ def cluster() -> Iterator[tuple[Profile, Settings]]:
             profile.until(f"{name} is ready", partial(ready, profile, name), *INVITED)
         profile.start_edge(port)
         yield profile, settings
-
-
-def listens(profile: Profile, name: str) -> bool:
-    with suppress(OSError), socket.create_connection((profile.addresses[name], 5432), 60):
-        return True
-    return False
 
 
 def ready(profile: Profile, name: str) -> bool:

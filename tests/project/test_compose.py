@@ -115,14 +115,39 @@ def test_secrets_come_by_files_that_are_made_and_all_services_are_contained() ->
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
+@pytest.mark.parametrize("name", ["gateway", *MACHINES])
+def test_metrics_are_for_the_containers_own_networks_alone(name: str, tmp_path: Path) -> None:
+    """A Prometheus in one of them reaches them; no host, and nobody through the edge."""
+    settings = machine(name, tmp_path)
+    assert settings.metrics_host == "0.0.0.0" and settings.metrics_port
+    assert settings.metrics_port not in (settings.exchange_port, settings.edge_port, settings.desk_port)
+    assert name == "gateway" or "exchange" in SERVICES[name]["networks"]
+    published = [str(port).rsplit(":", 1) for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published and all(
+        inside != str(settings.metrics_port) or outside.startswith("127.0.0.1:") for outside, inside in published
+    )
+    led = environment_of("edge")
+    assert str(settings.metrics_port) not in led["EDGE_GATEWAY"] + led["DESK_GATEWAY"]
+
+
+def test_the_servers_of_the_vaults_keys_have_settings_of_their_own() -> None:
+    """What they are good for: `tests/edge/test_profile_databases.py`."""
+    for name in SERVERS:
+        targets = {each["target"] for each in SERVICES[name]["configs"]}
+        config = environment_of(name).get("CONFIG", "postgresql.conf")
+        assert config == ("keys.conf" if name.startswith("keys") else "postgresql.conf")
+        assert {f"/etc/lgsp/{config}", "/etc/lgsp/postgresql.conf"} <= targets
+
+
 def test_postgresql_waits_for_a_standby_and_takes_the_connections_of_all_machines(tmp_path: Path) -> None:
     """By the rule of docs/sizing.md."""
     names = re.search(r"^synchronous_standby_names = 'FIRST 1 \((.*)\)'", CONF, re.MULTILINE)
     assert names and names[1].split(", ") == SERVERS == [SERVICES[name]["hostname"] for name in SERVERS]
+    (each,) = re.findall(r"\*\*(\d+) × \(doors \+ 1 keeper", (ROOT / "docs/sizing.md").read_text("utf-8"))
     most = 0
     for name in MACHINES:
         settings = machine(name, tmp_path)
         doors = settings.door_count if settings.has("door") else 0
-        most += 16 * (doors + 1 + bool(settings.has("desk") or settings.metrics_port) + settings.has("files"))
+        most += int(each) * (doors + 1 + bool(settings.has("desk") or settings.metrics_port) + settings.has("files"))
     allowed = re.search(r"^max_connections = (\d+)", CONF, re.MULTILINE)
     assert allowed and int(allowed[1]) >= most + 20, most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,16 @@ class Machines:
     def close(self) -> None:
         for each in self._open:
             each.close()
+
+
+def folders_with(data: Path, part: bytes) -> set[str]:
+    """The folders of a PostgreSQL's data that have a file with these bytes."""
+    found = set()
+    for path in data.rglob("*"):
+        with suppress(FileNotFoundError):  # it was removed meanwhile
+            if path.is_file() and part in path.read_bytes():
+                found.add(path.relative_to(data).parts[0])
+    return found
 
 
 @pytest.fixture(params=KINDS)

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from gateway.vault.database_keys import DatabaseKeys
 from gateway.vault.second import Second, sealer_of
-from tests.vault.stores import HASH_KEY
+from tests.vault.stores import HASH_KEY, folders_with
 
 NOW = 1_795_500_000.0
 KEYS = [f"2026-11-{day:02}.m24" for day in range(1, 25)]
@@ -41,14 +41,6 @@ class Server:
         with self._admin.connect() as connection:
             rows = connection.execute(text("SELECT id, sealed FROM vault_key")).all()
         return {str(id): bytes(sealed) for id, sealed in rows}
-
-    def files_with(self, part: bytes) -> set[str]:
-        """The folders of its data that have a file with these bytes."""
-        found = set()
-        for path in self.data.rglob("*"):
-            if path.is_file() and part in path.read_bytes():
-                found.add(path.relative_to(self.data).parts[0])
-        return found
 
     def end(self) -> None:
         self._admin.dispose()
@@ -78,10 +70,10 @@ def test_a_destroyed_key_is_not_in_the_servers_files(server: Server, tmp_path: P
     gone, kept = KEYS[7], KEYS[8]
     parts = {id: before[id][-40:] for id in (gone, kept)}
     server.run("CHECKPOINT")
-    assert server.files_with(parts[gone]) >= {"base", "pg_wal"}, "it is there, in table and log"
+    assert folders_with(server.data, parts[gone]) >= {"base", "pg_wal"}, "it is there, in table and log"
     keys.destroy(gone, NOW)
-    left = server.files_with(parts[gone])
+    left = folders_with(server.data, parts[gone])
     assert "base" not in left and left <= ({"pg_wal"} if recycles else set())
-    assert "base" in server.files_with(parts[kept]) and keys.load(kept)
+    assert "base" in folders_with(server.data, parts[kept]) and keys.load(kept)
     assert not list((tmp_path / "c").rglob(f"{gone}.key")) and list((tmp_path / "c").rglob(f"{kept}.key"))
     keys.close()
