@@ -64,7 +64,7 @@ def test_an_account_is_given_what_the_pages_would_give(sandbox: Settings) -> Non
 
 
 def test_nobody_gets_a_token_who_has_no_account(sandbox: Settings) -> None:
-    assert told(sandbox, "token", "add", "nobody", "--label", "x", ends=1)["error"]["code"] == "account.unknown"
+    assert told(sandbox, "token", "add", "nobody", "--label", "x", ends=2)["error"]["code"] == "account.unknown"
     code, _, err = commandline.lgsp("console", "token", "add", "lan", "--label", "x", "--days", "31")
     assert code == 2 and "30" in err
 
@@ -80,7 +80,7 @@ def test_rows_that_nobody_sealed_are_no_accounts_and_are_deleted_with_a_reason(s
     assert [each["id"] for each in told(sandbox, "user", "list")["accounts"]] == [
         each for each in known if each != "cuc"
     ]
-    assert told(sandbox, "user", "link", "cuc", ends=1)["error"]["code"] == "account.unknown"
+    assert told(sandbox, "user", "link", "cuc", ends=2)["error"]["code"] == "account.unknown"
     assert told(sandbox, "repair", "--reason", "short", ends=1)["error"]["code"] == "console.reason"
     differed = told(sandbox, "repair", "--reason", "edited by a clerk of the data centre")["differed"]
     assert differed == [

@@ -118,7 +118,7 @@ def test_up_joins_by_an_invitation_or_makes_nothing(tmp_path: Path) -> None:
     for file, content, expected in (
         ("none", None, (3, "not-joined")),
         ("", None, (3, "not-joined")),  # a folder without one of this machine's name
-        ("unreadable", b"{}", (1, "machine.invitation")),
+        ("unreadable", b"{}", (2, "machine.invitation")),
     ):
         if content is not None:
             (tmp_path / file).write_bytes(content)
