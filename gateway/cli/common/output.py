@@ -239,12 +239,12 @@ def failures_as_exits(as_json: bool) -> Iterator[None]:
         then = _LOOK if may_stand(trouble) else None
         if (exact := exactly(trouble)) is not None:
             failed(exit_of(exact.code, exact.branch), exact, as_json, then=then)
-        _database(exc, trouble, as_json, then)
+        _database(trouble, as_json, then)
 
 
-def _database(exc: Any, trouble: Exception, as_json: bool, look: Words | None) -> NoReturn:
-    """`exc`: the module `sqlalchemy.exc`; `look`: what to do where the act may stand."""
-    from gateway.journal.limits import only_standby
+def _database(trouble: Exception, as_json: bool, look: Words | None) -> NoReturn:
+    """`look`: what to do where the act may stand."""
+    from gateway.journal.limits import only_standby, unreached
 
     first = str(getattr(trouble, "orig", None) or trouble).partition("\n")[0]
     if only_standby(trouble):
@@ -253,8 +253,7 @@ def _database(exc: Any, trouble: Exception, as_json: bool, look: Words | None) -
             "Bring the primary back. If it is lost, promote the standby (docs/operating.md, The primary is lost)."
             " / Khôi phục máy chủ chính; nếu đã mất, nâng bản dự phòng lên (docs/vi/operating.md)."
         )
-    elif isinstance(trouble, exc.OperationalError) and getattr(trouble.orig, "pgconn", None) is not None:
-        # psycopg has `pgconn` where no connection was made
+    elif unreached(trouble):
         what = f"the database cannot be reached: {first} / không kết nối được cơ sở dữ liệu: {first}"
         then = (
             "Check that the server runs, that the address is right, and that the database is there (CREATE DATABASE …"
