@@ -1,7 +1,8 @@
 """Judges a calling system by the calls that it made in a run (`trial` wrote them down).
 
 Invariant: what cannot be seen from calls is never counted as passed. `NOT_SEEN` says what that is.
-Invariant: a call that the sandbox refused on purpose, or could not carry, is no fault of the caller.
+Invariant: a call that the sandbox refused on purpose, or could not carry, is no fault of the caller; nor is one that
+came again under its id while the first was in hand (`message.in-progress`): how long that takes is not the caller's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.base.words import Words, WordsFile
+from gateway.exchange.errors import MESSAGE_IN_PROGRESS
 from gateway.sandbox.conformance.cases import Case, Suite
 from gateway.sandbox.conformance.results import Result
 from gateway.sandbox.conformance.rules import Rule, rules
@@ -107,7 +109,9 @@ def _result(case: Case, calls: list[Came]) -> Result:
 # --- all calls --------------------------------------------------------------------------------------------------------
 def _refusals(rule: Rule, calls: list[Came]) -> Judged | None:
     for each in calls:
-        if each.code and not each.change and each.branch != "ours" and _broken(each.code) == rule.id:
+        if each.code in ("", MESSAGE_IN_PROGRESS.code) or each.change or each.branch == "ours":
+            continue
+        if _broken(each.code) == rule.id:
             found = f" ({'; '.join(each.findings)})" if each.findings else ""
             return _words("refused", code=each.code, status=each.status, found=found), each, True
     if rule.id == "nonce":

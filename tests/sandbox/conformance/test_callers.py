@@ -68,6 +68,14 @@ def test_a_refusal_is_named_by_one_rule(code: str, rule: str) -> None:
     assert wrong(replace(call, branch="ours")) == {}, "that is no fault of the caller"
 
 
+def test_a_repeat_that_came_while_the_first_was_in_hand_is_no_fault() -> None:
+    """The provider may be slow; the caller asks again under the same id."""
+    first = replace(PLAIN, step="repeat", status=504, code="provider.slow", branch="ours")
+    again = replace(PLAIN, step="repeat", at=0.2, status=409, code="message.in-progress", branch="theirs")
+    assert wrong(first, again, replace(PLAIN, step="repeat", at=1.2)) == {}
+    assert set(wrong(first, replace(again, id="b"))) == {"repeat"}
+
+
 def test_the_command_to_repeat_a_call_shows_no_token() -> None:
     call = replace(PLAIN, request='POST https://x/y\nhost: x\nidempotency-key: "a"\n\n{"a": 1}')
     assert as_curl(call).endswith("""--header 'authorization: Bearer $TOKEN' --data-binary '{"a": 1}' https://x/y""")
