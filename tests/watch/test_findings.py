@@ -264,7 +264,7 @@ async def test_a_signed_webhook_is_tried_until_the_receiver_takes_it(
 
         receiver.behave = behave
         poster = Poster(tls, ANYWHERE)
-        clock = [time.time()]
+        clock = [NOON + 150]
         posting = Posting(
             engine=engine,
             lock=lock_of(engine),
@@ -290,7 +290,7 @@ async def test_a_signed_webhook_is_tried_until_the_receiver_takes_it(
     (first, body), (second, again) = receiver.deliveries
     assert first["webhook-id"] == second["webhook-id"] == one.id and body == again
     (key,) = posting._keys(lease)
-    webhooks.verify(first, body, [public_key(key.public)], time.time())
+    webhooks.verify(first, body, [public_key(key.public)], clock[0])
     data = json.loads(body)["data"]
     assert data["number"] == 1 and data["instance"] == "LGSP thử" and data["test"] is False
     (event,) = data["findings"]
