@@ -154,6 +154,19 @@ def enter(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
+def end_of(drill: subprocess.Popen[str], settings: Settings) -> str:
+    """What a drill that ended its machine says, once a person has started the machine again."""
+    with (settings.data / "again.log").open("wb") as err:
+        again = start(["up", "--json", "--data", str(settings.data)], err=err, environment=os.environ)
+    try:
+        out, rest = drill.communicate(timeout=180)
+    finally:
+        again.send_signal(signal.SIGTERM)
+        again.wait(60)
+    assert drill.returncode == 0, out + rest
+    return out
+
+
 def entries_of(settings: Settings) -> Sequence[float]:
     engine = open_engine(settings.database_url)
     with engine.connect() as connection:
@@ -200,18 +213,11 @@ def test_a_machine_is_ended_and_a_person_starts_it_again(tmp_path: Path) -> None
     settings = replace(demo_settings(tmp_path / "data"), live=False)
     with (
         running(settings),
-        (tmp_path / "again.log").open("wb") as err,
         started(settings, "--end", "machine", "--yes", "--seconds", "1") as drill,
     ):
         read_until(drill, "start the machine again now")
         read_until(drill, "waiting for")
-        again = start(["up", "--json", "--data", str(settings.data)], err=err, environment=os.environ)
-        try:
-            out, rest = drill.communicate(timeout=180)
-        finally:
-            again.send_signal(signal.SIGTERM)
-            again.wait(60)
-    assert drill.returncode == 0, out + rest
+        out = end_of(drill, settings)
     assert "lost / mất 0" in out and "another keeper leads after / tiến trình khác dẫn sau –" not in out, out
 
 
@@ -230,11 +236,7 @@ def test_the_keeper_of_another_machine_leads_when_this_machine_is_ended(tmp_path
     """On the machine that does not lead there is no leading keeper to end."""
     made = replace(demo_settings(tmp_path / "one"), database=fresh_url("postgresql", tmp_path), machine="one")
     made = replace(made, live=False, doors=1, database_seconds=10.0)  # of a machine that is busy with other tests
-    with (
-        running(made) as first,
-        running(joined(first, tmp_path, "two")) as second,
-        (tmp_path / "again.log").open("wb") as err,
-    ):
+    with running(made) as first, running(joined(first, tmp_path, "two")) as second:
         until("a keeper leads", lambda: leads(first))
         here, there = (first, second) if leads(first) == "one" else (second, first)
         refused = lgsp(there, "drill", "failover", "--end", "keeper", "--yes", "--seconds", "1")
@@ -242,13 +244,7 @@ def test_the_keeper_of_another_machine_leads_when_this_machine_is_ended(tmp_path
         with started(here, "--end", "machine", "--yes", "--seconds", "1") as drill:
             read_until(drill, "start the machine again now")
             until("the other one leads", lambda: leads(there) == there.machine)
-            again = start(["up", "--json", "--data", str(here.data)], err=err, environment=os.environ)
-            try:
-                out, rest = drill.communicate(timeout=180)
-            finally:
-                again.send_signal(signal.SIGTERM)
-                again.wait(60)
-        assert drill.returncode == 0, out + rest
+            out = end_of(drill, here)
         assert "lost / mất 0, twice / trùng 0" in out and "dẫn sau –" not in out, out
         assert leads(there) == there.machine
 
