@@ -152,10 +152,12 @@ class Service:
         known = None
         if run.passed and run.software.version and job.facts["software"]:
             known = certificate.enter(self.engine, run, self.clock(), job.actor)
-            self._uncertified.add(job.id)
         well = bool(run.results) and not run.failed if only else run.passed
         facts: dict[str, Any] = {"passed": well, "counts": run.counts, "certificate": known}
         self._change(job.id, DONE, done=len(run.results), of=len(run.results), **facts)
+        if known is not None:
+            # Only now: a look from the other thread drops a run whose job names no certificate.
+            self._uncertified.add(job.id)
 
     def _certify(self) -> None:
         """Certificates are written when their entries are under a checkpoint."""

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -16,10 +17,12 @@ from gateway.audit.log.checkpoints import CheckpointFile
 from gateway.audit.log.logkey import LogKey
 from gateway.audit.log.sequencer import Sequencer
 from gateway.audit.verifier.conformance import NotProved, check
+from gateway.journal import jobs
 from gateway.journal.database import writing
 from gateway.keys.keyring import Keyring
-from gateway.sandbox.conformance import certificate
+from gateway.sandbox.conformance import certificate, runs
 from gateway.sandbox.conformance.results import Result, Run, Software
+from gateway.sandbox.conformance.service import Service
 from gateway.sandbox.conformance.suite import Wanted, provider_suite
 from gateway.transfer import lease as leases
 from tests.sandbox.conformance.test_good_providers import CATALOGUE
@@ -45,6 +48,31 @@ def sequence(simulated: Simulated) -> None:
     sequencer.run_once(lease)  # the first of a process signs what is there
     while sequencer.run_once(lease).busy:
         pass
+    with writing(simulated.engine) as connection:
+        leases.give_back(connection, lease)
+
+
+class Watched(Service):
+    """The other thread looks for certificates at the worst moment: before the job of a run is changed."""
+
+    def _change(self, id: str, state: str | None, **facts: Any) -> None:
+        self._certify()
+        Service._change(self, id, state, **facts)
+
+
+def test_a_look_while_a_run_ends_loses_no_certificate(simulated: Simulated) -> None:
+    carrying = Watched(simulated.settings, simulated.engine, simulated.contracts)
+    facts = {"role": "provider", "contract": "field-report/v1", "system": SYSTEM, "agency": "H14.7", **runs.BEGUN}
+    facts |= {"software": PASSED.software.name, "version": PASSED.software.version}
+    with writing(simulated.engine) as connection:
+        job = jobs.add(connection, runs.KIND, SYSTEM, ("H14.0/lan", ""), time.time(), **facts)
+    carrying._end(job, PASSED)
+    carrying._certify()
+    file = runs.files_of(simulated.settings, job.id).certificate
+    assert not file.exists(), "its entry is under no checkpoint yet"
+    sequence(simulated)
+    carrying._certify()
+    assert json.loads(file.read_text("utf-8"))["format"] == certificate.FORMAT
 
 
 def test_a_certificate_is_checked_offline(simulated: Simulated, tmp_path: Path) -> None:
