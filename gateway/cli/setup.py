@@ -22,27 +22,18 @@ from gateway.cli.common.output import Exit, bad_setting, emit, fail, failures_as
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
-    from gateway.setup.answers import Answers
     from gateway.setup.founding import Made
 
 top = typer.Typer()
-_QUESTIONS: Final = {
-    "name": "Tên, ghi trong chứng thư của cơ quan chứng thực / Name, in the authority's certificates",
-    "public_base": "Địa chỉ mà các hệ thống gọi tới / Address that component systems call (https://…)",
-    "secret_file": "Tệp bí mật mã hóa các khóa; chưa có thì được tạo / File of the keys' secret, made if missing",
-}
-_ROOT_KEY: Final = (
-    "  Thư mục nhận khóa gốc, trên vật lưu giữ ngoài máy; để trống: khóa ở lại trên máy"
-    " / Folder for the root's key, on a medium; empty: it stays here"
+_SAME_DISK: Final = (
+    " — cất ngoại tuyến; đang nằm trên hệ tệp của phiên bản: vật lưu giữ đã được gắn chưa?"
+    " / keep it off line; it is on the file system of the instance: is the medium mounted?"
 )
-_OFFICER: Final = {
-    "id": "Mã cán bộ / Id",
-    "agency": "Mã đơn vị / Code of the agency",
-    "agency_name": "Tên đơn vị / Name of the agency",
-    "name": "Chức danh / Office",
-    "key": "Tệp khóa công khai / File of the public key",
-}
-_DATABASE: Final = "PostgreSQL (postgresql+psycopg://…), hoặc để trống: SQLite / or empty: SQLite"
+_NOBODY_OPERATES: Final = (
+    "  Chưa có người vận hành: cán bộ nộp tài liệu thì không ký được quyền trong đó. Thêm `people` trước tiên"
+    " (docs/vi/operating.md) / Nobody operates: an officer who applies a document cannot sign its grants. Add `people`"
+    " first (docs/operating.md)"
+)
 _COPY: Final = "giữ một bản ở nơi khác / keep a copy elsewhere"
 _PERSON: Final = "--as PERSON --key FILE"  # a production instance asks who acts
 _USES: Final = ("tls", "sign", "encrypt")
@@ -58,6 +49,7 @@ def setup(
 ) -> None:
     """Make a production instance: keys, database, first officers, a link for each to sign in. No private key of a
     person is made. Then start it with `lgsp up`."""
+    from gateway.cli import setup_questions
     from gateway.sandbox.instance import FolderTaken
     from gateway.settings import BadSetting, default_data
     from gateway.setup import founding
@@ -68,19 +60,21 @@ def setup(
         what = "questions need a terminal / câu hỏi cần một cửa sổ lệnh"
         then = "Name a file with the answers; docs/operating.md shows one. / Chỉ tệp trả lời (docs/vi/operating.md)."
         fail(Exit.USAGE, "no-answers", what, then, as_json)
-    try:
-        given = _asked() if answers is None else from_file(answers)
-        with failures_as_exits(as_json):
-            first = founding.document_of(given)
-            settings = founding.settings_of(given, first, folder, os.environ)
-            made = founding.make(settings, given, first, user(), time.time())
-    except BadSetting as trouble:
-        bad_setting(trouble, as_json, answers=True)
-    except FolderTaken as trouble:
-        what = f"{trouble} is there already / thư mục đã có tệp khác"
-        fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
-    except OSError as trouble:
-        not_written(trouble.filename or folder, trouble, as_json)
+    typed: dict[str, Any] = {}
+    with setup_questions.kept(typed):
+        try:
+            given = setup_questions.asked(typed) if answers is None else from_file(answers)
+            with failures_as_exits(as_json):
+                first = founding.document_of(given)
+                settings = founding.settings_of(given, first, folder, os.environ)
+                made = founding.make(settings, given, first, user(), time.time())
+        except BadSetting as trouble:
+            bad_setting(trouble, as_json, answers=True)
+        except FolderTaken as trouble:
+            what = f"{trouble} is there already / thư mục đã có tệp khác"
+            fail(Exit.USAGE, "folder-taken", what, "Name an empty folder. / Chỉ một thư mục trống.", as_json)
+        except OSError as trouble:
+            not_written(trouble.filename or folder, trouble, as_json)
     left = _left(made.settings)
     there = "" if data is None else f" --data {shlex.quote(str(folder))}"
     emit({**_facts(made), "left": left}, as_json, _told(made, left, there))
@@ -185,20 +179,6 @@ def _folder(folder: Path, as_json: bool) -> Path:
     return folder
 
 
-def _asked() -> Answers:
-    """The five questions, at the terminal."""
-    from gateway.setup.answers import from_values
-
-    values: dict[str, Any] = {name: typer.prompt(text, err=True) for name, text in _QUESTIONS.items()}
-    values["root_key_to"] = typer.prompt(_ROOT_KEY, default="", show_default=False, err=True)
-    values["officers"] = []
-    for number in (1, 2):
-        typer.echo(f"Cán bộ thứ {number} / Officer {number}", err=True)
-        values["officers"].append({name: typer.prompt(f"  {text}", err=True) for name, text in _OFFICER.items()})
-    values["database"] = typer.prompt(_DATABASE, default="", show_default=False, err=True)
-    return from_values(values, Path.cwd())
-
-
 def _left(settings: Settings) -> list[str]:
     """What the doctor finds grave, but that nothing runs yet."""
     from gateway.doctor import examine
@@ -244,10 +224,13 @@ def _told(made: Made, left: list[str], there: str) -> str:
         + (
             " — chuyển sang hai vật lưu giữ ngoại tuyến rồi xóa ở đây / move it to two media off line, delete it here"
             if online
+            else _SAME_DISK
+            if made.root_key.exists() and made.root_key.stat().st_dev == made.settings.data.stat().st_dev
             else " — cất ngoại tuyến / keep it off line"
             if made.root_key.exists()
             else " — không còn ở đây / is not here any more"
         ),
+        *([] if _operated(made) else [_NOBODY_OPERATES]),
         *([f"  Bí mật của các khóa / the keys' secret: {made.secret} — {_COPY}"] if made.secret is not None else []),
         "",
         f"Đăng nhập lần đầu / First sign-in{', trong 15 phút / within 15 minutes' if links else ''}",
@@ -260,6 +243,12 @@ def _told(made: Made, left: list[str], there: str) -> str:
         f"Tiếp theo / next: lgsp up{there} · lgsp enrol SYSTEM … --requests DIR {_PERSON}{there} · lgsp doctor{there}",
     ]
     return "\n".join(lines)
+
+
+def _operated(made: Made) -> bool:
+    """Whether two officers are left to sign what somebody else applies."""
+    roles = [each.role for each in made.people]
+    return "operator" in roles or roles.count("officer") > 2
 
 
 def _reached(settings: Settings) -> list[str]:

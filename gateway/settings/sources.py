@@ -89,7 +89,7 @@ def checked(data: Path, stated: Written, environment: Mapping[str, str]) -> Sett
     settings = Settings(data, **values)
     _check_places(settings, where)
     _check_networks(settings, where)
-    _check_second(settings, where)
+    _check_databases(settings, where)
     _check_roles(settings, where)
     return settings
 
@@ -167,8 +167,14 @@ def _check_places(settings: Settings, where: _Where) -> None:
         )
 
 
-def _check_second(settings: Settings, where: _Where) -> None:
-    """That it is another database is also looked at when it is opened: an address has many forms."""
+def _check_databases(settings: Settings, where: _Where) -> None:
+    """That the second is another database is also looked at when it is opened: an address has many forms."""
+    if settings.database and not is_database(settings.database):
+        raise _wrong(
+            where("database"),
+            "database phải là địa chỉ PostgreSQL (postgresql://TÀI_KHOẢN:MẬT_KHẨU@MÁY/TÊN), hoặc để trống",
+            "database must be an address of PostgreSQL (postgresql://USER:PASSWORD@HOST/NAME), or empty",
+        )
     if not settings.vault_database:
         return
     if not settings.vault_database.startswith("postgresql"):
@@ -183,6 +189,12 @@ def _check_second(settings: Settings, where: _Where) -> None:
             "vault_database trùng với cơ sở dữ liệu chính: bản sao lưu của nó sẽ có cả các khóa. Hãy chọn nơi khác",
             "vault_database is the main database, whose backups would hold the keys. Name another one",
         )
+
+
+def is_database(address: str) -> bool:
+    """Whether the address is of a database that the gateway works with."""
+    scheme, there, _ = address.partition("://")
+    return bool(there) and scheme.partition("+")[0] in ("sqlite", "postgresql")
 
 
 def _place(address: str) -> tuple[str, ...]:

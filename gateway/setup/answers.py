@@ -3,7 +3,7 @@
     name: LGSP của tỉnh                            # stands in the certificates of the authority
     public_base: https://trao-doi.tinh.example     # as component systems call it
     secret_file: /etc/lgsp/secret                  # made if it is not there; keep a copy elsewhere
-    root_key_to: /mnt/khoa-goc                     # the root's key is moved there; empty or left out: it stays here
+    root_key_to: /mnt/khoa-goc                     # a mounted medium, to which the root's key is moved; empty: it stays
     officers:                                      # two or more, each with a key of their own
       - {id: can-bo-1, agency: H14.5, agency_name: Sở Khoa học và Công nghệ, name: Cán bộ an toàn, key: can-bo-1.pub}
       - {id: can-bo-2, agency: H14.6, agency_name: Công an tỉnh, name: Cán bộ an ninh mạng, key: can-bo-2.pub}
@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from errno import EACCES
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -30,10 +31,16 @@ from urllib.parse import urlsplit
 import yaml
 
 from contracts.base import safeyaml
+from contracts.base.errors import Failure
 from contracts.base.words import Words
+from gateway.keys.key_encryption import AtRest
+from gateway.registry.parts.officers import OFFICER_ID
+from gateway.registry.parts.parties import AGENCY_CODE
 from gateway.settings import BadSetting
-from gateway.settings.sources import at_line
+from gateway.settings.sources import at_line, is_database
+from security.grants.approvals import load_public
 
+ROOT_KEY: Final = "root.key"
 LARGEST: Final = 4_000_000  # bytes of an answer file, of a registry document and of a key
 _LEAST_OFFICERS: Final = 2
 _NAMES: Final = frozenset(
@@ -92,10 +99,11 @@ class _Source:
         return at_line(self.path, line) if line is not None else Words(str(self.path), str(self.path))
 
     def places(self) -> Mapping[str, Words]:
-        """Where each setting that an answer makes stands."""
+        """Where each answer stands that is looked at later."""
         if self.path is None:
             return {}
-        own = {name: self.of(name) for name in ("name", "public_base", "desk_base", "secret_file", "database")}
+        own = {name: self.of(name) for name in
+               ("name", "public_base", "desk_base", "secret_file", "database", "root_key_to")}  # fmt: skip
         own |= dict.fromkeys(("origin", "exchange_port"), self.of("public_base"))
         own |= dict.fromkeys(("desk_host", "desk_port", "desk_tls"), self.of("desk_base"))
         return own | {name: at_line(self.path, line) for name, line in self.of_settings.items()}
@@ -145,6 +153,61 @@ def from_values(values: Mapping[str, Any], folder: Path, where: _Source | None =
         settings=_mapping(where.of("settings").en, further),
         places=where.places(),
     )
+
+
+def check(name: str, value: str, folder: Path) -> None:
+    """One answer alone, as it is typed: `id`, `agency` and `key` are of a person. Raises `BadSetting`."""
+    where = _Source()
+    if name in ("public_base", "desk_base"):
+        _address(where, name, value)
+    elif name == "secret_file":
+        file = _path(folder, _text(where, name, value))
+        if file.exists():
+            _sound(file, lambda: AtRest.from_file(file))
+    elif name == "root_key_to":
+        ready_for_key(where.of(name), _path(folder, value))
+    elif name == "registry":
+        _mapping(folder / value, _yaml(folder / value))
+    elif name == "database" and not is_database(value):
+        raise _wrong(where, name, "postgresql://TÀI_KHOẢN:MẬT_KHẨU@MÁY/TÊN", "postgresql://USER:PASSWORD@HOST/NAME")
+    elif name == "id" and OFFICER_ID.fullmatch(value) is None:
+        raise _wrong(
+            where, name, "chữ thường, chữ số, dấu gạch nối: can-bo-1", "lowercase letters, digits, hyphens: can-bo-1"
+        )
+    elif name == "agency" and AGENCY_CODE.fullmatch(value) is None:
+        raise _wrong(where, name, "mã đơn vị như H14.5", "a code such as H14.5")
+    elif name == "key":
+        _sound(folder / value, lambda: load_public(public_key(folder / value)))
+    else:
+        _text(where, name, value)
+
+
+def _sound(file: Path, read: Callable[[], object]) -> None:
+    try:
+        read()
+    except Failure as trouble:
+        raise BadSetting(Words(f"{file}: {trouble.what('vi')}", f"{file}: {trouble.what('en')}")) from None
+
+
+def ready_for_key(where: Words, folder: Path, key: Path | None = None) -> None:
+    """Before anything is made. `key`: that of the root, which an earlier run may have copied there.
+
+    A folder that is not there is not made: a medium that nobody mounted would leave the key on this disk. Raises
+    `BadSetting`, and OSError if nobody may write there.
+    """
+    wrong, there = None, folder / ROOT_KEY
+    if not folder.is_dir():
+        wrong = ("chưa có thư mục này: hãy gắn vật lưu giữ trước", "is no folder: mount the medium there first")
+    elif there.exists() and not (key is not None and key.exists() and there.read_bytes() == key.read_bytes()):
+        wrong = (
+            f"đã có {ROOT_KEY}, của một phiên bản khác: hãy dùng vật lưu giữ khác",
+            f"has a {ROOT_KEY} already, of another instance: take another medium",
+        )
+    if wrong is not None:
+        raise BadSetting(Words(f"{where.vi}: root_key_to: {folder} {wrong[0]}",
+                               f"{where.en}: root_key_to: {folder} {wrong[1]}"))  # fmt: skip
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(EACCES, os.strerror(EACCES), str(folder))
 
 
 def _persons(where: _Source, what: str, raw: Any, folder: Path, role: str) -> list[Person]:

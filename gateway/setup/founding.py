@@ -1,8 +1,8 @@
 """Makes the instance of the answers: settings, secret, keys and database, the first document, an account a person.
 
 Theory of operation
-1. Everything is checked first: the answers, the settings, the whole registry document against the catalogue, and that
-   the root's key can be moved where the answers say.
+1. Everything is checked first: the answers, the settings, the whole registry document against the catalogue, that the
+   root's key can be moved where the answers say, and that what is written will be confirmed.
 2. The secret is made if it is not there, then the instance, whole or not at all (`gateway.sandbox.instance`).
 3. One transaction founds the registry (`gateway.registry.changes.applying`): all of the document is in force.
 4. Each person gets an account with a link that signs in once. The root's key is copied, read back, and deleted here.
@@ -17,7 +17,6 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from errno import EACCES, EEXIST
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +31,8 @@ from gateway.console.accounts import store as accounts
 from gateway.console.accounts.records import Account
 from gateway.durable import sync_folder, write_new
 from gateway.journal.database import open_engine
+from gateway.journal.errors import JOURNAL_NO_STANDBY
+from gateway.journal.limits import RETRY_SECONDS
 from gateway.keys import overview
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.registry.changes import applying
@@ -47,12 +48,15 @@ from gateway.sandbox.instance import make_instance
 from gateway.settings import CREDENTIAL, BadSetting, Settings, load
 from gateway.settings.saving import save
 from gateway.settings.sources import Written, checked, written
-from gateway.setup.answers import Answers, Person
+from gateway.setup.answers import ROOT_KEY, Answers, Person, ready_for_key
 from security.grants.approvals import Officer
 
 SECRET_BYTES: Final = 32
 _LEVEL: Final = "department"
-_ROOT_KEY: Final = "root.key"
+# Whether COMMIT waits, and no server at all is there that it could wait for: every role may know so much.
+_WAITS: Final = (
+    "SELECT current_setting('synchronous_standby_names') <> '' AND NOT EXISTS (SELECT FROM pg_stat_replication)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,16 @@ def settings_of(answers: Answers, first: First, data: Path, environment: Mapping
     before, lies = load(data, environment), written(data)
     if before.is_made:
         _check_same(before, answers, first, lies)
-    if answers.root_key_to is not None and (not before.is_made or (before.authority / _ROOT_KEY).exists()):
-        _ready_for_key(answers.root_key_to)
+    if answers.root_key_to is not None and (not before.is_made or (before.authority / ROOT_KEY).exists()):
+        where = answers.places.get("root_key_to", Words("setup", "setup"))
+        if before.holds(answers.root_key_to):
+            raise BadSetting(
+                Words(
+                    f"{where.vi}: root_key_to nằm trong thư mục dữ liệu; hãy chọn thư mục của một vật lưu giữ",
+                    f"{where.en}: root_key_to lies in the data folder; name the folder of a medium",
+                )
+            )
+        ready_for_key(where, answers.root_key_to, before.authority / ROOT_KEY)
     if before.is_made:
         return before
     parts = urlsplit(answers.public_base)
@@ -233,6 +245,7 @@ def document_of(answers: Answers) -> First:
 
 def make(settings: Settings, answers: Answers, first: First, actor: str, now: float) -> Made:
     """Make and found the instance. Raises `BadSetting`, `FolderTaken`, OSError."""
+    _check_standby(settings)
     secret_made = _secret(settings)
     if not settings.is_made:
         make_instance(settings, {}, now, province=False)
@@ -242,17 +255,35 @@ def make(settings: Settings, answers: Answers, first: First, actor: str, now: fl
         links = _invite(settings, first, engine, actor, now)
     finally:
         engine.dispose()
-    root, unlike = settings.authority / _ROOT_KEY, ["registry"] if answers.registry else []
+    root, unlike = settings.authority / ROOT_KEY, ["registry"] if answers.registry else []
     unlike += ["database"] if settings.database and not answers.database else []  # left empty: what lies there
     if answers.root_key_to is not None and root.exists():
         root = _moved(root, answers.root_key_to)
     elif answers.root_key_to is not None:
-        root = answers.root_key_to / _ROOT_KEY  # an earlier run moved it
+        root = answers.root_key_to / ROOT_KEY  # an earlier run moved it
         unlike += [] if root.exists() else ["root_key_to"]  # perhaps elsewhere
     root_thumbprint = next(iter(overview.authorities(settings))).thumbprint
     # A credential of systemd is a copy that goes with the command; the answers name the file that lasts.
     secret = answers.secret_file if settings.secret_file.startswith(CREDENTIAL) else settings.secret_path
     return Made(settings, secret, secret_made, links, root_thumbprint, root, None if founded else tuple(unlike))
+
+
+def _check_standby(settings: Settings) -> None:
+    """Where the server waits for a standby that is not there, COMMIT would never end: nothing is written then. Raises
+    `journal.no-standby`."""
+    engine = open_engine(settings.database_url)
+    try:
+        if engine.dialect.name != "postgresql":
+            return
+        from gateway.journal.standby import lacks
+
+        with engine.connect() as connection:
+            lack = lacks(connection.connection.driver_connection)  # type: ignore[arg-type]
+            waits = connection.exec_driver_sql(_WAITS).scalar_one()
+    finally:
+        engine.dispose()
+    if lack is not None and (settings.standby == "required" or waits):
+        raise JOURNAL_NO_STANDBY(retry_after=RETRY_SECONDS, reason=lack)
 
 
 def _secret(settings: Settings) -> bool:
@@ -293,19 +324,11 @@ def _everyone(first: First) -> tuple[Officer, ...]:
     return (*(first.document.officers or ()), *(first.document.persons or ()))
 
 
-def _ready_for_key(folder: Path) -> None:
-    """Before anything is made. OSError if the root's key could not be written there."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    wrong, place = (EEXIST, folder / _ROOT_KEY) if (folder / _ROOT_KEY).exists() else (EACCES, folder)
-    if wrong == EEXIST or not os.access(folder, os.W_OK | os.X_OK):
-        raise OSError(wrong, os.strerror(wrong), str(place))
-
-
 def _moved(key: Path, folder: Path) -> Path:
     """The key in the folder, the same byte by byte; only then it is deleted here."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     there, content = folder / key.name, key.read_bytes()
-    write_new(there, content)
+    if not there.exists():  # else an earlier run copied it (`ready_for_key`)
+        write_new(there, content)
     if there.read_bytes() != content:
         with suppress(OSError):
             there.unlink()

@@ -84,6 +84,7 @@ def answers(folder: Path, public_base: str = "https://trao-doi.tinh.example", **
         "root_key_to": "offline",
         "settings": settings,
     }
+    (folder / "offline").mkdir(exist_ok=True)  # the mounted medium
     file = folder / "setup.yaml"
     file.write_text(yaml.safe_dump(values, allow_unicode=True), "utf-8")
     return file

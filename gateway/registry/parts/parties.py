@@ -23,7 +23,7 @@ from gateway.registry.tenants import is_tenant
 from gateway.registry.versions import minor_of
 from security.pki.authority import GATEWAY
 
-_AGENCY: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
+AGENCY_CODE: Final = re.compile(r"[A-Z0-9]+(\.[A-Z0-9]+)*")
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MINOR: Final = re.compile(r"[1-9][0-9]*\.[0-9]+")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z0-9-]+)\}")
@@ -44,7 +44,7 @@ class Parties(Chosen, StatedContacts):
 
     def _agency(self, path: str, raw: Any) -> None:
         item = self._mapping(path, raw, {"code", "name", "level", "roles", "contact", "contacts", "state"})
-        code = self._text(f"{path}.code", item.get("code"), _AGENCY, limit=35)
+        code = self._text(f"{path}.code", item.get("code"), AGENCY_CODE, limit=35)
         agency = Agency(
             code=code,
             name=self._words(f"{path}.name", item.get("name")),
