@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,7 +21,6 @@ from gateway.cli.common.output import Exit, emit, fail, failed
 from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
-    from gateway.keys.key_encryption import AtRest
     from gateway.keys.overview import OwnKey
     from gateway.settings import Settings
 
@@ -31,6 +29,12 @@ commands = typer.Typer(no_args_is_help=True, help="The gateway's own keys: show,
 _AT_START: Final = "It takes up keys and settings when it starts. / Khi khởi động nó sẽ tự nhận."
 _TOLD_SECONDS: Final = 20.0  # between two words to a person who waits
 _OTHERS_SECONDS: Final = 30.0
+_REPLACED: Final = (
+    "Where the unit or LGSP_SECRET_FILE names the old file, put the new one there before the start. Older backups, and"
+    " a root.key that was not here, open with the old secret alone: keep it apart for them. / Nếu dịch vụ hoặc"
+    " LGSP_SECRET_FILE chỉ tệp cũ, hãy đặt tệp mới vào đó trước khi khởi động. Bản sao lưu cũ, và root.key không có ở"
+    " đây, chỉ mở được bằng bí mật cũ: giữ riêng bí mật ấy."
+)
 _HELD: Final = {True: "protected / đã mã hóa", False: "in the clear / không mã hóa"}
 
 
@@ -129,15 +133,21 @@ def keys_protect(
     as_json: AsJson = False,
     new_secret: Annotated[
         Path | None,
-        typer.Option("--new-secret", help="File outside the data folder for the secret; made if it is not there."),
+        typer.Option(
+            "--new-secret",
+            help="File outside the data folder for the first secret, or for a new one; made if it is not there.",
+        ),
     ] = None,
 ) -> None:
-    """Encrypt all private keys and secrets of a stopped instance, so that a copy of its folder opens nothing."""
+    """Encrypt all private keys and secrets of a stopped instance, so that a copy of its folder opens nothing; or
+    encrypt them anew, by a new secret."""
     import secrets
 
     from gateway.doctor.files import key_files
     from gateway.durable import write_new
-    from gateway.keys.key_encryption import AtRest
+    from gateway.keys.key_encryption import PLAIN, AtRest
+    from gateway.keys.protecting import protect
+    from gateway.settings import CREDENTIAL
     from gateway.settings.saving import change
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
@@ -145,18 +155,11 @@ def keys_protect(
     if is_running(settings):
         what = "the instance is running, and its processes would no longer find their keys / phiên bản đang chạy"
         fail(Exit.NO, "running", what, "Stop it first. / Hãy dừng nó trước.", as_json)
-    if (new_secret is None) == (not settings.secret_file):
-        what = (
-            "one secret is needed: --new-secret FILE for the first time, else the setting secret_file / "
-            "cần một tệp bí mật: --new-secret cho lần đầu, sau đó là thiết lập secret_file"
-        )
-        fail(
-            Exit.USAGE,
-            "which-secret",
-            what,
-            "docs/operating.md tells how. / Xem cách làm trong docs/vi/operating.md.",
-            as_json,
-        )
+    if new_secret is None and not settings.secret_file:
+        what = "a secret is needed, with --new-secret FILE / cần một tệp bí mật, nêu bằng --new-secret"
+        then = "docs/operating.md tells how. / Xem cách làm trong docs/vi/operating.md."
+        fail(Exit.USAGE, "which-secret", what, then, as_json)
+    before, replaced = PLAIN, bool(new_secret is not None and settings.secret_file)
     if new_secret is not None:
         place = Path(os.path.abspath(new_secret))  # without `..`, since it is written into the settings
         if settings.holds(place):
@@ -167,26 +170,39 @@ def keys_protect(
                 "Keep the secret elsewhere. / Để tệp bí mật nơi khác.",
                 as_json,
             )
+        before = AtRest.of(settings)
         if not place.exists():
             write_new(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
-        settings = replace(settings, secret_file=str(place))
-        AtRest.of(settings)
-        change(settings.data, secret_file=settings.secret_file)
-    at_rest = AtRest.of(settings)
+        AtRest.from_file(place)
+        if not replaced:
+            change(settings.data, secret_file=str(place))
+    else:
+        place = Path(settings.secret_file)
+    at_rest = AtRest.of(settings) if new_secret is None else AtRest.from_file(place)
+    files = key_files(settings)
+    if settings.vault_copies is not None and replaced:
+        files += sorted(settings.vault_copies.rglob("*.key"))
     with _alone_with_keys(settings):
-        done = [str(path.relative_to(settings.data)) for path in key_files(settings) if _protected(path, at_rest)]
+        done = [_name(path, settings) for path in files if protect(path, at_rest, before)]
+        if replaced and not settings.secret_file.startswith(CREDENTIAL):
+            change(settings.data, secret_file=str(place))
         if done:
-            _log(settings, {"protected": done}, time.time())
+            _log(settings, {"protected": done, **({"secret": "replaced"} if replaced else {})}, time.time())
     text = "\n".join(
         [
             *done,
-            f"{len(done)} files protected; without {settings.secret_file} nothing opens them: keep a copy of it apart"
-            f" / đã mã hóa {len(done)} tệp; thiếu {settings.secret_file} thì không mở được: giữ một bản ở nơi khác",
+            f"{len(done)} files protected; without {place} nothing opens them: keep a copy of it apart"
+            f" / đã mã hóa {len(done)} tệp; thiếu {place} thì không mở được: giữ một bản ở nơi khác",
+            *([_REPLACED] if replaced else []),
             "What the disk held before may still be found on it: replace the keys (`lgsp keys rotate`), or begin with a"
             " new disk. / Bản cũ có thể còn trên đĩa: thay khóa (`lgsp keys rotate`), hoặc dùng đĩa mới.",
         ]
     )
-    emit({"ok": True, "protected": done, "secret_file": settings.secret_file}, as_json, text)
+    emit({"ok": True, "protected": done, "secret_file": str(place)}, as_json, text)
+
+
+def _name(path: Path, settings: Settings) -> str:
+    return str(path.relative_to(settings.data) if path.is_relative_to(settings.data) else path)
 
 
 @top.command()
@@ -286,23 +302,6 @@ def _reloaded(settings: Settings) -> dict[str, Any]:
     except FileNotFoundError:
         return {"count": 0, "trouble": ""}
     return state
-
-
-def _protected(path: Path, at_rest: AtRest) -> bool:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    from gateway.keys.key_encryption import is_protected, replace_secret
-    from security.pki import authority
-
-    data = path.read_bytes()
-    if is_protected(data):
-        return False
-    if data.startswith(b"-----BEGIN"):
-        private = load_pem_private_key(data, None)
-        replace_secret(path, authority.private_pem(private, at_rest.password))  # type: ignore[arg-type]
-    else:
-        replace_secret(path, at_rest.form(path.name, data))
-    return True
 
 
 def _log(settings: Settings, facts: dict[str, Any], now: float) -> None:

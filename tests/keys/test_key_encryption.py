@@ -26,8 +26,10 @@ from gateway.journal.database import open_engine, writing
 from gateway.journal.schema import tables
 from gateway.keys.key_encryption import PLAIN, AtRest, is_protected
 from gateway.keys.keyring import NAMES, Keyring
+from gateway.keys.protecting import protect
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load
+from gateway.settings.saving import change
 from gateway.vault.vault import Vault
 from security.seal import unseal
 
@@ -131,6 +133,53 @@ def test_an_instance_is_converted_and_a_conversion_cut_short_goes_on(
     opens(settings, body)
     shutil.copytree(settings.data, tmp_path / "copy")
     opens_nothing(tmp_path / "copy", body)
+
+
+def test_a_secret_that_leaked_is_replaced_also_where_that_was_cut_short(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the old secret opens nothing of it, not the short-lived copies of the vault's keys either."""
+    old, new, copies = tmp_path / "old", tmp_path / "new", tmp_path / "copies"
+    for file in (old, third := tmp_path / "third"):
+        file.write_bytes(secrets.token_bytes(32))
+    change(made(tmp_path, old).data, secret_file=str(old), vault_backup=str(copies))
+    settings = load(tmp_path / "data", {})
+    body = put_body(settings)
+    (copies / "2026-11-30").mkdir(parents=True)
+    vault_key = next(settings.vault_keys.glob("*.key"))
+    copy = copies / "2026-11-30" / vault_key.name
+    shutil.copy(vault_key, copy)
+
+    done = []
+
+    def cut(path: Path, *by: AtRest) -> bool:
+        done.append(path)
+        if len(done) > 4:
+            raise KeyboardInterrupt
+        return protect(path, *by)
+
+    monkeypatch.setattr("gateway.keys.protecting.protect", cut)
+    with pytest.raises(KeyboardInterrupt):
+        command.keys_protect(settings.data, True, new)
+    monkeypatch.undo()
+    assert load(settings.data, {}).secret_file == str(old), "half of the way, the command goes on from there"
+    with pytest.raises(SystemExit) as ended:
+        command.keys_protect(settings.data, True, new)
+    assert ended.value.code == 0
+    assert len(json.loads(capsys.readouterr().out)["protected"]) == len(key_files(settings)) + 1 - 4
+
+    settings = load(settings.data, {})
+    assert settings.secret_file == str(new)
+    opens(settings, body)
+    AtRest.from_file(new).read(copy)
+    opens_nothing(settings.data, body)
+    for path in (*key_files(settings), copy):
+        with pytest.raises(Ours, match=r"keys\.locked"):
+            protect(path, AtRest.from_file(third), AtRest.from_file(old))
+    for _ in range(2):  # the same again changes nothing
+        with pytest.raises(SystemExit):
+            command.keys_protect(settings.data, True, new)
+        assert json.loads(capsys.readouterr().out)["protected"] == []
 
 
 def test_a_key_that_is_replaced_is_protected_too(tmp_path: Path) -> None:
