@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -87,4 +88,12 @@ def answers(folder: Path, public_base: str = "https://trao-doi.tinh.example", **
     (folder / "offline").mkdir(exist_ok=True)  # the mounted medium
     file = folder / "setup.yaml"
     file.write_text(yaml.safe_dump(values, allow_unicode=True), "utf-8")
+    return file
+
+
+def changed(file: Path, **values: Any) -> Path:
+    """Write other answers into the file; None leaves one out."""
+    document = yaml.safe_load(file.read_text("utf-8"))
+    document.update(values)
+    file.write_text(yaml.safe_dump({name: value for name, value in document.items() if value is not None}), "utf-8")
     return file

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,16 +20,9 @@ from gateway.setup.answers import from_file
 from tests import commandline
 from tests.journal.databases import fresh_url
 from tests.journal.pairs import paired
-from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers
+from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, answers, changed
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def _changed(file: Path, **values: Any) -> Path:
-    document = yaml.safe_load(file.read_text("utf-8"))
-    document.update(values)
-    file.write_text(yaml.safe_dump({name: value for name, value in document.items() if value is not None}), "utf-8")
-    return file
 
 
 @pytest.mark.parametrize(
@@ -59,7 +48,7 @@ def _changed(file: Path, **values: Any) -> Path:
 )
 def test_a_wrong_answer_is_named_with_its_place(tmp_path: Path, values: dict[str, Any], named: str) -> None:
     with pytest.raises(BadSetting) as wrong:
-        from_file(_changed(answers(tmp_path), **values))
+        from_file(changed(answers(tmp_path), **values))
     assert named in wrong.value.words.en and named in wrong.value.words.vi
 
 
@@ -86,7 +75,7 @@ def test_a_private_key_is_refused_and_never_repeated(tmp_path: Path) -> None:
     ],
 )
 def test_nothing_is_left_of_answers_that_do_not_hold(tmp_path: Path, change: dict[str, Any], code: str) -> None:
-    file = _changed(answers(tmp_path), **change)
+    file = changed(answers(tmp_path), **change)
     told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
     assert (told.code, json.loads(told.out)["error"]["code"]) == (2, code), told
     assert not (tmp_path / "data").exists() and not (tmp_path / "secret").exists()
@@ -133,7 +122,7 @@ def test_a_made_instance_is_not_said_to_be_made_by_other_answers(tmp_path: Path)
     assert commandline.lgsp("setup", str(file), "--data", str(data)).code == 0
     lay = (data / "settings.yaml").read_bytes()
     database = "postgresql+psycopg://lgsp:a@b/c@nowhere/lgsp"
-    _changed(file, database=database, name="Tên khác", settings={"doors": "3", "body_limit": 7})
+    changed(file, database=database, name="Tên khác", settings={"doors": "3", "body_limit": 7})
     told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     error = json.loads(told.out)["error"]
     assert (told.code, error["code"]) == (2, "bad-setting"), told
@@ -150,7 +139,7 @@ def test_each_person_and_agency_that_differs_is_named_with_the_settings(tmp_path
     people = yaml.safe_load(file.read_text("utf-8"))["officers"]
     people[0] |= {"name": "Tên khác"}
     people[1] |= {"agency_name": "Sở khác", "key": f"{OPERATOR}.pub"}
-    _changed(file, officers=people, people=None, settings={"doors": 4})
+    changed(file, officers=people, people=None, settings={"doors": 4})
     told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     what = json.loads(told.out)["error"]["what"]
     assert told.code == 2, told
@@ -163,7 +152,7 @@ def test_what_a_repeated_setup_did_not_look_at_is_said(tmp_path: Path) -> None:
     data, file = tmp_path / "data", answers(tmp_path)
     first = json.loads(commandline.lgsp("setup", str(file), "--data", str(data), "--json").out)
     assert (first["was_made"], first["not_compared"]) == (False, [])
-    _changed(file, root_key_to="elsewhere")
+    changed(file, root_key_to="elsewhere")
     told = commandline.lgsp("setup", str(file), "--data", str(data))
     assert told.code == 0 and "was made before in" in told.out and "is made in" not in told.out, told
     assert "answers not looked at: registry, root_key_to\n" in told.out, told.out
@@ -172,9 +161,9 @@ def test_what_a_repeated_setup_did_not_look_at_is_said(tmp_path: Path) -> None:
 def test_a_database_that_is_left_empty_is_not_taken_for_sqlite(tmp_path: Path) -> None:
     """Whoever asks for SQLite where PostgreSQL is used is told that nothing moved."""
     url = make_url(fresh_url("postgresql", tmp_path)).render_as_string(hide_password=False)
-    data, file = tmp_path / "data", _changed(answers(tmp_path), database=url)
+    data, file = tmp_path / "data", changed(answers(tmp_path), database=url)
     assert json.loads(commandline.lgsp("setup", str(file), "--data", str(data), "--json").out)["not_compared"] == []
-    told = commandline.lgsp("setup", str(_changed(file, database="")), "--data", str(data), "--json")
+    told = commandline.lgsp("setup", str(changed(file, database="")), "--data", str(data), "--json")
     assert json.loads(told.out)["not_compared"] == ["registry", "database"], told
 
 
@@ -184,7 +173,7 @@ def test_under_systemd_it_is_repeatable(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "lgsp").chmod(0o600)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("LGSP_SECRET_FILE", "credential:lgsp")
-    data, file = tmp_path / "data", _changed(answers(tmp_path), secret_file="/etc/lgsp-nowhere/secret")
+    data, file = tmp_path / "data", changed(answers(tmp_path), secret_file="/etc/lgsp-nowhere/secret")
     for _ in range(2):
         told = commandline.lgsp("setup", str(file), "--data", str(data))
         assert told.code == 0 and "/etc/lgsp-nowhere/secret" in told.out, told
@@ -194,7 +183,7 @@ def test_an_agency_has_the_name_that_the_first_of_its_persons_gives(tmp_path: Pa
     file = answers(tmp_path)
     document = yaml.safe_load(file.read_text("utf-8"))
     document["people"][0]["agency"] = document["officers"][1]["agency"]  # without the name
-    agencies = founding.document_of(from_file(_changed(file, **document))).document.agencies
+    agencies = founding.document_of(from_file(changed(file, **document))).document.agencies
     assert {each.code: each.name.vi for each in agencies}["H14.6"] == "Công an tỉnh"
 
 
@@ -230,7 +219,7 @@ def test_the_roots_key_is_safe_on_its_medium_before_it_is_deleted_here(
 @pytest.mark.parametrize("taken", ["registry.yaml", "mnt-mistyped/khoa", "offline", "data/khoa"])
 def test_a_place_that_cannot_take_the_roots_key_is_told_before_anything_is_made(tmp_path: Path, taken: str) -> None:
     """Nothing that is no mounted medium is made into one: the key would stay on this disk."""
-    data, file = tmp_path / "data", _changed(answers(tmp_path), root_key_to=taken)
+    data, file = tmp_path / "data", changed(answers(tmp_path), root_key_to=taken)
     (tmp_path / "offline" / "root.key").write_text("of another instance", "ascii")
     told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     error = json.loads(told.out)["error"]
@@ -260,7 +249,7 @@ def test_the_registry_document_of_the_page_founds_an_instance(tmp_path: Path) ->
     page = (ROOT / "docs" / "operating.md").read_text("utf-8")
     (document,) = re.findall(r"^```yaml registry\.yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (tmp_path / "of-the-page.yaml").write_text(document, "utf-8")
-    file = _changed(answers(tmp_path), registry="of-the-page.yaml")
+    file = changed(answers(tmp_path), registry="of-the-page.yaml")
     told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
     assert told.code == 0, told
     waiting = json.loads(commandline.lgsp("access", "list", "--data", str(tmp_path / "data"), "--json").out)
@@ -278,7 +267,7 @@ def test_setup_says_where_the_port_of_the_public_address_must_lead(tmp_path: Pat
 def test_a_database_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     """In both languages, with what the server said; `lgsp up` would not help."""
     url = make_url(fresh_url("postgresql", tmp_path)).set(database="nobody_made_it")
-    file = _changed(answers(tmp_path), database=url.render_as_string(hide_password=False))
+    file = changed(answers(tmp_path), database=url.render_as_string(hide_password=False))
     told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
     error = json.loads(told.out)["error"]
     assert told.code == 3 and error["code"] == "database", told
@@ -293,7 +282,7 @@ def test_a_server_that_waits_for_a_standby_that_is_not_there_does_not_hang_setup
         alone = make_url(pair.fresh_url()).set(host="127.0.0.1", port=pair.primary.port, query={})
         data, file = (
             tmp_path / "data",
-            _changed(answers(tmp_path), database=alone.render_as_string(hide_password=False)),
+            changed(answers(tmp_path), database=alone.render_as_string(hide_password=False)),
         )
         pair.standby.kill()
         told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
@@ -307,7 +296,7 @@ def test_a_server_that_waits_for_a_standby_that_is_not_there_does_not_hang_setup
 @pytest.mark.server
 def test_two_servers_of_the_database_are_a_primary_and_the_standby_that_it_waits_for(tmp_path: Path) -> None:
     with paired() as pair:
-        data, file = tmp_path / "data", _changed(answers(tmp_path), database=pair.fresh_url())
+        data, file = tmp_path / "data", changed(answers(tmp_path), database=pair.fresh_url())
         pair.standby.kill()
         told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
         error = json.loads(told.out)["error"]
@@ -316,107 +305,13 @@ def test_two_servers_of_the_database_are_a_primary_and_the_standby_that_it_waits
         pair.wait_synchronous()
         told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
         assert told.code == 0 and load(data, {}).standby == "required", told
-        _changed(file, settings={"standby": "off"}, database=pair.fresh_url(), root_key_to=None)
+        changed(file, settings={"standby": "off"}, database=pair.fresh_url(), root_key_to=None)
         told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "other"), "--json")
         assert told.code == 0 and load(tmp_path / "other", {}).standby == "off", told
 
 
-def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
-    told = commandline.lgsp("setup", "--data", str(tmp_path / "data"), "--json")
-    assert (told.code, json.loads(told.out)["error"]["code"]) == (2, "no-answers")
-    assert not (tmp_path / "data").exists()
-
-
-FIRST = ("LGSP của tỉnh", "https://trao-doi.tinh.example", "")
-ONE = ("can-bo-1", "H14.5", "Sở Khoa học và Công nghệ", "Cán bộ an toàn", "can-bo-1.pub")
-TWO = ("can-bo-2", "H14.6", "Công an tỉnh", "Cán bộ an ninh mạng", "can-bo-2.pub")
-OPERATES = ("van-hanh", "H14.0", "", "Tổ vận hành", "van-hanh.pub")
-
-
-def _typed(folder: Path, given: tuple[str, ...], *, interrupted_at: int = 0) -> tuple[int, str, str]:
-    """What `lgsp setup` at a terminal in this folder ends with, says and asks. `interrupted_at`: by Ctrl-C where it
-    asks for the agency of this person."""
-    master, slave = pty.openpty()
-    command = [sys.executable, "-m", "gateway", "setup", "--data", "data"]
-    environment, told = {**os.environ, "PYTHONPATH": str(ROOT)}, folder / "told"
-    with (
-        told.open("w") as file,
-        subprocess.Popen(
-            command, stdin=slave, stdout=subprocess.PIPE, stderr=file, cwd=folder, env=environment
-        ) as asked,
-    ):
-        os.close(slave)
-        os.write(master, "".join(f"{each}\n" for each in given).encode())
-        until = time.monotonic() + 120
-        while interrupted_at and told.read_text("utf-8").count("Code of the agency") < interrupted_at:
-            assert asked.poll() is None and time.monotonic() < until, told.read_text("utf-8")
-            time.sleep(0.1)
-        if interrupted_at:
-            asked.send_signal(signal.SIGINT)
-        try:
-            out = asked.communicate(timeout=120)[0].decode()
-        except subprocess.TimeoutExpired:
-            asked.kill()
-            raise
-        finally:
-            os.close(master)
-    return asked.returncode, out, told.read_text("utf-8")
-
-
-@pytest.mark.parametrize(("medium", "grave"), [("offline", "nothing grave"), ("", "doctor: keys.root-online")])
-def test_the_questions_are_asked_at_a_terminal(tmp_path: Path, medium: str, grave: str) -> None:
-    """The one about secrets asks where the root's key goes; whoever names no place is told what is left to do."""
-    answers(tmp_path)
-    code, out, err = _typed(tmp_path, (*FIRST, "secret", medium, *ONE, *TWO, "", *OPERATES, "", "registry.yaml", ""))
-    assert code == 0 and out.count("/console/link/") == 3 and grave in out, (out, err)
-    assert (tmp_path / (medium or "data/ca") / "root.key").exists()
-    assert "Nobody operates" not in out and not (tmp_path / "lgsp-setup.yaml").exists()
-    assert ("on the file system of the instance" in out) is bool(medium), "a folder beside the data is no medium"
-    waiting = json.loads(commandline.lgsp("access", "list", "--data", str(tmp_path / "data"), "--json").out)
-    assert set(GRANTS) <= {each["id"] for each in waiting["grants"]}, waiting
-
-
-def test_a_wrong_answer_is_told_at_once_and_asked_again(tmp_path: Path) -> None:
-    """Each in its place: no other question is asked twice."""
-    answers(tmp_path)
-    (tmp_path / "short").write_text("abc", "ascii")
-    code, out, err = _typed(
-        tmp_path,
-        (
-            *("LGSP", "xxxx", "http://tinh.example", FIRST[1], "nothing", "", "short", "secret"),
-            *("/nowhere/medium", "offline"),
-            *("Cán bộ", "can-bo-1", "h14", *ONE[1:4], "can-bo-1.key", "none.pub", "can-bo-1.pub"),
-            *("can-bo-1", *TWO[:4], "can-bo-1.pub", "registry.yaml", "can-bo-2.pub"),
-            *("", *OPERATES, "", "none.yaml", "", "db1", ""),
-        ),
-    )
-    assert code == 0, (out, err)
-    for said in (
-        "public_base: expected https://NAME", "desk_base: expected", "short: ", "/nowhere/medium is no folder",
-        "id: expected lowercase", "agency: expected a code", "is a private key", "none.pub cannot be read",
-        "another person has it", "none.yaml cannot be read", "database: expected postgresql://",
-    ):  # fmt: skip
-        assert said in err, (said, err)
-
-
-def test_what_was_typed_is_kept_where_setup_does_not_end(tmp_path: Path) -> None:
-    """By Ctrl-C, and where an answer turns out wrong at the end; the file goes on from there."""
-    answers(tmp_path)
-    code, out, err = _typed(tmp_path, (*FIRST, "secret", "offline", *ONE, "can-bo-2"), interrupted_at=2)
-    assert code == 130 and "lgsp setup lgsp-setup.yaml" in err and not (tmp_path / "data").exists(), (code, out, err)
-    kept = yaml.safe_load((tmp_path / "lgsp-setup.yaml").read_text("utf-8"))
-    assert kept["officers"][0]["name"] == "Cán bộ an toàn" and kept["officers"][1] == {"id": "can-bo-2"}, kept
-    url = fresh_url("sqlite", tmp_path).replace("sqlite:///", "sqlite:////nowhere")
-    code, out, err = _typed(tmp_path, (*FIRST, "secret", "", *ONE, *TWO, "", *OPERATES, "", "", url))
-    assert code != 0 and "lgsp setup lgsp-setup-2.yaml" in err, (out, err)
-    assert (tmp_path / "lgsp-setup-2.yaml").stat().st_mode & 0o077 == 0, "an address has a password"
-    _changed(tmp_path / "lgsp-setup-2.yaml", database=url.replace("/nowhere", ""))
-    told = commandline.lgsp("setup", str(tmp_path / "lgsp-setup-2.yaml"), "--data", str(tmp_path / "data"))
-    assert told.code == 0, told
-
-
 def test_two_officers_without_an_operator_are_told_what_they_cannot_sign(tmp_path: Path) -> None:
-    told = commandline.lgsp("setup", str(_changed(answers(tmp_path), people=None)), "--data", str(tmp_path / "data"))
+    told = commandline.lgsp("setup", str(changed(answers(tmp_path), people=None)), "--data", str(tmp_path / "data"))
     assert told.code == 0 and "Nobody operates: an officer who applies a document cannot sign" in told.out, told
 
 
@@ -425,7 +320,7 @@ def test_two_officers_without_an_operator_are_told_what_they_cannot_sign(tmp_pat
     [("doors", "many"), ("door", 1), ("roles", "cook"), ("push_networks", "everywhere"), ("exchange_port", 0)],
 )
 def test_a_mistaken_setting_is_told_as_of_its_line_in_the_answers(tmp_path: Path, name: str, value: object) -> None:
-    file, data = _changed(answers(tmp_path), settings={name: value}), tmp_path / "data"
+    file, data = changed(answers(tmp_path), settings={name: value}), tmp_path / "data"
     line = 1 + next(at for at, text in enumerate(file.read_text("utf-8").splitlines()) if text.startswith(f"  {name}:"))
     told = commandline.lgsp("setup", str(file), "--data", str(data), "--json")
     what = json.loads(told.out)["error"]["what"]
@@ -447,7 +342,7 @@ def test_sign_in_links_name_the_address_that_people_open(tmp_path: Path) -> None
     assert told.code == 0 and "http://localhost:8080/console/link/" in told.out
     assert "ssh -L 8080:localhost:8080 trao-doi.tinh.example" in told.out
     (tmp_path / "offline" / "root.key").unlink()
-    file = _changed(answers(tmp_path), desk_base="https://trang.tinh.example:9080")
+    file = changed(answers(tmp_path), desk_base="https://trang.tinh.example:9080")
     told = commandline.lgsp("setup", str(file), "--data", str(there))
     assert told.code == 0 and told.out.count("https://trang.tinh.example:9080/console/link/") == 3, told
     assert "ssh -L" not in told.out and "localhost" not in told.out
