@@ -99,6 +99,8 @@ def open_large(
     stop = size - len(tag) - 1
     if len(begin) != 4 or stop <= at or len(before) != 1 or not all((*begin[:3], tag)):
         raise wrong("JWE", _FORM)
+    if b"." in begin[3][: stop - at]:  # a sixth part: the third is no iv then
+        raise wrong("JWE", _FORM)
     head, wrapped, iv = begin[:3]
     try:
         jws.split(b".".join((head, wrapped, iv, tag)), 4)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -141,53 +141,45 @@ def keys_protect(
 ) -> None:
     """Encrypt all private keys and secrets of a stopped instance, so that a copy of its folder opens nothing; or
     encrypt them anew, by a new secret."""
-    import secrets
-
-    from gateway.doctor.files import key_files
-    from gateway.durable import write_new
-    from gateway.keys.key_encryption import PLAIN, AtRest
-    from gateway.keys.protecting import protect
-    from gateway.settings import CREDENTIAL
-    from gateway.settings.saving import change
+    from gateway.settings.running import standing_still
 
     # Encrypt every private key and raw secret of the instance. What was cut short goes on when it is called again.
     settings = load_instance(data, as_json)
-    if is_running(settings):
-        what = "the instance is running, and its processes would no longer find their keys / phiên bản đang chạy"
-        fail(Exit.NO, "running", what, "Stop it first. / Hãy dừng nó trước.", as_json)
     if new_secret is None and not settings.secret_file:
         what = "a secret is needed, with --new-secret FILE / cần một tệp bí mật, nêu bằng --new-secret"
         then = "docs/operating.md tells how. / Xem cách làm trong docs/vi/operating.md."
         fail(Exit.USAGE, "which-secret", what, then, as_json)
-    before, replaced = PLAIN, bool(new_secret is not None and settings.secret_file)
+    with standing_still(settings.data) as still:
+        if not still:
+            what = "the instance is running, and its processes would no longer find their keys / phiên bản đang chạy"
+            fail(Exit.NO, "running", what, "Stop it first. / Hãy dừng nó trước.", as_json)
+        _protect(settings, new_secret, as_json)
+
+
+def _protect(settings: Settings, new_secret: Path | None, as_json: bool) -> NoReturn:
+    from gateway.doctor.files import key_files
+    from gateway.keys.key_encryption import PLAIN, AtRest
+    from gateway.keys.protecting import protect
+    from gateway.settings import CREDENTIAL
+    from gateway.settings.saving import change
+    from gateway.vault.copies import copied
+
+    before, place = AtRest.of(settings), Path(settings.secret_file)
     if new_secret is not None:
-        place = Path(os.path.abspath(new_secret))  # without `..`, since it is written into the settings
-        if settings.holds(place):
-            fail(
-                Exit.USAGE,
-                "secret-inside",
-                f"{place} lies in the data folder / nằm trong thư mục dữ liệu",
-                "Keep the secret elsewhere. / Để tệp bí mật nơi khác.",
-                as_json,
-            )
-        before = AtRest.of(settings)
-        if not place.exists():
-            write_new(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
-        AtRest.from_file(place)
-        if not replaced:
-            change(settings.data, secret_file=str(place))
-    else:
-        place = Path(settings.secret_file)
-    at_rest = AtRest.of(settings) if new_secret is None else AtRest.from_file(place)
+        place = _secret_at(settings, new_secret, as_json)
+    at_rest = before if new_secret is None else AtRest.from_file(place)
+    replaced = before is not PLAIN and at_rest != before
+    if before is PLAIN:
+        change(settings.data, secret_file=str(place))
     files = key_files(settings)
     if settings.vault_copies is not None and replaced:
-        files += sorted(settings.vault_copies.rglob("*.key"))
+        files += [path for path, _ in copied(settings.vault_copies)]
     with _alone_with_keys(settings):
-        done = [_name(path, settings) for path in files if protect(path, at_rest, before)]
+        done = [_name(path, settings) for path in protect(files, at_rest, before if replaced else PLAIN)]
+        if done or replaced:
+            _log(settings, {"protected": done, **({"secret": "replaced"} if replaced else {})}, time.time())
         if replaced and not settings.secret_file.startswith(CREDENTIAL):
             change(settings.data, secret_file=str(place))
-        if done:
-            _log(settings, {"protected": done, **({"secret": "replaced"} if replaced else {})}, time.time())
     text = "\n".join(
         [
             *done,
@@ -198,7 +190,29 @@ def keys_protect(
             " new disk. / Bản cũ có thể còn trên đĩa: thay khóa (`lgsp keys rotate`), hoặc dùng đĩa mới.",
         ]
     )
-    emit({"ok": True, "protected": done, "secret_file": str(place)}, as_json, text)
+    emit({"ok": True, "protected": done, "secret_file": str(place), "replaced": replaced}, as_json, text)
+
+
+def _secret_at(settings: Settings, new_secret: Path, as_json: bool) -> Path:
+    """The file of the new secret, made if it is not there, outside of what is copied with the keys."""
+    import secrets
+
+    from gateway.durable import sync_folder, write_new
+
+    place = Path(os.path.abspath(new_secret))  # without `..`, since it is written into the settings
+    copies = settings.vault_copies
+    if settings.holds(place) or copies is not None and place.resolve().is_relative_to(copies.resolve()):
+        fail(
+            Exit.USAGE,
+            "secret-inside",
+            f"{place} lies in the data folder, or in vault_backup / nằm trong thư mục dữ liệu hoặc vault_backup",
+            "Keep the secret elsewhere. / Để tệp bí mật nơi khác.",
+            as_json,
+        )
+    if not place.exists():
+        write_new(place, secrets.token_urlsafe(48).encode("ascii") + b"\n")
+        sync_folder(place.parent)
+    return place
 
 
 def _name(path: Path, settings: Settings) -> str:

@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -61,7 +61,7 @@ def setup(
         then = "Name a file with the answers; docs/operating.md shows one. / Chỉ tệp trả lời (docs/vi/operating.md)."
         fail(Exit.USAGE, "no-answers", what, then, as_json)
     typed: dict[str, Any] = {}
-    with setup_questions.kept(typed):
+    with setup_questions.kept(typed) if answers is None else nullcontext():
         try:
             given = setup_questions.asked(typed) if answers is None else from_file(answers)
             with failures_as_exits(as_json):

@@ -6,10 +6,11 @@ What was typed is kept in a file where the command does not come to its end, als
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import typer
 import yaml
@@ -107,12 +108,20 @@ def _answer(name: str, text: str, *, optional: bool = False, taken: Container[st
 @contextmanager
 def kept(values: dict[str, Any]) -> Iterator[None]:
     """Around all that may fail after a first answer."""
+    hung_up = signal.signal(signal.SIGHUP, _hang_up)  # the terminal was closed
     try:
         yield
     except BaseException:
         if given := {name: each for name, each in values.items() if each}:
-            _keep(given)
+            with suppress(OSError):  # nobody may be left to be told
+                _keep(given)
         raise
+    finally:
+        signal.signal(signal.SIGHUP, hung_up)
+
+
+def _hang_up(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _keep(given: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,3 +25,19 @@ def is_running(data: Path) -> bool:
     finally:
         os.close(folder)
     return False
+
+
+@contextmanager
+def standing_still(data: Path) -> Iterator[bool]:
+    """Keeps `up` from starting meanwhile. False where one runs."""
+    (data / "run").mkdir(mode=0o700, exist_ok=True)
+    folder = os.open(data / "run", os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(folder)

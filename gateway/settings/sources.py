@@ -193,8 +193,12 @@ def _check_databases(settings: Settings, where: _Where) -> None:
 
 def is_database(address: str) -> bool:
     """Whether the address is of a database that the gateway works with."""
-    scheme, there, _ = address.partition("://")
-    return bool(there) and scheme.partition("+")[0] in ("sqlite", "postgresql")
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:  # a bracket that is not closed, a port that is no number
+        return False
+    return "://" in address and parts.scheme.partition("+")[0] in ("sqlite", "postgresql")
 
 
 def _place(address: str) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ from security.grants.approvals import load_public
 ROOT_KEY: Final = "root.key"
 LARGEST: Final = 4_000_000  # bytes of an answer file, of a registry document and of a key
 _LEAST_OFFICERS: Final = 2
+_MOST_OF_NAME: Final = 64 - len(" sign issuer 999")  # of a common name (RFC 5280, appendix A.1)
 _NAMES: Final = frozenset(
     {
         *("name", "public_base", "secret_file", "officers", "database"),
@@ -142,11 +143,11 @@ def from_values(values: Mapping[str, Any], folder: Path, where: _Source | None =
         if desk_base == public_base:
             raise _wrong(where, "desk_base", "một cổng mạng khác public_base", "another port than that of public_base")
     return Answers(
-        name=_text(where, "name", values.get("name")),
+        name=_short(where, "name", values.get("name")),
         public_base=public_base,
         secret_file=_path(folder, _text(where, "secret_file", values.get("secret_file"))),
         persons=tuple(persons),
-        database=str(values.get("database") or ""),
+        database=_database(where, str(values.get("database") or "")),
         desk_base=desk_base,
         registry=registry,
         root_key_to=None if root_key_to is None else _path(folder, str(root_key_to)),
@@ -160,16 +161,18 @@ def check(name: str, value: str, folder: Path) -> None:
     where = _Source()
     if name in ("public_base", "desk_base"):
         _address(where, name, value)
+    elif name == "name":
+        _short(where, name, value)
     elif name == "secret_file":
         file = _path(folder, _text(where, name, value))
         if file.exists():
             _sound(file, lambda: AtRest.from_file(file))
     elif name == "root_key_to":
-        ready_for_key(where.of(name), _path(folder, value))
+        _mounted(where.of(name), _path(folder, value))
     elif name == "registry":
         _mapping(folder / value, _yaml(folder / value))
-    elif name == "database" and not is_database(value):
-        raise _wrong(where, name, "postgresql://TÀI_KHOẢN:MẬT_KHẨU@MÁY/TÊN", "postgresql://USER:PASSWORD@HOST/NAME")
+    elif name == "database":
+        _database(where, value)
     elif name == "id" and OFFICER_ID.fullmatch(value) is None:
         raise _wrong(
             where, name, "chữ thường, chữ số, dấu gạch nối: can-bo-1", "lowercase letters, digits, hyphens: can-bo-1"
@@ -178,8 +181,7 @@ def check(name: str, value: str, folder: Path) -> None:
         raise _wrong(where, name, "mã đơn vị như H14.5", "a code such as H14.5")
     elif name == "key":
         _sound(folder / value, lambda: load_public(public_key(folder / value)))
-    else:
-        _text(where, name, value)
+    _text(where, name, value)
 
 
 def _sound(file: Path, read: Callable[[], object]) -> None:
@@ -189,25 +191,38 @@ def _sound(file: Path, read: Callable[[], object]) -> None:
         raise BadSetting(Words(f"{file}: {trouble.what('vi')}", f"{file}: {trouble.what('en')}")) from None
 
 
-def ready_for_key(where: Words, folder: Path, key: Path | None = None) -> None:
+def ready_for_key(where: Words, folder: Path, key: Path) -> None:
     """Before anything is made. `key`: that of the root, which an earlier run may have copied there.
 
-    A folder that is not there is not made: a medium that nobody mounted would leave the key on this disk. Raises
-    `BadSetting`, and OSError if nobody may write there.
+    Raises `BadSetting`, and OSError if nobody may write there.
     """
-    wrong, there = None, folder / ROOT_KEY
-    if not folder.is_dir():
-        wrong = ("chưa có thư mục này: hãy gắn vật lưu giữ trước", "is no folder: mount the medium there first")
-    elif there.exists() and not (key is not None and key.exists() and there.read_bytes() == key.read_bytes()):
-        wrong = (
-            f"đã có {ROOT_KEY}, của một phiên bản khác: hãy dùng vật lưu giữ khác",
-            f"has a {ROOT_KEY} already, of another instance: take another medium",
+    _mounted(where, folder)
+    there = folder / ROOT_KEY
+    if there.exists() and key.exists() and there.samefile(key):
+        wrong = Words("chính là khóa trên máy này", "is the key on this machine itself")
+    elif there.exists() and not (key.exists() and there.read_bytes() == key.read_bytes()):
+        wrong = Words(
+            "đã có: khóa của một phiên bản khác, hoặc bản chép dở; hãy dùng vật lưu giữ khác, hoặc xóa bản chép dở",
+            "is there already: of another instance, or a copy that was cut short; take another medium, or delete that",
         )
-    if wrong is not None:
-        raise BadSetting(Words(f"{where.vi}: root_key_to: {folder} {wrong[0]}",
-                               f"{where.en}: root_key_to: {folder} {wrong[1]}"))  # fmt: skip
-    if not os.access(folder, os.W_OK | os.X_OK):
+    elif not os.access(folder, os.W_OK | os.X_OK):
         raise OSError(EACCES, os.strerror(EACCES), str(folder))
+    else:
+        return
+    raise BadSetting(
+        Words(f"{where.vi}: root_key_to: {there} {wrong.vi}", f"{where.en}: root_key_to: {there} {wrong.en}")
+    )
+
+
+def _mounted(where: Words, folder: Path) -> None:
+    """A folder that is not there is not made: a medium that nobody mounted would leave the key on this disk."""
+    if not folder.is_dir():
+        raise BadSetting(
+            Words(
+                f"{where.vi}: root_key_to: {folder} chưa có: hãy gắn vật lưu giữ trước",
+                f"{where.en}: root_key_to: {folder} is no folder: mount the medium there first",
+            )
+        )
 
 
 def _persons(where: _Source, what: str, raw: Any, folder: Path, role: str) -> list[Person]:
@@ -259,6 +274,25 @@ def _address(where: _Source, name: str, value: Any) -> str:
     return text
 
 
+def _database(where: _Source, address: str) -> str:
+    if address and not is_database(address):
+        right = ("postgresql://TÀI_KHOẢN:MẬT_KHẨU@MÁY/TÊN", "postgresql://USER:PASSWORD@HOST/NAME")
+        raise _wrong(where, "database", *right)
+    return address
+
+
+def _short(where: _Source, name: str, value: Any) -> str:
+    text = _text(where, name, value)
+    if len(text.encode()) > _MOST_OF_NAME:
+        raise _wrong(
+            where,
+            name,
+            f"nhiều nhất {_MOST_OF_NAME} byte UTF-8 (chữ có dấu chiếm 2 hoặc 3), vì tên có trong chứng thư",
+            f"at most {_MOST_OF_NAME} bytes in UTF-8, as it stands in certificates",
+        )
+    return text
+
+
 def _path(folder: Path, text: str) -> Path:
     return Path(os.path.normpath(folder / text))
 
@@ -266,6 +300,10 @@ def _path(folder: Path, text: str) -> Path:
 def _text(where: _Source, name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _wrong(where, name, "một dòng chữ", "a text")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:  # a terminal with another encoding
+        raise _wrong(where, name, "chữ theo UTF-8", "a text in UTF-8") from None
     return value.strip()
 
 

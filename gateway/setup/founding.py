@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -53,10 +52,6 @@ from security.grants.approvals import Officer
 
 SECRET_BYTES: Final = 32
 _LEVEL: Final = "department"
-# Whether COMMIT waits, and no server at all is there that it could wait for: every role may know so much.
-_WAITS: Final = (
-    "SELECT current_setting('synchronous_standby_names') <> '' AND NOT EXISTS (SELECT FROM pg_stat_replication)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +274,7 @@ def _check_standby(settings: Settings) -> None:
 
         with engine.connect() as connection:
             lack = lacks(connection.connection.driver_connection)  # type: ignore[arg-type]
-            waits = connection.exec_driver_sql(_WAITS).scalar_one()
+            waits = connection.exec_driver_sql("SHOW synchronous_standby_names").scalar_one() != ""
     finally:
         engine.dispose()
     if lack is not None and (settings.standby == "required" or waits):
@@ -327,11 +322,14 @@ def _everyone(first: First) -> tuple[Officer, ...]:
 def _moved(key: Path, folder: Path) -> Path:
     """The key in the folder, the same byte by byte; only then it is deleted here."""
     there, content = folder / key.name, key.read_bytes()
-    if not there.exists():  # else an earlier run copied it (`ready_for_key`)
+    try:
         write_new(there, content)
+    except FileExistsError:
+        if there.samefile(key) or there.read_bytes() != content:  # made since, by somebody else
+            raise
+        with there.open("rb") as copy:  # of an earlier run, which ended before it was safe
+            os.fsync(copy.fileno())
     if there.read_bytes() != content:
-        with suppress(OSError):
-            there.unlink()
         raise OSError(None, "the copy differs from the key", str(there))
     sync_folder(folder)  # a medium may be pulled out at once
     key.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import secrets
@@ -10,8 +11,10 @@ import shutil
 import ssl
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -29,9 +32,12 @@ from gateway.keys.keyring import NAMES, Keyring
 from gateway.keys.protecting import protect
 from gateway.sandbox.instance import make_instance
 from gateway.settings import BadSetting, Settings, load
+from gateway.settings.running import standing_still
 from gateway.settings.saving import change
 from gateway.vault.vault import Vault
 from security.seal import unseal
+from tests import commandline
+from tests.setup.provinces import OPERATOR, answers
 
 BODY = "Phản ánh: nắp cống bật lên ở ngã tư Hoàng Đình Giong".encode()
 
@@ -150,13 +156,9 @@ def test_a_secret_that_leaked_is_replaced_also_where_that_was_cut_short(
     copy = copies / "2026-11-30" / vault_key.name
     shutil.copy(vault_key, copy)
 
-    done = []
-
-    def cut(path: Path, *by: AtRest) -> bool:
-        done.append(path)
-        if len(done) > 4:
-            raise KeyboardInterrupt
-        return protect(path, *by)
+    def cut(*by: Any) -> Iterator[Path]:
+        yield from itertools.islice(protect(*by), 4)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr("gateway.keys.protecting.protect", cut)
     with pytest.raises(KeyboardInterrupt):
@@ -165,8 +167,9 @@ def test_a_secret_that_leaked_is_replaced_also_where_that_was_cut_short(
     assert load(settings.data, {}).secret_file == str(old), "half of the way, the command goes on from there"
     with pytest.raises(SystemExit) as ended:
         command.keys_protect(settings.data, True, new)
-    assert ended.value.code == 0
-    assert len(json.loads(capsys.readouterr().out)["protected"]) == len(key_files(settings)) + 1 - 4
+    told = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 0 and told["replaced"]
+    assert len(told["protected"]) == len(key_files(settings)) + 1 - 4
 
     settings = load(settings.data, {})
     assert settings.secret_file == str(new)
@@ -175,11 +178,56 @@ def test_a_secret_that_leaked_is_replaced_also_where_that_was_cut_short(
     opens_nothing(settings.data, body)
     for path in (*key_files(settings), copy):
         with pytest.raises(Ours, match=r"keys\.locked"):
-            protect(path, AtRest.from_file(third), AtRest.from_file(old))
-    for _ in range(2):  # the same again changes nothing
+            list(protect([path], AtRest.from_file(third), AtRest.from_file(old)))
+    (link := tmp_path / "link").hardlink_to(new)
+    for same in (new, link):  # the same secret again replaces nothing
         with pytest.raises(SystemExit):
-            command.keys_protect(settings.data, True, new)
-        assert json.loads(capsys.readouterr().out)["protected"] == []
+            command.keys_protect(settings.data, True, same)
+        told = json.loads(capsys.readouterr().out)
+        assert (told["protected"], told["replaced"]) == ([], False)
+        assert load(settings.data, {}).secret_file == str(new)
+
+
+def test_a_file_that_opens_with_neither_secret_stops_it_before_anything_is_written(tmp_path: Path) -> None:
+    """Nor is a secret taken that lies where the keys' copies are, and would be encrypted with itself."""
+    old, new, copies = tmp_path / "old", tmp_path / "new", tmp_path / "copies"
+    old.write_bytes(secrets.token_bytes(32))
+    settings = made(tmp_path, old)
+    change(settings.data, secret_file=str(old), vault_backup=str(copies))
+    copies.mkdir()
+    (other := copies / "nginx.key").write_bytes(b"of another program")
+    before = {path: path.read_bytes() for path in key_files(settings)}
+    with pytest.raises(SystemExit) as ended:
+        command.keys_protect(settings.data, True, copies / "new.key")
+    assert ended.value.code == 2 and not (copies / "new.key").exists()
+    foreign = settings.keys / "sign-2.key"
+    foreign.write_bytes(b"LGSP sealed 1\n" + secrets.token_bytes(60))
+    with pytest.raises(Ours, match=r"keys\.locked"):
+        command.keys_protect(settings.data, True, new)
+    assert before == {path: path.read_bytes() for path in before}
+    foreign.unlink()
+    with pytest.raises(SystemExit):
+        command.keys_protect(settings.data, True, new)
+    assert other.read_bytes() == b"of another program"
+
+
+def test_who_replaces_a_secret_is_proved_also_where_that_was_cut_short(tmp_path: Path) -> None:
+    """Nobody may be proved by a `hash.key` that opens with the other secret already. `up` waits until it is done."""
+    file, data, new = answers(tmp_path), tmp_path / "data", tmp_path / "new"
+    assert commandline.lgsp("setup", str(file), "--data", str(data)).code == 0
+    new.write_bytes(secrets.token_bytes(32))
+    settings = load(data, {})
+    by = ("--as", OPERATOR, "--key", str(tmp_path / f"{OPERATOR}.key"), "--data", str(data))
+    for _ in protect([settings.keys / "hash.key"], AtRest.from_file(new), AtRest.of(settings)):
+        pass
+    assert commandline.lgsp("keys", "protect", *by).code == 3
+    told = commandline.lgsp("keys", "protect", "--new-secret", str(new), *by)
+    assert told.code == 0 and load(data, {}).secret_file == str(new), told
+    with open_engine(settings.database_url).connect() as connection:
+        logged = connection.execute(tables.log_pending.select().where(tables.log_pending.c.phase == "keys")).one().entry
+    assert OPERATOR in logged.decode() and '"replaced"' in logged.decode(), logged
+    with standing_still(data) as still:
+        assert still and commandline.lgsp("keys", "protect", "--new-secret", str(tmp_path / "old"), *by).code == 1
 
 
 def test_a_key_that_is_replaced_is_protected_too(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,6 +90,14 @@ def test_a_changed_character_has_the_same_code(data: st.DataObject) -> None:
     code = code_of(lambda: opened(changed))
     assert code == code_of(lambda: Opener([EC]).open(changed, known(ME), NOW))
     assert changed == BODY or code in ("body.decryption", "body.encryption-profile")
+
+
+def test_a_point_too_many_has_the_same_code_wherever_it_stands() -> None:
+    points = [at for at, each in enumerate(BODY[:1000]) if each == ord(".")]
+    for at in range(points[0], points[-1] + 4):
+        changed = BODY[:at] + b"." + BODY[at + 1 :]
+        large = code_of(partial(opened, changed))
+        assert large == code_of(partial(Opener([EC]).open, changed, known(ME), NOW)), at
 
 
 def _swapped(body: bytes) -> bytes:

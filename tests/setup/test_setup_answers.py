@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
     ("values", "named"),
     [
         ({"name": ""}, "name"),
+        ({"name": "Trục liên thông, chia sẻ dữ liệu tỉnh Cao Bằng"}, "name: "),
         ({"public_base": "http://tinh.example"}, "public_base"),
         ({"public_base": "https://tinh.example/duong"}, "public_base"),
         ({"public_base": "https://a@tinh.example"}, "public_base"),
@@ -243,6 +244,34 @@ def test_a_key_that_a_cut_short_run_copied_is_no_other_instances(
     monkeypatch.undo()
     assert commandline.lgsp("setup", str(file), "--data", str(data)).code == 0
     assert not (data / "ca/root.key").exists()
+
+
+@pytest.mark.parametrize("other", [b"of another instance, which came between", None])
+def test_the_roots_key_is_never_deleted_for_a_copy_that_is_none(tmp_path: Path, other: bytes | None) -> None:
+    """Another setup to the same medium at once; or the medium is the folder of the key by another name."""
+    data, file = tmp_path / "data", changed(answers(tmp_path), root_key_to=None)
+    assert commandline.lgsp("setup", str(file), "--data", str(data)).code == 0
+    key, there = data / "ca/root.key", tmp_path / "offline/root.key"
+    content = key.read_bytes()
+    if other is None:
+        there.symlink_to(key)
+    else:
+        there.write_bytes(other)
+    with pytest.raises(FileExistsError):
+        founding._moved(key, tmp_path / "offline")
+    told = commandline.lgsp("setup", str(changed(file, root_key_to="offline")), "--data", str(data))
+    assert told.code == 2 and key.read_bytes() == content, told
+    assert there.read_bytes() == (other or content)
+
+
+@pytest.mark.parametrize(
+    "address", ["db1", "postgres://db1/lgsp", "postgresql://a@[::1/lgsp", "postgresql://db1:x/lgsp"]
+)
+def test_an_address_that_is_none_of_a_database_is_told_as_such(tmp_path: Path, address: str) -> None:
+    file = changed(answers(tmp_path), database=address)
+    told = commandline.lgsp("setup", str(file), "--data", str(tmp_path / "data"), "--json")
+    error = json.loads(told.out)["error"]
+    assert told.code == 2 and error["code"] == "bad-setting" and "postgresql://" in error["what"], told
 
 
 def test_the_registry_document_of_the_page_founds_an_instance(tmp_path: Path) -> None:

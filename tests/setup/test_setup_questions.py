@@ -25,9 +25,11 @@ TWO = ("can-bo-2", "H14.6", "Công an tỉnh", "Cán bộ an ninh mạng", "can-
 OPERATES = ("van-hanh", "H14.0", "", "Tổ vận hành", "van-hanh.pub")
 
 
-def _typed(folder: Path, given: tuple[str, ...], *, interrupted_at: int = 0) -> tuple[int, str, str]:
-    """What `lgsp setup` at a terminal in this folder ends with, says and asks. `interrupted_at`: by Ctrl-C where it
-    asks for the agency of this person."""
+def _typed(
+    folder: Path, given: tuple[str, ...], *, interrupted_at: int = 0, by: signal.Signals = signal.SIGINT
+) -> tuple[int, str, str]:
+    """What `lgsp setup` at a terminal in this folder ends with, says and asks. `interrupted_at`: where it asks for the
+    agency of this person, by a signal: that of Ctrl-C, or of a terminal that was closed."""
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "gateway", "setup", "--data", "data"]
     environment, told = {**os.environ, "PYTHONPATH": str(ROOT)}, folder / "told"
@@ -44,7 +46,7 @@ def _typed(folder: Path, given: tuple[str, ...], *, interrupted_at: int = 0) -> 
             assert asked.poll() is None and time.monotonic() < until, told.read_text("utf-8")
             time.sleep(0.1)
         if interrupted_at:
-            asked.send_signal(signal.SIGINT)
+            asked.send_signal(by)
         try:
             out = asked.communicate(timeout=120)[0].decode()
         except subprocess.TimeoutExpired:
@@ -98,6 +100,9 @@ def test_what_was_typed_is_kept_where_setup_does_not_end(tmp_path: Path) -> None
     assert code == 130 and "lgsp setup lgsp-setup.yaml" in err and not (tmp_path / "data").exists(), (code, out, err)
     kept = yaml.safe_load((tmp_path / "lgsp-setup.yaml").read_text("utf-8"))
     assert kept["officers"][0]["name"] == "Cán bộ an toàn" and kept["officers"][1] == {"id": "can-bo-2"}, kept
+    code, *_ = _typed(tmp_path, (*FIRST, "secret", "offline", "can-bo-1"), interrupted_at=1, by=signal.SIGHUP)
+    assert code == 129 and "can-bo-1" in (tmp_path / "lgsp-setup-2.yaml").read_text("utf-8")
+    (tmp_path / "lgsp-setup-2.yaml").unlink()
     url = fresh_url("sqlite", tmp_path).replace("sqlite:///", "sqlite:////nowhere")
     code, out, err = _typed(tmp_path, (*FIRST, "secret", "", *ONE, *TWO, "", *OPERATES, "", "", url))
     assert code != 0 and "lgsp setup lgsp-setup-2.yaml" in err, (out, err)

@@ -136,6 +136,10 @@ def _acting(asked: Asked) -> Iterator[None]:
             yield
         return
     settings = load_settings(asked.given.get("data"), asked.as_json)
+    if asked.given.get("new_secret") is not None:
+        from gateway.keys.protecting import cut_short
+
+        settings = cut_short(settings, asked.given["new_secret"])
     with reading_once(), ExitStack() as stack:
         if settings.is_made:  # else the command says that there is none
             _check_user(settings, asked.as_json)
