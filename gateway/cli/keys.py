@@ -169,6 +169,13 @@ def _protect(settings: Settings, new_secret: Path | None, as_json: bool) -> NoRe
         place = _secret_at(settings, new_secret, as_json)
     at_rest = before if new_secret is None else AtRest.from_file(place)
     replaced = before is not PLAIN and at_rest != before
+    if new_secret is not None and at_rest == before and place != settings.secret_path:
+        what = (
+            f"{place} has the secret of now; nothing was replaced / {place} chứa chính bí mật đang dùng; chưa thay gì"
+        )
+        fail(
+            Exit.USAGE, "same-secret", what, "Name a new file, which is made. / Nêu một tệp mới, sẽ được tạo.", as_json
+        )
     if before is PLAIN:
         change(settings.data, secret_file=str(place))
     files = key_files(settings)

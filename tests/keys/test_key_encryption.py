@@ -180,12 +180,14 @@ def test_a_secret_that_leaked_is_replaced_also_where_that_was_cut_short(
         with pytest.raises(Ours, match=r"keys\.locked"):
             list(protect([path], AtRest.from_file(third), AtRest.from_file(old)))
     (link := tmp_path / "link").hardlink_to(new)
-    for same in (new, link):  # the same secret again replaces nothing
-        with pytest.raises(SystemExit):
-            command.keys_protect(settings.data, True, same)
-        told = json.loads(capsys.readouterr().out)
-        assert (told["protected"], told["replaced"]) == ([], False)
-        assert load(settings.data, {}).secret_file == str(new)
+    with pytest.raises(SystemExit):
+        command.keys_protect(settings.data, True, new)  # typed again
+    told = json.loads(capsys.readouterr().out)
+    assert (told["protected"], told["replaced"]) == ([], False)
+    with pytest.raises(SystemExit) as ended:
+        command.keys_protect(settings.data, True, link)
+    assert ended.value.code == 2 and load(settings.data, {}).secret_file == str(new), "the same secret replaces nothing"
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "same-secret"
 
 
 def test_a_file_that_opens_with_neither_secret_stops_it_before_anything_is_written(tmp_path: Path) -> None:
@@ -211,7 +213,9 @@ def test_a_file_that_opens_with_neither_secret_stops_it_before_anything_is_writt
     assert other.read_bytes() == b"of another program"
 
 
-def test_who_replaces_a_secret_is_proved_also_where_that_was_cut_short(tmp_path: Path) -> None:
+def test_who_replaces_a_secret_is_proved_also_where_that_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody may be proved by a `hash.key` that opens with the other secret already. `up` waits until it is done."""
     file, data, new = answers(tmp_path), tmp_path / "data", tmp_path / "new"
     assert commandline.lgsp("setup", str(file), "--data", str(data)).code == 0
@@ -226,6 +230,13 @@ def test_who_replaces_a_secret_is_proved_also_where_that_was_cut_short(tmp_path:
     with open_engine(settings.database_url).connect() as connection:
         logged = connection.execute(tables.log_pending.select().where(tables.log_pending.c.phase == "keys")).one().entry
     assert OPERATOR in logged.decode() and '"replaced"' in logged.decode(), logged
+    root = tmp_path / "offline/root.key"  # it was away, and opens with the old secret alone
+    shutil.copy(root, data / "ca/root.key")
+    with monkeypatch.context() as once:
+        once.setenv("LGSP_SECRET_FILE", settings.secret_file)
+        told = commandline.lgsp("keys", "protect", "--new-secret", str(new), *by)
+    assert told.code == 0 and load(data, {}).secret_file == str(new), told
+    AtRest.from_file(new).private(data / "ca/root.key", load_pem_private_key)
     with standing_still(data) as still:
         assert still and commandline.lgsp("keys", "protect", "--new-secret", str(tmp_path / "old"), *by).code == 1
 
