@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TextIO
 
 from contracts.base.errors import Branch, Failure, Finding
 from contracts.base.visible import visible
@@ -83,16 +83,17 @@ def exit_of(code: str, branch: Branch, *, refused: bool = False) -> Exit:
 def emit(result: dict[str, Any], as_json: bool, text: str, *, ends: int | None = None) -> NoReturn:
     """Print the result in one form or the other and end with the exit code that `ok` asks for, or with that of the
     signal that cut it short."""
-    if as_json:
-        print(text_of(_plain(result)))
-    elif text:
-        print(visible(text, lines=True) if _to_a_terminal() else text)
+    if as_json or text:
+        say(text_of(_plain(result)) if as_json else text)
     raise SystemExit(ends if ends is not None else Exit.WELL if result["ok"] else Exit.NO)
 
 
-def _to_a_terminal() -> bool:
-    """What goes into a file or a pipe is as it is; and standard output may be closed."""
-    return sys.stdout is not None and sys.stdout.isatty()
+def say(text: str, *, end: str = "\n", to: TextIO | None = None, flush: bool = False) -> None:
+    """Prints on standard output, or `to` another stream. A terminal gets what it would obey or not show as escapes of
+    JSON, which leave JSON what it is. A file or a pipe gets the text as it is."""
+    stream = sys.stdout if to is None else to
+    if stream is not None:  # closed
+        print(visible(text, lines=True) if stream.isatty() else text, end=end, file=stream, flush=flush)
 
 
 def _plain(value: Any) -> Any:
@@ -119,7 +120,7 @@ def finding_json(finding: Finding) -> dict[str, str]:
 def fail(code: int, name: str, what: str, what_next: str, as_json: bool) -> NoReturn:
     """End with an error: what, why, and what to do next."""
     if as_json:
-        print(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
+        say(json.dumps({"ok": False, "error": {"code": name, "what": what, "next": what_next}}, ensure_ascii=False))
     else:
         print(
             visible(f"lgsp: {what}\n      {what_next}" if what_next else f"lgsp: {what}", lines=True), file=sys.stderr
