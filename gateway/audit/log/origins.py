@@ -158,6 +158,7 @@ def within(engine: Engine, origin: str | None) -> Iterator[Connection]:
         try:
             _allow_views(connection)
             for name, query in hidden:
+                connection.exec_driver_sql(f"DROP VIEW IF EXISTS {schema}.{name}")
                 connection.exec_driver_sql(f"CREATE TEMPORARY VIEW {name} AS {query}")
             connection.commit()
             yield connection

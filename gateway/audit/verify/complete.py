@@ -33,6 +33,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exist
 
 from gateway.audit.verify import transfer_checks
 from gateway.audit.verify.findings import MOST, Findings, Progress
+from gateway.audit.verify.forms import guarded
 from gateway.audit.verify.rows import expiries, handlings, quality
 from gateway.audit.verify.rows.key_history import check_key_history
 from gateway.audit.verify.rows.keys import check_keys
@@ -67,7 +68,33 @@ def check_complete(
 
     `hash_id` gives the log's keyed hash of a message id; without it message ids are not compared.
     """
-    wrong, terms = Findings(), transfer_checks.Terms(connection)
+    wrong = Findings()
+    terms = guarded(connection, "contracts", wrong.add, lambda: transfer_checks.Terms(connection), None)
+    if terms is None:
+        return Completeness(False, wrong.checked, tuple(wrong.wrong))
+    checks: Mapping[str, Callable[[], object]] = {
+        "transfers": lambda: _judge_transfers(connection, wrong, on_progress, hash_id, terms),
+        "entries": lambda: _judge_entries(connection, wrong, on_progress),
+        "feed events": lambda: _judge_feeds(connection, wrong),
+        "queued messages": lambda: _judge_queue(connection, wrong),
+        "business keys": lambda: check_keys(connection, wrong, hash_id, terms.keys),
+        "past rows of business keys": lambda: check_key_history(connection, wrong, hash_id),
+        "ends of content": lambda: expiries.check_missing(connection, wrong),
+        "quality": lambda: quality.check_missing(connection, wrong),
+        "handlings": lambda: handlings.check_handlings(connection, wrong, hash_id),
+    }
+    for what, check in checks.items():
+        guarded(connection, what, wrong.add, check, None)
+    return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
+
+
+def _judge_transfers(
+    connection: Connection,
+    wrong: Findings,
+    on_progress: Progress | None,
+    hash_id: HashId | None,
+    terms: transfer_checks.Terms,
+) -> None:
     done = 0
     for row in _paged(connection, _transfers(), "id"):
         _judge_transfer(row, wrong, hash_id, terms)
@@ -77,15 +104,6 @@ def check_complete(
     for text in terms.end():
         wrong.add(text)
     wrong.count("transfers", done)
-    wrong.count("entries", _judge_entries(connection, wrong, on_progress, done))
-    wrong.count("feed events", _judge_feeds(connection, wrong))
-    wrong.count("queued messages", _judge_queue(connection, wrong))
-    check_keys(connection, wrong, hash_id, terms.keys)
-    check_key_history(connection, wrong, hash_id)
-    expiries.check_missing(connection, wrong)
-    quality.check_missing(connection, wrong)
-    handlings.check_handlings(connection, wrong, hash_id)
-    return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
 
 
 # --- each transfer has its entries ------------------------------------------------------------------------------------
@@ -209,8 +227,9 @@ def _pairs(row: Row[Any], phase: str, entry: Mapping[str, Any]) -> Iterator[tupl
 
 
 # --- each entry has its transfer --------------------------------------------------------------------------------------
-def _judge_entries(connection: Connection, wrong: Findings, on_progress: Progress | None, done: int) -> int:
+def _judge_entries(connection: Connection, wrong: Findings, on_progress: Progress | None) -> None:
     count, before = 0, float("-inf")
+    done = wrong.checked.get("transfers", 0)
     for table, key in ((tables.log_pending, "id"), (tables.log_entry, "idx")):
         entries = select(table, tables.transfer.c.state.label("state")).select_from(
             table.outerjoin(tables.transfer, tables.transfer.c.id == table.c.transfer)
@@ -226,7 +245,7 @@ def _judge_entries(connection: Connection, wrong: Findings, on_progress: Progres
             count += 1
             if on_progress is not None and count % _BATCH == 0:
                 on_progress(done + count)
-    return count
+    wrong.count("entries", count)
 
 
 def _judge_entry(name: str, row: Row[Any], wrong: Findings) -> None:
@@ -241,7 +260,7 @@ def _judge_entry(name: str, row: Row[Any], wrong: Findings) -> None:
 
 
 # --- feeds and queue --------------------------------------------------------------------------------------------------
-def _judge_feeds(connection: Connection, wrong: Findings) -> int:
+def _judge_feeds(connection: Connection, wrong: Findings) -> None:
     transfer, count = tables.transfer, 0
     for table in (tables.feed_event, tables.feed_pending):
         count += connection.execute(select(func.count()).select_from(table)).scalar_one()
@@ -282,7 +301,7 @@ def _judge_feeds(connection: Connection, wrong: Findings) -> int:
             wrong.add(f"the feed {contract}: {count_of_run} events at the offsets {first} to {last}; some are missing")
     for contract in connection.execute(select(events.contract).distinct().order_by(events.contract)).scalars():
         _judge_order(connection, contract, wrong)
-    return count
+    wrong.count("feed events", count)
 
 
 def _judge_order(connection: Connection, contract: str, wrong: Findings) -> None:
@@ -326,7 +345,7 @@ def _judge_order(connection: Connection, contract: str, wrong: Findings) -> None
         newest[row.process] = max(newest.get(row.process, -1), row.idx)
 
 
-def _judge_queue(connection: Connection, wrong: Findings) -> int:
+def _judge_queue(connection: Connection, wrong: Findings) -> None:
     queue, transfer = tables.queue, tables.transfer
     astray = (
         select(queue.c.transfer)
@@ -335,7 +354,7 @@ def _judge_queue(connection: Connection, wrong: Findings) -> int:
     )
     for (id,) in connection.execute(astray.limit(MOST)):
         wrong.add(f"a message of the queue (transfer {id}): there is no such transfer")
-    return int(connection.execute(select(func.count()).select_from(queue)).scalar_one())
+    wrong.count("queued messages", connection.execute(select(func.count()).select_from(queue)).scalar_one())
 
 
 def _read(entry: bytes) -> Mapping[str, Any]:

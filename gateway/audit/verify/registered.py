@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import Failure
 from contracts.folder.bundle import Bundle
+from gateway.audit.verify.forms import guarded
 from gateway.audit.verify.history import check_history
 from gateway.journal.schema import tables
 from gateway.registry.changes.unapproved import unapproved
@@ -63,10 +64,9 @@ def check_registered(connection: Connection, seal: Seal | None) -> Registered:
     for digest, content in connection.execute(select(tables.bundle.c.digest, tables.bundle.c.content)):
         if _digest(bytes(content)) != digest:
             wrong.append(f"the registry, bundle {digest}: its content is not what its digest says")
-    wrong += [
-        f"{path}: in force, and neither two officers signed it nor was it founded" for path in unapproved(connection)
-    ]
-    versions = check_history(connection, wrong)
+    paths = guarded(connection, "what officers approved", wrong.append, lambda: unapproved(connection), list[str]())
+    wrong += [f"{path}: in force, and neither two officers signed it nor was it founded" for path in paths]
+    versions = guarded(connection, "the registry's history", wrong.append, lambda: check_history(connection, wrong), 0)
     checked = {"registry entries": len(changes), "registry rows": count, "versions of registry rows": versions}
     return Registered(checked, tuple(wrong[:MOST]))
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection
 
 from gateway.audit.verify.findings import Progress
+from gateway.audit.verify.forms import guarded
 from gateway.audit.verify.ranges import check_range
 from gateway.audit.verify.sources import DatabaseSource, Opening, Source
 from gateway.audit.verify.verification import Points, Verification
@@ -91,7 +92,15 @@ def verify(
     key = NoteKey.from_text(vkey) if isinstance(vkey, str) else vkey
     progress = on_progress or (lambda done: None)
     work = Verification(source=source, key=key, origin=origin or key.name, progress=progress)
-    opened = source.open()
+    if not isinstance(source, DatabaseSource):
+        return _verified(work, outside, only)
+    nothing = _report(work, 0, 0, 0)
+    report = guarded(None, "the log", work.findings.add, lambda: _verified(work, outside, only), nothing)
+    return report if report is not nothing else _report(work, 0, 0, 0)
+
+
+def _verified(work: Verification, outside: Sequence[tuple[str, str | Checkpoint]], only: Only) -> Report:
+    source, opened = work.source, work.source.open()
     for text in opened.wrong:
         work.findings.add(text)
     kept = [

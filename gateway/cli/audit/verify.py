@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from contracts.base.errors import Ours
 from gateway.cli.audit import readable
+from gateway.cli.audit.beside import Beside
 from gateway.cli.audit.entries import Origin, past_log
 from gateway.cli.audit.labels import counted, said
 from gateway.cli.audit.outside import Others, check_outside, trusted_of
 from gateway.cli.audit.remote import Place, remote, remote_failures
-from gateway.cli.audit.verdict import Verdict, leave
+from gateway.cli.audit.verdict import leave
 from gateway.cli.common import arguments
 from gateway.cli.common.language import either
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
@@ -27,15 +28,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from gateway.audit.log import origins
-    from gateway.audit.verify.complete import Completeness
-    from gateway.audit.verify.registered import Registered
     from gateway.audit.verify.sources import Source
     from gateway.audit.verify.verify import Report
-    from gateway.audit.witnessing.verify import Outside, Trusted
+    from gateway.audit.witnessing.verify import Trusted
     from gateway.settings import Settings
     from security.transparency.checkpoint import Checkpoint, NoteKey
 
 commands = typer.Typer()
+T = TypeVar("T")
 _OWN = {
     "instance": "note: checked with the key that lies in the instance; "
     "give --vkey with one kept outside to trust the result\n"
@@ -139,70 +139,14 @@ class Asked:
         return 0 < report.size and most <= given and len(report.wrong) == 1 and report.wrong[0].startswith("entries ")
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What only a database can show beside its log: rows, the registry, what others signed, and what is missing."""
-
-    rows: Completeness | None = None
-    registered: Registered | None = None
-    accounts: Registered | None = None
-    outside: Outside | None = None
-    missing: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
-    verdict: Verdict | None = None
-
-    @property
-    def wrong(self) -> tuple[str, ...]:
-        return (
-            *self.missing,
-            *(self.rows.wrong if self.rows is not None else ()),
-            *(self.registered.wrong if self.registered is not None else ()),
-            *(self.accounts.wrong if self.accounts is not None else ()),
-            *(self.outside.wrong if self.outside is not None else ()),
-        )
-
-    def facts(self) -> dict[str, Any]:
-        rows, outside = self.rows, self.outside
-        facts: dict[str, Any] = {}
-        if rows is not None:
-            facts["rows"] = {"ok": rows.ok, "checked": rows.checked, "wrong": rows.wrong}
-        if self.unseen:
-            facts["unseen"] = self.unseen
-        if self.registered is not None:
-            facts["registry"] = {"checked": self.registered.checked, "wrong": self.registered.wrong}
-        if self.accounts is not None:
-            facts["accounts"] = {"checked": self.accounts.checked, "wrong": self.accounts.wrong}
-        if outside is not None:
-            facts["outside"] = {
-                "checked": outside.checked,
-                "newest": outside.newest,
-                "wrong": outside.wrong,
-                "notes": outside.notes,
-            }
-        return facts | (self.verdict.facts() if self.verdict is not None else {})
-
-    def lines(self) -> list[str]:
-        lines = counted(self.rows.checked, "rows") if self.rows is not None else []
-        for part in (self.registered, self.accounts):
-            lines += counted(part.checked) if part is not None else []
-        if self.outside is not None:
-            upto, checked = either("up to {0} entries", "đến {0} mục").format, self.outside.checked
-            lines += [
-                f"{line}, {upto(self.outside.newest[kind])}"
-                for kind, line in zip(checked, counted(checked), strict=True)
-            ]
-            lines += [f"  {text}" for text in self.outside.notes]
-        lines += [f"  {said('not-checked')}: {text}" for text in self.unseen]
-        return lines + (self.verdict.lines() if self.verdict is not None else [])
-
-
 def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Trusted) -> None:
     """Without `--vkey` the instance's own copy is used, and the result says so: that proves only that it agrees with
     itself."""
     from gateway.audit.log import origins
     from gateway.audit.verify.accounts import check_accounts
     from gateway.audit.verify.complete import Completeness, check_complete
-    from gateway.audit.verify.registered import check_registered
+    from gateway.audit.verify.forms import gone, guarded, malformed, set_aside, texts
+    from gateway.audit.verify.registered import Registered, check_registered
     from gateway.audit.verify.rows.check import check_tables
     from gateway.audit.verify.sources import DatabaseSource
     from gateway.journal.database import open_engine, snapshot
@@ -210,6 +154,9 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     from gateway.keys.keyring import Keyring
 
     engine, began = open_engine(settings.database_url), time.time()
+    with snapshot(engine) as connection:
+        found, without = malformed(connection), tuple(gone(connection))
+    set_aside(engine, found)
     past = past_log(engine, settings, asked.origin)
     own = past.vkey if past is not None else str(Keyring(settings).log_vkey)
     key = arguments.log_key(vkey if vkey is not None else own, asked.as_json)
@@ -217,16 +164,21 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
     # Read before the database, which is never behind it.
     unreadable: list[str] = []
     asked.outside[:0] = _of_past(engine, past) if past is not None else _beside(settings, asked.origin, unreadable)
-    beside = Beside()
+    beside = Beside(missing=(*without, *texts(found)))
     people = readable.accounts_seal(settings)
     seen = people.seen() if people is not None else None
     if past is None:
         with snapshot(engine) as connection, shown(asked.as_json) as progress:
             # Rows and log are compared as a whole: a range of the log says nothing of the rows that have no entry.
             held = progress.add_task("rows", total=None)
-            rows, registered, accounts, missing = None, None, None, [*unreadable, *_missing(connection, settings)]
+            rows, registered, accounts, missing = None, None, None, [*beside.missing, *unreadable]
             missing += [f"the schema of the database, {each}" for each in comparison.differences(connection)]
-            missing += readable.other_keys(connection, settings)
+
+            def tried(what: str, check: Callable[[], T], otherwise: T) -> T:
+                return guarded(connection, what, missing.append, check, otherwise)
+
+            missing += tried("the checkpoint", lambda: list(_missing(connection, settings)), [])
+            missing += tried("the vault's keys", lambda: readable.other_keys(connection, settings), [])
             if asked.whole:
                 rows = check_complete(
                     connection,
@@ -243,11 +195,18 @@ def of_database(settings: Settings, vkey: str | None, asked: Asked, trusted: Tru
                 rows = Completeness(
                     rows.ok and around.ok, {**rows.checked, **around.checked}, (*rows.wrong, *around.wrong)
                 )
-                registered = check_registered(connection, readable.seal(settings))
-                accounts = check_accounts(connection, people, seen)
-                missing += origins.lost_since(connection)
+                nothing = Registered({}, ())
+                registered = tried(
+                    "the registry", lambda: check_registered(connection, readable.seal(settings)), nothing
+                )
+                accounts = tried("the accounts", lambda: check_accounts(connection, people, seen), nothing)
+                missing += tried("logs that ended", lambda: list(origins.lost_since(connection)), [])
             unseen = (_UNSEEN,) if asked.whole and readable.hash_id(settings) is None else ()
-            signed = check_outside(trusted, connection, key, progress, asked.origin)
+            signed = tried(
+                "witnesses and stamps",
+                lambda: check_outside(trusted, connection, key, progress, str(asked.origin)),
+                None,
+            )
             beside = Beside(
                 rows=rows,
                 registered=registered,

@@ -7,11 +7,13 @@ whatever happens meanwhile.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection
 
 from gateway.audit.verify.complete import Completeness
 from gateway.audit.verify.findings import Findings, Progress
+from gateway.audit.verify.forms import guarded
 from gateway.audit.verify.rows.acts import check_acts
 from gateway.audit.verify.rows.alarms import check_alarms
 from gateway.audit.verify.rows.approvals import check_approvals
@@ -47,20 +49,24 @@ def check_tables(
     """
     wrong, moment = Findings(), time.time() if now is None else now
     key = NoteKey.from_text(vkey) if isinstance(vkey, str) else vkey
-    check_pending(connection, wrong)
-    check_acts(connection, wrong)
-    check_approvals(connection, wrong)
-    check_policies(connection, wrong)
-    check_reviews(connection, wrong)
-    check_signed(connection, key, wrong)
-    check_kept(connection, wrong)
-    check_cases(connection, wrong)
-    check_alarms(connection, moment, wrong)
-    check_digests(connection, wrong)
-    check_pieces(connection, wrong, files)
-    check_lists(connection, issuers, wrong)
-    check_quotas(connection, moment, wrong)
-    check_vendors(connection, moment, wrong)
-    check_machines(connection, wrong)
-    check_index(connection, wrong, on_progress)
+    checks: Mapping[str, Callable[[], object]] = {
+        "pending entries": lambda: check_pending(connection, wrong),
+        "acts of persons": lambda: check_acts(connection, wrong),
+        "approvals": lambda: check_approvals(connection, wrong),
+        "policies": lambda: check_policies(connection, wrong),
+        "reviews of access": lambda: check_reviews(connection, wrong),
+        "signed notes": lambda: check_signed(connection, key, wrong),
+        "what is kept": lambda: check_kept(connection, wrong),
+        "cases": lambda: check_cases(connection, wrong),
+        "alarms": lambda: check_alarms(connection, moment, wrong),
+        "digests": lambda: check_digests(connection, wrong),
+        "large files": lambda: check_pieces(connection, wrong, files),
+        "revocation lists": lambda: check_lists(connection, issuers, wrong),
+        "quotas": lambda: check_quotas(connection, moment, wrong),
+        "counts of vendors": lambda: check_vendors(connection, moment, wrong),
+        "machines": lambda: check_machines(connection, wrong),
+        "the index": lambda: check_index(connection, wrong, on_progress),
+    }
+    for what, check in checks.items():
+        guarded(connection, what, wrong.add, check, None)
     return Completeness(not wrong.wrong, wrong.checked, tuple(wrong.wrong))
