@@ -1,6 +1,7 @@
 """Stores work that takes a while: bulk retries, connection tests, checks of the log. Who asked for it reads its rows.
 
 Invariant: a job is running, stopped or done; its state in the database is all that a restarted process needs.
+Invariant: a fact that no step has stated yet is None for whoever reads it, a page as well (`Facts`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from gateway.journal.wakes import ORDERS, announce
 RUNNING, STOPPED, DONE = "running", "stopped", "done"
 _job: Final = console_job.c
 _RUNNING: Final = select(console_job).where(_job.state == RUNNING, _job.kind == bindparam("of")).order_by(_job.id)
+
+
+class Facts(dict[str, Any]):
+    """What the steps of a job have stated. A job may be read before its first step, and after a crash between two."""
+
+    def __missing__(self, name: str) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class Job:
 
 def add(connection: Connection, kind: str, subject: str, by: tuple[str, str], now: float, **facts: Any) -> Job:
     """A new running job; `by` is who asked for it, and why."""
-    job = Job(new_id(int(now * 1000)), kind, subject, RUNNING, str(by[0]), by[1], now, now, facts)
+    job = Job(new_id(int(now * 1000)), kind, subject, RUNNING, str(by[0]), by[1], now, now, Facts(facts))
     values = {name: getattr(job, name) for name in Job.__slots__ if name != "facts"}
     connection.execute(insert(console_job).values(**values, facts=json.dumps(facts)))
     announce(connection, (ORDERS,))
@@ -81,4 +89,4 @@ def change(connection: Connection, job: Job, now: float, state: str | None = Non
 
 def _of(row: Row[Any]) -> Job:
     values = {name: getattr(row, name) for name in Job.__slots__}
-    return Job(**{**values, "facts": json.loads(row.facts)})
+    return Job(**{**values, "facts": Facts(json.loads(row.facts))})
