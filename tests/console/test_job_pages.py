@@ -54,7 +54,9 @@ async def test_a_job_is_shown_whatever_it_has_stated(office: Desk, shown: Shown)
     minh = await office.signed_in("minh", Role.OPERATOR, Role.OFFICER)
     engine = office.world.engine
     with writing(engine) as connection:
-        job = jobs.add(connection, shown.kind, shown.subject, ("minh: console", "Kiểm tra"), office.now(), **shown.facts)
+        job = jobs.add(
+            connection, shown.kind, shown.subject, ("minh: console", "Kiểm tra"), office.now(), **shown.facts
+        )
     own = [f"/console/{each.format(job=job.id)}" for each in shown.own]
     listing = [f"/console/{each}" for each in shown.lists]
     for state in (jobs.RUNNING, jobs.STOPPED, jobs.DONE):

@@ -121,7 +121,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
             return given
         raise
     if isinstance(answer, Live):
-        return _stream(desk, answer, request, token)
+        return _stream(desk, answer, request, viewer)
     if isinstance(answer, Reply):
         return _File(answer)
     return await asyncio.to_thread(_response, answer, ask, page)
@@ -134,13 +134,16 @@ def _given_back(ask: Ask, failure: Failure, request: Request) -> Response | None
     return None if found is None else HTMLResponse(found.html, found.status, headers=_headers(ask.language))
 
 
-def _stream(desk: Desk, answer: Live, request: Request, token: str) -> Response:
+def _stream(desk: Desk, answer: Live, request: Request, viewer: Viewer) -> Response:
+    token = guard.token_of(request)
+
     def holds() -> bool:
         return desk.viewer(token, touch=False) is not None
 
+    who = live.Who(viewer.account.id, viewer.mark)
     seen = request.headers.get("last-event-id") or request.query_params.get("seen", "")
     return StreamingResponse(
-        live.events(desk.live, answer, seen, holds), media_type="text/event-stream", headers=HEADERS
+        live.events(desk.live, answer, seen, who, holds), media_type="text/event-stream", headers=HEADERS
     )
 
 

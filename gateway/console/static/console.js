@@ -4,24 +4,31 @@
 // A part with data-live="/console/…" is replaced by the same part of that page when the server says that it changed, and
 // with it the parts that name it in data-with. What names it in data-after, such as a form, is replaced at the end alone.
 // What a reader has opened stays open. A page that nobody looks at has no stream, and a part in which somebody writes
-// stays as it is.
+// stays as it is. While the server has no place for a stream, or does not answer, the page says so and polls.
+const POLL = 15000; // milliseconds
+const SILENCE = 10000; // of a stream that has to connect again
 function follow(part) {
   let source = null;
   let seen = "";
+  let over = false; // the page does not change any more
+  let streams = false;
+  let poll = null;
+  const said = document.getElementById("not-live");
   const close = () => {
     source?.close();
     source = null;
+    streams = false;
   };
   const left = () => {
+    over = true;
     close();
-    document.removeEventListener("visibilitychange", turned);
   };
   const turned = () => (document.hidden ? close() : open());
   const named = (how) => document.querySelectorAll(`[data-${how}~="${part.id}"]`);
   const renew = async (...parts) => {
     const headers = { accept: "text/html", "lgsp-live": "1" };
     const answer = await fetch(location.href, { credentials: "same-origin", headers });
-    if (!answer.ok || answer.redirected) return left();
+    if (!answer.ok || answer.redirected) throw new Error(answer.status);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const each of parts) {
       const fresh = page.getElementById(each.id);
@@ -40,15 +47,46 @@ function follow(part) {
     next = hows;
     if (busy) return;
     busy = true;
+    let asked = hows;
     try {
       while (next) {
-        const parts = next.flatMap((how) => [...named(how)]);
+        asked = next;
         next = null;
-        await renew(part, ...parts);
+        await renew(part, ...asked.flatMap((how) => [...named(how)]));
       }
+      if (over || streams) alive();
+    } catch { // signed out, or out of reach
+      stale(0, asked);
     } finally {
       busy = false;
     }
+  };
+  const alive = () => {
+    clearTimeout(poll);
+    poll = null;
+    said.hidden = true;
+  };
+  const begun = () => {
+    streams = true;
+    alive();
+  };
+  const broken = (after) => {
+    streams = false;
+    stale(after);
+  };
+  const stale = (after, hows = ["with"]) => {
+    if (!after) said.hidden = false;
+    poll ??= setTimeout(async () => {
+      poll = null;
+      said.hidden = false;
+      if (document.hidden) return stale(POLL, hows);
+      if (!over && (!source || source.readyState === EventSource.CLOSED)) {
+        close();
+        open();
+      }
+      await look(...hows);
+      if (!said.hidden) stale(POLL, hows);
+    }, after || POLL);
   };
   const changed = (event) => {
     seen = event.lastEventId;
@@ -59,8 +97,11 @@ function follow(part) {
     return look("with", "after");
   };
   const open = () => {
-    if (source) return;
+    if (source || over) return;
     source = new EventSource(part.dataset.live + (seen ? `?seen=${seen}` : ""));
+    source.addEventListener("live", begun);
+    source.addEventListener("later", () => broken(0));
+    source.addEventListener("error", () => broken(SILENCE));
     source.addEventListener("changed", changed);
     source.addEventListener("end", ended);
   };
