@@ -84,11 +84,16 @@ def _derived(name: str, message: Message) -> str:
     raise BadField(f"{name} is not known")
 
 
-def _value(component: Item, message: Message) -> str:
+Read = dict[tuple[bool, str], dict[str, Item | InnerList]]
+
+
+def _value(component: Item, message: Message, read: Read) -> str:
+    """`read`: fields that were read as dictionaries before, since a component may name each of a thousand members."""
     name, params = component.value, dict(component.params)
     if not isinstance(name, str):
         raise BadField("a component's name is a string")
-    if params.pop("req", False):
+    asked = bool(params.pop("req", False))
+    if asked:
         if message.request is None:
             raise BadField("only an answer refers to its request")
         message = message.request
@@ -103,13 +108,18 @@ def _value(component: Item, message: Message) -> str:
         return _derived(name, message)
     if name not in message.headers:
         raise BadField(f"header {name} is covered but missing")
-    value = " ".join(line.strip() for line in message.headers[name].strip().splitlines())
     if key is None:
-        return value
-    member = read_dictionary(value).get(key)
+        return _lines(message.headers[name])
+    if (asked, name) not in read:
+        read[asked, name] = read_dictionary(_lines(message.headers[name]))
+    member = read[asked, name].get(key)
     if member is None:
         raise BadField(f"member {key} of {name} is covered but missing")
     return str(member)
+
+
+def _lines(value: str) -> str:
+    return " ".join(line.strip() for line in value.strip().splitlines())
 
 
 def base(covered: InnerList, message: Message) -> bytes:
@@ -117,7 +127,8 @@ def base(covered: InnerList, message: Message) -> bytes:
     names = [str(item) for item in covered.items]
     if len(set(names)) != len(names):
         raise BadField("a component stands twice")
-    lines = [f"{item}: {_value(item, message)}" for item in covered.items]
+    read: Read = {}
+    lines = [f"{item}: {_value(item, message, read)}" for item in covered.items]
     lines.append(f'"@signature-params": {covered}')
     text = "\n".join(lines)
     if not text.isascii():

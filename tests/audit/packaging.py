@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from examples.story import World
-from gateway.audit.verifier.check import read_package
 from gateway.audit.verifier.findings import Findings
+from gateway.audit.verifier.reading import read_package
 from gateway.sandbox.standins import messages
 from tests.stored import rows
 

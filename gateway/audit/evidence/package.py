@@ -169,10 +169,10 @@ def checker() -> bytes:
     """The verifier and its few modules as a program in one file."""
     import gateway.audit.verifier as verifier
     import gateway.sample_client as client
-    from gateway.audit.verifier import certificates, check, findings, messages
+    from gateway.audit.verifier import certificates, check, findings, heads, messages, reading
     from gateway.sample_client import audit, errors, fields, httpsig, jsontext, signing, wssec
 
-    modules = [gateway, gateway.audit, verifier, certificates, check, findings, messages]
+    modules = [gateway, gateway.audit, verifier, certificates, check, findings, heads, messages, reading]
     modules += [client, audit, errors, fields, httpsig, jsontext, signing, wssec]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:

@@ -118,6 +118,9 @@ the caller. In `bash`:
 {facts.digests}
 ```
 
+**The head of `request.http`** is in no digest. Of it only the lines that `signature-input` lists are proven, and the
+first line where it lists `@method` and `@target-uri`. SOAP signs no line of it. `check.pyz` names what nothing covers.
+
 **Who signed**: REST messages bear RFC 9421 signatures (`signature-input`, `signature`), SOAP messages WS-Security
 (`xmlsec1 --verify` takes them); of encrypted ones `….opened` holds what was signed inside. The certificates are in
 `certificates/`, named by key id; `status.json` says what was known of each, the lines `lgsp-certificate-status` in the
@@ -195,6 +198,10 @@ sau dấu `?`), `sent` và `back` là cả tệp, `out` là câu trả lời tr�
 ```sh
 {facts.digests}
 ```
+
+**Phần đầu của `request.http`** không có trong mã băm nào. Trong đó chỉ những dòng mà `signature-input` kê ra là được
+chứng minh, và dòng đầu tiên nếu nó kê `@method` và `@target-uri`. SOAP không ký dòng nào. `check.pyz` nêu tên những
+dòng không được gì bảo vệ.
 
 **Ai đã ký**: thông điệp REST có chữ ký RFC 9421, thông điệp SOAP có WS-Security (`xmlsec1 --verify`); của thông điệp đã
 mã hóa, tệp `….opened` giữ phần được ký bên trong. Chứng thư ở `certificates/`, đặt tên theo mã khóa; `status.json` cho

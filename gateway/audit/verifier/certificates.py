@@ -9,6 +9,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -122,6 +123,7 @@ def _why_not(
     return "its chain is too long"
 
 
+@lru_cache(maxsize=131_072)  # certificates of one name are tried with each other
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import io
 import json
 import re
 import sys
@@ -23,9 +24,11 @@ from typing import Any
 
 from cryptography import x509
 
+from gateway.audit.verifier import heads
 from gateway.audit.verifier.certificates import Known, certificates_of, systems_of, unmark
-from gateway.audit.verifier.findings import Findings
+from gateway.audit.verifier.findings import Findings, shown
 from gateway.audit.verifier.messages import Http, NotLooked, NotSigned, read_http, signer_of, time_of
+from gateway.audit.verifier.reading import Unreadable, read_package
 from gateway.sample_client.audit import Checkpoint, LogKey, included, leaf_hash, read_checkpoint
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.signing import Verifier
@@ -33,12 +36,13 @@ from gateway.sample_client.signing import Verifier
 # digest in the log's entries -> file of the message, and which part of it is digested
 DIGESTS = {
     "in": ("request.http", "body"),
-    "sent": ("forwarded.http", "all"),
-    "back": ("provider-answer.http", "all"),
-    "out": ("answer.json", "all"),
+    "sent": ("forwarded.http", "whole"),
+    "back": ("provider-answer.http", "whole"),
+    "out": ("answer.json", "whole"),
 }
 
 
+_UNREADABLE = (ClientError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _KNOWN = tuple(
     re.compile(pattern)
     for pattern in (
@@ -52,43 +56,12 @@ _KNOWN = tuple(
 )
 
 
-class Unreadable(ValueError):
-    """Not a readable package; the text says why."""
-
-
-def read_package(path: Path) -> dict[str, bytes]:
-    """The files by name.
-
-    A zip with ambiguous names, or one that does not unpack into one folder, is refused.
-    """
-    if path.is_dir():
-        links = [each.name for each in path.rglob("*") if each.is_symlink()]
-        if links:
-            raise Unreadable(f"links in the package: {', '.join(links[:5])}")
-        return {
-            str(each.relative_to(path).as_posix()): each.read_bytes()
-            for each in sorted(path.rglob("*"))
-            if each.is_file()
-        }
-    with zipfile.ZipFile(path) as file:
-        members = [each for each in file.infolist() if not each.is_dir()]
-        names = [each.filename for each in members]
-        odd = [name for name in names if "\\" in name or any(part in ("", ".", "..") for part in name.split("/"))]
-        if (
-            odd
-            or len({name.casefold() for name in names}) < len(names)
-            or len({name.partition("/")[0] for name in names}) != 1
-        ):
-            raise Unreadable("names of the zip file could be taken for others, or it does not unpack into one folder")
-        return {each.filename.partition("/")[2]: file.read(each) for each in members}
-
-
 def check(files: Mapping[str, bytes], vkey: str | None = None, authorities: bytes | None = None) -> Findings:
     """Check everything, in order. What could not be checked counts as failed."""
     findings = Findings()
     try:
         _check(findings, files, vkey, authorities)
-    except (ClientError, KeyError, TypeError, ValueError) as wrong:
+    except Exception as wrong:  # whatever the package makes of this program, it does not hold
         findings.add("package", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
     return findings
 
@@ -98,8 +71,10 @@ def _check(findings: Findings, files: Mapping[str, bytes], vkey: str | None, aut
         manifest = json.loads(files["manifest.json"])
         if manifest["format"] != "lgsp-package/1":
             raise ValueError(f"format {manifest['format']!r}")
+        if not all(isinstance(manifest.get(name, {}), dict) for name in ("files", "missing")):
+            raise ValueError("files and missing are objects")
         _files(findings, files, manifest)
-    except (KeyError, TypeError, ValueError) as wrong:
+    except _UNREADABLE as wrong:
         findings.add("manifest", False, f"cannot be read: {type(wrong).__name__}: {wrong}")
         return
     if vkey is None:
@@ -146,7 +121,7 @@ def _files(findings: Findings, files: Mapping[str, bytes], manifest: dict[str, A
     findings.add(
         "manifest",
         not wrong and not extra,
-        f"altered or missing: {wrong}; not named: {extra}" if wrong or extra else f"{len(named)} files",
+        f"altered or missing: {wrong[:9]}; not named: {extra[:9]}" if wrong or extra else f"{len(named)} files",
     )
 
 
@@ -171,8 +146,8 @@ def _entries(
             index, proof = _proof(_text(files, name.removesuffix(".json") + ".tlog-proof"), checkpoint)
             held = included(leaf_hash(files[name]), index, checkpoint.size, proof, checkpoint.root)
             entry = json.loads(files[name])
-            ours = entry["transfer"] == transfer
-        except (ClientError, KeyError, TypeError, ValueError) as wrong:
+            ours = entry["transfer"] == transfer and isinstance(entry["kind"], str)
+        except _UNREADABLE as wrong:
             findings.add(name, False, f"its proof cannot be read: {type(wrong).__name__}: {wrong}")
             continue
         if findings.add(
@@ -220,14 +195,19 @@ def _digests(
                 continue
             if part == "body":
                 http = read_http(data)
-                data = http.body or http.target.partition("?")[2].encode()
-            salt = bytes.fromhex(_text(files, "messages/salt").strip())
-            fits = hashlib.sha256(salt + data).hexdigest() == stated["sha256"] and len(data) == stated["size"]
+                data, part = (http.body, "its body") if http.body else (_query(http), "its query")
+            digest = hashlib.sha256(bytes.fromhex(_text(files, "messages/salt").strip()))
+            digest.update(data)
+            fits = digest.hexdigest() == stated["sha256"] and len(data) == stated["size"]
             findings.add(
                 f"messages/{file}",
                 fits,
-                f"as logged in {entry['kind']}" if fits else f"not what {entry['kind']} states",
+                f"{part}: as logged in {entry['kind']}" if fits else f"{part}: not what {entry['kind']} states",
             )
+
+
+def _query(http: Http) -> bytes:
+    return http.target.partition("?")[2].encode()
 
 
 # --- signatures ---
@@ -261,18 +241,22 @@ def _signatures(
             moment = known.moment
             if part != "request" and times:
                 moment = time_of(message, opened, min(times), max(times))
-            signer = signer_of(message, opened, known.by_id, known.by_thumbprint, moment, forwarded)
+            if part == "request":
+                heads.kept(findings, name, message)
+            signer, covered = signer_of(message, opened, known.by_id, known.by_thumbprint, moment, forwarded)
         except NotSigned as why:
             # A dropped file is known by its folder; a refused answer may be unsigned. What went out and came back is
             # digested whole, so nobody removed its signature. Of a request only the body is digested.
             if part == "request" and intent.get("door") != "files" or part == "forwarded":
                 findings.add(f"{name}, signature", False, "it has none")
             findings.notes.append(f"{name}: {why}")
+            if part == "request":
+                heads.told(findings, name, message, frozenset())
             continue
         except NotLooked as lacking:
             findings.unseen.append(f"{name}, signature: {lacking}")
             continue
-        except (ClientError, ValueError, KeyError) as wrong:
+        except _UNREADABLE as wrong:
             findings.add(f"{name}, signature", False, str(wrong))
             continue
         if opened is not None:
@@ -282,6 +266,8 @@ def _signatures(
             )
         if part == "forwarded":
             forwarded = message
+        if part == "request":
+            heads.told(findings, name, message, covered)
         why_not = _not_of(signer, system, caller if part == "request" else {})
         findings.add(
             f"{name}, signature",
@@ -323,6 +309,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--authorities", type=Path, help="certificates (PEM) of the authorities that you trust")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # the verdict comes in any encoding
     vkey = asked.vkey
     try:
         if vkey is not None and vkey.count("+") < 2:  # not a key, so the name of a file
@@ -332,26 +321,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fit(vkey, authorities)
     except (OSError, zipfile.BadZipFile, ValueError) as trouble:
         if asked.json:
-            print(json.dumps({"ok": False, "error": f"cannot be read: {trouble}"}, ensure_ascii=False))
+            _print_json({"ok": False, "error": f"cannot be read: {trouble}"})
         else:
-            print(f"cannot be read / không đọc được: {trouble}", file=sys.stderr)
+            print(shown(f"cannot be read / không đọc được: {trouble}"), file=sys.stderr)
         return 1 if isinstance(trouble, Unreadable) else 2
     findings = check(files, vkey, authorities)
     whole = findings.ok and not findings.unseen
     if asked.json:
-        print(
-            json.dumps(
-                {"ok": whole, "checks": findings.checks, "notes": findings.notes, "unseen": findings.unseen},
-                ensure_ascii=False,
-            )
-        )
+        _print_json({"ok": whole, "checks": findings.checks, "notes": findings.notes, "unseen": findings.unseen})
     else:
         for each in findings.checks:
-            print(f"{'ok    ' if each['ok'] else 'WRONG '} {each['name']}: {each['detail']}")
+            print(shown(f"{'ok    ' if each['ok'] else 'WRONG '} {each['name']}: {each['detail']}"))
         for note in findings.notes:
-            print(f"note   {note}")
+            print(shown(f"note   {note}"))
         for unseen in findings.unseen:
-            print(f"UNSEEN {unseen}")
+            print(shown(f"UNSEEN {unseen}"))
         print(
             "THE PACKAGE DOES NOT HOLD / GÓI KHÔNG ĐÚNG"
             if not findings.ok
@@ -360,6 +344,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else "what was looked at holds; the rest was not looked at / phần đã xem đúng; phần còn lại chưa xem được"
         )
     return 0 if whole else 1 if not findings.ok else 3
+
+
+def _print_json(result: dict[str, Any]) -> None:
+    print(shown(json.dumps(result, ensure_ascii=False)))
 
 
 def _fit(vkey: str | None, authorities: bytes | None) -> None:

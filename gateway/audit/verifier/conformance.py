@@ -19,6 +19,7 @@ from typing import Any
 
 from cryptography import x509
 
+from gateway.audit.verifier.findings import shown
 from gateway.sample_client.audit import LogKey, included, leaf_hash, read_checkpoint
 from gateway.sample_client.errors import ClientError
 from gateway.sample_client.signing import Verifier
@@ -50,7 +51,7 @@ def check(document: Mapping[str, Any], vkey: str, gateway: bytes | None = None) 
             raise NotProved("the entry belongs to another certificate")
     except NotProved:
         raise
-    except (ClientError, KeyError, TypeError, ValueError) as wrong:
+    except (ClientError, AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError) as wrong:
         raise NotProved(f"cannot be read: {type(wrong).__name__}: {wrong}") from wrong
     return {"at": content["at"], **facts}
 
@@ -90,11 +91,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         vkey = key.read_text("utf-8").strip() if key.is_file() else options.vkey
         gateway = None if options.gateway is None else options.gateway.read_bytes()
-        shown = check(json.loads(options.file.read_text("utf-8")), vkey, gateway)
-    except (NotProved, OSError, ValueError) as wrong:
-        print(f"NOT PROVED: {wrong}", file=sys.stderr)
+        facts = check(json.loads(options.file.read_text("utf-8")), vkey, gateway)
+    except (NotProved, OSError, RecursionError, ValueError) as wrong:
+        print(shown(f"NOT PROVED: {wrong}"), file=sys.stderr)
         return 1
-    print(json.dumps({"ok": True, "signed": gateway is not None, **shown}, ensure_ascii=False, indent=1))
+    text = json.dumps({"ok": True, "signed": gateway is not None, **facts}, ensure_ascii=False, indent=1)
+    print("\n".join(map(shown, text.split("\n"))))
     return 0
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
 from gateway.sample_client import httpsig
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _CREATED = re.compile(rb"<(?:[A-Za-z0-9_-]{1,20}:)?Created>([0-9T:.-]{19,26}Z)</")  # of a Timestamp (WS-Security)
 _BEFORE = 65_536  # bytes of an envelope in which it comes
+MOST_HEAD: Final = 262_144  # bytes of a request line or status line with all fields
+MOST_MARKS: Final = 2_000_000  # tags and attributes of an envelope: each takes far more memory than its bytes
+MOST_PARTS: Final = 10_000  # of a package of files
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class NotLooked(Exception):
@@ -51,18 +56,30 @@ class Http:
 
 def read_http(data: bytes) -> Http:
     head, parted, body = data.partition(b"\r\n\r\n")
-    if not parted:
-        raise ValueError("no HTTP message")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers: dict[str, str] = {}
+    if not parted or len(head) > MOST_HEAD:
+        raise ValueError(f"no HTTP message with a head of at most {MOST_HEAD} bytes")
+    text = head.decode("latin-1")
+    first, *lines = text.split("\r\n")
+    if any(_CONTROL.search(line) for line in (first, *lines)):
+        raise ValueError("control characters in the head")
+    values: dict[str, list[str]] = {}
     for line in lines:
-        name, _, value = line.partition(":")
-        lower = name.strip().lower()
-        headers[lower] = f"{headers[lower]}, {value.strip()}" if lower in headers else value.strip()
+        name, colon, value = line.partition(":")
+        if not colon or _NAME.fullmatch(name) is None:
+            raise ValueError(f"a line of the head that is no field: {line[:80]!r}")
+        values.setdefault(name.lower(), []).append(value.strip(" \t"))
+    headers = {name: ", ".join(each) for name, each in values.items()}
     if first.startswith("HTTP/"):
         return Http(headers, body, status=int(first.split(" ")[1]))
     method, target, _ = first.split(" ")
     return Http(headers, body, method, target)
+
+
+class Signed(NamedTuple):
+    """The key that signed, and what its signature covers of the head: components of RFC 9421, none by WS-Security."""
+
+    key: Verifier
+    covered: frozenset[str]
 
 
 def time_of(message: Http, opened: bytes | None, first: float, last: float) -> float:
@@ -88,16 +105,17 @@ def signer_of(
     by_thumbprint: Callable[[bytes], Verifier | None],
     moment: float,
     request: Http | None,
-) -> Verifier:
-    """The key that signed. ClientError if the signature is invalid, `NotSigned` if there is none."""
+) -> Signed:
+    """The key that signed, and what of the head. ClientError if the signature is invalid, `NotSigned` if there is
+    none."""
     kind = message.headers.get("content-type", "")
     if opened is not None and not (kind.startswith("application/jose") or b"EncryptedData" in message.body):
         raise ClientError("an opened form lies beside it, and it is not encrypted")
     if kind.startswith("multipart/related") and opened is None:
         envelope, files = _unpacked(kind, message.body)
-        return _soap(envelope, files, by_thumbprint, moment)
+        return Signed(_soap(envelope, files, by_thumbprint, moment), frozenset())
     if "xml" in kind and b"Envelope" in message.body[:2000]:
-        return _soap(opened if opened is not None else message.body, {}, by_thumbprint, moment)
+        return Signed(_soap(opened if opened is not None else message.body, {}, by_thumbprint, moment), frozenset())
     if "signature" not in message.headers:
         raise NotSigned("it bears no signature (a dropped file, or an answer that was refused for that)")
 
@@ -112,7 +130,7 @@ def signer_of(
         )
     if opened is not None:
         _inside(opened, proof.key)
-    return proof.key
+    return Signed(proof.key, proof.covered)
 
 
 def _unpacked(kind: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
@@ -120,7 +138,9 @@ def _unpacked(kind: str, body: bytes) -> tuple[bytes, dict[str, bytes]]:
     boundary = re.search(r'boundary="?([^";]{1,70})', kind)
     if boundary is None:
         raise ClientError("a package without its boundary")
-    before, *parts, after = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"))
+    before, *parts, after = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"), MOST_PARTS)
+    if len(parts) >= MOST_PARTS - 1:
+        raise ClientError(f"a package of more than {MOST_PARTS - 1} parts")
     if before or not parts or not after.startswith(b"--"):
         raise ClientError("not a whole package")
     envelope, files = b"", dict[str, bytes]()
@@ -156,6 +176,8 @@ def _soap(
         from gateway.sample_client import wssec  # lxml is needed for SOAP alone
     except ImportError:
         raise NotLooked("reading SOAP needs the package lxml: python3 -m pip install lxml") from None
+    if envelope.count(b"<") + envelope.count(b"=") > MOST_MARKS:
+        raise ClientError(f"an envelope of more than {MOST_MARKS} tags and attributes")
     root = wssec.parse(envelope, large=True)
     _put_in(root, files)
     return wssec.verify(root, by_thumbprint, moment, large=True).key

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from examples.story import World
-from gateway.audit.verifier.check import Unreadable, check, read_package
+from gateway.audit.verifier.check import check
 from gateway.audit.verifier.findings import Findings
 from gateway.audit.verifier.messages import read_http
+from gateway.audit.verifier.reading import Unreadable, read_package
 from gateway.sample_client import httpsig
 from gateway.sample_client.fields import read_dictionary
 from gateway.sample_client.signing import Signer
