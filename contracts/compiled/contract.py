@@ -10,18 +10,20 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from contracts.base.errors import Finding
-from contracts.canonical.model import CodeTable, Contract, Operation, Sample, Struct
+from contracts.canonical.model import CodeTable, Contract, Kind, Operation, Sample, Struct
 from contracts.canonical.personal import personal_paths
 from contracts.canonical.validate import Validator
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec as Codec
 from contracts.codecs.codec import Shared, Value
 from contracts.codecs.mask import Leaf, Mask, check_fields, compile_mask, hidden_paths, leaves, unhidable, unshown
+from contracts.compiled.identity import kind_of
 from contracts.compiled.loader import load, load_terms
 from contracts.compiled.source import Source
 from contracts.errors import CONTRACT_INVALID
 from contracts.folder.bundle import Bundle, catalogue_folders
 from contracts.mapping.validity import compile_in_force, explained
+from contracts.wire.jsontext import read_json
 from contracts.workflow.model import Workflow
 
 
@@ -36,7 +38,7 @@ class CompiledContract:
         self.messages: Mapping[str, Struct] = source.messages
         self.tables: Mapping[str, CodeTable] = source.tables
         self.workflow: Workflow | None = source.workflow
-        self.samples: Sequence[Sample] = tuple(source.samples)
+        self.samples: Sequence[Sample] = tuple(sorted(source.samples, key=self._follows_another))
         used = [name for op in self.contract.operations.values() for name in (op.request, op.answer)]
         self.exchanged: tuple[str, ...] = tuple(dict.fromkeys(used))
         self.validators: Mapping[str, Validator] = {name: Validator(source.messages[name]) for name in self.exchanged}
@@ -53,6 +55,20 @@ class CompiledContract:
                 continue
             formats[name] = Codec(name, each.media, shared, each.plans, each.calls, each.actions)
         self.formats: Mapping[str, Codec] = formats
+
+    def _follows_another(self, sample: Sample) -> bool:
+        """Whether a sample corrects, recalls or answers an earlier message. Such samples come last, since whoever sends
+        the first one has sent nothing before."""
+        identities = [each.identity for each in self.contract.operations.values() if each.request == sample.message]
+        if not any(each is not None and each.relations for each in identities):
+            return False
+        content = read_json(sample.canonical)
+        messages = content if isinstance(content, list) else [content]
+        return any(
+            each is not None and kind_of(each, message) is not Kind.SUBMITTED
+            for each in identities
+            for message in messages
+        )
 
     def compile_messages(self) -> None:
         """Compiles every message in every format, for a process whose forks share it; else each on its first use."""

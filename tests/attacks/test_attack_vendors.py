@@ -38,7 +38,7 @@ from tests.sandbox.vendors.conftest import office as office
 from tests.sandbox.vendors.conftest import post as post
 from tests.sandbox.vendors.conftest import quick as quick
 from tests.sandbox.vendors.conftest import vendors as vendors
-from tests.sandbox.vendors.desks import API, CALLER, JOIN, Vendor, VendorDesk, request
+from tests.sandbox.vendors.desks import API, CALLER, JOIN, SYSTEM, Vendor, VendorDesk, request
 
 ODD: list[dict[str, Any]] = [
     {"name": ""},
@@ -133,9 +133,9 @@ async def test_whoever_guesses_invitations_is_stopped(vendors: VendorDesk) -> No
 async def test_a_vendor_reaches_no_other_tenant(vendors: VendorDesk) -> None:
     victim, thief = await vendors.join(), await vendors.join(name="Công ty Khác")
     for target, method, content in (
-        (f"{API}/{victim.system}", "PUT", {**CALLER}),
+        (f"{API}/{victim.system}", "PUT", SYSTEM),
         (f"{API}/{victim.system}/certificates", "POST", {"tls": request(victim.system)}),
-        (f"{API}/kinh-te", "PUT", {**CALLER}),
+        (f"{API}/kinh-te", "PUT", SYSTEM),
         (f"{API}/kinh-te/certificates", "POST", {"tls": request("kinh-te")}),
         (f"{API}/..%2f{victim.system}/certificates", "POST", {"tls": request(victim.system)}),
     ):

@@ -78,7 +78,7 @@ def _told(compared: bases.Compared) -> dict[str, Any]:
 
 
 async def _body(desk: Desk, request: Request) -> Response:
-    viewer, given = await tenant_of(desk, request), await object_of(request)
+    viewer, given = await tenant_of(desk, request), await object_of(request, ("part", "reason"))
     part, reason = given.get("part"), given.get("reason")
     if not isinstance(part, str) or not isinstance(reason, str):
         raise SANDBOX_FORM(field="-", why="part and reason, as texts")

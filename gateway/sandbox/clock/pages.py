@@ -41,7 +41,7 @@ def move(desk: Desk, viewer: Viewer, given: Mapping[str, Any]) -> Stands:
 
 
 def routes(desk: Desk) -> list[Route]:
-    return served(desk, (May.TENANT,), "clock", GET=_told, PUT=_moved)
+    return served(desk, (May.TENANT,), "clock", FIELDS, GET=_told, PUT=_moved)
 
 
 def _told(given: Given) -> Any:

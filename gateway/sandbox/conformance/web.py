@@ -28,7 +28,7 @@ _WHO = (May.TENANT,)
 
 def routes(desk: Desk) -> list[Route]:
     return [
-        *served(desk, _WHO, "conformance", GET=_listed, POST=_start),
+        *served(desk, _WHO, "conformance", runs.FIELDS, GET=_listed, POST=_start),
         *served(desk, _WHO, "conformance/{id}", GET=_one),
         *served(desk, _WHO, "conformance/{id}/next", POST=_next),
         *served(desk, _WHO, "conformance/{id}/stop", POST=_stop),

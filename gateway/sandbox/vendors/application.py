@@ -22,7 +22,8 @@ from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenants import is_tenant
 from gateway.sandbox.vendors.errors import SANDBOX_FORM
 
-FIELDS: Final = frozenset({"name", "contact", "contracts", "role", "protocol", "address", "code"})
+SYSTEM_FIELDS: Final = frozenset({"contracts", "role", "protocol", "address"})
+FIELDS: Final = SYSTEM_FIELDS | {"name", "contact", "code"}
 ROLES: Final = ("caller", "provider", "both")
 PROTOCOLS: Final = ("rest", "soap")
 MOST_NAME: Final = 100
@@ -63,8 +64,6 @@ class Application:
 
 def read(given: Mapping[str, Any], snapshot: Snapshot, networks: Networks) -> Application:
     """From a form or a JSON object; `contracts` are a list, or names with blanks between. Raises `sandbox.form`."""
-    if unknown := sorted(set(map(str, given)) - FIELDS - {"csrf"}):
-        raise SANDBOX_FORM(field=unknown[0][:40], why="there is no such field")
     name = _line(given, "name", MOST_NAME)
     if sum(each.isalnum() for each in name) < 2:
         raise SANDBOX_FORM(field="name", why="2 letters or digits at least")

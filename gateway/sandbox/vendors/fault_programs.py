@@ -24,7 +24,7 @@ WHO = (May.TENANT, May.OPERATE)
 
 def routes(desk: Desk) -> list[Route]:
     return [
-        *served(desk, WHO, "faults", GET=_listed, POST=_order, DELETE=_end),
+        *served(desk, WHO, "faults", ordering.FIELDS, GET=_listed, POST=_order, DELETE=_end),
         *served(desk, WHO, "faults/{mark}", DELETE=_end),
     ]
 

@@ -125,9 +125,9 @@ def routes(desk: Desk) -> list[Route]:
     return [
         *served(desk, who, "vendors", GET=_list),
         *served(desk, who, "vendors/{vendor}", GET=lambda given: _one(given, given.path["vendor"])),
-        *served(desk, who, "vendors/{vendor}/expel", POST=_expel_it),
-        *served(desk, who, "invitations", GET=_invitations, POST=_invite_one),
-        *served(desk, who, "invitations/{mark}/withdraw", POST=_withdraw_it),
+        *served(desk, who, "vendors/{vendor}/expel", ("reason",), POST=_expel_it),
+        *served(desk, who, "invitations", ("label", "uses", "days"), GET=_invitations, POST=_invite_one),
+        *served(desk, who, "invitations/{mark}/withdraw", ("reason",), POST=_withdraw_it),
     ]
 
 

@@ -46,8 +46,6 @@ def read(given: Mapping[str, Any], by: Orderer, snapshot: Snapshot, now: float) 
 
     Raises `sandbox.form`.
     """
-    if unknown := sorted(set(map(str, given)) - set(FIELDS) - {"csrf"}):
-        raise SANDBOX_FORM(field=unknown[0][:40], why="there is no such field")
     kind = _text(given, "kind")
     if kind not in KINDS or kind == NONE:
         raise SANDBOX_FORM(field="kind", why=" | ".join(each for each in KINDS if each != NONE))

@@ -8,13 +8,13 @@ from contracts.base.errors import Failure
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Live, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
+from gateway.console.work.system_certificates import USES
 from gateway.registry.own_feed import OWN
 from gateway.sandbox.vendors import bundles, certificates, fault_pages, first_calls, operating, showing
 from gateway.sandbox.vendors.joining import Vendors
 from gateway.sandbox.vendors.programs import PAGE_ONLY
 
 HERE: Final = "/sandbox/tenant"
-USES: Final = ("tls", "sign", "encrypt")
 
 
 def tenant(ask: Ask) -> Shown:

@@ -7,7 +7,7 @@ Invariant: what a program brings is bounded before it is read. No cookie is look
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -49,14 +49,16 @@ class Given:
     now: float
 
 
-def served(desk: Desk, may: tuple[May, ...], path: str, **methods: Callable[[Given], Any]) -> list[Route]:
+def served(
+    desk: Desk, may: tuple[May, ...], path: str, members: Collection[str] = (), **methods: Callable[[Given], Any]
+) -> list[Route]:
     """Routes below `/sandbox/api`, by method, for whoever may one of `may`. A function runs in a thread, and returns
-    what is answered as JSON: by POST with 201, else with 200.
+    what is answered as JSON: by POST with 201, else with 200. `members`: those that POST and PUT may bring.
     """
 
     async def handle(function: Callable[[Given], Any], request: Request) -> Response:
         viewer = await viewer_of(desk, request, *may)
-        content = await object_of(request) if request.method in ("POST", "PUT") else {}
+        content = await object_of(request, members) if request.method in ("POST", "PUT") else {}
         given = Given(desk, viewer, request.path_params, dict(request.query_params), content, desk.now())
         value = await desk.services.readers.run(("agency", viewer.account.agency), function, given)
         return answered(201 if request.method == "POST" else 200, value)
@@ -105,8 +107,8 @@ def _of_token(desk: Desk, text: str) -> Viewer | None:
         return sessions.of_token(rows, text, desk.now())
 
 
-async def object_of(request: Request) -> dict[str, Any]:
-    """The JSON object that was sent. Raises `sandbox.form`."""
+async def object_of(request: Request, members: Collection[str]) -> dict[str, Any]:
+    """The JSON object that was sent, with no member but these. Raises `sandbox.form`."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise SANDBOX_FORM(field="content-type", why="application/json")
     body = bytearray()
@@ -120,6 +122,8 @@ async def object_of(request: Request) -> dict[str, Any]:
         raise SANDBOX_FORM(field="-", why="a JSON object") from None
     if not isinstance(value, dict):
         raise SANDBOX_FORM(field="-", why="a JSON object")
+    if unknown := sorted(value.keys() - set(members)):
+        raise SANDBOX_FORM(field=unknown[0][:40], why="there is no such field")
     return value
 
 

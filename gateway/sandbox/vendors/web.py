@@ -31,6 +31,7 @@ from gateway.console.site.desk import Desk
 from gateway.console.site.page import Beside, Shown
 from gateway.console.site.render import HEADERS, failure_values
 from gateway.console.site.site import language_of, shown
+from gateway.console.work.system_certificates import USES
 from gateway.exchange.floods import block_of
 from gateway.journal.jobs import RUNNING, Job
 from gateway.registry.own_feed import OWN
@@ -41,7 +42,7 @@ from gateway.sandbox.clock import pages as clock
 from gateway.sandbox.conformance import pages as conformance_pages
 from gateway.sandbox.conformance import web as conformance_programs
 from gateway.sandbox.vendors import certificates, fault_programs, first_calls, operating, showing
-from gateway.sandbox.vendors.application import FIELDS
+from gateway.sandbox.vendors.application import FIELDS, SYSTEM_FIELDS
 from gateway.sandbox.vendors.errors import SANDBOX_FORM, SANDBOX_NOT_ISSUED
 from gateway.sandbox.vendors.joining import Vendors, session, token
 from gateway.sandbox.vendors.pages import PAGES
@@ -53,7 +54,7 @@ API: Final = f"{ROOT}/api/systems"
 _FORM: Final = "application/x-www-form-urlencoded"
 _PAUSE: Final = 0.2
 _RETRY: Final = 5
-_TAKEN_UP: Final = 2 * POLL_SECONDS  # so that the first call finds doors that know the new keys
+_TAKEN_UP: Final = 2 * POLL_SECONDS  # so that the first call finds doors that know the new keys, rights and addresses
 Handler = Callable[[Vendors, Request], Awaitable[Response]]
 
 
@@ -126,7 +127,7 @@ async def _join(vendors: Vendors, request: Request) -> Response:
 async def _join_program(vendors: Vendors, request: Request) -> Response:
     if not guard.is_own(request):  # a page of another site
         raise LOGIN_NEEDED()
-    desk, source, given = vendors.desk, source_of(request), await object_of(request)
+    desk, source, given = vendors.desk, source_of(request), await object_of(request, FIELDS)
     joined = await desk.hashing.run(("source", block_of(source)), vendors.join, given, source, token(desk.now()))
     hosts = await asyncio.to_thread(showing.hosts, desk, joined.system)
     origin = guard.origin_of(request, desk.services.settings.desk_base)
@@ -150,16 +151,18 @@ async def _systems(vendors: Vendors, request: Request) -> Response:
 
 
 async def _add(vendors: Vendors, request: Request) -> Response:
-    viewer, given = await tenant_of(vendors.desk, request), await object_of(request)
+    viewer, given = await tenant_of(vendors.desk, request), await object_of(request, SYSTEM_FIELDS)
     system = await _run(vendors.desk, viewer, vendors.add_system, viewer.account.agency, given)
+    await asyncio.sleep(_TAKEN_UP)
     hosts = await asyncio.to_thread(showing.hosts, vendors.desk, system)
     return answered(201, {"system": system, "hosts": list(hosts), "openssl": first_calls.openssl(system, hosts)})
 
 
 async def _change(vendors: Vendors, request: Request) -> Response:
-    viewer, given = await tenant_of(vendors.desk, request), await object_of(request)
+    viewer, given = await tenant_of(vendors.desk, request), await object_of(request, SYSTEM_FIELDS)
     system = showing.own(vendors.desk, viewer, request.path_params["id"])
     await _run(vendors.desk, viewer, vendors.change_system, viewer.account.agency, system.id, given)
+    await asyncio.sleep(_TAKEN_UP)
     hosts = await asyncio.to_thread(showing.hosts, vendors.desk, system.id)
     return answered(200, {"system": system.id, "hosts": list(hosts), "openssl": first_calls.openssl(system.id, hosts)})
 
@@ -203,7 +206,7 @@ async def _run(desk: Desk, viewer: Viewer, work: Callable[..., Any], *of: Any) -
 async def _fields(request: Request) -> dict[str, str]:
     if request.headers.get("content-type", "").partition(";")[0].strip() == _FORM:
         return await guard.read_form(request)
-    given = await object_of(request)
+    given = await object_of(request, USES)
     if not all(isinstance(each, str) for each in given.values()):
         raise SANDBOX_FORM(field="-", why="certificate requests are texts, by use")
     return given

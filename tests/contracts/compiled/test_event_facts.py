@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from contracts.base.times import moment
+from contracts.canonical.model import Kind
 from contracts.compiled.contract import CompiledContract
 from contracts.compiled.event_facts import age, area_table, areas, counted, counted_where, expires
+from contracts.compiled.identity import kind_of
 from tests.registry.making import contracts
 
 INFO: dict[str, Any] = {"category": ["Fire"], "event": "Cháy", "urgency": "Past", "severity": "Minor"}
@@ -75,3 +78,18 @@ def test_the_areas_of_a_message() -> None:
         table = area_table(contracts()[name], contracts()[name].contract.operations[of])
         assert table is not None
         assert table.inside("01273") == {"01273"} and len(table.inside("04")) == len(table.rows)
+
+
+def test_the_first_sample_of_a_message_needs_no_earlier_one() -> None:
+    for contract in contracts().values():
+        for operation in contract.contract.operations.values():
+            if (identity := operation.identity) is None:
+                continue
+            for name in contract.formats:
+                of = [each for each in contract.samples if (each.format, each.message) == (name, operation.request)]
+                for content in of[:1]:
+                    canonical = json.loads(content.canonical)
+                    messages = canonical if isinstance(canonical, list) else [canonical]
+                    assert {kind_of(identity, each) for each in messages} == {Kind.SUBMITTED}, (name, content.name)
+    cap = [each.name for each in alert().samples if each.format == "cap12"]
+    assert cap == ["lu-quet-tra-linh", "huy-canh-bao"]

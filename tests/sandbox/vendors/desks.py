@@ -32,12 +32,8 @@ from tests.doors.api.client import Answer, ask
 
 JOIN = "/sandbox/join"
 API = "/sandbox/api/systems"
-CALLER: dict[str, Any] = {
-    "name": "Công ty Mẫu",
-    "contact": "ky-thuat@mau.example",
-    "contracts": ["field-report/v1"],
-    "role": "caller",
-}
+SYSTEM: dict[str, Any] = {"contracts": ["field-report/v1"], "role": "caller"}
+CALLER: dict[str, Any] = {"name": "Công ty Mẫu", "contact": "ky-thuat@mau.example", **SYSTEM}
 KINDS: dict[str, KeyType] = {"tls": "P-256", "sign": "P-256", "encrypt": "RSA-3072"}
 
 

@@ -21,7 +21,7 @@ from gateway.registry.seals.sealing import Seal
 from gateway.registry.snapshot import load_snapshot
 from gateway.registry.tenants import POLICY, is_tenant
 from gateway.sandbox.vendors.bundles import CODE, bundle
-from tests.sandbox.vendors.desks import API, CALLER, JOIN, VendorDesk, unpacked
+from tests.sandbox.vendors.desks import API, CALLER, JOIN, SYSTEM, VendorDesk, unpacked
 
 PROVIDER = {**CALLER, "role": "both", "address": "https://localhost:9443/nhan/"}
 
@@ -66,7 +66,7 @@ async def test_a_provider_is_told_its_hosts_and_is_called_for_its_own_tenant_alo
     assert vendor.system not in {each.id for each in snapshot.routed("field-report/v1", "createRequest")}
     told = (await vendor.get()).json["systems"][0]
     assert told["hosts"] == ["localhost", "127.0.0.1"] and "DNS:localhost,IP:127.0.0.1" in told["openssl"]
-    changed = await vendor.send(f"{API}/{vendor.system}", {**CALLER, "role": "caller"}, method="PUT")
+    changed = await vendor.send(f"{API}/{vendor.system}", SYSTEM, method="PUT")
     assert changed.status == 200, changed.body.decode()
     assert vendors.post.registry.snapshot.own_provider(vendor.agency, "field-report/v1") is None
 
@@ -136,8 +136,8 @@ async def test_limits_of_vendors_systems_and_certificates(vendors: VendorDesk) -
     vendors.set(sandbox_vendors=1, sandbox_vendor_systems=2, sandbox_vendor_certificates=4)
     vendor = await vendors.join()
     assert (await vendors.ask(CALLER)).json["code"] == "sandbox.full"
-    assert (await vendor.send(API, CALLER | {"contracts": ["indicator/v1"]})).status == 201
-    assert (await vendor.send(API, CALLER)).json["code"] == "sandbox.full"
+    assert (await vendor.send(API, SYSTEM | {"contracts": ["indicator/v1"]})).status == 201
+    assert (await vendor.send(API, SYSTEM)).json["code"] == "sandbox.full"
     assert (await vendor.certify()).status == 201
     assert (await vendor.certify()).json["code"] == "sandbox.full"
 
