@@ -133,12 +133,12 @@ _IN_CONSOLE: Final = """
     feed subscriptions end | /subscriptions/{subscription}/{how} | decidePush
     ca show | /keys | readKeys
     keys show | /keys | readKeys
-    console user add | /people | addAccount
-    console user link | /people/{id}/link | makeAccountLink
+    console user add | /people |
+    console user link | /people/{id}/link |
     console user list | /people | listAccounts
     console user roles | /people/{id}/roles | setAccountRoles
     console user disable | /people/{id}/state | setAccountState
-    console user enable | /people/{id}/state | setAccountState
+    console user enable | /people/{id}/state |
     console token add | /account/tokens |
     console token list | /account/tokens | listTokens
     console token revoke | /account/tokens/{mark}/revoke | revokeToken

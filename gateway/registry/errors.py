@@ -8,6 +8,7 @@ from contracts.base.words import WordsFile
 _errors = Errors(__file__)
 
 ACCOUNTS_ALTERED = _errors.ours("accounts.altered", 503)
+ACCOUNTS_BY_TOKEN = _errors.policy("accounts.by-token", 403)
 ACT_NO_PERSON = _errors.policy("act.no-person", 403)
 ACT_NO_ROLE = _errors.policy("act.no-role", 403)
 ACT_NOT_IN_OFFICE = _errors.policy("act.not-in-office", 403)

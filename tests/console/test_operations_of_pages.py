@@ -43,7 +43,7 @@ GRANT = {
     "valid_until": "2030-12-31",
 }
 PLACES = {name: (method, path) for method, path, name in CALLS}
-OF_ACCOUNTS = {"listAccounts", "addAccount", "setAccountRoles", "setAccountState", "makeAccountLink"}
+OF_ACCOUNTS = {"listAccounts", "setAccountRoles", "setAccountState"}
 OF_TOKENS = {"listTokens", "revokeToken"}
 OF_KEEPERS = {  # tested beside a keeper
     "listQueue", "readQueuedMessage", "settleMessage", "previewBulkRetry", "startBulkRetry", "readBulkRetry",

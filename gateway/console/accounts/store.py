@@ -92,6 +92,8 @@ def add(change: Change, account: Account, *, reason: str = "") -> None:
 
 def set_roles(change: Change, id: str, roles: tuple[Role, ...], *, reason: str = "") -> None:
     before = find(change, id)
+    if not set(roles) <= set(before.roles):
+        change.check_person()
     _change(change, id, {"roles": json.dumps(roles)})
     end_sessions(change, id)
     changed = {"old": list(before.roles), "new": list(roles)}
@@ -100,6 +102,8 @@ def set_roles(change: Change, id: str, roles: tuple[Role, ...], *, reason: str =
 
 def set_active(change: Change, id: str, active: bool, *, reason: str = "") -> None:
     find(change, id)
+    if active:
+        change.check_person()
     _change(change, id, {"state": "active" if active else "disabled", "failed": 0, "locked": None})
     end_sessions(change, id)
     change.note(ACCOUNT, {"account": id, "how": "enabled" if active else "disabled", **_why(reason)})
@@ -111,6 +115,7 @@ def _why(reason: str) -> dict[str, str]:
 
 def set_factors(change: Change, id: str, hashed: str, sealed: bytes) -> None:
     """A password and the secret of its codes."""
+    change.check_person()
     _change(change, id, {"password": hashed, "totp": sealed, "step": None, "failed": 0, "locked": None})
     change.note(ACCOUNT, {"account": id, "how": "password-and-codes"})
 

@@ -1,4 +1,7 @@
-"""Operations on accounts: who may sign in, with which roles."""
+"""Operations on accounts: who may sign in, with which roles.
+
+A token takes roles away and closes accounts. Whatever lets somebody in is done by a person, at the pages.
+"""
 
 from __future__ import annotations
 
@@ -25,19 +28,8 @@ def list_accounts(asked: Asked) -> Any:
         return {"accounts": [_shown(each) for each in store.listed(rows)]}
 
 
-def add_account(asked: Asked) -> Any:
-    """The account, and the address by which its person signs in the first time."""
-    body = asked.body
-    roles = store.roles_of(body["roles"])
-    reason = asked.reason() if "reason" in body else ""
-    with asked.desk.changing(asked.viewer) as change:
-        account = people.wanted(change.connection, body["id"], body["agency"], body["name"], roles)
-        store.add(change, account, reason=reason)
-        token = store.make_link(change, account.id)
-    return {"account": _shown(account), "link": _address(asked, token)}
-
-
 def set_roles(asked: Asked) -> Any:
+    """Fewer roles; more are given at the pages."""
     roles, id = store.roles_of(asked.body["roles"]), asked.params["account"]
     reason = asked.reason() if "reason" in asked.body else ""
     people.check_other(asked.viewer, id)
@@ -48,7 +40,7 @@ def set_roles(asked: Asked) -> Any:
 
 
 def set_state(asked: Asked) -> Any:
-    """Whoever closes an account says why."""
+    """Whoever closes an account says why; it is opened again at the pages."""
     active, id = asked.body["state"] == "active", asked.params["account"]
     reason = asked.reason() if not active or "reason" in asked.body else ""
     people.check_other(asked.viewer, id)
@@ -57,21 +49,8 @@ def set_state(asked: Asked) -> Any:
         return {"account": _shown(store.find(change, id))}
 
 
-def make_link(asked: Asked) -> Any:
-    people.check_other(asked.viewer, asked.params["account"])  # a session by it would outlive a stolen token
-    with asked.desk.changing(asked.viewer) as change:
-        token = store.make_link(change, asked.params["account"])
-    return {"link": _address(asked, token)}
-
-
-def _address(asked: Asked, token: str) -> str:
-    return f"{asked.desk.services.settings.desk_named}/console/link/{token}"
-
-
 OPERATIONS = {
     "listAccounts": list_accounts,
-    "addAccount": add_account,
     "setAccountRoles": set_roles,
     "setAccountState": set_state,
-    "makeAccountLink": make_link,
 }

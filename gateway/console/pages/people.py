@@ -8,6 +8,7 @@ from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
 from gateway.console.work import people as work
 
 _HERE = "/console/people"
+_PERSON = "a token never becomes a person"
 
 
 def people(ask: Ask) -> Shown:
@@ -78,9 +79,9 @@ def state(ask: Ask) -> Moved:
 
 PAGES = (
     Page("/people", people, May.ACCOUNTS, N_("People"), Menu.OPERATION),
-    Page("/people", add, May.ACCOUNTS, method="POST", operation="addAccount"),
+    Page("/people", add, May.ACCOUNTS, method="POST", page_only=_PERSON),
     Page("/people/{id}", person, May.ACCOUNTS, N_("A person")),
-    Page("/people/{id}/link", link, May.ACCOUNTS, method="POST", operation="makeAccountLink"),
+    Page("/people/{id}/link", link, May.ACCOUNTS, method="POST", page_only=_PERSON),
     Page("/people/{id}/roles", roles, May.ACCOUNTS, method="POST", operation="setAccountRoles"),
     Page("/people/{id}/state", state, May.ACCOUNTS, method="POST", operation="setAccountState"),
 )

@@ -109,7 +109,8 @@ class Desk:
     @contextmanager
     def changing(self, viewer: Viewer) -> Iterator[Change]:
         """A transaction that changes these rows."""
-        with account_rows.changing(self.services.engine, self.seal, self.now(), viewer.actor) as change:
+        engine, by_token = self.services.engine, viewer.how == "token"
+        with account_rows.changing(engine, self.seal, self.now(), viewer.actor, by_token=by_token) as change:
             yield change
 
     def alarms(self) -> Alarms:

@@ -17,7 +17,7 @@ from gateway.journal.database import snapshot, writing
 from gateway.journal.schema import tables
 from gateway.journal.values import locked_value_of
 from gateway.journal.write import LogRow
-from gateway.registry.errors import ACCOUNTS_ALTERED
+from gateway.registry.errors import ACCOUNTS_ALTERED, ACCOUNTS_BY_TOKEN
 from gateway.registry.seals.accounts import (
     ADOPTED,
     FACT,
@@ -80,10 +80,13 @@ class Change(SealedRows):
     """A change in progress, at a time and by somebody. Its notes become entries; the last one has the new tag.
 
     The map gets digests of what is written here, not of what the database returns.
+    Invariant: a token never becomes a person: what a token asks for may end rows, and adds none. Whatever gives an
+      account more asks `check_person`.
     """
 
     now: float
     actor: str
+    by_token: bool = False
     rows: dict[str, dict[str, str]] = field(init=False)
     moved: bool = False
     notes: list[tuple[str, Mapping[str, Any], str]] = field(default_factory=list)
@@ -98,8 +101,14 @@ class Change(SealedRows):
         assert what in PHASES
         self.notes.append((what, facts, self.actor if actor is None else actor))
 
+    def check_person(self) -> None:
+        """Raises `accounts.by-token`."""
+        if self.by_token:
+            raise ACCOUNTS_BY_TOKEN()
+
     def add(self, table: Table, values: Mapping[str, Any]) -> None:
-        """Insert a row; one with its key that does not count goes. Raises `accounts.altered`."""
+        """Insert a row; one with its key that does not count goes. Raises `accounts.altered`, `accounts.by-token`."""
+        self.check_person()
         self._begin()
         (column,) = table.primary_key.columns
         self.connection.execute(delete(table).where(column == values[column.name]))
@@ -156,7 +165,7 @@ def reading(engine: Engine, seal: Seal) -> Iterator[SealedRows]:
 
 
 @contextmanager
-def changing(engine: Engine, seal: Seal, now: float, actor: str) -> Iterator[Change]:
+def changing(engine: Engine, seal: Seal, now: float, actor: str, *, by_token: bool = False) -> Iterator[Change]:
     """A writing transaction. A block that changes rows must call `note`.
 
     If the map is not valid, the block sees no rows, and its first write raises `accounts.altered`.
@@ -165,7 +174,7 @@ def changing(engine: Engine, seal: Seal, now: float, actor: str) -> Iterator[Cha
     with writing(engine) as connection:
         locked_value_of(connection, KEY)
         head = _begun(connection, seal, now)
-        change = Change(connection, seal, head, now, actor)
+        change = Change(connection, seal, head, now, actor, by_token)
         yield change
         if change.moved:
             assert isinstance(head, Head)
