@@ -7,7 +7,9 @@ Theory of operation
    overdue the centre is told as well.
 3. Within `HOLD` seconds after a mail the next one of its kind waits and collects more, at most until the next point.
 4. Nobody is told outside the hours of the deadline: then the point waits for them.
+5. Without a server for mails nobody is told: nothing is written. What is overdue is seen in lists and counts.
 Invariant: each point of a handling is told once: note, mail and mark are one transaction, which checks the lease.
+Invariant: the log gets one note for what is told to an agency at one time, however many handlings it names.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ class Watching:
 
     def step(self, check: Check) -> int:
         """Tells what is due; returns how many handlings it looked at."""
+        if not self.mails:
+            return 0
         now, engine = self.office.clock(), self.office.engine
         with engine.connect() as connection:
             query = select(tables.handling).where(_row.next_at <= now, _row.ended == false())
@@ -118,19 +122,14 @@ class Watching:
 
     def _tell(self, connection: Connection, kind: str, agency: str, told: Sequence[Told]) -> None:
         now = self.office.clock()
-        for row, point in told:
-            facts: dict[str, Json] = {
-                "contract": row.contract,
-                "transfer": row.transfer,
-                "handling": row.id,
-                "agency": agency,
-                "subject": kind,
-                "state": row.state,
-                "due": point.due,
-            }
-            append(connection, [entries.note(NOTE, facts, now, actor="keeper")])
-        if not self.mails:
-            return
+        named: list[Json] = [
+            {"handling": row.id, "state": row.state, "due": point.due}
+            for row, point in sorted(told, key=lambda each: (each.point.due, each.row.id))
+        ]
+        facts: dict[str, Json] = {"agency": agency, "subject": kind, "count": len(told), "handlings": named}
+        if len(told) == 1:  # then the history of the message has it
+            facts |= {"contract": told[0].row.contract, "transfer": told[0].row.transfer}
+        append(connection, [entries.note(NOTE, facts, now, actor="keeper")])
         list_: dict[str, Any] = {"agency": agency, "count": len(told), "list": _list(told)}
         centre = self.office.registry.snapshot.centre()
         receivers = {agency, *((centre.code,) if kind == ESCALATE and centre is not None else ())}

@@ -152,8 +152,9 @@ class Story:
             Watching(self.night.office, True).step(nothing)
             for entry in self.night.told(gateway.now):
                 facts = entry["facts"]
-                assert facts["handling"] == self.id and self.night.mailed(gateway.now, facts["subject"])
-                due, state = moment(facts["due"]) if isinstance(facts["due"], str) else facts["due"], facts["state"]
+                (named,) = facts["handlings"]
+                assert named["handling"] == self.id and self.night.mailed(gateway.now, facts["subject"])
+                due, state = named["due"], named["state"]
                 by = f"`{facts['subject'].removeprefix('handling-')}`"
                 self.lines.append((clock(gateway.now), by, "–", facts["agency"], f"`{state}`", clock(due)))
 

@@ -35,7 +35,21 @@ def told(town: Town) -> list[tuple[str, str]]:
     with town.gateway.engine.connect() as connection:
         rows = connection.scalars(select(table.entry).where(table.phase == NOTE).order_by(table.idx))
         facts = [json.loads(bytes(row))["facts"] for row in rows]
-    return [(each["handling"], each["subject"]) for each in facts]
+    return [(named["handling"], each["subject"]) for each in facts for named in each["handlings"]]
+
+
+def notes(town: Town) -> int:
+    """How many entries say that something was told."""
+    town.sequence()
+    table = tables.log_entry.c
+    with town.gateway.engine.connect() as connection:
+        return len(connection.scalars(select(table.idx).where(table.phase.startswith(NOTE, autoescape=True))).all())
+
+
+def size(town: Town) -> int:
+    """How many entries there are in the log, and before it."""
+    with town.gateway.engine.connect() as connection:
+        return sum(len(connection.execute(select(each.c.transfer)).all()) for each in tables.LOGS)
 
 
 def test_an_alert_is_nudged_before_and_escalated_after_once(town: Town) -> None:
@@ -75,6 +89,21 @@ def test_many_at_once_are_one_mail(town: Town) -> None:
     (mail,) = mails(town)
     facts = json.loads(mail.facts)
     assert facts["count"] == LISTED + 5 and facts["list"].count("\n") == LISTED
+    assert notes(town) == 1 and len(told(town)) == LISTED + 5
+
+
+def test_nothing_is_written_where_nobody_is_told(town: Town) -> None:
+    """An instance without a server for mails: its log does not grow while handlings wait."""
+    for number in range(3):
+        town.alert(f"a-{number}")
+    town.follow()
+    before = size(town)
+    for minutes in (12, 16, 90):
+        town.gateway.now = NOW + minutes * 60
+        watch(town, mails=False)
+    assert size(town) == before and mails(town) == [] and town.wrong() == ()
+    watch(town)  # a server was named since: of several points that are over the last one is told
+    assert [subject for _, subject in told(town)] == [ESCALATE] * 3 and notes(town) == 1
 
 
 def test_the_next_mail_waits_but_not_until_a_deadline_is_over(town: Town) -> None:
@@ -126,8 +155,8 @@ def test_a_keeper_that_was_overtaken_tells_nothing(town: Town) -> None:
     with pytest.raises(Overtaken):
         Watching(town.office, True).step(check)
     assert mails(town) == []
-    watch(town, mails=False)
-    assert mails(town) == [] and len(told(town)) == 1
+    watch(town)
+    assert len(mails(town)) == len(told(town)) == 1
 
 
 def test_a_row_that_was_changed_in_the_database_holds_up_nothing(town: Town) -> None:
