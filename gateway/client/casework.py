@@ -15,9 +15,11 @@ from gateway.client.listing import Listing, object_of, path_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlingsWanted:
-    """Which handlings a list has; all conditions hold together. `transfer` handed the message in."""
+    """Which handlings a list has; all conditions hold together. `transfer` handed the message in: then each handling
+    has its steps with their reasons. `list`: open, overdue, ended or all; default: all with `transfer`, else open.
+    """
 
-    list: str = "open"  # open | overdue | ended | all
+    list: str | None = None
     contract: str | None = None
     state: str | None = None
     transfer: str | None = None
@@ -51,7 +53,7 @@ class CaseReply:
     link: str | None = None
 
 
-OPEN = HandlingsWanted()
+OPEN = HandlingsWanted(list="open")
 NOTHING = CaseReply()
 
 

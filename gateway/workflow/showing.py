@@ -53,13 +53,18 @@ def shown(seen: Seen, possible: Iterable[Step], now: float) -> dict[str, Any]:
         "title": both(state.title),
         "shown": state.shown,
         "sound": seen.sound,
-        "steps": [_step(each, seen.workflow.states[each.step.target]) for each in seen.steps],
+        "steps": steps_of(seen),
         "possible": [
             {"step": each.name, "title": both(each.title), "to": each.target, "reason": each.reason}
             for each in possible
         ],
         "deadlines": {name: deadline(each) for name, each in deadlines.items() if each is not None},
     }
+
+
+def steps_of(seen: Seen) -> list[dict[str, Any]]:
+    """Each state that it was in, who brought it there, and why."""
+    return [_step(each, seen.workflow.states[each.step.target]) for each in seen.steps]
 
 
 def deadline(of: Deadline) -> dict[str, Any]:

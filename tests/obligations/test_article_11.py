@@ -84,8 +84,10 @@ def test_a_report_to_an_agency_without_a_system_waits_on_its_page(world: World, 
     officer.send(here, f"{here}/steps", step="accept")
     officer.send(here, f"{here}/steps", step="finish", reason="Đã nhắc nhở hai bên")
     handling_of(world, transfer, 3)
-    (own,) = asked(f"/handlings?list=all&transfer={transfer}")["handlings"]
+    (own,) = asked(f"/handlings?transfer={transfer}")["handlings"]  # it has ended: the sender finds it all the same
+    assert asked(f"/handlings?list=open&transfer={transfer}")["handlings"] == []
     seen = asked(f"/handlings/{own['handling']}")
+    assert own["steps"] == seen["steps"]
     assert (seen["state"], seen["shown"], seen["agency"]) == ("done", "closed", "H14.21")
     assert [each.get("reason") for each in seen["steps"]] == [None, None, "Đã nhắc nhở hai bên"]
     assert entries(world, transfer)["outcome"]["status"] == 202

@@ -19,7 +19,8 @@ def handling_line(told: Told) -> str:
     terms = [told[each] for each in ("due", "wholeDue") if each in told]
     due = "–" if told["ended"] or not terms else _civil(min(terms))
     what = f"{' '.join(told['kind'])} {' '.join(told['area'])}"
-    return f"{told['handling']}  {told['agency']:<10} {told['state']:<20} {due:<21} {what}{_late(told)}"
+    line = f"{told['handling']}  {told['agency']:<10} {told['state']:<20} {due:<21} {what}{_late(told)}"
+    return "\n".join([line, *_step_lines(told.get("steps", ()))])
 
 
 def handling_lines(told: Told) -> list[str]:
@@ -30,10 +31,7 @@ def handling_lines(told: Told) -> list[str]:
     ]
     if told["overdue"]:
         head.append(_late(told))
-    steps = []
-    for each in told["steps"]:
-        by = f"{each['party']} {each.get('agency', '')}".rstrip()
-        steps.append(f"  {_civil(each['at'])}  {each['step']} → {each['to']}  {by}  {each.get('reason', '')}".rstrip())
+    steps = _step_lines(told["steps"])
     terms = []
     for name, each in told["deadlines"].items():
         skipped = sum(one["minutes"] for one in each["stretches"] if not one["counted"])
@@ -47,6 +45,14 @@ def handling_lines(told: Told) -> list[str]:
         ]
     possible = ", ".join(each["step"] for each in told["possible"]) or "–"
     return [*head, *steps, *terms, f"  {either('possible', 'có thể')}: {possible}"]
+
+
+def _step_lines(steps: Iterable[Told]) -> list[str]:
+    lines = []
+    for each in steps:
+        by = f"{each['party']} {each.get('agency', '')}".rstrip()
+        lines.append(f"  {_civil(each['at'])}  {each['step']} → {each['to']}  {by}  {each.get('reason', '')}".rstrip())
+    return lines
 
 
 def case_line(told: Told) -> str:

@@ -18,7 +18,7 @@ from gateway.registry.own_feed import CENTRE
 from gateway.workflow import reading
 from gateway.workflow.errors import HANDLING_UNKNOWN
 from gateway.workflow.records import Actor, Office
-from gateway.workflow.showing import listed, shown
+from gateway.workflow.showing import listed, shown, steps_of
 from security.transparency.entry import keyed
 
 
@@ -34,18 +34,24 @@ HANDLERS = {"listOwnHandlings": list_handlings, "readOwnHandling": read_handling
 
 
 def _page(services: Services, request: ApiRequest) -> dict[str, Any]:
-    params, actor, late = request.params, _actor(request), request.params["list"] == "overdue"
+    """One page. Whoever names a message gets all of its handlings, each with its steps and their reasons."""
+    params, actor = request.params, _actor(request)
+    which = params["list"] or ("open" if params["transfer"] is None else "all")
+    late = which == "overdue"
     sought = reading.Sought(
         concerning=None if actor.centre else actor.agency,
         contract=params["contract"],
         state=params["state"],
         transfer=params["transfer"],
-        ended={"open": False, "overdue": False, "ended": True}.get(params["list"]),
+        ended={"open": False, "overdue": False, "ended": True}.get(which),
         before=request.received.theirs if late else None,
     )
     with snapshot(services.engine) as connection:
         found = reading.page(connection, sought, params["after"], params["limit"])
-    told = [listed(each, _now(request, each)) for each in found.handlings]
+        office = _office(services)
+        seen = [reading.one(connection, office, each.id) for each in found.handlings if sought.transfer is not None]
+    steps = {each.row.id: {"steps": steps_of(each)} for each in seen if each.sound}
+    told = [listed(each, _now(request, each)) | steps.get(each.id, {}) for each in found.handlings]
     return {"handlings": [each for each in told if each["overdue"] or not late], "next": found.next}
 
 
