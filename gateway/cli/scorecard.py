@@ -12,6 +12,7 @@ from gateway.cli.common.output import Exit, emit, fail
 
 if TYPE_CHECKING:
     from gateway.scorecards.cards import Card
+    from gateway.scorecards.scoring import Share
 
 top = typer.Typer()
 
@@ -74,17 +75,24 @@ def _text(card: Card) -> str:
     for each in card.score.parts:
         share = each.share
         if not share.judged:
-            lines.append(f"  {each.part:<13} weight {each.weight:>3}  not judged: {share.why}")
+            lines.append(f"  {each.part:<13} weight {each.weight:>3}  not judged: {_why(share)}")
             continue
         lines.append(
             f"  {each.part:<13} weight {each.weight:>3}  {share.numerator} / {share.denominator}"
-            f"  {each.points / 10:.1f} of {each.possible / 10:.1f} points"
+            f"  {each.points / 10:.1f} of {each.possible / 10:.1f} points,"
+            f" likely {each.low / 10:.1f}–{each.high / 10:.1f}"
         )
     lines += ["", f"  score {_points(card.score.tenths).strip()} of 100; {card.dates.number} days before: "]
     lines[-1] += _points(card.before.tenths).strip()
+    if (span := card.score.interval) is not None:
+        lines.append(f"  likely between {span[0] / 10:.1f} and {span[1] / 10:.1f}")
     if (best := card.score.best) is not None:
         lines.append(f"  mend {best.part}, gain {best.gain / 10:.1f} points")
     return "\n".join(lines)
+
+
+def _why(share: Share) -> str:
+    return f"{share.why} ({share.denominator} of {share.least})" if share.why == "too-few" else f"{share.why}"
 
 
 def _points(tenths: int | None) -> str:

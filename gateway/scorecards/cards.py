@@ -6,7 +6,7 @@ Invariant: the counts of a span are the sums of those of its days.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from statistics import median
 from typing import Any, Final
@@ -100,13 +100,14 @@ class Card:
         return median(self.counts.ages) if self.counts.ages else None
 
     def to_json(self) -> dict[str, Any]:
-        best = self.score.best
+        best, span = self.score.best, self.score.interval
         return {
             "system": self.system.id,
             "agency": self.system.agency,
             "from": self.dates.first.isoformat(),
             "until": self.dates.last.isoformat(),
             "score": self.score.value,
+            "interval": None if span is None else {"low": span[0] / 10, "high": span[1] / 10},
             "before": self.before.value,
             "change": self.change,
             "parts": [each.to_json() for each in self.score.parts],
@@ -144,13 +145,17 @@ def cards(
 ) -> list[Card]:
     """The cards of these systems, all from one reading."""
     rules = weights()
-    days = count(connection, snapshot, dates.span, now, rules.late)
+    days = count(connection, snapshot, dates.span, now, rules)
     return [_card(each, days, dates, rules) for each in systems]
 
 
-def shares(counts: Counts, declared: bool) -> Mapping[Part, Share]:
+def shares(counts: Counts, declared: bool, least: Mapping[Part, int]) -> Mapping[Part, Share]:
     """The share of each part. `declared`: a contract declares when data of the system are due."""
-    expected, handed_in = counts.expected, counts.accepted + counts.refusals
+    return {part: replace(each, least=least[part]) for part, each in _shares(counts, declared).items()}
+
+
+def _shares(counts: Counts, declared: bool) -> dict[Part, Share]:
+    expected, handed_in = counts.expected, counts.accepted + counts.invalid
     came = sum(each.came is not None for each in expected)
     return {
         "availability": Share(counts.listened, counts.probed, "no-probes"),
@@ -172,7 +177,7 @@ def _card(system: System, days: Days, dates: Dates, rules: Weights) -> Card:
     number, declared = dates.number, system.id in days.declared
 
     def judge(counts: Counts) -> Score:
-        return score(shares(counts, declared), rules.points)
+        return score(shares(counts, declared, rules.least), rules.points)
 
     counts = days.of(system.id, range(number, 2 * number))
     each = (days.of(system.id, range(day, day + 1)) for day in range(number, 2 * number))

@@ -9,7 +9,9 @@ What is counted, by the day in Vietnam on which a message came in (the time in i
                 it is not called.
     heard       hours of the messages that the system handed in, or answered without a failed call
     accepted    messages that a system handed in, and the gateway took
-    refused     messages that the gateway refused for the sender's sake, by error code and rule
+    invalid     messages that the gateway refused because they broke their format, their contract or their signature
+                (`weights.yaml`). A refusal of a call of the gateway's own API, or for lack of a right, is none
+    refused     all that the gateway refused for the sender's sake, by error code and rule
     repeats     messages that were handed in again
 
 `gateway.scorecards.events` counts what the feeds say.
@@ -35,6 +37,7 @@ from gateway.journal.schema.watch_tables import probe_day
 from gateway.registry.snapshot import Snapshot
 from gateway.scorecards.events import Feed
 from gateway.scorecards.figures import HOUR, Counts, Days, Span
+from gateway.scorecards.scoring import Weights
 from gateway.transfer.entries import PROBES
 from gateway.transfer.states import State
 from security.grants.windows import VIETNAM
@@ -44,20 +47,19 @@ _KINDS: Final = (PROBES, "refusal", "repeat", "queued", "try-failed", "in-doubt"
 _OURS: Final = 500  # a refusal of this status or higher is not the sender's fault
 
 
-def count(connection: Connection, snapshot: Snapshot, span: Span, now: float, late: float) -> Days:
-    """`late`: seconds after which late data count as missing."""
+def count(connection: Connection, snapshot: Snapshot, span: Span, now: float, rules: Weights) -> Days:
     days = Days(span)
     answers = Counter[tuple[str, int]]()  # by called system and hour
     probed = _probes(connection, span)
     _transfers(connection, days, answers)
-    _entries(connection, days, answers, probed)
+    _entries(connection, days, answers, probed, rules)
     _add(days, probed)
     for (system, hour), number in answers.items():
         if number > 0:
             days.at(system, hour).heard.add(hour)
     for contract in snapshot.contracts.values():
         if any(each.pattern is Pattern.SUBMIT for each in contract.contract.operations.values()):
-            Feed(connection, snapshot, contract, days, (now, late)).count()
+            Feed(connection, snapshot, contract, days, (now, rules.late)).count()
     return days
 
 
@@ -151,7 +153,9 @@ def _read(connection: Connection, span: Span) -> Iterator[_Entry]:
                 yield _Entry(transfer, parse(bytes(raw)), *of_transfer)
 
 
-def _entries(connection: Connection, days: Days, answers: Counter[tuple[str, int]], probed: _Probed) -> None:
+def _entries(
+    connection: Connection, days: Days, answers: Counter[tuple[str, int]], probed: _Probed, rules: Weights
+) -> None:
     """`answers` keeps those that came without a failed call; `probed` gets what the log says of probes."""
     failed = set[str]()  # transfers with a failed call
     for entry in _read(connection, days.span):
@@ -167,7 +171,7 @@ def _entries(connection: Connection, days: Days, answers: Counter[tuple[str, int
             if kind == "repeat":
                 sender.repeats += 1
             else:
-                _refused(sender, value)
+                _refused(sender, value, rules)
         elif entry.provider is not None and entry.transfer not in failed and _failed(value):
             failed.add(entry.transfer)
             hour = days.span.within(int(((entry.received or 0.0) - days.span.since) // HOUR))  # as of its transfer
@@ -187,13 +191,14 @@ def _failed(value: Mapping[str, Any]) -> bool:
     return isinstance(code, str) and faulty(code)
 
 
-def _refused(sender: Counts, value: Mapping[str, Any]) -> None:
+def _refused(sender: Counts, value: Mapping[str, Any], weights: Weights) -> None:
     status, times = value.get("status"), value.get("count")
     if isinstance(status, int) and status >= _OURS:
         return
     times = times if isinstance(times, int) else 1
-    sender.refusals += times
     code, findings = str(value.get("failure")), value.get("findings")
+    if value.get("contract") and weights.is_invalid(code, status):
+        sender.invalid += times
     rules = {
         (code, str(each.get("rule", "")), str(each.get("canonical") or each.get("here") or ""))
         for each in (findings if isinstance(findings, list) else ())

@@ -15,7 +15,7 @@ DAY: Final = 86_400.0
 HOURS: Final = 24
 HOUR: Final = 3600.0
 _SUMS: Final = (
-    "probed", "listened", "answered", "unanswered", "accepted", "refusals", "repeats", "fed", "corrected", "fresh",
+    "probed", "listened", "answered", "unanswered", "accepted", "invalid", "repeats", "fed", "corrected", "fresh",
     "dated",
 )  # fmt: skip
 Rule = tuple[str, str, str]  # error code, rule of the contract, path in the message
@@ -45,7 +45,7 @@ class Counts:
     unanswered: int = 0
     accepted: int = 0
     refused: Counter[Rule] = field(default_factory=Counter)
-    refusals: int = 0
+    invalid: int = 0
     repeats: int = 0
     fed: int = 0
     corrected: int = 0

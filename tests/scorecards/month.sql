@@ -31,7 +31,7 @@ calls AS (
 refused AS (
     SELECT entry ->> '$.caller.system' AS system, day, coalesce(entry ->> '$.count', 1) AS number
     FROM entries
-    WHERE kind = 'refusal' AND entry ->> '$.status' < 500 AND entry ->> '$.caller.system' IS NOT NULL
+    WHERE kind = 'refusal' AND entry ->> '$.status' = 422 AND entry ->> '$.contract' IS NOT NULL AND entry ->> '$.caller.system' IS NOT NULL
 ),
 repeated AS (SELECT entry ->> '$.caller.system' AS system, day FROM entries WHERE kind = 'repeat'),
 -- feeds

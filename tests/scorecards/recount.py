@@ -82,7 +82,8 @@ def recount(connection: Connection, now: datetime) -> tuple[Shares, Mapping[tupl
             if each["kind"] == "repeat":
                 mark(caller, at, "duplication", 0, 1)
             elif each["status"] < 500:
-                mark(caller, at, "validity", 0, each.get("count", 1))
+                if "contract" in each and each["status"] == 422:  # the seed's invalid messages
+                    mark(caller, at, "validity", 0, each.get("count", 1))
                 broken = {(f["rule"], f["canonical"]) for f in each.get("findings", ())} or {("", "")}
                 for rule in broken:
                     rules[caller, at.date()][(each["failure"], *rule)] += each.get("count", 1)

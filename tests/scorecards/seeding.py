@@ -192,6 +192,7 @@ def _refused(chance: Random, at: float) -> Step:
         code,
         status,
         _caller(caller) if chance.random() < 0.9 else None,
+        contract="observation/v1" if status != 422 or chance.random() < 0.9 else None,  # else of the gateway's own API
         findings=rules[: chance.randrange(3)] if status == 422 else (),
         count=chance.choice((1, 1, 1, 7)),
     )

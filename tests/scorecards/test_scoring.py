@@ -92,3 +92,45 @@ def test_an_example_by_hand() -> None:
 
 def test_the_weights_are_data() -> None:
     assert sum(WEIGHTS.values()) == 100 and weights().late == 7 * 86_400
+
+
+def test_a_part_is_judged_from_its_least_count_on() -> None:
+    """One refused call is no judgement of a system; what is judged says how far chance goes."""
+    none = Share(0, 0, "no-calls", 20)
+    few = score({**dict.fromkeys(PARTS, none), "validity": Share(0, 1, "none-handed-in", 20)}, WEIGHTS)
+    assert few.value is None and few.interval is None and few.best is None
+    (told,) = [each.to_json() for each in few.parts if each.part == "validity"]
+    assert (told["judged"], told["why"], told["least"], told["denominator"]) == (False, "too-few", 20, 1)
+    assert none.why == "no-calls"
+    enough = score({**dict.fromkeys(PARTS, none), "validity": Share(19, 20, "none-handed-in", 20)}, WEIGHTS)
+    assert enough.value == 95.0 and enough.interval == (763, 992)
+    assert weights().least["validity"] == 20
+
+
+@given(ALL)
+@settings(max_examples=examples(200), suppress_health_check=SLOW)
+def test_a_score_lies_in_its_interval(shares: dict[Part, Share]) -> None:
+    made = score(shares, WEIGHTS)
+    if made.tenths is None or made.interval is None:
+        assert made.tenths is None and made.interval is None
+        return
+    low, high = made.interval
+    assert 0 <= low <= made.tenths <= high <= TENTHS
+    for each in made.parts:
+        assert 0 <= each.low <= each.points <= each.high <= each.possible
+
+
+def test_more_calls_make_the_interval_narrower() -> None:
+    wide, narrow = Share(18, 20, "no-calls").interval, Share(1800, 2000, "no-calls").interval
+    assert narrow[1] - narrow[0] < (wide[1] - wide[0]) / 5
+
+
+def test_what_the_gateway_refuses_for_other_reasons_is_no_invalid_message() -> None:
+    rules = weights()
+    for code, status in (("body.invalid", 422), ("message.invalid", 422), ("xml.malformed", 400)):
+        assert rules.is_invalid(code, status)
+    for code, status in (
+        ("subscription.url", 422), ("access.no-grant", 403), ("access.quota", 429), ("api.invalid", 400),
+        ("message.replayed", 409), ("body.waiting", 429), ("limit.agency", 429), ("conform.refused", 422),
+    ):  # fmt: skip
+        assert not rules.is_invalid(code, status), code

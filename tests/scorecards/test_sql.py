@@ -23,13 +23,17 @@ POINTS = {
     "availability": 15, "answers": 10, "timeliness": 15, "freshness": 10, "completeness": 20, "validity": 20,
     "duplication": 5, "corrections": 5,
 }  # fmt: skip
+LEAST = {
+    "availability": 30, "answers": 20, "timeliness": 1, "freshness": 20, "completeness": 1, "validity": 20,
+    "duplication": 20, "corrections": 20,
+}  # fmt: skip
 TIMED = {"timeliness", "freshness", "completeness"}
 Share = tuple[int, int]
 
 
 def tenths(shares: dict[str, Share]) -> int | None:
     """The score from its definition in the guide: weights scaled to 1,000 tenths, the largest remainders first."""
-    judged = {part: points for part, points in POINTS.items() if shares.get(part, (0, 0))[1]}
+    judged = {part: points for part, points in POINTS.items() if shares.get(part, (0, 0))[1] >= LEAST[part]}
     if not judged:
         return None
     total = sum(judged.values())

@@ -25,7 +25,8 @@ class Which(StrEnum):
     ALL = "all"
 
 
-View = Annotated[
+View = Annotated[Which, typer.Option("--view", help="open, overdue, ended or all.")]
+_Of = Annotated[
     Which | None, typer.Option("--view", help="open, overdue, ended or all; default: all with --transfer, else open.")
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")]
@@ -35,11 +36,14 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most 
 class Filtered:
     """Which handlings; all conditions hold together."""
 
-    view: View = None
+    view: _Of = None
     contract: Annotated[str | None, typer.Option("--contract", help="Only those of this contract.")] = None
     handling_state: Annotated[str | None, typer.Option("--handling-state", help="Only those in this state.")] = None
     transfer: Annotated[
-        str | None, typer.Option("--transfer", help="Only those of the message that this transfer handed in, with each step and reason.")
+        str | None,
+        typer.Option(
+            "--transfer", help="Only those of the message that this transfer handed in, with each step and reason."
+        ),
     ] = None
 
 

@@ -9,7 +9,8 @@ from gateway.reports.figures import Chart, Column, Fact, Row, Section, Series, T
 from gateway.scorecards.cards import MOST_DAYS, Dates, cards
 
 _COLUMNS: Final = (
-    Column("agency", "agency"), Column("system", "system"), Column("score", "tenths"), Column("before", "tenths"),
+    Column("agency", "agency"), Column("system", "system"), Column("score", "tenths"), Column("low", "tenths"),
+    Column("high", "tenths"), Column("before", "tenths"),
     Column("mend", "part"), Column("gain", "tenths"), Column("due"), Column("late"),
 )  # fmt: skip
 _LOW: Final = 700
@@ -25,12 +26,14 @@ def draw(drawing: Drawing) -> Section | None:
     judged.sort(key=lambda card: (card.score.tenths or 0, card.system.name))
     rows: list[Row] = []
     for card in judged:
-        best = card.score.best
+        best, (low, high) = card.score.best, card.score.interval or (None, None)
         rows.append(
             (
                 card.system.agency,
                 card.system.id,
                 card.score.tenths,
+                low,
+                high,
                 card.before.tenths,
                 None if best is None else best.part,
                 None if best is None else best.gain,
