@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -28,6 +29,7 @@ from security.wssec.signed_info import children_of
 MAX_TRIES: Final = 40
 _MAX_KEYS: Final = 8
 _MAX_BODY: Final = 1_000_000
+_ENCODED: Final = re.compile("%[0-9A-Fa-f]{2}")
 _HALF: Final = 32  # bytes of r, and of s, on P-256
 _RULE: Final = "signature"
 _ACCEPTED: Final = "r‖s: 64 bytes, without DER"
@@ -163,6 +165,16 @@ def _targets(request: HttpRequest) -> Iterator[tuple[str, str]]:
     yield "@target-uri without the query, path alone", bare
     yield "@target-uri with http", f"http://{target.netloc}{path}"
     yield "@target-uri with a slash at the end", request.target_uri + "/"
+    if "?" not in path:
+        yield "@target-uri with an empty query", request.target_uri + "?"
+    yield (
+        "@target-uri with percent-encodings in lower case",
+        published + _ENCODED.sub(lambda each: each[0].lower(), path),
+    )
+    yield (
+        "@target-uri with percent-encodings in upper case",
+        published + _ENCODED.sub(lambda each: each[0].upper(), path),
+    )
     yield "@target-uri with the query decoded", published + unquote(path)
     yield "@target-uri with the query encoded again", published + quote(unquote(path), safe="/?&=-._~")
     for authority in dict.fromkeys(

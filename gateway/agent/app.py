@@ -101,7 +101,7 @@ async def _caller(parts: _Parts, side: CallerSide, tasks: list[asyncio.Task[None
         files=Files(link, FileRoom(config.files, side.files), side.contracts),
     )
     handler = _open311(parts, face) if side.open311 else face
-    listener = Listener(handler, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls)
+    listener = Listener(handler, limit=config.body_limit, seconds=config.body_seconds, calls=config.calls, side=side)
     tasks += [asyncio.create_task(queue.run()), asyncio.create_task(_keep_fresh(directory))]
     await listener.open(side.listen)
     log.info("%s may call http://%s", identity.system, side.listen)

@@ -27,6 +27,7 @@ from contracts.wire import faults, problems, soap
 from contracts.wire.headers import RESPOND_ASYNC, media_type, prefers
 from contracts.wire.jsontext import text_of
 from contracts.wire.server_events import MEDIA_TYPE
+from contracts.wire.targets import is_plain
 from contracts.wire.xmltext import escape_text
 from gateway.agent import documents, streams
 from gateway.agent.config import CallerSide
@@ -53,7 +54,6 @@ _VERSIONS: Final = {"text/xml": soap.V11, "application/xml": soap.V11, "applicat
 _TRANSFERS: Final = re.compile(r"/transfers(/[0-9a-f-]{36}(/answer)?)?")
 _ACTION: Final = re.compile(r';\s*action\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,255}(?::\d{1,5})?|\[[0-9a-f:]{2,45}\](?::\d{1,5})?")
-_PLAIN_PATH: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _MARKED_ID: Final = "idempotency-key"
 
 
@@ -81,12 +81,14 @@ class Caller:
         passed = await self.files.handle(head, read)
         if passed is not None:
             return passed
-        if head.path == streams.TOGETHER and head.method == "GET":
+        if head.path == streams.TOGETHER and head.method == "GET" and is_plain(head.target):
             if not set(streams.feeds_of(head)) <= set(self.side.contracts):
                 raise self._astray(head)
             name = streams.TOGETHER
         if name is not None and streams.is_stream(head):
             return await self._stream(head)
+        if not is_plain(head.target):  # the gateway could read another address in it than was looked at here
+            raise self._astray(head)
         if name is None and not (head.method == "GET" and _TRANSFERS.fullmatch(head.path)):
             raise self._astray(head)
         return await self._rest(head, await read())
@@ -113,7 +115,7 @@ class Caller:
             path = path.removeprefix(prefix) if path.startswith(prefix) else path
         parts = path.strip("/").split("/")
         name = "/".join(parts[:2])
-        return name if name in self.side.contracts and ".." not in parts and "" not in parts else None
+        return name if name in self.side.contracts and is_plain(head.target) else None
 
     def _astray(self, head: Head) -> Theirs:
         allowed = ", ".join(f"/{name}/…, POST {SOAP_PREFIX}{name}" for name in self.side.contracts)
@@ -222,7 +224,7 @@ class Caller:
 
 
 def _is_document(head: Head, name: str | None) -> bool:
-    if name is None or not _PLAIN_PATH.fullmatch(head.path):
+    if name is None:
         return False
     if head.path.startswith(SOAP_PREFIX):
         return head.query.lower() in ("wsdl", "xsd") or head.query.lower().startswith("xsd=")

@@ -7,6 +7,7 @@ Invariant: an unknown name, a wrong type or a forbidden listen address stops the
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from gateway.agent.errors import AGENT_CONFIGURATION
 
 Kind = Literal["rest", "soap"]
 DAY: Final = 86_400.0
+_PORT: Final = re.compile(r".*:[0-9]{1,5}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,253}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class QueueBounds:
 @dataclass(frozen=True, slots=True)
 class CallerSide:
     """The local listener for the old system as caller. `open311`: it serves GeoReport v2 for field-report/v1. `files`:
-    the most bytes of files that pass at the same time."""
+    the most bytes of files that pass at the same time. `hosts`: more names by which it may be called."""
 
     listen: Address
     contracts: tuple[str, ...]
@@ -61,6 +64,22 @@ class CallerSide:
     queue: QueueBounds
     open311: bool = False
     files: int = 2_147_483_648
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("localhost", self.listen.host.lower(), *self.hosts)
+
+    def answers_to(self, host: str) -> bool:
+        """Whether a call may name this host. A page of a stranger can have its own name resolve to this machine, but
+        cannot make a browser send an address, or a name of ours (DNS rebinding)."""
+        name, _, port = host.rpartition(":") if _PORT.fullmatch(host) else (host, "", "")
+        name = name.lower()
+        try:
+            address = ipaddress.ip_address(name[1:-1] if name.startswith("[") and name.endswith("]") else name)
+        except ValueError:
+            return name in self.names
+        return address.is_loopback or not self.listen.loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +172,7 @@ def _caller(section: _Section) -> CallerSide:
         _bounds(bounds) if bounds else QueueBounds(),
         section.flag("open311", False),
         section.number("files", 2_147_483_648),
+        section.hosts("hosts"),
     )
     if side.open311 and "field-report/v1" not in side.contracts:
         _wrong(section.at("open311"), "contracts: [field-report/v1, …]")
@@ -264,6 +284,12 @@ class _Section:
         ):
             _wrong(self.at(name), "[incident-alert/v1, …]")
         return tuple(dict.fromkeys(value))
+
+    def hosts(self, name: str) -> tuple[str, ...]:
+        value = self._left.pop(name, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) and _NAME.fullmatch(each) for each in value):
+            _wrong(self.at(name), "[agent.example, …]")
+        return tuple(each.lower() for each in value)
 
     def address(self, name: str, *, required: bool = True) -> Address | None:
         value = self._left.pop(name, None)

@@ -18,8 +18,15 @@ from aiohttp import web
 
 from contracts.base.errors import Failure
 from contracts.wire.headers import joined
-from gateway.agent.config import Address
-from gateway.agent.errors import AGENT_BODY_ENCODED, AGENT_BODY_TOO_LARGE, AGENT_BODY_TOO_SLOW, AGENT_BUSY, AGENT_FAULT
+from gateway.agent.config import Address, CallerSide
+from gateway.agent.errors import (
+    AGENT_BODY_ENCODED,
+    AGENT_BODY_TOO_LARGE,
+    AGENT_BODY_TOO_SLOW,
+    AGENT_BUSY,
+    AGENT_FAULT,
+    AGENT_HOST,
+)
 
 log = logging.getLogger("lgsp.agent")
 # The server's message about a malformed request quotes it, perhaps with the secret: keep it out of the log.
@@ -84,8 +91,17 @@ class Listener:
     """Serves one handler on one address."""
 
     def __init__(
-        self, handler: Handler, *, limit: int, seconds: float, calls: int, tls: ssl.SSLContext | None = None
+        self,
+        handler: Handler,
+        *,
+        limit: int,
+        seconds: float,
+        calls: int,
+        tls: ssl.SSLContext | None = None,
+        side: CallerSide | None = None,
     ) -> None:
+        """`side`: of a local listener, which looks at `Host`."""
+        self._side = side
         self._handler, self._limit, self._seconds, self._calls, self._tls = handler, limit, seconds, calls, tls
         self._active = 0
         self._server: asyncio.Server | None = None
@@ -118,6 +134,8 @@ class Listener:
         try:
             if self._active > self._calls:
                 raise AGENT_BUSY(limit=self._calls, retry_after=2)
+            if self._side is not None and "host" in head.headers and not self._side.answers_to(head.headers["host"]):
+                raise AGENT_HOST(got=head.headers["host"][:120], allowed=", ".join(self._side.names))
             reply = await self._handler.handle(head, _Incoming(request, head, self._limit, self._seconds))
         except Failure as failure:
             reply = self._handler.refuse(head, failure)

@@ -199,6 +199,8 @@ class Files(ABC):
                 before = size
                 try:
                     async for data in self._fetched(path, size, named):
+                        if size + len(data) > named.size:  # nothing beyond the stated size is written
+                            raise rest.not_proven("GET", path, 200, "not the file that the reference names")
                         sha256.update(data)
                         size += out.write(data)
                     asked = True

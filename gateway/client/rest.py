@@ -10,10 +10,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from contracts.base.errors import Failure
 from contracts.base.words import Language, Words, WordsFile
+from contracts.wire import targets
 from contracts.wire.headers import RESPOND_ASYNC
 from contracts.wire.jsontext import write_json
 from gateway.client.answers import Answer, Problem, Receipt, note_of
@@ -28,8 +28,6 @@ from security.structured_fields import FieldError, serialise_string
 _words = WordsFile(__file__)
 
 JSON: Final = "application/json"
-# Characters kept in a path and query; others are percent-encoded before signing.
-_UNQUOTED: Final = "/?&=%:+,;@!$'()*~-._[]"
 
 FindKey = Callable[[str], VerifyKey | None]
 Body = bytes | str | Mapping[str, Any] | list[Any]
@@ -74,9 +72,10 @@ def content_of(body: Body | None) -> bytes | None:
 
 
 def url_of(base: str, path: str) -> str:
-    if not path.startswith("/"):
-        raise CLIENT_USAGE(what=_words("path", path=repr(path[:60])))
-    return base + quote(path, safe=_UNQUOTED)
+    try:
+        return base + targets.normal(path)
+    except targets.BadTarget as wrong:
+        raise CLIENT_USAGE(what=_words("path", path=repr(path[:60]), rule=str(wrong))) from None
 
 
 def prepare(

@@ -211,7 +211,7 @@ def test_an_upload_goes_on_where_the_road_was_cut(documents: Town, agent: Callab
 def raw(agent: Agent, head: str) -> socket.socket:
     host, _, port = agent.config["caller"]["listen"].rpartition(":")
     opened = socket.create_connection((host, int(port)), timeout=60)
-    words = f"POST {UPLOAD} HTTP/1.1\r\nHost: a\r\nLgsp-Agent-Secret: {agent.secret}\r\n{head}\r\n\r\n"
+    words = f"POST {UPLOAD} HTTP/1.1\r\nHost: localhost\r\nLgsp-Agent-Secret: {agent.secret}\r\n{head}\r\n\r\n"
     opened.sendall(words.encode())
     return opened
 

@@ -119,3 +119,28 @@ async def test_what_does_not_open_is_not_kept(tmp_path: Path, make: Change) -> N
         async with asyncio.timeout(60):
             await fetched(Wire(make), tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+@dataclass
+class Endless(Wire):
+    """A gateway that goes on after the stated size, in clear."""
+
+    given: int = 0
+
+    @asynccontextmanager
+    async def stream(self, method: str, url: str, headers: Mapping[str, str]) -> AsyncIterator[Wire]:
+        self.headers = {"content-type": "application/octet-stream"}
+        yield self
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        while self.given < 3 * len(DATA):
+            self.given += 50_000
+            yield bytes(50_000)
+
+
+@pytest.mark.attack("large bodies")
+async def test_no_more_is_taken_than_the_reference_states(tmp_path: Path) -> None:
+    wire = Endless()
+    with pytest.raises(NotProven):
+        await fetched(wire, tmp_path / "file")
+    assert wire.given <= len(DATA) + 50_000 and not list(tmp_path.iterdir())

@@ -22,7 +22,7 @@ from security.wssec.sign import EnvelopeHeaders, sign_envelope
 from security.wssec.verify import verify_envelope
 from tests.security.joseparts import NOW, signer
 
-TARGET = "https://trao-doi.example:8443/indicator/v1/values?indicator=KT-05&area=04%20a"
+TARGET = "https://trao-doi.example:8443/indicator/v1/values?indicator=KT-05&area=04%20a%2B"
 HEADERS = {"authorization": "Bearer x", "content-type": "application/json", "host": "10.1.2.3:8443"}
 KEY, OTHER, RSA = signer("y-te"), signer("y-te-2"), signer("y-te-3", "RSA-3072")
 KEYS = [each.verify_key() for each in (KEY, OTHER, RSA)]
@@ -58,12 +58,13 @@ def _refused(request: HttpRequest, keys: list[VerifyKey] = KEYS) -> Hints:
 
 CASES: dict[str, HttpRequest] = {
     "DER": _with_base(lambda base: base, _der),
-    "without scheme and authority": _signed("/indicator/v1/values?indicator=KT-05&area=04%20a"),
+    "without scheme and authority": _signed("/indicator/v1/values?indicator=KT-05&area=04%20a%2B"),
     "without the query": _signed(TARGET.partition("?")[0]),
     "path alone": _signed("/indicator/v1/values"),
     "with http": _signed(TARGET.replace("https", "http")),
     "a slash at the end": _signed(TARGET + "/"),
-    "query decoded": _signed(TARGET.replace("%20", " ")),
+    "query decoded": _signed(TARGET.replace("%20", " ").replace("%2B", "+")),
+    "percent-encodings in lower case": _signed(TARGET.replace("%2B", "%2b")),
     "another authority": _signed(TARGET.replace("trao-doi.example:8443", "10.1.2.3:8443")),
     "lower case": _signed(method="post"),
     "line end after": _with_base(lambda base: base + b"\n"),
@@ -71,6 +72,12 @@ CASES: dict[str, HttpRequest] = {
     "hashed again": _with_base(lambda base: hashlib.sha256(base).digest()),
     "without the line": _with_base(lambda base: base.rpartition(b"\n")[0]),
 }
+
+
+def test_an_empty_query_that_was_not_sent_is_named() -> None:
+    made = HttpRequest("GET", "https://trao-doi.example/handlings?", dict(HEADERS), b"")
+    request = made._replace(target_uri=made.target_uri[:-1], headers=HEADERS | sign_request(made, KEY, NOW))
+    assert any("an empty query" in each.got for each in _refused(request).findings)
 
 
 @pytest.mark.parametrize("words", CASES)
