@@ -82,7 +82,7 @@ def up(
     from gateway.registry.seals import account_rows, accounts
     from gateway.registry.seals.sealing import Seal, adopt
     from gateway.sandbox import live
-    from gateway.sandbox.instance import FolderTaken, readdress
+    from gateway.sandbox.instance import FolderTaken, refresh
     from gateway.settings import BadSetting
 
     settings = load_settings(data, as_json)
@@ -171,7 +171,7 @@ def up(
                 if held_until(connection) == math.inf:
                     _say(restored_words(connection, settings.data))
             with private_files():
-                readdress(settings)
+                refresh(settings, time.time())
                 if settings.has("desk"):
                     desk_certificate.ensure(settings, engine, time.time())
             supervisor.run()

@@ -117,7 +117,7 @@ def enrol(
             done = {
                 use: enrolment.by_request(
                     act.connection,
-                    own.issuer(enrolment.ISSUER[use]),
+                    own.issuer,
                     enrolment.Wanted(system, use),  # type: ignore[arg-type] # one of _USES
                     content,
                     now,

@@ -91,6 +91,7 @@ def _opens(settings: Settings) -> Iterator[Finding]:
         "hash.key": keyring.hash_key,
         "ca/tls": lambda: keyring.issuer("tls"),
         "ca/sign": lambda: keyring.issuer("sign"),
+        "ca/vendors": lambda: keyring.issuer("vendors"),
     }
     for name, opening in openings.items():
         try:

@@ -28,7 +28,7 @@ from security.keys import load_certificate
 
 _DAY: Final = 86_400.0
 _ALARMS: Final = ("down", "queue", "certificate", "due", "late", "conform")
-_ISSUERS: Final = ("root", "tls", "sign")
+_ISSUERS: Final = ("root", "tls", "sign", "vendors")
 _log: Final = logging.getLogger(__name__)
 _Values = Iterable[tuple[tuple[str, ...], float]]
 

@@ -2,11 +2,14 @@
 
     ca/    root.crt  tls.crt  tls.key  sign.crt  sign.key;  tls-1.crt … of a replaced one;  anchors.pem  of all
            root.key  only while an issuer is renewed: a production instance keeps it offline
+           of a sandbox: vendors.crt  vendors.key  that certify vendors;  systems.pem  of all that certify systems
 
 Invariants:
 - Issuing needs no root key.
 - A replaced issuer keeps its key, since it still signs its revocation lists, and stays trusted until it ends.
-- `anchors.pem` names all issuers, and is replaced in one step.
+- `anchors.pem` names all issuers of the province, and is replaced in one step.
+- The vendors' issuer is none of them, and not below the root: no listener, browser or client trusts what it issues. It
+  is trusted where systems are recognised (`systems.pem`): who calls the doors, and who answers the gateway's calls.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from security.pki.authority import Authority
 from security.pki.chains import Trust
 
 ISSUERS: Final = ("tls", "sign")
+VENDORS: Final = "vendors"
 Issuer = Literal["tls", "sign"]
 USES: Final = ("tls", "sign", "encrypt")
 
@@ -43,20 +47,24 @@ class EmbeddedAuthority:
         return load_certificate((self._folder / "root.crt").read_bytes())
 
     def names(self) -> list[str]:
-        """The issuers, current and replaced: `tls`, `sign`, `tls-1`."""
-        return sorted(path.stem for path in self._folder.glob("*.crt") if path.stem.partition("-")[0] in ISSUERS)
+        """The issuers, current and replaced: `tls`, `sign`, `tls-1`; of a sandbox also `vendors`."""
+        known = (*ISSUERS, VENDORS)
+        return sorted(path.stem for path in self._folder.glob("*.crt") if path.stem.partition("-")[0] in known)
 
     def issuer(self, name: str) -> Authority:
-        certificate, root = (self._folder / f"{name}.crt").read_bytes(), (self._folder / "root.crt").read_bytes()
+        certificate = (self._folder / f"{name}.crt").read_bytes()
+        above = [] if name == VENDORS else [(self._folder / "root.crt").read_bytes()]
         return self._at_rest.private(
-            self._folder / f"{name}.key", lambda pem, password: Authority.from_pem(certificate, pem, [root], password)
+            self._folder / f"{name}.key", lambda pem, password: Authority.from_pem(certificate, pem, above, password)
         )
 
     def certificate(self, name: str) -> x509.Certificate:
         return load_certificate((self._folder / f"{name}.crt").read_bytes())
 
     def trust(self) -> Trust:
-        return Trust(None, USES, (self.root, *(self.certificate(name) for name in self.names())))
+        """Of the province: without the vendors' issuer."""
+        names = [name for name in self.names() if name != VENDORS]
+        return Trust(None, USES, (self.root, *map(self.certificate, names)))
 
     def holds(self, name: str) -> bool:
         """Whether an issuer's key is here."""
@@ -88,7 +96,26 @@ class EmbeddedAuthority:
         self._write_anchors()
         return before, issuer.certificate
 
+    def ensure_vendors(self, now: float) -> bool:
+        """Makes the vendors' issuer of a sandbox, if there is none. Whether it was made."""
+        folder, made = self._folder, not (self._folder / f"{VENDORS}.crt").exists()
+        if made:
+            issuer = authority.make_hostless(f"{self._name} {VENDORS} issuer", now)
+            (folder / f"{VENDORS}.key").unlink(missing_ok=True)  # left by a crash
+            write_new(folder / f"{VENDORS}.key", issuer.private_pem(self._at_rest.password))
+            self._put(f"{VENDORS}.crt", issuer.pem)
+        if made or not (folder / "systems.pem").exists():
+            self._write_anchors()
+        return made
+
     def _write_anchors(self) -> None:
-        part = self._folder / "anchors.pem.new"
-        part.write_bytes(b"".join(authority.certificate_pem(each) for each in self.trust().certificates))
-        os.replace(part, self._folder / "anchors.pem")
+        anchors = b"".join(map(authority.certificate_pem, self.trust().certificates))
+        self._put("anchors.pem", anchors)
+        vendors = self._folder / f"{VENDORS}.crt"
+        if vendors.exists():
+            self._put("systems.pem", anchors + vendors.read_bytes())
+
+    def _put(self, name: str, content: bytes) -> None:
+        part = self._folder / f"{name}.new"
+        part.write_bytes(content)
+        os.replace(part, self._folder / name)

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import serialization
 
 from gateway.durable import write_new
 from gateway.keys import hardware
+from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.errors import KEYS_MISSING
 from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
@@ -95,7 +96,6 @@ class Keyring:
         self._keys = settings.keys
         self._ca = settings.authority
         self.trust_anchors: Final = self._ca / "anchors.pem"
-        self.client_anchors: Final = self._ca / "anchors.pem"
         self.log_key: Final = self._keys / "log.key"
         self.log_vkey: Final = settings.data / "log" / "log.vkey"
         self._published: tuple[int, tuple[Published, ...]] = (-1, ())
@@ -104,6 +104,12 @@ class Keyring:
     def at_rest(self) -> AtRest:
         """Read when a secret is needed: whoever only looks at certificates may not be able to read it."""
         return AtRest.of(self.settings)
+
+    @property
+    def client_anchors(self) -> Path:
+        """Of systems alone, on either side: in a sandbox, vendors have an issuer that nothing else trusts."""
+        systems = self._ca / "systems.pem"
+        return systems if systems.exists() else self.trust_anchors
 
     # --- generations --------------------------------------------------------------------------------------------------
 
@@ -241,6 +247,8 @@ def make_keys(settings: Settings, now: float, *, hosts: Sequence[str]) -> None:
         write_new(ca / f"{name}.key", issuer.private_pem(at_rest.password))
         (ca / f"{name}.crt").write_bytes(issuer.pem)
     (ca / "anchors.pem").write_bytes(root.pem + issuers["tls"].pem + issuers["sign"].pem)
+    if settings.kind == "sandbox":
+        EmbeddedAuthority(settings).ensure_vendors(now)
     keyring = Keyring(settings)
     for name in NAMES:
         prepare(keyring, name, 1, now, hosts).put()

@@ -1,7 +1,7 @@
 """The files that all machines of an instance share: read to be handed on, and installed where they arrive.
 
     keys/  server, client, sign, decrypt with their generations; hash.key, log.key      log/log.vkey
-    ca/    anchors.pem, root.crt, the issuers with their keys; never root.key
+    ca/    anchors.pem, root.crt, the issuers with their keys, in a sandbox systems.pem; never root.key
 
 Not handed on: the vault's keys (`gateway.vault`), the key of the people's listener, and the machine's own key.
 Invariants:
@@ -34,7 +34,8 @@ from security.pki.authority import private_pem
 
 _SHARED: Final = re.compile(
     r"keys/(?:server|client|sign|decrypt)(?:-[0-9]{1,6})?\.(?:key|crt|withdrawn|expired)"
-    r"|keys/(?:hash|log)\.key|ca/(?:tls|sign)(?:-[0-9]{1,6})?\.(?:key|crt)|ca/root\.crt|ca/anchors\.pem|log/log\.vkey"
+    r"|keys/(?:hash|log)\.key|ca/(?:tls|sign)(?:-[0-9]{1,6})?\.(?:key|crt)|ca/root\.crt|ca/anchors\.pem"
+    r"|ca/vendors\.(?:key|crt)|ca/systems\.pem|log/log\.vkey"
 )
 # Besides, for a machine that joins: from when on it watches that nothing goes back.
 SEEN: Final = frozenset({"log/checkpoint", "log/registry"})

@@ -242,7 +242,7 @@ async def _serve(settings: Settings, inherited: Inherited) -> None:
 
     servers = [served(sockets["exchange"], keyring.client_anchors, PeerProtocol)]
     if "edge" in sockets:
-        anchors = Path(settings.edge_anchors) if settings.edge_anchors else keyring.client_anchors
+        anchors = Path(settings.edge_anchors) if settings.edge_anchors else keyring.trust_anchors
         servers.append(
             served(sockets["edge"], anchors, edge_protocol(settings.edge_dialect, Proxies.of(settings).admits))
         )

@@ -68,9 +68,9 @@ class Runtime:
         journal = Journal(engine, lock_of(engine), process_id, kind=kind, machine=machine.name)
         journal.start()
         tls = client_context(
-            keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
+            keyring.client_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
         )
-        registry.follow(Anchors(tls, keyring.trust_anchors).take)
+        registry.follow(Anchors(tls, keyring.client_anchors).take)
         decrypt_keys = keyring.decrypt_keys()  # once for all that decrypts: loading one checks its primes
         session = open_session(tls, resolver_of_systems(settings, registry))
         forwarder = forwarder_over(

@@ -32,6 +32,7 @@ from gateway.indicators.definitions import known_to
 from gateway.indicators.store import define
 from gateway.indicators.values import CONTRACT
 from gateway.journal.database import migrate, open_engine, writing
+from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import DECRYPT_KEY_ID, SIGN_KEY_ID, Keyring, make_keys
 from gateway.registry import identity, store
 from gateway.registry.changes import granting, proposals
@@ -128,6 +129,13 @@ def _make(draft: Settings, settings: Settings, endpoints: Mapping[str, str], now
         live.remember(building, endpoints)
         agents.prepare(settings, building, endpoints)
     save(draft)
+
+
+def refresh(settings: Settings, now: float) -> None:
+    """What a start brings up to date in the folder of an instance that is there."""
+    readdress(settings)
+    if settings.kind == "sandbox":
+        EmbeddedAuthority(settings).ensure_vendors(now)  # an instance of an older release has none
 
 
 def readdress(settings: Settings) -> None:

@@ -93,6 +93,15 @@ def make_root(name: str, now: float) -> Authority:
     return Authority(_sign(builder, private), private)
 
 
+def make_hostless(name: str, now: float) -> Authority:
+    """A self-signed issuer for systems that nobody approved."""
+    private = new_private()
+    subject = _subject(name, ORGANISATION)
+    builder = _as_issuer(_builder(subject, subject, private.public_key(), now, ROOT_DAYS, None), path_length=0)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+    return Authority(_sign(builder, private), private)
+
+
 def make_issuer(root: Authority, name: str, now: float, *, days: int = ISSUER_DAYS) -> Authority:
     """An issuer below the root; TLS and signing have separate ones, so that neither can replace the other."""
     private = new_private()
@@ -113,11 +122,15 @@ def issue_tls(
     *,
     hosts: Sequence[str] = (),
     agency: str = "",
+    serves: bool = False,
 ) -> bytes:
-    """A system's TLS certificate (PEM): for a client, and with `hosts` (names or addresses) also for a server."""
+    """A system's TLS certificate (PEM): for a client, and with `hosts` (names or addresses) also for a server.
+    `serves`: also for a server that is known by its system's name alone. So its common name can be no host's either.
+    """
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(URI + system), *map(_host, hosts)]
-    uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-    return _leaf(issuer, _subject(system, agency), public, now, TLS_DAYS, _Use(names, uses, _usage(signs=True)))
+    uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts or serves else [])]
+    subject = _subject(URI + system if serves else system, agency)
+    return _leaf(issuer, subject, public, now, TLS_DAYS, _Use(names, uses, _usage(signs=True)))
 
 
 def issue_named(issuer: Authority, uri: str, public: PublicKey, now: float, expires: float) -> bytes:

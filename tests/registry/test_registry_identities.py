@@ -228,16 +228,24 @@ def test_enrolment_by_request(engine: Engine, house: House) -> None:
     private = new_private()
     with writing(engine) as connection:
         first = enrolment.by_request(
-            connection, house.tls, Wanted("do-thi", "tls"), make_request("do-thi", private, hosts=["localhost"]), NOW
+            connection,
+            lambda _name: house.tls,
+            Wanted("do-thi", "tls"),
+            make_request("do-thi", private, hosts=["localhost"]),
+            NOW,
         )
         second = enrolment.by_request(
-            connection, house.signing, Wanted("do-thi", "sign", "do-thi.of-2026"), make_request("do-thi", private), NOW
+            connection,
+            lambda _name: house.signing,
+            Wanted("do-thi", "sign", "do-thi.of-2026"),
+            make_request("do-thi", private),
+            NOW,
         )
         third = enrolment.by_request(
-            connection, house.tls, Wanted("do-thi", "tls"), make_request("do-thi", new_private()), NOW
+            connection, lambda _name: house.tls, Wanted("do-thi", "tls"), make_request("do-thi", new_private()), NOW
         )
         rsa = make_request("do-thi", new_private("RSA-3072"))
-        fourth = enrolment.by_request(connection, house.signing, Wanted("do-thi", "encrypt"), rsa, NOW)
+        fourth = enrolment.by_request(connection, lambda _name: house.signing, Wanted("do-thi", "encrypt"), rsa, NOW)
     assert [each.unnamed for each in (first, second, third, fourth)] == [None, None, "localhost", None]
     assert (first.key_id, second.key_id, third.key_id) == ("do-thi.tls-1", "do-thi.of-2026", "do-thi.tls-2")
     snapshot = snapshot_of(engine)
@@ -251,7 +259,7 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
         keys.add_key(connection, "do-thi.sign-1", "do-thi", "sign", house.identity("do-thi", NOW).sign_certificate)
     asked = make_request("y-te", new_private())
     with pytest.raises(Theirs) as no_rsa, writing(engine) as connection:
-        enrolment.by_request(connection, house.signing, Wanted("y-te", "encrypt"), asked, NOW)
+        enrolment.by_request(connection, lambda _name: house.signing, Wanted("y-te", "encrypt"), asked, NOW)
     assert no_rsa.value.code == "key.unacceptable"
     for system, named, kind, hosts, key_id, code in (
         ("y-te", "do-thi", "P-256", (), None, "registry.request-system"),
@@ -265,7 +273,7 @@ def test_requests_that_are_refused(engine: Engine, house: House) -> None:
     ):
         asked = make_request(named, new_private(kind), hosts=hosts)  # type: ignore[arg-type]
         with pytest.raises(Failure) as refused, writing(engine) as connection:
-            enrolment.by_request(connection, house.tls, Wanted(system, "tls", key_id), asked, NOW)
+            enrolment.by_request(connection, lambda _name: house.tls, Wanted(system, "tls", key_id), asked, NOW)
         assert refused.value.code == code
     assert list(snapshot_of(engine).keys) == ["do-thi.sign-1"]
 

@@ -81,8 +81,7 @@ def registry_enrol(
         connection = act.connection
         wanted = enrolment.Wanted(system, use.value, key_id)
         if request is not None:
-            issuer = own.issuer(enrolment.ISSUER[use.value])
-            done = enrolment.by_request(connection, issuer, wanted, content, now)
+            done = enrolment.by_request(connection, own.issuer, wanted, content, now)
         else:
             trusts = keys.trusted(connection, own.trust())
             done = enrolment.by_certificate(connection, trusts, wanted, content, now)

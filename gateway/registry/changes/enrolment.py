@@ -3,12 +3,14 @@
 Invariant: the request is signed with its own key, which proves possession (PKCS#10, RFC 2986).
 Invariant: the request names the system that it is enrolled for, and only that system's hosts.
 Invariant: only name, key and hosts of a request are used.
+Invariant: who states an address does not own it. A tenant's certificate comes from the vendors' issuer
+  (`gateway.keys.authority`), which nobody but the gateway trusts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,6 +23,7 @@ from gateway.registry.changes.keys import KeyFacts, add_key
 from gateway.registry.errors import REGISTRY_REQUEST_HOST, REGISTRY_REQUEST_SYSTEM, unknown
 from gateway.registry.parts.identities import ID_MAX, KEY_ID
 from gateway.registry.records import Change, Use
+from gateway.registry.tenants import is_tenant
 from security.errors import KEY_UNACCEPTABLE
 from security.keys import load_certificate
 from security.pki import authority
@@ -28,6 +31,8 @@ from security.pki.authority import Authority, Requested, read_request, system_of
 from security.pki.chains import Trust, authority_of
 
 ISSUER: Final = {"tls": "tls", "sign": "sign", "encrypt": "sign"}  # the issuer for each use
+VENDORS: Final = "vendors"  # of the TLS certificates of tenants
+Issuers = Callable[[str], Authority]  # by their names
 
 
 class Enrolled(NamedTuple):
@@ -46,12 +51,18 @@ class Wanted(NamedTuple):
     key_id: str | None = None
 
 
-def by_request(connection: Connection, issuer: Authority, wanted: Wanted, request: bytes, now: float) -> Enrolled:
+def by_request(connection: Connection, issuers: Issuers, wanted: Wanted, request: bytes, now: float) -> Enrolled:
     """Issue a certificate for a request and register it."""
     system, use = wanted.system, wanted.use
     asked = checked(connection, wanted, request)
     agency, hosts = _system(connection, system)
     key_id = _id(connection, wanted)
+    if use == "tls" and is_tenant(agency):
+        issuer = issuers(VENDORS)
+        certificate = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
+        changes = add_key(connection, key_id, system, use, certificate)
+        return Enrolled(key_id, certificate + issuer.pem, None, changes)
+    issuer = issuers(ISSUER[use])
     if use == "tls":
         certificate = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
         unnamed = hosts[0] if hosts and not asked.hosts else None

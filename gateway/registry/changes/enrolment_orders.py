@@ -145,7 +145,7 @@ def end(act: Act, orders: Orders, job: Job, now: float) -> bool | None:
 def _enrol(connection: Connection, authority: Issuing, wanted: Wanted, piece: Piece, now: float) -> Enrolled:
     content = piece.pem.encode("ascii")
     if piece.is_request:
-        return enrolment.by_request(connection, authority.issuer(enrolment.ISSUER[piece.use]), wanted, content, now)
+        return enrolment.by_request(connection, authority.issuer, wanted, content, now)
     return enrolment.by_certificate(connection, keys.trusted(connection, authority.trust()), wanted, content, now)
 
 

@@ -43,7 +43,7 @@ class GatewayKeys:
         return cls(
             keyring.signing_key(),
             keyring.decrypt_keys(),
-            keyring.trust_anchors,
+            keyring.client_anchors,
             keyring.client_certificate,
             keyring.client_key,
             keyring.at_rest.password,

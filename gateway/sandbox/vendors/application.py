@@ -2,6 +2,7 @@
 
 Invariant: a name is shown text of one line. It has no invisible characters, and it is no agency's of the province.
 Invariant: an address leads to a host that the instance may call: a public one, or within `push_networks`.
+Invariant: an address is not the gateway's, and not that of another agency's system.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.push.addresses import Networks
 from gateway.registry.own_feed import OWN
+from gateway.registry.places import Places
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenants import is_tenant
 from gateway.sandbox.vendors.errors import SANDBOX_FORM
@@ -62,7 +64,15 @@ class Application:
     code: str
 
 
-def read(given: Mapping[str, Any], snapshot: Snapshot, networks: Networks) -> Application:
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where systems of a vendor may be called. `places` are taken by others."""
+
+    networks: Networks
+    places: Places
+
+
+def read(given: Mapping[str, Any], snapshot: Snapshot, reach: Reach) -> Application:
     """From a form or a JSON object; `contracts` are a list, or names with blanks between. Raises `sandbox.form`."""
     name = _line(given, "name", MOST_NAME)
     if sum(each.isalnum() for each in name) < 2:
@@ -77,10 +87,10 @@ def read(given: Mapping[str, Any], snapshot: Snapshot, networks: Networks) -> Ap
     code = given.get("code") or ""
     if not isinstance(code, str):
         raise SANDBOX_FORM(field="code", why="a text")
-    return Application(name, contact, wanted(given, snapshot, networks), code[:200])
+    return Application(name, contact, wanted(given, snapshot, reach), code[:200])
 
 
-def wanted(given: Mapping[str, Any], snapshot: Snapshot, networks: Networks) -> Wanted:
+def wanted(given: Mapping[str, Any], snapshot: Snapshot, reach: Reach) -> Wanted:
     """What a system is to do. Raises `sandbox.form`."""
     role = _chosen(given, "role", ROLES)
     protocol = _chosen(given, "protocol", PROTOCOLS)
@@ -95,7 +105,7 @@ def wanted(given: Mapping[str, Any], snapshot: Snapshot, networks: Networks) -> 
     if role != "caller":
         if not provided:
             raise SANDBOX_FORM(field="contracts", why="no provider is called by these contracts")
-        _check_address(address, networks)
+        _check_address(address, reach)
     return Wanted(contracts, role, "soap" if protocol == "soap" else "rest", address)
 
 
@@ -148,11 +158,14 @@ def _folded(text: str) -> str:
     return "".join(each for each in plain if each.isalnum())
 
 
-def _check_address(address: str, networks: Networks) -> None:
+def _check_address(address: str, reach: Reach) -> None:
+    networks = reach.networks
     parts = urlsplit(address) if networks.objection(address) is None else None
     if parts is None or parts.scheme != "https" or parts.query:
         why = networks.objection(address) or "https, without a query"
         raise SANDBOX_FORM(field="address", why=why)
+    if (holder := reach.places.holder(address)) is not None:
+        raise SANDBOX_FORM(field="address", why=f"its host and port are those of {holder}")
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

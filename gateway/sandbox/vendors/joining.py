@@ -29,13 +29,14 @@ from gateway.push.addresses import Networks
 from gateway.registry.changes import self_service
 from gateway.registry.changes.suspending import listed
 from gateway.registry.contacts import Contact
+from gateway.registry.places import Places
 from gateway.registry.records import ACTIVE, Agency, Change, System
 from gateway.registry.seals import account_rows
 from gateway.registry.seals.sealing import Act, Seal, changing
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenants import POLICY, PREFIX, ROLE
 from gateway.sandbox.vendors import application, invitations
-from gateway.sandbox.vendors.application import Application, Wanted
+from gateway.sandbox.vendors.application import Application, Reach, Wanted
 from gateway.sandbox.vendors.errors import SANDBOX_ATTEMPTS, SANDBOX_CLOSED, SANDBOX_FULL
 from security.grants.grants import Grant
 from security.grants.windows import Quota
@@ -87,9 +88,10 @@ class Vendors:
     desk: Desk
     attempts: Attempts = field(default_factory=Attempts)
 
-    @property
-    def networks(self) -> Networks:
-        return Networks(self.desk.services.settings.push_networks)
+    def _reach(self, agency: str = "") -> Reach:
+        settings, snapshot = self.desk.services.settings, self.desk.services.registry.snapshot
+        others = (each for each in snapshot.systems.values() if each.agency != agency)
+        return Reach(Networks(settings.push_networks), Places(settings, others))
 
     def join(
         self, given: Mapping[str, Any], source: str, open_key: Callable[[account_rows.Change, str], str]
@@ -102,7 +104,7 @@ class Vendors:
         if settings.kind != "sandbox" or settings.sandbox_join == "off":
             raise SANDBOX_CLOSED()
         self.attempts.count(source, now, 1)
-        asked = application.read(given, self.desk.services.registry.snapshot, self.networks)
+        asked = application.read(given, self.desk.services.registry.snapshot, self._reach())
         invited = settings.sandbox_join == "invited"
         if invited:
             self._look(asked.code, source, now)
@@ -153,7 +155,7 @@ class Vendors:
         known = snapshot.agencies.get(agency)
         if known is None or known.state != ACTIVE or ROLE not in known.roles:
             raise SANDBOX_CLOSED()
-        return application.wanted(given, snapshot, self.networks), known, self.desk.now()
+        return application.wanted(given, snapshot, self._reach(agency)), known, self.desk.now()
 
     def _system(
         self, connection: Connection, agency: str, name: str, asked: Wanted, now: float

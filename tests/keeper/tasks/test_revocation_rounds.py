@@ -246,13 +246,14 @@ def test_lists_of_our_own(database: Engine, tmp_path: Path) -> None:
     with writing(database) as connection:
         a_system(connection)
     first = renewed(NOW)
-    assert numbers(first) == {"tls": 1, "sign": 1} == numbers(renewed(NOW + 60)) and not [*first["tls"], *first["sign"]]
+    assert numbers(first) == {"tls": 1, "sign": 1, "vendors": 1} == numbers(renewed(NOW + 60))
+    assert not [*first["tls"], *first["sign"], *first["vendors"]]
     made = issue(authority, NOW)
     with writing(database) as connection:
         keys.add_key(connection, "y-te.tls-1", "y-te", "tls", made)
         keys.revoke_key(connection, "y-te.tls-1", NOW + 100, "keyCompromise")
     second = renewed(NOW + 120)
-    assert numbers(second) == {"tls": 2, "sign": 1}
+    assert numbers(second) == {"tls": 2, "sign": 1, "vendors": 1}
     assert [each.serial_number for each in second["tls"]] == [load_certificate(made).serial_number]
     (tmp_path / "root.key").rename(settings.authority / "root.key")
     before, certificate = authority.renew("tls", NOW + 200)
@@ -261,11 +262,14 @@ def test_lists_of_our_own(database: Engine, tmp_path: Path) -> None:
         and certificate.subject != load_certificate((settings.authority / "tls-1.crt").read_bytes()).subject
     )
     assert (settings.authority / "anchors.pem").read_bytes().count(b"BEGIN") == 4
+    systems = (settings.authority / "systems.pem").read_bytes()
+    assert systems.startswith((settings.authority / "anchors.pem").read_bytes()) and systems.count(b"BEGIN") == 5
     third = renewed(NOW + 210)
-    assert numbers(third) == {"tls": 3, "tls-1": 1, "sign": 1}
+    assert numbers(third) == {"tls": 3, "tls-1": 1, "sign": 1, "vendors": 1}
     assert not list(third["tls"]) and len(third["tls-1"]) == 1
     assert third["tls"].is_signature_valid(authority.certificate("tls").public_key())  # type: ignore[arg-type]
-    assert numbers(renewed(NOW + 86400 + 211)) == {"tls": 4, "tls-1": 2, "sign": 2}  # in good time before they end
+    later = numbers(renewed(NOW + 86400 + 211))
+    assert later == {"tls": 4, "tls-1": 2, "sign": 2, "vendors": 2}  # in good time before they end
     with database.connect() as connection:
         assert connection.scalar(select(tables.system_key.c.reason)) == "keyCompromise"
     with writing(database) as connection:

@@ -1,0 +1,141 @@
+"""Vendors who want to pass for another server: by the address that they state, and by the certificate that they get."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.keys.authority import EmbeddedAuthority
+from gateway.keys.keyring import Keyring
+from security import algorithms
+from security.pki import authority
+from tests.sandbox.vendors.conftest import instance_keys as instance_keys
+from tests.sandbox.vendors.conftest import office as office
+from tests.sandbox.vendors.conftest import post as post
+from tests.sandbox.vendors.conftest import quick as quick
+from tests.sandbox.vendors.conftest import vendors as vendors
+from tests.sandbox.vendors.desks import CALLER, VendorDesk, request
+
+PROVIDER: dict[str, Any] = {**CALLER, "role": "provider"}
+ELSEWHERE = "https://localhost:9443"
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # no statement of its own
+
+
+def handshake(server: tuple[Path, Path], trusted: ssl.SSLContext, host: str | None) -> str | None:
+    """What the client says of the server; None if it believes it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*server)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = trusted.wrap_bio(down, up, server_hostname=host)
+    theirs = context.wrap_bio(up, down, server_side=True)
+    for _turn in range(6):
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError as wrong:
+                if side is ours:
+                    return str(wrong)
+    return None
+
+
+def client(anchors: Path, *, hosts: bool = True) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(anchors))
+    context.check_hostname = hosts
+    return context
+
+
+def keep(folder: Path, pem: str | bytes, private: Any) -> tuple[Path, Path]:
+    places = folder / "vendor.crt", folder / "vendor.key"
+    places[0].write_bytes(pem if isinstance(pem, bytes) else pem.encode())
+    places[1].write_bytes(authority.private_pem(private))
+    return places
+
+
+@pytest.mark.attack("a vendor's certificate serves for the gateway or for another host")
+async def test_a_vendors_certificate_passes_for_no_host(vendors: VendorDesk, tmp_path: Path) -> None:
+    vendor = await vendors.join(role="provider", address=ELSEWHERE)
+    private = algorithms.new_private()
+    for hosts in ((), ("localhost",), ("127.0.0.1",)):
+        text = authority.make_request(vendor.system, private, hosts=hosts).decode()
+        answer = await vendor.certify(tls=text)
+        assert answer.status == 201, answer.body
+        server = keep(tmp_path, answer.json["files"]["tls.crt"], private)
+        keyring = Keyring(vendors.settings)
+        for host in ("localhost", "127.0.0.1", vendor.system):
+            assert handshake(server, client(keyring.trust_anchors), host) is not None, host
+        assert handshake(server, client(keyring.trust_anchors, hosts=False), None) is not None  # also without a host
+        if hosts:
+            known = client(keyring.client_anchors, hosts=False)
+            assert handshake(server, known, None) is None  # where systems are recognised
+        assert answer.json["files"]["ca.crt"] == keyring.trust_anchors.read_text("ascii")
+
+
+async def test_an_older_instance_gets_the_issuer_at_its_start(vendors: VendorDesk) -> None:
+    folder, now = vendors.settings.authority, vendors.desk.now()
+    before = (folder / "anchors.pem").read_bytes()
+    for name in ("vendors.crt", "vendors.key", "systems.pem"):
+        (folder / name).unlink()
+    (folder / "root.key").unlink(missing_ok=True)  # kept offline
+    assert Keyring(vendors.settings).client_anchors == folder / "anchors.pem"
+    (folder / "vendors.key").write_bytes(b"left by a crash")
+    own = EmbeddedAuthority(vendors.settings)
+    assert own.ensure_vendors(now) and not own.ensure_vendors(now)
+    assert (folder / "anchors.pem").read_bytes() == before
+    issuer = own.issuer("vendors")
+    assert (folder / "systems.pem").read_bytes() == before + issuer.pem
+    assert Keyring(vendors.settings).client_anchors == folder / "systems.pem"
+    assert (folder / "vendors.key").stat().st_mode & 0o077 == 0
+    assert issuer.certificate.public_bytes(Encoding.PEM) not in before
+    assert issuer.certificate not in own.trust().certificates
+
+
+@pytest.mark.attack("a vendor states an address of the gateway or of another system")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://localhost:8443",
+        "https://LOCALHOST:8443/lgsp",
+        "https://127.0.0.1:8443",
+        "https://[::1]:8443",
+        "https://[::ffff:127.0.0.1]:8443",
+        "https://localhost:8080",
+        "https://gateway.example",
+        "https://Gateway.Example:443/x",
+        "https://gateway.example:9000",
+        "https://desk.example:9443",
+    ],
+)
+async def test_an_address_of_the_gateway_is_nobody_elses(vendors: VendorDesk, address: str) -> None:
+    """By either port, in another case, by its address."""
+    vendors.set(push_networks="127.0.0.0/8 ::1/128", desk_base="https://desk.example")
+    if "gateway.example" in address.lower():
+        vendors.set(public_base="https://gateway.example")
+    answer = await vendors.ask({**PROVIDER, "address": address})
+    assert answer.status == 400 and "address" in answer.json["detail"], answer.body
+    assert "gateway" in answer.json["detail"], answer.body
+
+
+@pytest.mark.attack("a vendor states an address of the gateway or of another system")
+async def test_an_address_of_another_system_is_nobody_elses(vendors: VendorDesk) -> None:
+    vendors.set(push_networks="127.0.0.0/8 ::1/128")
+    victim = await vendors.join(role="provider", address="https://localhost:9443/lgsp")
+    for address in ("https://localhost:9443", "https://LocalHost:9443/other", "https://127.0.0.1:9443/lgsp"):
+        vendors.start()  # with counters of its own
+        answer = await vendors.ask({**PROVIDER, "name": "Công ty Khác", "address": address})
+        assert answer.status == 400 and "address" in answer.json["detail"], answer.body
+        assert victim.system not in answer.body.decode() and victim.agency not in answer.body.decode()
+    thief = await vendors.join(name="Công ty Khác", role="provider", address="https://localhost:9444")
+    wanted = {**PROVIDER, "address": "https://localhost:9443/lgsp"}
+    del wanted["name"], wanted["contact"]
+    answer = await thief.send(f"/sandbox/api/systems/{thief.system}", wanted, "PUT")
+    assert answer.status == 400 and "address" in answer.json["detail"], answer.body
+    wanted["address"] = "https://localhost:9444/moved"
+    answer = await thief.send(f"/sandbox/api/systems/{thief.system}", wanted, "PUT")
+    assert answer.status == 200, answer.body
+    assert request(thief.system)
