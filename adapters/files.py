@@ -72,16 +72,17 @@ class Folder:
     """
 
     def __init__(self, path: Path, settle_seconds: float, monotonic: Callable[[], float]) -> None:
-        """Makes the missing folders, for their owner and group only."""
+        """Makes the missing folders: for their owner alone, or for the group that `path` is shared with."""
         self._path, self._settle, self._monotonic = path, settle_seconds, monotonic
         self._looks: dict[str, tuple[_Seen, float]] = {}
         self._held = False
-        path.parent.mkdir(mode=0o770, parents=True, exist_ok=True)
-        path.mkdir(mode=0o770, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         self._open = {"": os.open(path, _DIRECTORY)}
+        shared = stat.S_IMODE(os.fstat(self._open[""]).st_mode) & 0o770
         for name in (WORK, "accepted", "refused", QUARANTINE):
             with suppress(FileExistsError):
-                os.mkdir(name, 0o770, dir_fd=self._open[""])
+                os.mkdir(name, shared, dir_fd=self._open[""])
             self._open[name] = os.open(name, _DIRECTORY, dir_fd=self._open[""])
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ import typer
 
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, say
 from gateway.cli.common.progress import shares
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _tell(stage: Stage, seconds: float, end: What) -> None:
 
 
 def _say(en: str, vi: str) -> None:
-    print(f"{en} / {vi}", file=sys.stderr, flush=True)
+    say(f"{en} / {vi}", to=sys.stderr, flush=True)
 
 
 def _body(file: Path | None, as_json: bool) -> Callable[[str], Any]:
@@ -233,7 +233,7 @@ def _ready(end: What, as_json: bool) -> None:
 
 def _wait(as_json: bool) -> None:
     if not as_json:
-        print("traffic goes; begin, then press Enter / đang gửi; bắt đầu chuyển đổi rồi nhấn Enter", file=sys.stderr)
+        say("traffic goes; begin, then press Enter / đang gửi; bắt đầu chuyển đổi rồi nhấn Enter", to=sys.stderr)
     if not sys.stdin.readline():  # its end is no Enter: nobody has begun anything
         fail(
             Exit.USAGE,

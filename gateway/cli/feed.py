@@ -12,7 +12,7 @@ from contracts.wire.jsontext import text_of
 from gateway.cli import subscriptions
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
-from gateway.cli.common.output import emit
+from gateway.cli.common.output import emit, say
 
 commands = typer.Typer(no_args_is_help=True, help="The centre's feeds.")
 commands.add_typer(subscriptions.commands, name="subscriptions")
@@ -54,7 +54,7 @@ def feed_read(
         append(connection, [entries.note(NOTE, facts, time.time(), actor=actor())])
     text = "\n".join(map(text_of, page.events))
     if not as_json and page.events:
-        print(f"next: --after {page.next}", file=sys.stderr)
+        say(f"next: --after {page.next}", to=sys.stderr)
     emit({"ok": True, "events": page.events, "next": page.next, "more": page.more}, as_json, text or "no events")
 
 

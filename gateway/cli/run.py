@@ -17,7 +17,7 @@ import typer
 
 from contracts.base.words import Words
 from gateway.cli.common.options import AsJson, Data, load_instance, load_settings
-from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed, failures_as_exits, told
+from gateway.cli.common.output import Exit, bad_setting, emit, fail, failed, failures_as_exits, say, told
 from gateway.cli.common.persons import check_files
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def up(
 
     def ready() -> None:
         if as_json:
-            print(json.dumps({"ok": True, **addresses(settings)}), flush=True)
+            say(json.dumps({"ok": True, **addresses(settings)}), flush=True)
         else:
             _welcome(settings, time.monotonic() - began)
 
@@ -298,7 +298,7 @@ def addresses(settings: Settings) -> dict[str, str]:
 
 
 def _welcome(settings: Settings, seconds: float) -> None:
-    print(
+    say(
         f"""
   {settings.name} · {seconds:.1f} s
 
@@ -387,7 +387,7 @@ def _short(path: Path) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(text, to=sys.stderr, flush=True)
 
 
 def _lines(each: Finding) -> str:

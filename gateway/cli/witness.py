@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.common.options import AsJson
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, say
 
 if TYPE_CHECKING:
     import ssl
@@ -149,7 +149,7 @@ def witness_run(
                 if as_json
                 else f"{address} {judge.key.text()}"
             )
-            print(text, flush=True)
+            say(text, flush=True)
 
         try:
             asyncio.run(serve(judge, host.strip("[]"), int(port), tls, ready))

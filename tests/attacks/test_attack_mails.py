@@ -13,6 +13,7 @@ from gateway.journal.schema import tables
 from gateway.notices import store
 from gateway.notices.mail import Letter
 from gateway.notices.sending import Mailing
+from gateway.registry.parts.contacts import StatedContacts
 from gateway.registry.registry import Registry
 from gateway.transfer import lease as leases
 from tests.notices.test_mails import Box, mail_server
@@ -82,3 +83,26 @@ async def test_a_row_of_which_no_mail_can_be_made_holds_up_no_others(
     with task.engine.connect() as connection:
         rows = connection.execute(select(tables.mail.c.about, tables.mail.c.state, tables.mail.c.failure))
         assert sorted(map(tuple, rows)) == [("0", "failed", "mail.broken"), ("1", "sent", None), ("2", "sent", None)]
+
+
+@pytest.mark.attack("mails: headers and recipients by names")
+@pytest.mark.parametrize("field", ["office", "phone", "email", "name", "address"])
+@pytest.mark.parametrize("end", ["\r\nBcc: thief@example.org", "\nx", "\rx", "\u2028x", "\x85x"])
+def test_no_contact_has_a_second_line(field: str, end: str) -> None:
+    contact = {
+        "office": "Phòng trực",
+        "phone": "0206 000 0077",
+        "email": "truc@example.vn",
+        field: f"truc@example.vn{end}",
+    }
+    reader = StatedContacts()
+    reader._several("contacts", [contact])
+    assert {each.here for each in reader.findings} == {f"contacts[0].{field}"}
+
+
+@pytest.mark.attack("mails: headers and recipients by names")
+@pytest.mark.parametrize("email", ["a@x.vn, b@y.vn", "<a@x.vn>", "a@x.vn b", "a", "a@", "a@b@c", '"a b"@x.vn'])
+def test_a_contact_has_one_address(email: str) -> None:
+    reader = StatedContacts()
+    reader._several("contacts", [{"office": "Phòng trực", "phone": "0206 000 0077", "email": email}])
+    assert [each.here for each in reader.findings] == ["contacts[0].email"]

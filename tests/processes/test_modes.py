@@ -15,13 +15,14 @@ from tests.faults.load import until
 
 
 def loose(settings: Settings) -> dict[str, str]:
-    """What others can get at; what is dropped, which the group may share, and the log of the test itself apart."""
+    """What others can get at; the log of the test itself apart."""
     found = {}
     for path in [settings.data, *settings.data.rglob("*")]:
         if path.name != "demo.log":
-            others = 0o007 if path.is_relative_to(settings.drop_root) else 0o077
+            # Files there may be for the group too: their folder is shared with it, or nobody comes to them.
+            dropped = path.is_relative_to(settings.drop_root) and not path.is_dir()
             with suppress(FileNotFoundError):  # it has got its name meanwhile
-                if (mode := stat.S_IMODE(path.lstat().st_mode)) & others:
+                if (mode := stat.S_IMODE(path.lstat().st_mode)) & (0o007 if dropped else 0o077):
                     found[str(path.relative_to(settings.data))] = oct(mode)
     return found
 

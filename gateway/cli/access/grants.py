@@ -16,7 +16,7 @@ from gateway.cli.common import waiting
 from gateway.cli.common.actor import actor, person
 from gateway.cli.common.labels import both
 from gateway.cli.common.options import AsJson, At, Data, load_instance
-from gateway.cli.common.output import Exit, emit
+from gateway.cli.common.output import Exit, emit, say
 from gateway.cli.registry.registry import listed
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def access_show(
     settings = load_instance(data, as_json)
     with past.moment(settings, at, as_json) as stands:
         if canonical and not as_json:
-            print("\n".join(_canonical(stands, each) for each in grants), end="")
+            say("\n".join(_canonical(stands, each) for each in grants), end="")
             raise SystemExit(Exit.WELL)
         shown_all = [_shown(stands, each) for each in grants]
     if len(shown_all) == 1:

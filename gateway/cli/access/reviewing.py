@@ -11,7 +11,7 @@ import typer
 from gateway.cli.access.signing import Signer, read
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, emit
+from gateway.cli.common.output import Exit, emit, say
 
 commands = typer.Typer()
 
@@ -41,7 +41,7 @@ def access_review(
         present = reviews.stated(connection, load_snapshot(connection), settings.origin, now).content()
     if officer is None:
         if not as_json:
-            print(present.decode(), end="")
+            say(present.decode(), end="")
             raise SystemExit(Exit.WELL)
         emit({"ok": True, "statement": present.decode()}, as_json, "")
     content = present if statement is None else read(statement, "a statement of a review", as_json).strip()

@@ -11,7 +11,7 @@ import typer
 from contracts.base.times import rfc3339
 from gateway.cli.access.view import PERSONAL, Personal, registry_at
 from gateway.cli.common.options import AsJson, At, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, say
 
 if TYPE_CHECKING:
     from gateway.registry.changes.matrix import Cell, Dropped
@@ -73,7 +73,7 @@ def access_who(
     if not found.fields and wanted.field:
         _unknown(wanted.field, found.near, as_json)
     if csv:
-        print(csv_text(found), end="")
+        say(csv_text(found), end="")
         raise SystemExit(Exit.WELL)
     lines = [*_table(found), *_dead(found.dead), *_files(found.files)]
     nobody = f"nobody receives it: {len(found.fields)} such fields in contracts in force / không ai nhận"

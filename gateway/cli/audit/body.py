@@ -15,7 +15,7 @@ import typer
 from gateway.cli.common import arguments
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, say
 
 if TYPE_CHECKING:
     from gateway.audit.evidence.reading import View
@@ -102,10 +102,13 @@ def audit_body(
                 emit({**answer, "text": content.decode("utf-8")}, as_json, "")
             except UnicodeDecodeError:
                 emit({**answer, "base64": base64.b64encode(content).decode("ascii")}, as_json, "")
-        for piece in view.pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
-        print(_read(view), file=sys.stderr)
+        if sys.stdout.isatty():
+            say(b"".join(view.pieces).decode("utf-8", "replace"))
+        else:
+            for piece in view.pieces:
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        say(_read(view), to=sys.stderr)
     raise SystemExit(Exit.WELL)
 
 

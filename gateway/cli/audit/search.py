@@ -16,7 +16,7 @@ from gateway.cli.audit.lines import line
 from gateway.cli.common import arguments, name_checks
 from gateway.cli.common.actor import actor
 from gateway.cli.common.options import AsJson, Data, grouped, load_instance
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, say
 from gateway.cli.common.progress import progress as drawn
 from gateway.cli.common.stopping import Stopped
 
@@ -99,7 +99,7 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     results = _search(engine, query, part, form)
     if form.csv:
         _note_export(engine, query, len(results.hits))
-        sys.stdout.write(table.as_csv(map(table.row, results.hits)))
+        say(table.as_csv(map(table.row, results.hits)), end="")
     result = {
         "ok": not results.disagree and not results.stopped,
         "entries": [shown(each) for each in results.hits],
@@ -205,7 +205,7 @@ def _search(engine: Engine, query: Query, part: Part, form: Form) -> Results:
                 with searching.reading(engine) as connection:
                     page = searching.search(connection, query, limit=limit, cursor=results.cursor, indexed=not form.raw)
                 for each in page.hits if form.live else ():
-                    print(line(each.idx, each.facts, query.agency), flush=True)
+                    say(line(each.idx, each.facts, query.agency), flush=True)
                 results.hits += page.hits
                 results.disagree += page.disagree
                 results.cursor = page.next
@@ -240,7 +240,7 @@ def _print_remarks(results: Results, notes: Sequence[str]) -> None:
             "stopped before the end of the log: the cursor goes on / dừng giữa chừng: dùng con trỏ để tìm tiếp"
         )
     for text in remarks:
-        print(text, file=sys.stderr)
+        say(text, to=sys.stderr)
 
 
 def _all_known(engine: Engine, conditions: dict[str, str], as_json: bool) -> dict[str, str]:

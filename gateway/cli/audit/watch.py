@@ -18,7 +18,7 @@ import typer
 from gateway.cli.audit.remote import Place, remote, remote_failures
 from gateway.cli.common import arguments
 from gateway.cli.common.options import Data, grouped, load_instance
-from gateway.cli.common.output import Exit, fail
+from gateway.cli.common.output import Exit, fail, say
 from gateway.cli.common.stopping import Stopped
 
 if TYPE_CHECKING:
@@ -156,4 +156,4 @@ def _look(log: Log, witness: CheckpointMonitor, as_json: bool) -> int:
 
 
 def _say(value: dict[str, Any], text: str, as_json: bool) -> None:
-    print(json.dumps(value, ensure_ascii=False) if as_json else text, flush=True)
+    say(json.dumps(value, ensure_ascii=False) if as_json else text, flush=True)

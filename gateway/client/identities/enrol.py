@@ -21,7 +21,16 @@ from cryptography.x509.oid import NameOID
 
 from contracts.base.times import rfc3339
 from gateway.client.errors import CLIENT_IDENTITY_EXPIRED, CLIENT_TAKEN, CLIENT_USAGE
-from gateway.client.identities.identity import ABOUT, Identity, bad, named, unread, words, write_private
+from gateway.client.identities.identity import (
+    ABOUT,
+    Identity,
+    bad,
+    named,
+    replace_private,
+    unread,
+    words,
+    write_private,
+)
 from security import algorithms
 from security.algorithms import KeyType
 from security.grants.windows import civil
@@ -67,7 +76,7 @@ def keygen(system: str, folder: Path, *, hosts: Sequence[str] = (), passphrase: 
         private = algorithms.new_private(kind)
         write_private(folder / f"{use}.key", authority.private_pem(private, passphrase))
         request = folder / f"{use}.csr"
-        request.write_bytes(authority.make_request(system, private, hosts=hosts if use == "tls" else ()))
+        replace_private(request, authority.make_request(system, private, hosts=hosts if use == "tls" else ()))
         requests.append(request)
     _save(folder, {"system": system})
     return requests
@@ -125,7 +134,7 @@ def install(
         if agency:
             about.setdefault("agency", str(agency[0].value))
     for use, pem in accepted:  # only when all of them fit
-        (folder / f"{use}.crt").write_bytes(pem)
+        replace_private(folder / f"{use}.crt", pem)
     for name in (*TRUST, *OPTIONAL_TRUST) if trust is not None else ():
         if trust is not None and (trust / name).exists():
             shutil.copyfile(trust / name, folder / name)
@@ -171,9 +180,7 @@ def _handed(trust: Path | None) -> dict[str, str]:
 
 
 def _save(folder: Path, about: Mapping[str, str]) -> None:
-    part = folder / f"{ABOUT}.part"
-    part.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    part.replace(folder / ABOUT)
+    replace_private(folder / ABOUT, (json.dumps(about, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _public(folder: Path, use: str, passphrase: bytes | None) -> object:

@@ -218,6 +218,14 @@ def write_private(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def replace_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read; one that is there is replaced as a whole."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    write_private(part, data)
+    part.replace(path)
+
+
 def for_owner_alone(path: Path) -> None:
     """Create the file with mode 600 before SQLite opens it, or set its mode. Windows: the folder's access list.
 

@@ -132,6 +132,7 @@ def make_server(
         server_header=False,
         proxy_headers=False,  # no proxy is trusted by its address
         date_header=True,
+        headers=[("x-frame-options", "DENY")],  # of every answer of every listener: no page is shown within another
         timeout_keep_alive=65,
         timeout_graceful_shutdown=math.ceil(answer_seconds) + 1,
         ssl_context_factory=(lambda _config, _default: context) if context is not None else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from gateway.registry.contacts import DAYS, DETAILS, DUTIES, MOST, Contact, day_
 from gateway.registry.values import Values
 
 _REQUIRED = ("office", "phone", "email")
+# Each may become a line of a mail or of a page: none has a line end, and the address names one receiver.
+_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_EMAIL = re.compile(r"[^\s@<>(),:;\"\\]{1,64}@[^\s@<>(),:;\"\\]{1,253}")
 
 
 class StatedContacts(Values):
@@ -32,7 +36,12 @@ class StatedContacts(Values):
         for name in _REQUIRED:
             if name not in item:
                 self._wrong(f"{path}.{name}", "required", "how the contact is reached (article 12.3)", "nothing")
-        details = {name: self._text(f"{path}.{name}", item[name]) for name in DETAILS if name in item}
+        patterns = {"email": _EMAIL}
+        details = {
+            name: self._text(f"{path}.{name}", item[name], patterns.get(name, _LINE))
+            for name in DETAILS
+            if name in item
+        }
         duties = [
             self._text(at, each, choice=DUTIES)
             for at, each in self._list(f"{path}.duties", item.get("duties", [*DUTIES]))
