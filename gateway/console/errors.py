@@ -7,7 +7,10 @@ from contracts.base.errors import Errors
 _errors = Errors(__file__)
 
 ACCOUNT_LOCKED = _errors.policy("account.locked", 429)
+ACCOUNT_NOT_FRESH = _errors.policy("account.not-fresh", 403)
 ACCOUNT_NOT_OFFICER = _errors.theirs("account.not-officer", 409)
+ACCOUNT_ONE_HAND = _errors.policy("account.one-hand", 403)
+ACCOUNT_OTHER_AGENCY = _errors.theirs("account.other-agency", 409)
 ACCOUNT_OWN = _errors.policy("account.own", 403)
 ACCOUNT_PASSWORD_WEAK = _errors.theirs("account.password-weak", 400)
 ACCOUNT_ROLE_UNKNOWN = _errors.theirs("account.role-unknown", 400)

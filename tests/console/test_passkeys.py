@@ -128,13 +128,11 @@ async def test_a_copied_authenticator_is_found_by_its_count(people: Desk) -> Non
 
 
 @pytest.mark.attack("console: signing in by a passkey")
-async def test_failures_lock_as_those_of_codes(people: Desk) -> None:
+async def test_failures_do_not_lock_what_cannot_be_guessed(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     device = await registered(lan)
-    for _ in range(signing_in.FREE):
+    for _ in range(signing_in.FREE + 1):
         assert (await entered(people, device, flags=PRESENT)).status == 401
-    assert (await entered(people, device)).status == 429
-    people.moved = 31.0
     assert (await entered(people, device)).status == 303
 
 

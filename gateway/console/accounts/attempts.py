@@ -20,14 +20,25 @@ SINGLE: Final = 20  # entries of one source
 SINGLE_ALL: Final = 500  # entries of all sources
 WINDOW: Final = 900.0
 MOST: Final = 10_000  # sources, and names, in memory
+FORGOTTEN: Final = 600.0  # seconds after which one failure counts no more
 _FIRST: Final = 30.0
-_MOST: Final = 3600.0
+_MOST: Final = 900.0
 _ALL: Final = ""
 
 
-def locked_until(failed: int, now: float) -> float | None:
-    """After so many failures in a row."""
-    return None if failed < FREE else now + min(_MOST, _FIRST * 2.0 ** min(failed - FREE, 10))
+def after_failure(failed: int, locked: float | None, now: float) -> tuple[int, float]:
+    """The count with one failure more, and until when it locks: `now` if it does not.
+
+    The time of the failure before follows from its lock. Since then one failure is forgotten every ten minutes, so that
+    a stranger who goes on keeps nobody out for long.
+    """
+    past = 0.0 if locked is None else max(0.0, now - (locked - _lasting(failed)))
+    left = max(0, failed - int(past // FORGOTTEN)) + 1
+    return left, now + _lasting(left)
+
+
+def _lasting(failed: int) -> float:
+    return 0.0 if failed < FREE else min(_MOST, _FIRST * 2.0 ** min(failed - FREE, 10))
 
 
 @dataclass(slots=True)
@@ -60,8 +71,7 @@ class Attempts:
         with self._lock:
             failed, locked = self._names.pop(name, (0, None))
             if locked is None or now >= locked:
-                failed += 1
-                self._names[name] = failed, locked_until(failed, now)
+                self._names[name] = after_failure(failed, locked, now)
                 locked = None
             else:
                 self._names[name] = failed, locked

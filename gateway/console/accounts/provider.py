@@ -67,8 +67,9 @@ class Provider:
     def redirect(self) -> str:
         return f"{self.settings.desk}{CALLBACK}"
 
-    async def start(self, sealer: secrets.Sealer, next: str, now: float) -> tuple[str, str]:
-        """The provider's address for this browser, and the value of its cookie. Raises `login.provider`."""
+    async def start(self, sealer: secrets.Sealer, next: str, now: float, former: str = "") -> tuple[str, str]:
+        """The provider's address for this browser, and the value of its cookie. `former`: the session that it has now.
+        Raises `login.provider`."""
         metadata = await self._described(now)
         state, nonce, verifier = secrets.new_token(), secrets.new_token(), secrets.new_token()
         query = {
@@ -82,16 +83,15 @@ class Provider:
             "code_challenge_method": "S256",
         }
         endpoint = str(metadata["authorization_endpoint"])
-        flow = json.dumps(
-            {"state": state, "nonce": nonce, "verifier": verifier, "next": next, "at": now}, ensure_ascii=False
-        )
+        begun = {"state": state, "nonce": nonce, "verifier": verifier, "next": next, "at": now, "former": former}
+        flow = json.dumps(begun, ensure_ascii=False)
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", sealer.seal(_BOUND, flow).hex()
 
     async def finish(
         self, sealer: secrets.Sealer, cookie: str, query: Mapping[str, str], now: float
-    ) -> tuple[str, str]:
-        """The account that the provider names, and where the browser wanted to go. Raises `login.failed`,
-        `login.provider`.
+    ) -> tuple[str, str, str]:
+        """The account that the provider names, where the browser wanted to go, and the session that it had. Raises
+        `login.failed`, `login.provider`.
         """
         flow = self._flow(sealer, cookie, query.get("state", ""), now)
         metadata = await self._described(now)
@@ -105,7 +105,7 @@ class Provider:
         account = claims.get(self.settings.oidc_claim)
         if not isinstance(account, str):
             raise LOGIN_FAILED()
-        return account, str(flow["next"])
+        return account, str(flow["next"]), str(flow.get("former", ""))
 
     def _flow(self, sealer: secrets.Sealer, cookie: str, state: str, now: float) -> Mapping[str, Any]:
         """What this browser began; it is used up."""

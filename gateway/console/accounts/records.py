@@ -45,8 +45,16 @@ class Viewer:
     how: How
     mark: str
     csrf: str = ""
+    opened: float = 0.0  # when the session was; of a token 0
 
     @property
     def actor(self) -> str:
-        """How the log names him."""
+        """How the log names him; `account_in` reads the account of it."""
         return f"{self.account.agency}/{self.account.id}: console, {self.how} {self.mark}"
+
+
+def account_in(actor: str) -> str:
+    """The account of an actor as the log names him: of a console, or of a command line where a person was proved. Empty
+    if it names none."""
+    named, separator, _ = actor.partition(": ")
+    return named.rpartition("/")[2] if separator and "/" in named else ""

@@ -6,6 +6,7 @@ Invariant: the database has no password, no token and no secret of a code in the
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -88,6 +89,11 @@ class Sealer:
 def new_token() -> str:
     """256 random bits."""
     return secrets.token_urlsafe(32)
+
+
+def new_code() -> str:
+    """80 random bits, as people read them out: A–Z and 2–7."""
+    return base64.b32encode(secrets.token_bytes(10)).decode()
 
 
 def digest(token: str) -> str:

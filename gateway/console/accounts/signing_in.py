@@ -4,8 +4,10 @@ provider.
 Each attempt, failed or not, is an entry of the log; of a flood of failed ones there are sums (`attempts`). A failed one
 never says which part was wrong, nor whether there is such an account.
 Invariant: a code counts once (RFC 6238, 5.2), a link signs in once.
-Invariant: after five failures an account is locked, each time twice as long, for an hour at most. Attempts at the same
-  time do not get more than five.
+Invariant: after five failures of password and code they are locked, each time twice as long, for a quarter of an hour
+  at most; one failure is forgotten every ten minutes. Attempts at the same time do not get more than five.
+Invariant: only what can be guessed is locked and counted. A passkey and a link cannot be guessed: they sign in at any
+  time, and a response of a passkey that proves nothing is not counted.
 Invariant: no password is hashed while the database is locked for others.
 """
 
@@ -20,7 +22,7 @@ from sqlalchemy import Engine, update
 
 from contracts.base.errors import Failure
 from gateway.console.accounts import passkeys, secrets, sessions, store
-from gateway.console.accounts.attempts import FREE, Attempts, locked_until
+from gateway.console.accounts.attempts import FREE, Attempts, after_failure
 from gateway.console.accounts.passkeys import Site
 from gateway.console.accounts.records import How
 from gateway.console.errors import ACCOUNT_LOCKED, LOGIN_FAILED, LOGIN_LINK
@@ -87,17 +89,15 @@ class SignIn:
         row = store.row_of(change, passkey.account)
         if row is None or row.state != "active":
             return passkey.account, LOGIN_FAILED()
-        if self._locked(row):
-            return row.id, self._locked_failure(row.locked)
         try:
             passkeys.prove(change, site, passkey, response)
         except Failure:
-            self._count(change, row)
             return row.id, LOGIN_FAILED()
         return row.id, succeed(change, row.id, "passkey", self.source)
 
-    def by_link(self, token: str) -> Outcome:
-        mark = secrets.digest(token)
+    def by_link(self, token: str, code: str = "") -> Outcome:
+        """`code`: of the second person, if the link needs one."""
+        mark = store.link_mark(token, code)
         with reading(self.engine, self.seal) as rows:
             row = rows.first(_link, _link.c.digest == mark)
         if row is None:
@@ -106,6 +106,7 @@ class SignIn:
             account = store.row_of(change, row.account)
             held = account is not None and account.state == "active" and self.now < row.expires
             if held and change.remove(_link, row.account, mark):
+                store.end_links(change, row.account)
                 return succeed(change, row.account, "link", self.source)
         return self.refused(row.account, LOGIN_LINK())
 
@@ -138,7 +139,8 @@ class SignIn:
 
     def _count(self, change: Change, row: Any) -> None:
         """One failure more, and the lock that follows from it."""
-        values = {"failed": row.failed + 1, "locked": locked_until(row.failed + 1, self.now)}
+        failed, locked = after_failure(row.failed, row.locked, self.now)
+        values = {"failed": failed, "locked": locked}
         change.connection.execute(update(_account).where(_account.c.id == row.id).values(values))
 
     def _locked(self, row: Any) -> bool:
@@ -160,6 +162,16 @@ class SignIn:
                 more = {} if count == 1 else {"count": count}
                 store.note(connection, SIGNED_IN, facts | more, self.now, "console")
         return failure
+
+
+def ended(engine: Engine, seal: Seal, token: str, now: float) -> None:
+    """Ends the session that a browser had, after it signed in anew: it has no way back to it."""
+    with changing(engine, seal, now, "console") as change:
+        found = sessions.viewer_of(change, token, now)
+        if found is not None:
+            viewer = found[0]
+            sessions.close(change, viewer.account.id, token)
+            change.note(SIGNED_OUT, {"account": viewer.account.id, "how": "signed in anew"}, viewer.actor)
 
 
 def succeed(change: Change, account: str, how: How, source: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import segno
 from markupsafe import Markup
 
-from gateway.console.accounts import secrets, store, tokens
+from gateway.console.accounts import secrets, sessions, store, tokens
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
@@ -25,6 +25,8 @@ def account(ask: Ask) -> Shown:
 
 def factors(ask: Ask) -> Shown:
     """The form for a password and an authenticator. The secret goes back and forth sealed by the page's own form."""
+    with ask.desk.accounts() as rows:
+        sessions.check_fresh(rows, ask.viewer, ask.now)
     secret = secrets.new_secret()
     sealed = ask.desk.sealer.seal(ask.viewer.account.id, secret).hex()
     return _factors(ask, secret, sealed)
@@ -48,11 +50,22 @@ def set_factors(ask: Ask) -> Moved:
     hashed = secrets.hash_password(id, ask.form.get("password", ""))
     if ask.form.get("password") != ask.form.get("again"):
         raise CONSOLE_FORM(field="again", why="not the same password")
-    if secrets.step_of(secret, ask.form.get("code", "").strip(), ask.now) is None:
+    if (step := secrets.step_of(secret, ask.form.get("code", "").strip(), ask.now)) is None:
         raise CONSOLE_FORM(field="code", why="not the code of this secret now")
     with ask.desk.changing(ask.viewer) as change:
-        store.set_factors(change, id, hashed, sealed)
+        sessions.check_fresh(change, ask.viewer, ask.now)
+        store.set_factors(change, id, hashed, sealed, step)
+        store.end_sessions(change, id, but=ask.viewer.mark)
     return Moved(_HERE, "factors-set")
+
+
+def end_others(ask: Ask) -> Moved:
+    id = ask.viewer.account.id
+    with ask.desk.changing(ask.viewer) as change:
+        ended = store.end_sessions(change, id, but=ask.viewer.mark)
+        if ended:
+            change.note(store.ACCOUNT, {"account": id, "how": "others-ended", "count": ended})
+    return Moved(_HERE, "others-ended")
 
 
 def tokens_page(ask: Ask) -> Shown:
@@ -66,6 +79,7 @@ def add_token(ask: Ask) -> Shown:
         raise CONSOLE_FORM(field="days", why=f"1 – {tokens.MOST_DAYS}")
     wanted = tokens.wanted(ask.viewer.account.id, ask.field("label", tokens.MOST_LABEL), int(days), ask.now)
     with ask.desk.changing(ask.viewer) as change:
+        sessions.check_fresh(change, ask.viewer, ask.now)
         text, _ = tokens.make(change, wanted)
     return _tokens(ask, text)
 
@@ -87,6 +101,7 @@ PAGES = (
     Page("/account", account, May.ENTER, N_("My account"), Menu.MINE),
     Page("/account/factors", factors, May.ENTER, N_("Password and codes")),
     Page("/account/factors", set_factors, May.ENTER, method="POST", page_only="a factor is set by its person"),
+    Page("/account/others", end_others, May.ENTER, method="POST", page_only="a token ends no session of its person"),
     Page("/account/tokens", tokens_page, May.ENTER, N_("Access tokens")),
     Page("/account/tokens", add_token, May.ENTER, method="POST", page_only="a token makes no token"),
     Page("/account/tokens/{mark}/revoke", revoke_token, May.ENTER, method="POST", operation="revokeToken"),

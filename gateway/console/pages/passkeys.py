@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from gateway.console.accounts import passkeys
+from gateway.console.accounts import passkeys, sessions, store
 from gateway.console.errors import PASSKEY_UNKNOWN, PASSKEY_UNUSABLE
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Moved, Page, Shown
@@ -41,13 +41,17 @@ def mine(ask: Ask) -> Shown:
 def add(ask: Ask) -> Moved:
     given = (ask.field("credential", passkeys.MOST_BYTES), ask.field("label", 60))
     with ask.desk.changing(ask.viewer) as change:
+        sessions.check_fresh(change, ask.viewer, ask.now)
         passkeys.register(change, ask.desk.passkeys(ask.origin), ask.viewer.account.id, given)
+        store.end_sessions(change, ask.viewer.account.id, but=ask.viewer.mark)
     return Moved(_HERE, "passkey-added")
 
 
 def remove(ask: Ask) -> Moved:
     with ask.desk.changing(ask.viewer) as change:
+        sessions.check_fresh(change, ask.viewer, ask.now)
         passkeys.remove(change, ask.viewer.account.id, ask.path["id"])
+        store.end_sessions(change, ask.viewer.account.id, but=ask.viewer.mark)
     return Moved(_HERE, "passkey-removed")
 
 
@@ -55,6 +59,7 @@ def approve_with(ask: Ask) -> Moved:
     """Proposes it as a further key of the officer."""
     account = ask.viewer.account.id
     with ask.desk.accounts() as rows:
+        sessions.check_fresh(rows, ask.viewer, ask.now)
         row = next((each for each in passkeys.listed(rows, account) if each.id == ask.path["id"]), None)
     if row is None:
         raise PASSKEY_UNKNOWN()

@@ -30,31 +30,41 @@ def add(ask: Ask) -> Shown:
     with ask.desk.changing(ask.viewer) as change:
         account = work.wanted(change.connection, id, agency, name, roles)
         store.add(change, account, reason=reason)
-        token = store.make_link(change, account.id)
+        token = work.link(change, account)
         accounts = store.listed(change)
+        waits = store.asked_link(change, account.id) is not None
     values = {"accounts": accounts, "roles": list(Role), "link": (account.id, token), "origin": ask.origin}
+    values["waits"] = waits
     values["names"] = _names(ask)
     return Shown("people.html", values)
 
 
 def person(ask: Ask) -> Shown:
-    return _person(ask, None)
+    return _person(ask)
 
 
-def _person(ask: Ask, token: str | None) -> Shown:
+def _person(ask: Ask, *, token: str = "", code: str = "") -> Shown:
     with ask.desk.accounts() as rows:
         account = store.find(rows, ask.path["id"])
+        asked_by = work.asked_by(rows, account.id)
     with ask.desk.reading() as connection:
         registered = account.id in work.officer_ids(connection)
     values = {"account": account, "roles": list(Role), "token": token, "registered": registered}
+    values |= {"code": code, "asked_by": asked_by, "mine": asked_by == ask.viewer.account.id}
     values |= {"origin": ask.origin, "names": _names(ask)}
     return Shown("person.html", {**values, "own": account.id == ask.viewer.account.id})
 
 
 def link(ask: Ask) -> Shown:
     with ask.desk.changing(ask.viewer) as change:
-        token = store.make_link(change, ask.path["id"])
-    return _person(ask, token)
+        token = work.link(change, store.find(change, ask.path["id"]))
+    return _person(ask, token=token)
+
+
+def confirm(ask: Ask) -> Shown:
+    with ask.desk.changing(ask.viewer) as change:
+        code = work.confirm_link(change, ask.viewer, ask.path["id"])
+    return _person(ask, code=code)
 
 
 def roles(ask: Ask) -> Moved:
@@ -82,6 +92,7 @@ PAGES = (
     Page("/people", add, May.ACCOUNTS, method="POST", page_only=_PERSON),
     Page("/people/{id}", person, May.ACCOUNTS, N_("A person")),
     Page("/people/{id}/link", link, May.ACCOUNTS, method="POST", page_only=_PERSON),
+    Page("/people/{id}/link/confirm", confirm, May.ACCOUNTS, method="POST", page_only=_PERSON),
     Page("/people/{id}/roles", roles, May.ACCOUNTS, method="POST", operation="setAccountRoles"),
     Page("/people/{id}/state", state, May.ACCOUNTS, method="POST", operation="setAccountState"),
 )

@@ -85,8 +85,9 @@ async def _link_page(desk: Desk, request: Request) -> Response:
 
 async def _link(desk: Desk, request: Request) -> Response:
     guard.check_origin(request, desk.services.settings.desk_base)
-    token = request.path_params["token"][:128]
-    return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_link(token), {})
+    token, form = request.path_params["token"][:128], await guard.read_form(request)
+    code = form.get("code", "").strip()[:64]
+    return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_link(token, code), {})
 
 
 async def _entered(
@@ -100,9 +101,16 @@ async def _entered(
             "name": form.get("name", ""),
         }
         return _page(desk, request, Shown("sign-in.html", values, outcome.status))
+    await _end_former(desk, guard.token_of(request))
     answer = RedirectResponse(local(form.get("next", HOME)), status_code=303, headers=HEADERS)
     answer.headers.append("set-cookie", guard.set_cookie(outcome, guard.is_secure(request)))
     return answer
+
+
+async def _end_former(desk: Desk, token: str) -> None:
+    """Whoever signs in anew, or as somebody else, leaves no session of before behind."""
+    if token:
+        await asyncio.to_thread(signing_in.ended, desk.services.engine, desk.seal, token, desk.now())
 
 
 async def _oidc_start(desk: Desk, request: Request) -> Response:
@@ -110,7 +118,7 @@ async def _oidc_start(desk: Desk, request: Request) -> Response:
     if desk.provider is None:
         raise CONSOLE_NO_PAGE(path=request.url.path)
     wanted = local(request.query_params.get("next", HOME)[:_LONGEST_NEXT])
-    address, flow = await desk.provider.start(desk.sealer, wanted, desk.now())
+    address, flow = await desk.provider.start(desk.sealer, wanted, desk.now(), guard.token_of(request))
     answer = RedirectResponse(address, status_code=303, headers=HEADERS)
     answer.headers.append("set-cookie", guard.set_flow(flow, guard.is_secure(request)))
     return answer
@@ -120,11 +128,11 @@ async def _oidc_callback(desk: Desk, request: Request) -> Response:
     """From the provider. The next page is asked for by a page of ours, so that the browser sends the new cookie."""
     if desk.provider is None:
         raise CONSOLE_NO_PAGE(path=request.url.path)
-    secure, wanted, sign_in = guard.is_secure(request), HOME, desk.sign_in(_source(request))
+    secure, wanted, former, sign_in = guard.is_secure(request), HOME, "", desk.sign_in(_source(request))
     query = {name: given[0] for name in request.query_params if len(given := request.query_params.getlist(name)) == 1}
     outcome: signing_in.Outcome
     try:
-        account, wanted = await desk.provider.finish(desk.sealer, guard.flow_of(request), query, desk.now())
+        account, wanted, former = await desk.provider.finish(desk.sealer, guard.flow_of(request), query, desk.now())
         outcome = await asyncio.to_thread(sign_in.by_provider, account)
     except Failure as failure:
         outcome = await asyncio.to_thread(sign_in.refused, "", failure)
@@ -132,6 +140,7 @@ async def _oidc_callback(desk: Desk, request: Request) -> Response:
         values = {"failure": failure_values(outcome, language_of(request)), "next": HOME, "name": ""}
         answer = _page(desk, request, Shown("sign-in.html", values, outcome.status))
     else:
+        await _end_former(desk, former)
         answer = _page(desk, request, Shown("arrived.html", {"to": local(wanted)}))
         answer.headers.append("set-cookie", guard.set_cookie(outcome, secure))
     answer.headers.append("set-cookie", guard.set_flow("", secure))

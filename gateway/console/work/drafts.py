@@ -36,6 +36,7 @@ from contracts.folder.bundle import Bundle
 from contracts.folder.zipped import unpacked
 from contracts.proof.budget import Budget
 from contracts.proof.check import Report, check_bundle, layout, refused
+from gateway.console.accounts import hands
 from gateway.console.accounts import store as accounts
 from gateway.console.accounts.records import Account, Viewer
 from gateway.console.errors import (
@@ -217,6 +218,8 @@ def _check_second(desk: Desk, draft: Draft, viewer: Viewer, now: float) -> None:
     draft_rows.check_seal(desk, draft)
     if draft.account == viewer.account.id:
         raise DRAFT_OWN(draft=draft.id)
+    with desk.reading() as connection:
+        hands.check_two(connection, draft.account, viewer.account.id)
     with desk.accounts() as rows:
         row = accounts.row_of(rows, draft.account)
     if row is None or not (maker := Account.of(row)).active or May.PUBLISH not in maker.may:

@@ -67,17 +67,18 @@ async def test_attempts_at_the_same_time_get_no_more_guesses(people: Desk) -> No
 
 
 @pytest.mark.attack("brute-force")
-async def test_each_lock_lasts_longer_up_to_an_hour(people: Desk) -> None:
+async def test_each_lock_lasts_longer_up_to_a_quarter_of_an_hour(people: Desk) -> None:
     people.add("lan", Role.OFFICER)
     locks = []
     for _ in range(attempts.FREE + 9):
         assert await tried(people, "lan") == 401
         with people.rows() as rows:
             until = store.row_of(rows, "lan").locked
-        if until is not None:
+        assert until is not None
+        if until > people.now():
             locks.append(round(until - people.now()))
             people.moved += until - people.now() + 1
-    assert locks[:3] == [30, 60, 120] and max(locks) == locks[-1] == 3600 and sorted(locks) == locks
+    assert locks[:3] == [30, 60, 120] and max(locks) <= 900
 
 
 @pytest.mark.attack("brute-force")
