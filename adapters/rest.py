@@ -34,6 +34,7 @@ from security.encryption_keys import EncryptKey, newest
 from security.http_signatures import HttpRequest, sign_request, verify_response
 from security.keys import SigningKey
 from security.large_jose import seal_large
+from security.signature_hints import answer_hints
 
 JSON: Final = "application/json"
 
@@ -97,11 +98,11 @@ class RestAdapter:
     ) -> Incoming:
         """The verified answer to a request with these headers."""
         operation = outgoing.operation
-        key_id, why = self._verify(endpoint, answer, headers)
+        key_id, why, trouble = self._verify(endpoint, answer, headers)
         if not 200 <= answer.status < 300:
             raise _failure(endpoint.system, answer, signed=key_id is not None)
         if key_id is None:
-            raise answer.failed(PROVIDER_BAD_SIGNATURE, endpoint.system, reason=why)
+            raise _unproven(endpoint, answer, why, trouble)
         if media_type(answer.headers) != media or "content-encoding" in answer.headers:
             raise answer.failed(PROVIDER_BAD_ANSWER, endpoint.system, reason=f"not {media}")
         content = answer.body
@@ -127,11 +128,11 @@ class RestAdapter:
 
     def _verify(
         self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]
-    ) -> tuple[str | None, str]:
-        """The id of the system's key that signed this answer; or None, and why."""
+    ) -> tuple[str | None, str, Failure | None]:
+        """The id of the system's key that signed this answer; or None, why, and what was wrong with the signature."""
         signature_input = answer.headers.get("signature-input")
         if not signature_input:
-            return None, "not signed"
+            return None, "not signed", None
         now = self.clock() + endpoint.ahead
         for key_id, key in endpoint.keys_by_id.items():
             if f'keyid="{key_id}"' in signature_input:
@@ -139,9 +140,18 @@ class RestAdapter:
                     verify_response(answer.status, answer.headers, answer.body, sent_headers, key, now)
                 except Failure as trouble:
                     place = trouble.facts.get("where") or trouble.facts.get("missing")
-                    return None, f"{trouble.code}: {place}" if place else trouble.code
-                return key_id, ""
-        return None, "unknown key"
+                    return None, f"{trouble.code}: {place}" if place else trouble.code, trouble
+                return key_id, "", None
+        return None, "unknown key", None
+
+
+def _unproven(endpoint: Endpoint, answer: HttpAnswer, why: str, trouble: Failure | None) -> ProviderFailure:
+    """What is wrong with the signature is told as precisely as of a request: what to do, and what was signed."""
+    hints = () if trouble is None else answer_hints(trouble, answer.headers, answer.body, endpoint.keys_by_id)
+    failure = answer.failed(PROVIDER_BAD_SIGNATURE, endpoint.system, reason=why, findings=hints)
+    if trouble is not None:
+        failure.advice = trouble.type.next
+    return failure
 
 
 def _receiver(endpoint: Endpoint, now: float) -> EncryptKey:

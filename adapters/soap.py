@@ -163,7 +163,10 @@ class SoapAdapter:
             if fault is not None:
                 raise _faulted(endpoint, answer, fault, signed=False) from trouble
             wrong = PROVIDER_BAD_SIGNATURE if trouble.code.startswith("signature.") else PROVIDER_BAD_ANSWER
-            raise answer.failed(wrong, endpoint.system, reason=trouble.code) from trouble
+            failure = answer.failed(wrong, endpoint.system, reason=trouble.code)
+            if wrong is PROVIDER_BAD_SIGNATURE:
+                failure.advice = trouble.type.next
+            raise failure from trouble
         children = [child for child in envelope.body if isinstance(child.tag, str)]
         if len(children) == 1 and children[0].tag == version.fault:
             raise _faulted(endpoint, answer, children[0], signed=True)

@@ -7,6 +7,7 @@ from contracts.base.errors import Errors
 _errors = Errors(__file__)
 
 CONTRACT_INVALID = _errors.theirs("contract.invalid", 422)
+MESSAGE_CHARACTER = _errors.theirs("message.character", 422)
 MESSAGE_INVALID = _errors.theirs("message.invalid", 422)
 MESSAGE_NOT_EXPRESSIBLE = _errors.theirs("message.not-expressible", 422)
 MESSAGE_NOT_JSON = _errors.theirs("message.not-json", 400)

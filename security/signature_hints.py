@@ -1,4 +1,4 @@
-"""Tries what a caller may have signed instead, to explain a wrong signature. For sandboxes only.
+"""Tries what was signed instead, to explain a wrong signature: of a caller in sandboxes only.
 
 Invariant: the work is bounded: at most `MAX_TRIES` verifications a request. A hint never quotes a value of the message.
 Invariant: a hint is no proof: whoever gets one is refused all the same.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from lxml import etree
 
-from contracts.base.errors import Finding, Theirs
+from contracts.base.errors import Failure, Finding, Theirs
 from contracts.wire.soap import VERSIONS
 from security.errors import SIGNATURE_DIGEST_MISMATCH, SIGNATURE_WRONG
-from security.http_signatures import REQUEST_TAG, HttpRequest, signature_base
+from security.http_signatures import ANSWER_TAG, REQUEST_TAG, HttpRequest, signature_base
 from security.keys import VerifyKey
 from security.signature_fields import find_signature
 from security.wssec.names import DS
@@ -31,7 +31,7 @@ _MAX_KEYS: Final = 8
 _MAX_BODY: Final = 1_000_000
 _ENCODED: Final = re.compile("%[0-9A-Fa-f]{2}")
 _HALF: Final = 32  # bytes of r, and of s, on P-256
-_RULE: Final = "signature"
+RULE: Final = "signature"  # of each finding
 _ACCEPTED: Final = "r‖s: 64 bytes, without DER"
 Verify = Callable[[VerifyKey, bytes, bytes], None]
 
@@ -67,7 +67,7 @@ def http_hints(failure: Theirs, request: HttpRequest, keys: Sequence[VerifyKey])
     None for a failure that says all by itself.
     """
     if failure.code == SIGNATURE_DIGEST_MISMATCH.code:
-        return Hints("", tuple(_digest_hints(request)))
+        return Hints("", tuple(_digest_hints(request.headers, request.body)))
     if failure.code != SIGNATURE_WRONG.code:
         return None
     signed = find_signature(request.headers, REQUEST_TAG)
@@ -76,6 +76,21 @@ def http_hints(failure: Theirs, request: HttpRequest, keys: Sequence[VerifyKey])
     others = [key for key in keys if key not in named][:_MAX_KEYS]
     found = _why(signed.value, base, named, others, _other_bases(request, base), VerifyKey.verify)
     return Hints(base.decode("ascii"), found)
+
+
+def answer_hints(
+    failure: Failure, headers: Mapping[str, str], body: bytes, keys: Mapping[str, VerifyKey]
+) -> tuple[Finding, ...]:
+    """Why an answer was refused with `failure`, as far as its form tells. No signature is verified again."""
+    if failure.code == SIGNATURE_DIGEST_MISMATCH.code:
+        return tuple(_digest_hints(headers, body))
+    key = keys.get(str(failure.facts.get("key", ""))) if failure.code == SIGNATURE_WRONG.code else None
+    if key is None or not isinstance(key.public, ec.EllipticCurvePublicKey):
+        return ()
+    signature = find_signature(headers, ANSWER_TAG).value
+    if len(signature) == 2 * _HALF:
+        return ()
+    return (_hint("DER" if _plain(signature, [key]) else f"{len(signature)} bytes", _ACCEPTED),)
 
 
 def soap_hints(failure: Theirs, root: etree._Element, keys: Sequence[VerifyKey]) -> Hints | None:
@@ -124,7 +139,7 @@ def _why(
 
 
 def _hint(got: str, expected: str) -> Finding:
-    return Finding("Signature", "", got, _RULE, expected)
+    return Finding("Signature", "", got, RULE, expected)
 
 
 def _plain(signature: bytes, keys: Sequence[VerifyKey]) -> list[bytes]:
@@ -187,9 +202,9 @@ def _targets(request: HttpRequest) -> Iterator[tuple[str, str]]:
             )
 
 
-def _digest_hints(request: HttpRequest) -> Iterator[Finding]:
+def _digest_hints(headers: Mapping[str, str], body: bytes) -> Iterator[Finding]:
     """What the sender's digest was computed over, or how it was written."""
-    sent, body = request.headers.get("content-digest", ""), request.body
+    sent = headers.get("content-digest", "")
     if len(body) > _MAX_BODY:
         return
     digest = hashlib.sha256(body)
@@ -204,7 +219,7 @@ def _digest_hints(request: HttpRequest) -> Iterator[Finding]:
     }
     for words, value in tried.items():
         if value.decode("ascii") in sent:
-            yield Finding("Content-Digest", "", words, _RULE, "over the very bytes that are sent, in base64")
+            yield Finding("Content-Digest", "", words, RULE, "over the very bytes that are sent, in base64")
             return
 
 
@@ -245,5 +260,5 @@ def _part_hints(root: etree._Element, info: etree._Element, part: str) -> Iterat
     for words, made in _canonical(element):
         for name in ("sha256", "sha1"):
             if base64.b64encode(hashlib.new(name, made, usedforsecurity=False).digest()).decode() in digests:
-                yield Finding(part, "", f"{words}, {name}", _RULE, "exclusive C14N without comments, sha256")
+                yield Finding(part, "", f"{words}, {name}", RULE, "exclusive C14N without comments, sha256")
                 return

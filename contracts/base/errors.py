@@ -105,7 +105,7 @@ class Failure(Exception):
 
     branch: ClassVar[Branch]
     signature_base = ""  # sandbox only: what the caller's signature had to cover
-    advice: Words | None = None  # sandbox only: what to do there, in place of `next`
+    advice: Words | None = None  # what to do in this case, in place of `next`
     resync: Mapping[str, object] | None = None  # where the reader of a feed goes on
 
     def __init__(

@@ -47,6 +47,17 @@ def load(text: str | bytes) -> Any:
     return yaml.load(text, LOADER)  # noqa: S506 (a safe loader)
 
 
+def why(error: Exception) -> str:
+    """What is wrong with a document that `load` refused, and where: its line and column, from 1."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"{error.reason} (position {error.position + 1})"
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    return f"{str(problem)[:200]} (line {mark.line + 1}, column {mark.column + 1})"
+
+
 def lines(text: str | bytes, *below: str) -> dict[str, int]:
     """The line of each key of the document's mapping, counted from 1; with `below` of the mapping under these keys.
 

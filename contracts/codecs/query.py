@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-from contracts.errors import MESSAGE_NOT_QUERY
+from contracts.errors import MESSAGE_CHARACTER, MESSAGE_NOT_QUERY
 from contracts.mapping import value_formats
 from contracts.mapping.plan import Plan
 from contracts.wire.jsontext import MAX_DIGITS
@@ -58,6 +58,8 @@ def pairs(query: str) -> Iterator[tuple[str, str]]:
             raise MESSAGE_NOT_QUERY(why="bytes that are not UTF-8") from None
         if not equals or not key:
             raise MESSAGE_NOT_QUERY(why="a part that is not name=value")
-        if ILLEGAL.search(key) is not None or ILLEGAL.search(value) is not None:
-            raise MESSAGE_NOT_QUERY(why="a character that XML 1.0 cannot carry")
+        for text in (key, value):
+            if (found := ILLEGAL.search(text)) is not None:
+                member = key[:60] if text is value else "/"
+                raise MESSAGE_CHARACTER(member=member, character=f"U+{ord(found[0]):04X}", at=found.start() + 1)
         yield key, value

@@ -95,7 +95,7 @@ class Documents:
         except Failure as failure:
             raise IMPORT_UNREADABLE(file=file, why=Words(failure.what("vi"), failure.what("en"))) from None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise IMPORT_UNREADABLE(file=file, why=" ".join(str(error).split())[:200]) from None
+            raise IMPORT_UNREADABLE(file=file, why=safeyaml.why(error)) from None
 
     def at(self, file: str, path: str, value: Any) -> Place | None:
         """The object `value` at a path, or the object that it refers to; None where there is none."""

@@ -23,7 +23,7 @@ from contracts.canonical.model import Pattern, Sample
 from contracts.codecs.cells.codec import CellCodec
 from contracts.codecs.codec import Codec, Value
 from contracts.compiled.contract import CompiledContract, compile_bundle
-from contracts.errors import MESSAGE_NOT_EXPRESSIBLE, MESSAGE_NOT_JSON
+from contracts.errors import MESSAGE_NOT_EXPRESSIBLE
 from contracts.faces import xsd
 from contracts.faces.samples import allowed
 from contracts.folder.bundle import Bundle
@@ -256,7 +256,7 @@ def _texts(raw: bytes) -> list[bytes]:
 
 def _listed(raw: bytes) -> list[bytes]:
     if not isinstance(jsontext.read_json(raw), list):
-        raise MESSAGE_NOT_JSON(why="no list of messages", line=1, column=1)
+        raise jsontext.not_json("no list of messages", (1, 1))
     return _texts(raw)
 
 

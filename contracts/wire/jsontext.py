@@ -15,7 +15,10 @@ from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from contracts.errors import MESSAGE_NOT_JSON
+from contracts.base.errors import Failure
+from contracts.base.words import Words
+from contracts.errors import MESSAGE_CHARACTER, MESSAGE_NOT_JSON
+from contracts.wire.json_places import place_of
 from contracts.wire.xmltext import ILLEGAL
 
 MAX_DIGITS: Final = 1_000
@@ -76,7 +79,8 @@ _DECODER: Final = json.JSONDecoder(
 
 
 def read_json(raw: bytes, any_text: bool = False) -> Any:
-    """The value. MESSAGE_NOT_JSON with line and column of the fault.
+    """The value. Raises MESSAGE_NOT_JSON with line and column, and MESSAGE_CHARACTER with the member that has a
+    character which XML 1.0 cannot carry.
 
     `any_text`: with characters that XML 1.0 cannot carry, for a document that is no message.
     """
@@ -92,15 +96,24 @@ def read_json(raw: bytes, any_text: bool = False) -> Any:
         if not any_text and (b"\\" in raw or b"\xef\xbf" in raw) and _SUSPECT.search(raw) is not None:
             _look(value, "")
     except _Refused as error:
-        raise MESSAGE_NOT_JSON(why=str(error), line="–", column="–") from None
+        raise not_json(str(error), place_of(raw.decode("utf-8", "replace"), MAX_DEPTH, MAX_DIGITS)) from None
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise MESSAGE_NOT_JSON(why="bytes that are not UTF-8", line=line, column="–") from None
+        begins = raw.rfind(b"\n", 0, error.start) + 1
+        place = raw.count(b"\n", 0, error.start) + 1, len(raw[begins : error.start].decode("utf-8", "replace")) + 1
+        raise not_json("bytes that are not UTF-8", place) from None
     except json.JSONDecodeError as error:
-        raise MESSAGE_NOT_JSON(why=error.msg, line=error.lineno, column=error.colno) from None
+        raise not_json(error.msg, (error.lineno, error.colno)) from None
     except RecursionError:
-        raise MESSAGE_NOT_JSON(why=_TOO_DEEP, line="–", column="–") from None
+        raise not_json(_TOO_DEEP, place_of(raw.decode("utf-8", "replace"), MAX_DEPTH, MAX_DIGITS)) from None
     return value
+
+
+def not_json(why: str, place: tuple[int, int] | None) -> Failure:
+    """The refusal of a text; `place` is line and column, where they are known."""
+    if place is None:
+        return MESSAGE_NOT_JSON(why=why, place="")
+    line, column = place
+    return MESSAGE_NOT_JSON(why=why, place=Words(f" (dòng {line}, cột {column})", f" (line {line}, column {column})"))
 
 
 def _too_many(raw: bytes) -> bool:
@@ -137,10 +150,8 @@ def _deeper(value: Any) -> bool:
 
 def _look(value: Any, path: str) -> None:
     if isinstance(value, str):
-        if ILLEGAL.search(value) is not None:
-            raise MESSAGE_NOT_JSON(
-                why=f"{path or 'the text'} holds a character that XML 1.0 cannot carry", line="–", column="–"
-            )
+        if (found := ILLEGAL.search(value)) is not None:
+            raise MESSAGE_CHARACTER(member=path or "/", character=f"U+{ord(found[0]):04X}", at=found.start() + 1)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _look(item, f"{path}[{index}]")

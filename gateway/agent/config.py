@@ -136,7 +136,7 @@ def load(file: Path) -> Config:
     except (OSError, UnicodeDecodeError) as trouble:
         _wrong(str(file), getattr(trouble, "strerror", None) or "UTF-8")
     except (yaml.YAMLError, ValueError, RecursionError) as trouble:  # such as 2026-02-30, or deep nesting
-        _wrong(str(file), " ".join(str(trouble).split())[:200])
+        _wrong(str(file), safeyaml.why(trouble))
     top = _Section(str(file), document, file.parent)
     caller, provider = top.section("caller"), top.section("provider")
     config = Config(

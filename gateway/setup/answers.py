@@ -317,7 +317,7 @@ def _yaml(path: Path) -> Any:
     try:
         return safeyaml.load(_read(path).decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as trouble:
-        reason = getattr(trouble, "problem", None) or trouble
+        reason = safeyaml.why(trouble)
         raise BadSetting(Words(f"{path}: không phải YAML: {reason}", f"{path}: no YAML: {reason}")) from None
 
 

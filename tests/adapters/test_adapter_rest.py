@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from adapters.errors import Acted, ProviderFailure, ProviderMissing
 from adapters.model import Endpoint, Incoming, Outgoing
 from adapters.rest import RestAdapter
 from contracts.base.errors import Failure
+from security.http_signatures import sign_response
 from security.jose import Opener
 from tests.adapters.providers import Provider, Script, drop, never
 from tests.registry.making import House, Identity, contracts
@@ -183,6 +187,50 @@ async def test_a_changed_answer_is_not_believed(provider: Provider, session: aio
         return web.Response(body=honest.body.replace(b"612,450", b"612,451"), headers=honest.headers)
 
     assert (await failing(provider, session, script)).code == "provider.bad-signature"
+
+
+async def test_what_is_wrong_with_a_signature_is_told_as_precisely_as_of_a_request(
+    provider: Provider, session: aiohttp.ClientSession
+) -> None:
+    def spoiled(**of: Callable[[str], str]) -> Script:
+        async def script(request: web.Request, body: bytes) -> web.StreamResponse:
+            honest = provider.json(request, sample())
+            headers = dict(honest.headers)
+            for name, change in of.items():
+                headers[name.replace("_", "-")] = change(headers[name.replace("_", "-")])
+            return web.Response(body=honest.body, headers=headers)
+
+        return script
+
+    def der(text: str) -> str:
+        label, _, value = text.partition("=")
+        raw = base64.b64decode(value.strip(":"))
+        r, s = (int.from_bytes(each, "big") for each in (raw[:32], raw[32:]))
+        return f"{label}=:{base64.b64encode(encode_dss_signature(r, s)).decode()}:"
+
+    def hexadecimal(text: str) -> str:
+        digest = base64.b64decode(text.removeprefix("sha-256=:").removesuffix(":"))
+        return f"sha-256=:{base64.b64encode(digest.hex().encode()).decode()}:"
+
+    failure = await failing(provider, session, spoiled(signature=der))
+    assert [(each.got, each.expected) for each in failure.findings] == [("DER", "r‖s: 64 bytes, without DER")]
+    failure = await failing(provider, session, spoiled(content_digest=hexadecimal))
+    assert [each.got for each in failure.findings] == ["the hexadecimal text of the digest, in base64"]
+    assert "the very bytes" in failure.next("en")
+
+
+async def test_the_clock_of_a_provider_is_named_where_it_is_the_clock(
+    provider: Provider, session: aiohttp.ClientSession
+) -> None:
+    async def script(request: web.Request, body: bytes) -> web.StreamResponse:
+        asked = {name.lower(): value for name, value in request.headers.items()}
+        raw, headers = json.dumps(sample()).encode(), {"content-type": "application/json"}
+        headers |= sign_response(200, headers, raw, asked, provider.signer, time.time() - 3600)
+        return web.Response(body=raw, headers=headers)
+
+    failure = await failing(provider, session, script)
+    assert str(failure.facts["reason"]).startswith("signature.expired") and "NTP" in failure.next("en")
+    assert "NTP" in failure.next("vi") and "enrol" not in failure.next("en")
 
 
 async def test_an_answer_to_another_question_is_not_believed(

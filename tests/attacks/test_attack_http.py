@@ -352,7 +352,7 @@ def test_a_key_of_full_length_and_one_that_is_not_ascii(world: World, judge: Jud
 
 def json_bodies() -> dict[str, tuple[bytes, str]]:
     raw = alert()
-    bad, wrong = "message.not-json", "message.invalid"
+    bad, wrong, character = "message.not-json", "message.invalid", "message.character"
     one = b'"tinhChat": 1'
     assert one in raw
     return {
@@ -364,9 +364,9 @@ def json_bodies() -> dict[str, tuple[bytes, str]]:
         "huge integer": (raw.replace(one, b'"tinhChat": ' + b"9" * 100_000), bad),
         "deep": (raw[:-1] + b',"x":' + b"[" * 300 + b"]" * 300 + b"}", bad),
         "very deep": (b"[" * 2_000_000, bad),
-        "lone surrogate": (raw.replace(b'"ghiChu": "', b'"ghiChu": "\\udfff'), bad),
-        "lone surrogate as a name": (raw[:-1] + b',"\\ud800":1}', bad),
-        "null character": (raw.replace(b'"ghiChu": "', b'"ghiChu": "\\u0000'), bad),
+        "lone surrogate": (raw.replace(b'"ghiChu": "', b'"ghiChu": "\\udfff'), character),
+        "lone surrogate as a name": (raw[:-1] + b',"\\ud800":1}', character),
+        "null character": (raw.replace(b'"ghiChu": "', b'"ghiChu": "\\u0000'), character),
         "two byte order marks": (b"\xef\xbb\xbf" * 2 + raw, bad),
         "UTF-16": (raw.decode().encode("utf-16"), bad),
         "Latin-1": (raw.replace("á".encode(), b"\xe1", 1) if "á".encode() in raw else raw + b"\xe1", bad),

@@ -185,7 +185,9 @@ def build(document: dict[str, Any], handlers: Mapping[str, Handler], services: C
     oauth = frozenset(path for path, _, operation in all_of if operation.get("x-lgsp-errors") == "oauth")
     limits = {path: int(each["x-lgsp-body-limit"]) for path, _, each in all_of if "x-lgsp-body-limit" in each}
     streamed = [(method.upper(), path.split("/")) for path, method, each in all_of if each.get("x-lgsp-streamed")]
-    return ApiApp(middleware, services, oauth, limits, streamed)
+    media = [(method.upper(), path.split("/"), ", ".join(each["requestBody"]["content"]))
+             for path, method, each in all_of if "requestBody" in each]  # fmt: skip
+    return ApiApp(middleware, services, oauth, limits, streamed, media)
 
 
 def _operations(document: Mapping[str, Any], handlers: Mapping[str, Handler]) -> dict[str, dict[str, Any]]:
@@ -297,8 +299,12 @@ class ApiApp:
         oauth: frozenset[str],
         limits: Mapping[str, int],
         streamed: Sequence[tuple[str, list[str]]] = (),
+        media: Sequence[tuple[str, list[str], str]] = (),
     ) -> None:
-        """`streamed`: method and path, in parts, of operations whose handlers read the body of a proven caller."""
+        """`streamed`: method and path, in parts, of operations whose handlers read the body of a proven caller.
+        `media`: the same of operations with a body, and the media types that each takes.
+        """
+        self._media = media
         self._streamed = streamed
         self._app = app
         self._services = services
@@ -338,6 +344,10 @@ class ApiApp:
             raise LookupError("connexion answered nothing")
         return api_call.reply
 
+    def _taken(self, method: str, parts: list[str]) -> str:
+        """The media types of an operation, as its document has them."""
+        return next((types for of, names, types in self._media if of == method and _same(names, parts)), "–")
+
     def _limit(self, path: str) -> int:
         """Of a body, in bytes; `{…}` in a document's path stands for any part."""
         parts = path.split("/")
@@ -365,7 +375,7 @@ class ApiApp:
             if status == 415:
                 return BODY_MEDIA_TYPE(
                     got=received.headers.get("content-type", "—")[:80],
-                    expected="as the API document says",
+                    expected=self._taken(received.method, received.path.split("/")),
                 )
             if 400 <= status < 500:
                 return ADDRESS_UNKNOWN(

@@ -167,8 +167,10 @@ def _other_id(first: Came, later: Sequence[Came]) -> Judged | None:
         return None
     same = any(each.id == first.id for each in later)
     for each in later:
-        if each.id != first.id and (not same or each.digest == first.digest):
+        if each.id != first.id and each.digest == first.digest:
             return _words("other-id", first=first.id, second=each.id or "–"), each, True
+    if not same:
+        return _words("other-message", first=first.id, second=later[0].id or "–"), later[0], True
     return None
 
 

@@ -17,6 +17,7 @@ from adapters.http import HttpAnswer
 from adapters.model import Incoming, Outgoing
 from adapters.rest import JSON, RestAdapter
 from adapters.soap import SoapAdapter
+from contracts.base.errors import Finding
 from contracts.base.words import Words, WordsFile
 from contracts.canonical.model import Struct
 from contracts.wire.jsontext import read_json
@@ -25,6 +26,7 @@ from gateway.sandbox.conformance.exchange import Prepared, Target
 from gateway.sandbox.conformance.quoting import strings, texts_of, wrong_quotes
 from gateway.sandbox.conformance.rules import Kind
 from security.jose import MEDIA_TYPE
+from security.signature_hints import RULE as SIGNATURE_RULE
 
 _words: Final = WordsFile(__file__)
 _ENVELOPES: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
@@ -72,11 +74,19 @@ class Reader:
 def not_answered(trouble: Trouble) -> Words:
     """What is wrong where a valid answer was expected."""
     facts: Mapping[str, Any] = trouble.facts
-    found = "; ".join(f"{each.here or each.canonical or '/'}: {each.rule}" for each in list(trouble.findings)[:5])
+    found = "; ".join(map(_found, list(trouble.findings)[:5]))
     status = facts.get("provider_status", 404 if isinstance(trouble, ProviderMissing) else "–")
     reason = str(facts.get("reason", "")) or "–"
     name = _NOT.get(trouble.code, "not-answered")
     return _words(name, code=trouble.code, reason=f"{reason} ({found})" if found else reason, status=status)
+
+
+def _found(finding: Finding) -> str:
+    """Of a signature what was signed instead; of a message its place and rule alone."""
+    place = finding.here or finding.canonical or "/"
+    if finding.rule == SIGNATURE_RULE:
+        return f"{place}: {finding.got}; expected {finding.expected}"
+    return f"{place}: {finding.rule}"
 
 
 def not_refused(trouble: Trouble | None, answer: HttpAnswer) -> Words | None:

@@ -60,3 +60,14 @@ def test_the_agents_configuration(tmp_path: Path) -> None:
     with pytest.raises(Theirs) as refused:
         agent_config.load(file)
     assert "stands twice" in refused.value.what("en")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("a: [1,\nb: 2}", "(line 2, column "), ("a: 1\na: 2", "(line 2, column 1)"), ("a: \x00", "(position 4)")],
+)
+def test_a_refused_document_is_told_its_place_and_no_name_of_a_buffer(text: str, place: str) -> None:
+    for given in (text, text.encode()):
+        with pytest.raises((yaml.YAMLError, ValueError)) as caught:
+            safeyaml.load(given)
+        assert place in safeyaml.why(caught.value) and "string>" not in safeyaml.why(caught.value)

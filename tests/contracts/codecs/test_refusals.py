@@ -237,8 +237,12 @@ def test_queries(catalogue: Any) -> None:
         ("kỳ", "unknown"),
         ("period", "required"),
     ]
-    for query in ("area=04&area=05", "area", "=x", "area=%ff", "area=%00"):
+    for query in ("area=04&area=05", "area", "=x", "area=%ff"):
         refused(lambda query=query: codec.read_query("ValueQuery", query), "message.not-query")
+    with pytest.raises(Theirs) as caught:
+        codec.read_query("ValueQuery", "area=0%00")
+    assert caught.value.code == "message.character"
+    assert caught.value.facts == {"member": "area", "character": "U+0000", "at": 2}
 
 
 def test_what_a_format_cannot_carry_is_refused_not_lost(catalogue: Any) -> None:

@@ -42,6 +42,7 @@ def test_any_depth_is_answered(catalogue: Any, depth: int, inside: bytes) -> Non
             b'{"info":' * depth + (inside or b"1") + b"}" * depth,
         ):
             assert refused(catalogue["incident-alert/v1"].codec(name), raw).code in (
+                "message.character",
                 "message.not-json",
                 "message.invalid",
             )

@@ -42,14 +42,6 @@ def test_numbers_are_exact_and_written_as_they_stood() -> None:
         b"[1,]",
         b"1e999999999",
         b"1" * 1001,
-        b'"\\u0000"',
-        b'"\\ud800"',
-        b'"\\uDFFFx"',
-        b'"\\b"',
-        b'"\\f"',
-        b'"\\uFFFE"',
-        '"\uffff"'.encode(),
-        b'{"a":{"\\u001f":1}}',
         b"[" * 100_000,
     ],
 )
@@ -57,6 +49,56 @@ def test_json_that_is_refused(raw: bytes) -> None:
     with pytest.raises(Theirs) as caught:
         read_json(raw)
     assert caught.value.code == "message.not-json" and caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("raw", "member", "character"),
+    [
+        (b'"\\u0000"', "/", "U+0000"),
+        (b'{"a":["x",{"b":"yz\\u0000"}]}', "a[1].b", "U+0000"),
+        (b'"\\ud800"', "/", "U+D800"),
+        (b'"\\uDFFFx"', "/", "U+DFFF"),
+        (b'"\\b"', "/", "U+0008"),
+        (b'"\\f"', "/", "U+000C"),
+        (b'"\\uFFFE"', "/", "U+FFFE"),
+        ('"\uffff"'.encode(), "/", "U+FFFF"),
+        (b'{"a":{"\\u001f":1}}', "a", "U+001F"),
+    ],
+)
+def test_json_is_told_the_member_that_has_a_character_which_is_not_taken(
+    raw: bytes, member: str, character: str
+) -> None:
+    with pytest.raises(Theirs) as caught:
+        read_json(raw)
+    assert (caught.value.code, caught.value.status) == ("message.character", 422)
+    assert (caught.value.facts["member"], caught.value.facts["character"]) == (member, character)
+    assert read_json(raw, any_text=True)
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "column"),
+    [
+        (b'{"a": 1,\n "b": {"x": 1, "a": 2},\n "a": 3}', 3, 2),
+        (b'{"a": [1,\n  NaN]}', 2, 3),
+        (b'{"a": -Infinity}', 1, 7),
+        (b'{"a": 1,\n"b": 1e99999}', 2, 6),
+        (b'{"a": "\\"NaN",\n"b": ' + b"9" * 1001 + b"}", 2, 6),
+        (b"\n" + b"[" * 70 + b"]" * 70, 2, 65),
+        ('{"đ": "'.encode() + b'\xff"}', 1, 8),
+        (b'{"a": 1,}', 1, 8),
+    ],
+)
+def test_json_is_told_the_place_of_each_fault(raw: bytes, line: int, column: int) -> None:
+    with pytest.raises(Theirs) as caught:
+        read_json(raw)
+    assert f"(line {line}, column {column})" in caught.value.what("en"), caught.value.what("en")
+    assert f"(dòng {line}, cột {column})" in caught.value.what("vi")
+
+
+def test_no_place_is_named_that_is_not_known() -> None:
+    with pytest.raises(Theirs) as caught:
+        read_json(b"[" + b"0," * 600_000 + b"0]")
+    assert caught.value.what("en") == "The JSON cannot be read: more than 500000 values."
 
 
 def test_json_with_escapes_that_are_fine() -> None:

@@ -110,6 +110,7 @@ async def test_a_body_of_another_type(media: str, world: World) -> None:
         world.app, "POST", "/oauth/token", {"content-type": media} if media else {}, b"{}", certificate=certificate
     )
     assert well_formed(answer) == "415 invalid_request body.media-type"
+    assert "application/x-www-form-urlencoded is expected" in answer.body.decode()
 
 
 async def test_an_empty_body(world: World) -> None:

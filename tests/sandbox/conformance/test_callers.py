@@ -51,6 +51,13 @@ def test_other_messages_in_between_are_no_fault() -> None:
     assert set(wrong(first, replace(again, id="c"))) == {"quota-id"}
 
 
+def test_another_message_is_not_taken_for_a_repeat_under_another_id() -> None:
+    first = replace(PLAIN, step="repeat")
+    again = replace(PLAIN, step="repeat", at=0.2, id="b")
+    assert "came again under another id (b, before a)" in wrong(first, again)["repeat"]
+    assert "another one followed it (b), with other content" in wrong(first, replace(again, digest="e"))["repeat"]
+
+
 def test_what_was_refused_for_good_is_not_sent_again() -> None:
     first = replace(PLAIN, step="refused", change="refused", status=422, code="conform.refused", branch="theirs")
     assert wrong(first) == {} == wrong(first, replace(PLAIN, step="refused", id="b", digest="e"))
