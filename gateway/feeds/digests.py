@@ -14,7 +14,18 @@ from sqlalchemy import Connection, select
 from gateway.feeds.places import before
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
-from gateway.transfer.feed_digests import DIGEST, HOUR, HOUR_ENDED, SEALED, Digest, hour_of, id_of, seconds_of
+from gateway.transfer.feed_digests import (
+    DIGEST,
+    HOUR,
+    HOUR_ENDED,
+    SEALED,
+    Digest,
+    hour_of,
+    id_of,
+    page_of_leaves,
+    seconds_of,
+)
+from security.transparency.merkle import Frontier
 
 _IDS: Final = 500  # are looked up at once
 _NEWEST: Final = 10  # entries of hours: at most every second one only says that its hour ended
@@ -65,6 +76,21 @@ def sealed(connection: Connection, contract: str, since: int, until: int, limit:
         found += _read(connection, contract, [id_of(contract, end) for end in ends])
         since = ends[-1]
     return found[:limit]
+
+
+def holds(connection: Connection, contract: str, offset: int, sequenced: float) -> bool | None:
+    """Whether an event stands in its hour as that was sealed; None if the hour is not sealed yet."""
+    found = _read(connection, contract, [id_of(contract, hour_of(sequenced) + HOUR)])
+    if not found:
+        until = sealed_until(connection)
+        return False if until is not None and until > sequenced else None
+    digest, tree = found[0].digest, Frontier()
+    after = digest.after
+    while page := page_of_leaves(connection, contract, after, digest.last):
+        tree.extend(leaf for _, _, leaf in page)
+        after = page[-1][0]
+    within = digest.after < offset <= digest.last
+    return within and (tree.size, tree.root.hex()) == (digest.events, digest.root)
 
 
 def first_hour(connection: Connection, contract: str) -> int | None:

@@ -3,13 +3,16 @@
 Theory of operation
 1. Events are looked through in the order of the feed. What holds until a time (`lgspexpires`) gets a row in
    `feed_expiry`, in one transaction with the position.
+   The row only says when to look. `lgspexpires` decides, of an event that is proved: by the body that was sealed with
+   it, or by the digest of its hour in the log once the body is gone. A row that says another time gets the true one.
 2. When the time has come, one transaction appends the event and the entry of the log, and removes the row. It ends the
    business keys too, so that the state and the feed tell the same. The sequencer gives the event its offset.
 3. The event follows from the one that handed the content in, its id too. So it is the same however often it is made,
    and a reader can check it. It holds nothing that has to be sealed.
 4. Content that was corrected or recalled meanwhile ends without an event. So does content that had ended before it was
    taken in.
-Invariant: each content ends once. A door that changes a key meanwhile wins; then the content is looked at again.
+Invariant: each content ends once, never before its `lgspexpires`. A door that changes a key meanwhile wins; then the
+  content is looked at again.
 """
 
 from __future__ import annotations
@@ -20,15 +23,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from contracts.base.errors import Ours
 from contracts.base.times import moment
 from contracts.compiled.contract import CompiledContract
+from gateway.feeds import digests
 from gateway.feeds.keys import ENDED, LIVE
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.journal.logged import entry_of
 from gateway.journal.schema import tables
 from gateway.journal.statements import Cursor, Statements
 from gateway.journal.values import keep, value_of
@@ -40,6 +45,7 @@ from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
 PAGE: Final = 500
+_AGAIN: Final = 600.0  # seconds until an event is looked at again whose hour is not sealed
 _MARK: Final = ',"lgspexpires":"'
 _event: Final = tables.feed_event.c
 _expiry: Final = tables.feed_expiry
@@ -55,6 +61,11 @@ class _Ending(NamedTuple):
     contract: str
     handed_in: Mapping[str, Any]  # the event
     rows: tuple[KeyRow, ...]  # that stand
+
+
+class _Due(NamedTuple):
+    endings: list[_Ending]
+    later: dict[str, float]  # transfer -> when
 
 
 @dataclass(slots=True)
@@ -87,13 +98,14 @@ class Expiring:
             return 0
         found = []
         for row in rows:
-            event = json.loads(row.event) if _MARK in row.event else {}
-            until = moment(event.get("lgspexpires"))
-            if until is not None and not event["type"].endswith(f":{EXPIRED}"):
+            until = _until(row.event)
+            if until is not None:
                 found.append({"transfer": row.transfer, "contract": name, "expires": until})
         with writing(self.engine, self.lock) as connection:
             check(connection)
             if found:
+                mine = [each["transfer"] for each in found]
+                connection.execute(delete(_expiry).where(_expiry.c.transfer.in_(mine)))  # none, unless looked at again
                 connection.execute(insert(_expiry), found)
             keep(connection, key, str(rows[-1].offset))
         return len(rows)
@@ -102,52 +114,60 @@ class Expiring:
         now = self.clock()
         with self.engine.connect() as connection:
             query = select(_expiry.c.transfer).where(_expiry.c.expires <= now).order_by(_expiry.c.expires).limit(PAGE)
-            due = list(connection.scalars(query))
-            endings = self._endings(connection, due, contracts) if due else []
-        if not due:
+            rows = list(connection.scalars(query))
+            due = self._looked_at(connection, rows, contracts, now) if rows else _Due([], {})
+        if not rows:
             return 0
         try:
             with writing(self.engine, self.lock) as connection:
                 check(connection)
-                self._write(connection, endings, now)
-                connection.execute(delete(_expiry).where(_expiry.c.transfer.in_(due)))
+                self._write(connection, due.endings, now)
+                for transfer, at in due.later.items():
+                    connection.execute(update(_expiry).where(_expiry.c.transfer == transfer).values(expires=at))
+                over = [each for each in rows if each not in due.later]
+                connection.execute(delete(_expiry).where(_expiry.c.transfer.in_(over)))
         except _Overtaken:
             return 0
-        return len(due)
+        return len(rows)
 
-    def _endings(
-        self, connection: Connection, due: Sequence[str], contracts: Mapping[str, CompiledContract]
-    ) -> list[_Ending]:
-        """Of those that still hold."""
-        query = select(_event.contract, _event.transfer, _event.event).where(_event.transfer.in_(due))
-        events = connection.execute(query).all()
+    def _looked_at(
+        self, connection: Connection, due: Sequence[str], contracts: Mapping[str, CompiledContract], now: float
+    ) -> _Due:
+        """Which of these have to end now, and which later."""
+        columns = (_event.contract, _event.offset, _event.sequenced, _event.transfer, _event.event)
+        events = connection.execute(select(*columns).where(_event.transfer.in_(due))).all()
         key = tables.feed_key.c
-        columns = [key[name] for name in KeyRow._fields]
         standing: dict[str, list[KeyRow]] = {}
-        for row in connection.execute(select(*columns).where(key.transfer.in_(due), key.state == LIVE)):
+        rows = select(*(key[name] for name in KeyRow._fields)).where(key.transfer.in_(due), key.state == LIVE)
+        for row in connection.execute(rows):
             standing.setdefault(row.transfer, []).append(KeyRow(*row))
         bodies = self.vault.open_many(connection, [f"{each}/canonical" for each in due])
-        endings = []
-        for row in events:
-            rows, body = tuple(standing.get(row.transfer, ())), bodies.get(f"{row.transfer}/canonical")
-            bound = body.binding if isinstance(body, Opened) else None
-            if (
-                isinstance(body, Ours)
-                or bound is not None
-                and bound != binding.of_event(row.contract, row.event)
-                or not all(is_sound(each, self.hash_id) for each in rows)
-            ):
-                _logger.critical("feed %s: transfer %s was changed in the database", row.contract, row.transfer)
+        found = _Due([], {})
+        for event in events:
+            own = tuple(standing.get(event.transfer, ()))
+            proved = _proved(connection, event, bodies.get(f"{event.transfer}/canonical"))
+            if proved is None:
+                found.later[event.transfer] = now + _AGAIN
                 continue
-            event = json.loads(row.event)
-            if rows or not _has_keys(contracts.get(row.contract), event):
-                endings.append(_Ending(row.contract, event, rows))
-        return endings
+            until = _until(event.event) if proved else None
+            if until is None or not all(is_sound(each, self.hash_id) for each in own):
+                _logger.critical("feed %s: transfer %s was changed in the database", event.contract, event.transfer)
+            elif until > now:
+                _logger.critical("feed %s: transfer %s was to end before its time", event.contract, event.transfer)
+                found.later[event.transfer] = until
+            else:
+                value = json.loads(event.event)
+                if own or not _has_keys(contracts.get(event.contract), value):
+                    found.endings.append(_Ending(event.contract, value, own))
+        return found
 
     def _write(self, connection: Connection, endings: Sequence[_Ending], now: float) -> None:
         notes, feed, keys = [], [], list[KeyRow]()
         for each in endings:
             id, text = expired_event(each.handed_in)
+            if entry_of(connection, id, EXPIRY_NOTE) is not None:
+                _logger.critical("feed %s: transfer %s was to end once more", each.contract, each.handed_in["id"])
+                continue
             facts = {
                 "contract": each.contract,
                 "message": each.handed_in["id"],
@@ -165,6 +185,24 @@ class Expiring:
         if feed:
             append(connection, notes)
             connection.execute(insert(tables.feed_pending), feed)
+
+
+def _until(event: str) -> float | None:
+    """When the content that this event handed in ends; None if it does not."""
+    try:
+        value = json.loads(event) if _MARK in event else None
+    except ValueError:  # it was changed in the database
+        return None
+    if not isinstance(value, dict) or str(value.get("type")).endswith(f":{EXPIRED}"):
+        return None
+    return moment(value.get("lgspexpires"))
+
+
+def _proved(connection: Connection, event: Any, body: Opened | Ours | None) -> bool | None:
+    """Whether the event, a row of the feed, is as it was handed in; None if its hour has to be sealed first."""
+    if isinstance(body, Opened):  # of before there were bindings: nothing else proves it
+        return body.binding is None or body.binding == binding.of_event(event.contract, event.event)
+    return False if isinstance(body, Ours) else digests.holds(connection, event.contract, event.offset, event.sequenced)
 
 
 def _has_keys(contract: CompiledContract | None, event: Mapping[str, Any]) -> bool:

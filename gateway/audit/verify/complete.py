@@ -80,6 +80,7 @@ def check_complete(
         "business keys": lambda: check_keys(connection, wrong, hash_id, terms.keys),
         "past rows of business keys": lambda: check_key_history(connection, wrong, hash_id),
         "ends of content": lambda: expiries.check_missing(connection, wrong),
+        "content that ends later": lambda: expiries.check_waiting(connection, wrong),
         "quality": lambda: quality.check_missing(connection, wrong),
         "handlings": lambda: handlings.check_handlings(connection, wrong, hash_id),
     }

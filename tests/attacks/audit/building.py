@@ -138,6 +138,7 @@ def build(kind: str, folder: Path) -> Whole:
             _witnessed(whole, folder, authority)
         whole.index()
         whole.take_up_keys()
+        whole.look_for_ends()
         _pending(used)
     return whole
 
@@ -227,7 +228,6 @@ def _console(whole: Whole) -> None:
             watch_tables.finding,
             tables.machine_bundle,
             tables.drop_claim,
-            tables.feed_expiry,
             tables.opaque_body,
             tables.opaque_use,
             tables.report,
@@ -349,6 +349,8 @@ def _late(used: Door) -> None:
     used.call("alert 5", "canh-bao", "incident-alert/v1", "submitAlert")
     used.call("first alert", "canh-bao", "incident-alert/v1", "submitAlert")
     alert = sample(used.registry.snapshot.contracts["incident-alert/v1"], "Alert")
+    later = [{**each, "expires": "2030-12-31T00:00:00+07:00"} for each in alert["info"]]
+    used.call("ends later", "canh-bao", "incident-alert/v1", "submitAlert", fields={"info": later})
     corrects = {"msgType": "Update", "references": f"{alert['sender']},first-alert,{alert['sent']}"}
     used.call("corrected alert", "canh-bao", "incident-alert/v1", "submitAlert", fields=corrects)
 

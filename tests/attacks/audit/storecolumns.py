@@ -99,12 +99,16 @@ def _feeds() -> Iterator[Column]:
         "upto",
         "rules",
     )
-    yield from exempt(
+    ends = of("ends later")
+    yield from same(
         "feed_expiry",
-        "when the keeper looks whether content has ended; the event of its end follows from the one that handed it in",
-        "transfer",
-        "contract",
-        "expires",
+        "rows",
+        named,
+        {
+            "transfer": (ends, lambda look, *_: look.whole.made["answered 1"]),
+            "contract": (ends, to("observation/v1")),
+            "expires": (ends, plus(-3600)),
+        },
     )
     queued = of("queued 1")
     yield from same(
@@ -273,6 +277,8 @@ def _instance() -> Iterator[Column]:
         why="names the feeds within cursors; under another name every reader is told (410) to read the state again",
         part="feed.log",
     )
+    looked = "how far a feed was looked through for content that ends; what is looked at again ends once"
+    yield Column("instance", "value", why=looked, part="feed.expiry")
     yield keyed("registry.revision", "registered", plus_one, "the registry is at revision")
     yield keyed(
         "registry.seal",

@@ -29,6 +29,7 @@ from gateway.delivery.forwarder import Forwardable, Forwarder
 from gateway.delivery.policy import RetryPolicy
 from gateway.delivery.worker import Deliverer
 from gateway.exchange.exchange import Exchange
+from gateway.feeds.expiry import Expiring
 from gateway.feeds.rekeying import Rekeying
 from gateway.journal.database import lock_of, open_engine, writing
 from gateway.journal.schema import tables
@@ -171,6 +172,12 @@ class Whole:
         while asyncio.run(task.run_once(self.lease)):
             pass
 
+    def look_for_ends(self) -> None:
+        """What holds until a time gets its row; nothing ends."""
+        contracts = tuple(Registry(self.engine).snapshot.contracts.values())
+        while Expiring(self.engine, None, self.vault, self.hash_id, lambda: 0.0).step(contracts, lambda _: None):
+            pass
+
     def open_handlings(self) -> None:
         office = Office(
             engine=self.engine,
@@ -210,7 +217,7 @@ class Door:
         message: str = "",
         does: str = "answer",
         area: str = "",
-        fields: Mapping[str, str] | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> Answered | Refused | None:
         """One call; None where the process died in the middle. What it made is remembered under `name`."""
         snapshot = self.registry.snapshot
