@@ -17,21 +17,30 @@ import json
 import math
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, text
 
 from contracts.base.errors import Failure, Policy
 from contracts.canonical.model import Contract, Pattern
-from gateway.exchange.errors import SANDBOX_QUOTA
+from gateway.exchange.errors import SANDBOX_BYTES, SANDBOX_QUOTA
 from gateway.journal.schema import tables
 from gateway.journal.write import QuotaUse
 from gateway.registry.snapshot import Snapshot
 from gateway.registry.tenants import POLICY, is_tenant
+from gateway.settings import Settings
 from gateway.transfer.stages import Authorised, Decoded, Requested
 from security.grants.grants import Decision, Grant
 from security.grants.refusals import quota_refusal
 from security.grants.windows import Quota, civil, words
 
+ACTS: Final = "sandbox-acts"  # what a tenant does beside its messages; the log does not count it
+BYTES: Final = "sandbox-bytes"
+OF_DESK: Final = 2  # what an act at the desk counts: it changes the registry, or begins a run
 _MOST: Final = 10_000
+_COUNT: Final = text(
+    "INSERT INTO quota_use (grant_id, agency, per, begins, used) VALUES (:grant_id, :agency, :per, :begins, :size)"
+    " ON CONFLICT (grant_id, agency, per, begins) DO UPDATE SET used = quota_use.used + excluded.used"
+    " WHERE quota_use.used + excluded.used <= :most RETURNING used"
+)
 
 
 class UsedUp(Exception):
@@ -44,10 +53,13 @@ class UsedUp(Exception):
 
 
 class VendorLimits(NamedTuple):
-    """Calls of one tenant of a sandbox in a minute and a day, over all its grants; 0: no limit."""
+    """Calls of one tenant of a sandbox in a minute and a day, over all its grants, and bytes of files a day; 0: no
+    limit. What it does beside its messages has as many in a count of its own (`spend`).
+    """
 
     minute: int = 0
     day: int = 0
+    bytes: int = 0
 
     def uses(self, agency: str, now: float) -> tuple[QuotaUse, ...]:
         """One call of an agency; none of an agency that is no tenant."""
@@ -57,6 +69,38 @@ class VendorLimits(NamedTuple):
         return tuple(
             QuotaUse(POLICY, agency, per, Quota(calls, per).window(now).begins, calls) for calls, per in limits if calls
         )
+
+    @classmethod
+    def of(cls, settings: Settings) -> VendorLimits:
+        return cls(settings.sandbox_vendor_minute, settings.sandbox_vendor_day, settings.sandbox_vendor_bytes)
+
+    def acts(self, agency: str, now: float) -> tuple[QuotaUse, ...]:
+        """One act of a tenant beside its messages."""
+        return tuple(each._replace(grant_id=ACTS) for each in self.uses(agency, now))
+
+    def spend(self, connection: Connection, agency: str, now: float, cost: int = 1) -> None:
+        """Counts an act of a tenant in a writing transaction. Raises `sandbox.quota`. Others are not counted."""
+        for use in self.acts(agency, now):
+            if not _counted(connection, use, cost):
+                raise vendor_refused(use, now)
+
+    def keep(self, connection: Connection, agency: str, now: float, size: int) -> None:
+        """Counts bytes that a tenant wants to be kept. Raises `sandbox.bytes`."""
+        if not is_tenant(agency) or not self.bytes:
+            return
+        window = Quota(self.bytes, "day").window(now)
+        if not _counted(connection, QuotaUse(BYTES, agency, "day", window.begins, self.bytes), size):
+            ends = math.ceil(window.ends - now)
+            raise SANDBOX_BYTES(agency=agency, most=self.bytes, opens=civil(window.ends), retry_after=max(1, ends))
+
+
+def _counted(connection: Connection, use: QuotaUse, size: int) -> bool:
+    """Whether it still fits."""
+    if size > use.limit:
+        return False
+    values = {**use._asdict(), "size": size, "most": use.limit}
+    del values["limit"]
+    return connection.execute(_COUNT, values).first() is not None
 
 
 NO_LIMITS: Final = VendorLimits()

@@ -100,7 +100,7 @@ class Runtime:
             opaque_hours=self.settings.opaque_body_hours,
             admit=admission_check(self.settings, time.time),
             judges=judges(office),
-            vendors=VendorLimits(self.settings.sandbox_vendor_minute, self.settings.sandbox_vendor_day),
+            vendors=VendorLimits.of(self.settings),
         )
 
     async def close(self) -> None:

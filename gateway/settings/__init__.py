@@ -308,6 +308,9 @@ class Settings(Places):
     sandbox_vendor_certificates: int = _setting(60, "sandbox only: certificates issued to one vendor, ever", _COUNT)
     sandbox_vendor_minute: int = _setting(120, "sandbox only: calls of one vendor a minute; more get 429", _COUNT)
     sandbox_vendor_day: int = _setting(10_000, "sandbox only: calls of one vendor a day; more get 429", _COUNT)
+    sandbox_vendor_bytes: int = _setting(
+        2_147_483_648, "sandbox only: bytes of files of one vendor that are kept a day; more get 429", _COUNT
+    )
     live: bool = _setting(True, "sandbox only: start the stand-in systems and keep a little traffic going")
 
     @property

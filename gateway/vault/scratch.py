@@ -3,8 +3,8 @@
 Form: AES-256-GCM in chunks of `CHUNK` bytes. Each chunk that is written has a nonce of its own, which is kept in
 memory. So a chunk that was changed, moved or put back does not open.
 Invariant: nothing of a body is on disk in clear, and a process that dies leaves no file: the kernel frees it.
-Invariant: all files of a process together have at most `limit` bytes, those of one owner `limit / SHARE`, and the disk
-keeps `RESERVE` bytes.
+Invariant: all files of a process together have at most `limit` bytes, and the disk keeps `RESERVE` bytes. Those of one
+owner have at most as many as are left for others. So one owner has at most half, and no few owners fill the room.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from gateway.vault.errors import BODY_NO_ROOM, VAULT_BROKEN
 
 CHUNK: Final = 65_536
 TAG: Final = 16
-SHARE: Final = 2
 RESERVE: Final = 268_435_456
 RETRY_SECONDS: Final = 5
 _SEALED: Final = CHUNK + TAG
@@ -52,7 +51,7 @@ class Room:
     def take(self, owner: str, size: int) -> None:
         with self._lock:
             mine = self.used.get(owner, 0) + size
-            if mine > self.limit // SHARE or sum(self.used.values()) + size > self.limit:
+            if mine > self.limit - sum(self.used.values()) - size:
                 raise BODY_NO_ROOM(retry_after=RETRY_SECONDS)
             self.used[owner] = mine
 

@@ -89,14 +89,16 @@ def test_a_thread_that_goes_on_after_the_end_touches_no_other_file(room: Room, t
 
 def test_an_owner_has_a_share_and_the_room_a_limit(room: Room) -> None:
     first, second, third = room.open("a"), room.open("b"), room.open("c")
-    half = b"x" * (LARGE // 2)
-    first.write(half)
+    first.write(b"x" * (LARGE // 2))
     _full(first)
-    second.write(half)
+    second.write(b"x" * (LARGE // 4))
+    for each in (first, second):
+        _full(each)
+    third.write(b"x" * (LARGE // 8))  # however much two others have
     _full(third)
     with pytest.raises(Ours):
         room.open("c", 1)
-    second.close()
+    first.close()
     third.write(b"x")
 
 

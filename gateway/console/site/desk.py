@@ -24,6 +24,7 @@ from gateway.console.work.feeds import Following
 from gateway.doors.api.reading import Readers
 from gateway.doors.api.services import DeskServices
 from gateway.doors.health import Vitals
+from gateway.exchange.quotas import OF_DESK, VendorLimits
 from gateway.journal import alone, log_checks
 from gateway.journal.alone import Alone
 from gateway.journal.database import snapshot, writing
@@ -32,6 +33,7 @@ from gateway.keys.keyring import Keyring
 from gateway.registry.seals import account_rows
 from gateway.registry.seals.account_rows import Change, SealedRows
 from gateway.registry.seals.accounts import Seal
+from gateway.registry.tenants import is_tenant
 
 
 class Alarms(NamedTuple):
@@ -126,6 +128,13 @@ class Desk:
         """After a change of the registry: whoever made it reads it next."""
         with self.reading() as connection:
             self.services.registry.refresh(connection)
+
+    def spend(self, viewer: Viewer) -> None:
+        """Counts what a tenant of a sandbox does here. Raises `sandbox.quota`."""
+        if is_tenant(viewer.account.agency):
+            with self.writing() as connection:
+                limits = VendorLimits.of(self.services.settings)
+                limits.spend(connection, viewer.account.agency, self.now(), OF_DESK)
 
     def sign_in(self, source: str) -> SignIn:
         return SignIn(self.services.engine, self.seal, self.sealer, self.attempts, source, self.now())

@@ -95,6 +95,8 @@ def prover(desk: Desk, document: Mapping[str, Any]) -> Prove:
             raise LOGIN_NEEDED()
         if (may := needed[operation]) not in viewer.account.may:
             raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=may)
+        if received.method != "GET":
+            await desk.services.readers.run(("agency", viewer.account.agency), desk.spend, viewer)
         return viewer
 
     return prove

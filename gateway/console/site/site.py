@@ -99,6 +99,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         else:
             form = await guard.read_form(request)
         guard.check_token(form, viewer.csrf)
+        await asyncio.to_thread(desk.spend, viewer)
     ask = Ask(
         desk=desk,
         viewer=viewer,

@@ -329,5 +329,8 @@ def room(services: Services, size: int) -> None:
 def reserve(services: Services, connection: Connection, body: str, agency: str, size: int, instead: str = "") -> None:
     """Counts a body that is to come (`opaque_bodies.reserve`)."""
     settings = services.settings
-    since = bodies.first_waiting(services.clock(), settings.opaque_body_hours)
+    now = services.clock()
+    if not instead:
+        services.exchange.vendors.keep(connection, agency, now, size)
+    since = bodies.first_waiting(now, settings.opaque_body_hours)
     bodies.reserve(connection, body, agency, size, since, settings.opaque_bodies, instead)

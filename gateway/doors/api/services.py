@@ -24,7 +24,7 @@ from gateway.doors.reply import Reply
 from gateway.doors.rest import RestDoor
 from gateway.exchange.exchange import Exchange
 from gateway.exchange.floods import block_of
-from gateway.exchange.quotas import UsedUp
+from gateway.exchange.quotas import UsedUp, vendor_refused
 from gateway.feeds.arrivals import Arrivals
 from gateway.feeds.heads import offsets
 from gateway.feeds.sessions import Sessions
@@ -42,6 +42,7 @@ from security.http_signatures import stated_digests
 from security.keys import SigningKey
 
 STREAMED: Final = {"sendBody", "appendBody"}  # operations whose handlers read the body and compare its digest
+_READS: Final = frozenset({"GET", "HEAD"})
 UPLOADS, DOOR_UPLOADS = 2, 8  # of one agency, and of all, at once in one process
 
 
@@ -144,7 +145,16 @@ class Services:
         streamed = operation in STREAMED and (brings_body(received.headers) or "content-digest" in received.headers)
         stated = stated_digests(received.headers) if streamed else None
         signature = self.rest.prove(received, channel, stated)
+        if received.method not in _READS:
+            await self._spend(channel.system.agency)
         return Caller(channel.system, signature.key.key_id, ReplayKey(signature.replay_key, signature.expires))
+
+    async def _spend(self, agency: str) -> None:
+        """Counts what a tenant does here. Raises `sandbox.quota`."""
+        now = self.clock()
+        uses = self.exchange.vendors.acts(agency, now)
+        if uses and (written := await self.journal.commit(Write(quota=uses))).full is not None:
+            raise vendor_refused(written.full, now)
 
     async def refuse(self, received: Received, failure: Failure, caller: Caller | None) -> Reply:
         """Logs the refusal, then renders it, signed for a proven caller."""

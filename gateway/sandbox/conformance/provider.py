@@ -39,10 +39,14 @@ Progress = Callable[[int, int, Result], None]  # how many are done, of how many,
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`parallel` calls at a time; `seconds` for one answer, and three times that for a case."""
+    """`parallel` calls at a time; `seconds` for one answer, and three times that for a case. Of what travels a result
+    keeps `part` bytes of a request and of an answer, and the results of a run `whole` bytes.
+    """
 
     parallel: int = 8
     seconds: float = 10.0
+    part: int = 100_001  # one more than a report shows, so that it says what was cut
+    whole: int = 50_000_000
 
 
 @dataclass(slots=True)
@@ -69,6 +73,7 @@ class ProviderRun:
     _session: aiohttp.ClientSession = field(init=False)
     _bare: aiohttp.ClientSession = field(init=False)
     _adapters: dict[Kind, RestAdapter | SoapAdapter] = field(init=False, default_factory=dict)
+    _kept: int = field(init=False, default=0)  # bytes
 
     async def run(self, cases: Iterable[Case], progress: Progress = lambda done, of, newest: None) -> list[Result]:
         """The results in the order of the cases."""
@@ -106,10 +111,17 @@ class ProviderRun:
         if wrong is None and not self.traffic:
             return Result(case, "passed", seconds)
         if wrong is None:
-            return Result(case, "passed", seconds, None, sent.request, sent.answer)
+            return Result(case, "passed", seconds, None, self._cut(sent.request), self._cut(sent.answer))
         verdict: Verdict = "failed" if judged else "not-judged"
         repeat = "" if sent.prepared is None else as_curl(sent.prepared.request, self.keys)
-        return Result(case, verdict, seconds, wrong, sent.request, sent.answer, repeat)
+        repeat = self._cut(repeat.encode("utf-8", "surrogateescape")).decode("utf-8", "ignore")
+        return Result(case, verdict, seconds, wrong, self._cut(sent.request), self._cut(sent.answer), repeat)
+
+    def _cut(self, raw: bytes) -> bytes:
+        """What a result keeps. A run that has kept its share keeps no more."""
+        kept = raw[: max(0, min(self.bounds.part, self.bounds.whole - self._kept))]
+        self._kept += len(kept)
+        return kept
 
     async def _tried(self, case: Case, sent: Sent) -> tuple[Words | None, bool]:
         """What is wrong, if anything, and whether the case could be judged."""

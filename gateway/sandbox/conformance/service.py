@@ -40,8 +40,10 @@ from gateway.settings import Settings
 
 EVERY: Final = 1.0  # seconds
 AT_ONCE: Final = 4  # runs of called systems
-_BOUNDS: Final = Bounds(parallel=8, seconds=5.0)
-_SHOWN: Final = 20_000  # characters of a request or an answer in a kept report
+PART: Final = 20_000  # bytes of a request or an answer in a kept report
+WHOLE: Final = 1_000_000  # bytes of all of them in one report
+REPORTS: Final = 30  # of a tenant; older ones are removed, their certificates stay
+_BOUNDS: Final = Bounds(parallel=8, seconds=5.0, part=PART, whole=WHOLE)
 _log: Final = logging.getLogger("lgsp.conformance")
 
 
@@ -143,12 +145,10 @@ class Service:
     def _end(self, job: Job, run: Run) -> None:
         only = job.facts.get("only", "")
         files, report = runs.files_of(self.settings, job.id), run.to_json(traffic=bool(only))
-        for each in report["results"]:
-            for name in ("request", "answer", "repeat"):
-                each |= {name: each[name][:_SHOWN]} if name in each else {}
         files.report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.report.write_text(json.dumps(report, ensure_ascii=False), "utf-8")
         files.junit.write_text(run.to_junit(), "utf-8")
+        self._remove_old(job)
         known = None
         if run.passed and run.software.version and job.facts["software"]:
             known = certificate.enter(self.engine, run, self.clock(), job.actor)
@@ -158,6 +158,18 @@ class Service:
         if known is not None:
             # Only now: a look from the other thread drops a run whose job names no certificate.
             self._uncertified.add(job.id)
+
+    def _remove_old(self, newest: Job) -> None:
+        """Removes the reports of the tenant's older runs."""
+        agency = newest.facts["agency"]
+        with snapshot(self.engine) as connection:
+            systems = [each.id for each in load_snapshot(connection).systems.values() if each.agency == agency]
+            mine = [job.id for each in systems for job in jobs.newest(connection, runs.KIND, each, 2 * REPORTS)]
+        older = sorted(set(mine) - {newest.id}, reverse=True)[REPORTS - 1 :]
+        for id in older:
+            files = runs.files_of(self.settings, id)
+            for each in (files.report, files.junit, runs.next_file(self.settings, id)):
+                each.unlink(missing_ok=True)
 
     def _certify(self) -> None:
         """Certificates are written when their entries are under a checkpoint."""

@@ -112,7 +112,7 @@ def _joined(desk: Desk, codes: set[str]) -> dict[str, float]:
 
 def _used(desk: Desk, codes: list[str]) -> dict[str, dict[str, tuple[int, int]]]:
     settings, table = desk.services.settings, tables.quota_use.c
-    limits = VendorLimits(settings.sandbox_vendor_minute, settings.sandbox_vendor_day)
+    limits = VendorLimits.of(settings)
     with desk.reading() as connection:
         rows = connection.execute(
             select(table.agency, table.per, table.begins, table.used).where(

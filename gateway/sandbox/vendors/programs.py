@@ -99,6 +99,8 @@ async def viewer_of(desk: Desk, request: Request, *one_of: May) -> Viewer:
         raise LOGIN_NEEDED()
     if viewer.account.may.isdisjoint(one_of):
         raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=one_of[0])
+    if request.method != "GET":
+        await desk.services.readers.run(("agency", viewer.account.agency), desk.spend, viewer)
     return viewer
 
 

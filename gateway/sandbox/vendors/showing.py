@@ -124,7 +124,7 @@ def _system(desk: Desk, system: System) -> dict[str, Any]:
 
 def _used(desk: Desk, agency: str, systems: int) -> tuple[Used, ...]:
     settings, use = desk.services.settings, tables.quota_use.c
-    limits = VendorLimits(settings.sandbox_vendor_minute, settings.sandbox_vendor_day)
+    limits = VendorLimits.of(settings)
     found: list[Used] = []
     with desk.reading() as connection:
         for each in limits.uses(agency, desk.now()):
