@@ -13,6 +13,7 @@ from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Shown
 from gateway.console.work import handled_messages, handlings
 from gateway.console.work.openings import OPEN_SECONDS
 from gateway.registry.records import ACTIVE
+from gateway.registry.tenants import is_tenant
 from gateway.workflow.acting import INVOLVE
 from gateway.workflow.records import FORWARD, LONGEST_REASON, MERGE, Wanted
 
@@ -34,6 +35,7 @@ def inbox(ask: Ask) -> Shown:
         "next": _address(given | {"cursor": found.next}) if found.next else None,
         "first": _address(given) if cursor else None,
         "names": {each.code: each.name.of(ask.language) for each in snapshot.agencies.values()},
+        "agencies": [code for code in snapshot.agencies if found.all or not is_tenant(code)],
         "contracts": list(snapshot.handled),
         "states": {name: each.title.of(ask.language) for name, each in found.states.items()},
     }
@@ -52,7 +54,11 @@ def one(ask: Ask) -> Shown:
         # The drawing is made from the contract's table; every text in it is escaped.
         "drawing": Markup(drawing(flow, ask.language, row.state)),  # noqa: S704
         "names": {each.code: each.name.of(ask.language) for each in snapshot.agencies.values()},
-        "reach": [each.code for each in snapshot.agencies.values() if each.state == ACTIVE and each.code != row.agency],
+        "reach": [
+            each.code
+            for each in snapshot.agencies.values()
+            if each.state == ACTIVE and each.code != row.agency and not is_tenant(each.code)
+        ],
         "forward": FORWARD,
         "involve": INVOLVE,
         "message": handled_messages.opened(ask.desk, ask.viewer, found, ask.query),

@@ -2,6 +2,7 @@
 
 Invariant: names, codes and counts only; no body, no message id, no address of a caller.
 Invariant: nobody who did not sign in learns who was refused. The page shows him no names of systems either.
+Invariant: no vendor of a sandbox is in the answer: nobody but the vendor and the operators learns that it is there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gateway.doors.health import Vitals
 from gateway.doors.reply import Reply
 from gateway.journal.schema import tables
 from gateway.registry.snapshot import Snapshot
+from gateway.registry.tenants import is_tenant
 
 RECENT: Final = 20
 _OF_CALLERS: Final = ("caller", "contract", "operation")
@@ -86,6 +88,7 @@ def pulse_now(services: DeskServices, vitals: Vitals, snapshot: Snapshot) -> dic
                 "formats": dict(system.formats),
             }
             for system in snapshot.systems.values()
+            if not is_tenant(system.agency)
             for agency in [snapshot.agency(system.agency)]
         ],
         "log": {
@@ -110,6 +113,7 @@ def unconfirmed(snapshot: Snapshot, now: float) -> list[dict[str, Any]]:
             "state": "waiting" if not grant.overdue(now) else "suspended" if grant.personal else "overdue",
         }
         for code in sorted(snapshot.agencies)
+        if not is_tenant(code)
         for grant in snapshot.grants(code)
         if grant.adopted and not grant.confirmed and now < grant.valid_until
     ]
