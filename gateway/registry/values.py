@@ -7,6 +7,7 @@ import unicodedata
 from datetime import date, datetime
 from typing import Any, Final
 
+from contracts.base import naming
 from contracts.base.errors import Finding
 from contracts.base.words import Words
 from security.grants.windows import VIETNAM
@@ -71,8 +72,16 @@ class Values:
         return value
 
     def _words(self, path: str, value: Any) -> Words:
+        """A name in both languages."""
         item = self._mapping(path, value, {"vi", "en"})
-        return Words(self._text(f"{path}.vi", item.get("vi")), self._text(f"{path}.en", item.get("en")))
+        return Words(self._name(f"{path}.vi", item.get("vi")), self._name(f"{path}.en", item.get("en")))
+
+    def _name(self, path: str, value: Any) -> str:
+        count = len(self.findings)
+        text = self._text(path, value)
+        if len(self.findings) == count and (odd := naming.objection(text)) is not None:
+            self._wrong(path, "characters", "a name in Latin letters with the marks of Vietnamese", odd)
+        return text
 
     def _day(self, path: str, value: Any) -> float:
         """A civil day in Vietnam, from midnight at +07:00."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from contracts.base import naming
 from gateway.console.accounts import secrets
 from gateway.console.accounts.records import Account
 from gateway.console.errors import ACCOUNT_ROLE_UNKNOWN, ACCOUNT_TAKEN, ACCOUNT_UNKNOWN, CONSOLE_FORM
@@ -74,6 +75,8 @@ def add(change: Change, account: Account, *, reason: str = "") -> None:
     """Raises `account.taken`, `console.form`."""
     if not may_be_id(account.id):
         raise CONSOLE_FORM(field="id", why="a-z, 0-9, dot, hyphen; 63 characters at most")
+    if (odd := naming.objection(account.name)) is not None:
+        raise CONSOLE_FORM(field="name", why=f"Latin letters with the marks of Vietnamese, digits and signs; not {odd}")
     if row_of(change, account.id) is not None:
         raise ACCOUNT_TAKEN(id=account.id)
     end_sessions(change, account.id)  # of an account of this name whose row is gone

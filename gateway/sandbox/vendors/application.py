@@ -1,6 +1,7 @@
 """What a vendor asks for when she enrols, checked before anything is written.
 
-Invariant: a name is shown text of one line. It has no invisible characters, and it is no agency's of the province.
+Invariant: a name is text of one line in letters that people see (`contracts.base.naming`), and cannot be taken for that
+  of an agency, a system or an officer of the province.
 Invariant: an address leads to a host that the instance may call: a public one, or within `push_networks`.
 Invariant: an address is not the gateway's, and not that of another agency's system.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from contracts.base import naming
 from contracts.canonical.model import Pattern
 from contracts.compiled.contract import CompiledContract
 from gateway.push.addresses import Networks
@@ -77,10 +79,8 @@ def read(given: Mapping[str, Any], snapshot: Snapshot, reach: Reach) -> Applicat
     name = _line(given, "name", MOST_NAME)
     if sum(each.isalnum() for each in name) < 2:
         raise SANDBOX_FORM(field="name", why="2 letters or digits at least")
-    taken = {_folded(text) for each in snapshot.agencies.values() if not is_tenant(each.code)
-             for text in (each.name.vi, each.name.en)}  # fmt: skip
-    if _folded(name) in taken:
-        raise SANDBOX_FORM(field="name", why="it is the name of an agency of the province")
+    if naming.skeleton(name) in _taken(snapshot):
+        raise SANDBOX_FORM(field="name", why="it looks like the name of an agency, a system or an officer")
     contact = _line(given, "contact", MOST_CONTACT)
     if _CONTACT.fullmatch(contact) is None:
         raise SANDBOX_FORM(field="contact", why="an e-mail address")
@@ -139,23 +139,17 @@ def _line(given: Mapping[str, Any], field: str, most: int) -> str:
     text = unicodedata.normalize("NFC", value).strip()
     if not 0 < len(text) <= most or not text.isprintable():
         raise SANDBOX_FORM(field=field, why=f"a text of 1 to {most} visible characters in one line")
-    if _marks_in_a_row(text) > 2:
-        raise SANDBOX_FORM(field=field, why="marks without letters")
+    if (odd := naming.objection(text)) is not None:
+        raise SANDBOX_FORM(field=field, why=f"Latin letters with the marks of Vietnamese, digits and signs; not {odd}")
     return text
 
 
-def _marks_in_a_row(text: str) -> int:
-    most = here = 0
-    for each in text:
-        here = here + 1 if unicodedata.combining(each) else 0
-        most = max(most, here)
-    return most
-
-
-def _folded(text: str) -> str:
-    """For comparing: without case, marks and blanks."""
-    plain = unicodedata.normalize("NFKD", text).casefold().replace("đ", "d")
-    return "".join(each for each in plain if each.isalnum())
+def _taken(snapshot: Snapshot) -> frozenset[str]:
+    """The skeletons of the province's names."""
+    names = [each.name for each in snapshot.agencies.values() if not is_tenant(each.code)]
+    names += [each.title for each in snapshot.systems.values() if not is_tenant(each.agency)]
+    names += [each.name for each in snapshot.officers.values()]
+    return frozenset(naming.skeleton(text) for each in names for text in (each.vi, each.en))
 
 
 def _check_address(address: str, reach: Reach) -> None:
