@@ -1,4 +1,4 @@
-"""Finds altered rows of waiting messages and feeds. A quick check; `lgsp audit verify` checks all rows."""
+"""Finds altered rows of waiting messages, feeds and invitations. A quick check; `lgsp audit verify` checks all rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, or_, select
 
+from gateway.audit.verify.findings import Findings
+from gateway.audit.verify.rows.invitations import check_invitations
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
 from gateway.vault.errors import TRANSFER_TAMPERED
@@ -32,5 +34,9 @@ def rows(connection: Connection) -> Iterator[Finding]:
                 select(table.c.transfer).where(table.c.body_ref != table.c.transfer + "/canonical").limit(_NAMED)
             )
         )
+    invited = Findings()
+    check_invitations(connection, invited)
+    if invited.wrong:
+        yield finding("invitations.changed", what="; ".join(invited.wrong[:_NAMED]))
     if named:
         yield finding("rows.changed", transfers=", ".join(sorted(named)[:_NAMED]))

@@ -165,6 +165,7 @@ def redirected(settings: Settings) -> None:
     }
     with writing(open_engine(settings.database_url)) as connection:
         connection.execute(insert(tables.feed_event).values(event))
+        connection.execute(insert(tables.instance).values(key="sandbox.invitation.x", value="{}"))
 
 
 def backed_up(settings: Settings, mode: int = 0o700, **facts: Any) -> Settings:
@@ -245,6 +246,7 @@ CASES: dict[str, Callable[[Settings], Settings | None]] = {
     "accounts.altered": lambda s: edited(s, "INSERT INTO console_link VALUES ('x', 'x', 'x', 1)"),
     "log.waiting": waiting,
     "rows.changed": redirected,
+    "invitations.changed": redirected,
     "log.checkpoint": lambda s: s.checkpoint_file.mkdir(parents=True),
     "witness.none": lambda s: replace(s, witness_policy="off", stamp_policy="off"),
     "backup.never": lambda s: replace(s, backup_days=1),

@@ -2,6 +2,7 @@
 
 They are rows of `instance`, one a code, with the digest of the code and never the code itself.
 Invariant: a use is counted in the transaction that admits the tenant, so a code is never used more often than stated.
+Invariant: a row alone admits nobody. Uses and time are those of the log (`gateway.audit.verify.rows.invitations`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from sqlalchemy import Connection, delete, select
 
 from contracts.base.times import rfc3339
+from gateway.audit.verify.rows.invitations import KIND, PREFIX, logged, read
+from gateway.audit.verify.rows.invitations import Invitation as Invitation
 from gateway.journal.append import append
 from gateway.journal.schema import tables
 from gateway.journal.values import keep, value_of
@@ -22,8 +25,6 @@ from gateway.sandbox.vendors.errors import SANDBOX_INVITATION
 from gateway.transfer import entries
 from security.transparency.entry import Json
 
-KIND: Final = "sandbox-invitation"  # the note
-PREFIX: Final = "sandbox.invitation."
 DAYS: Final = 14
 MOST_DAYS: Final = 90
 MOST_USES: Final = 100
@@ -33,20 +34,6 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _LENGTH: Final = 20  # 100 random bits
 _DAY: Final = 86_400.0
 LEAST_MARK: Final = 12  # characters that name an invitation
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """`mark` names it; `until` is Unix time."""
-
-    mark: str
-    label: str
-    uses: int
-    used: int
-    until: float
-
-    def holds(self, now: float) -> bool:
-        return self.used < self.uses and now < self.until
 
 
 def make(connection: Connection, label: str, uses: int, until: float) -> tuple[str, Invitation]:
@@ -83,8 +70,9 @@ def take_back(connection: Connection, mark: str, by: tuple[str, float], reason: 
 
 def listed(connection: Connection) -> list[Invitation]:
     table = tables.instance.c
-    rows = connection.scalars(select(table.value).where(table.key.startswith(PREFIX, autoescape=True)))
-    return sorted((Invitation(**json.loads(each)) for each in rows), key=lambda each: (each.until, each.mark))
+    rows = connection.execute(select(table.key, table.value).where(table.key.startswith(PREFIX, autoescape=True)))
+    stated = (read(row.key, row.value) for row in rows)
+    return sorted((each for each in stated if each is not None), key=lambda each: (each.until, each.mark))
 
 
 def withdraw(connection: Connection, mark: str) -> bool:
@@ -107,7 +95,10 @@ def check(connection: Connection, code: str, now: float) -> Invitation:
         raise SANDBOX_INVITATION()
     mark = _mark(given)
     value = value_of(connection, PREFIX + mark)
-    found = None if value is None else Invitation(**json.loads(value))
+    stated = None if value is None else read(PREFIX + mark, value)
+    if stated is None or not stated.holds(now):
+        raise SANDBOX_INVITATION()
+    found = logged(connection).get(mark)
     if found is None or not found.holds(now):
         raise SANDBOX_INVITATION()
     return found

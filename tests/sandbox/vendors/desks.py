@@ -112,9 +112,9 @@ class VendorDesk:
             person.cookie = answer.headers["set-cookie"].partition(";")[0]
         return answer, person
 
-    def invite(self, uses: int = 1, days: float = 1.0) -> str:
+    def invite(self, uses: int = 1, days: int = 1) -> str:
         with writing(self.post.engine) as connection:
-            return invitations.make(connection, "Công ty Mẫu", uses, self.desk.now() + days * 86_400)[0]
+            return invitations.invite(connection, "Công ty Mẫu", uses, days, ("test", self.desk.now()))[0]
 
     def entries(self, phase: str) -> list[dict[str, Any]]:
         """The log's notes of a kind, oldest first."""

@@ -20,6 +20,7 @@ from gateway.audit.verify.rows.approvals import check_approvals
 from gateway.audit.verify.rows.cases import check_cases
 from gateway.audit.verify.rows.digests import check_digests
 from gateway.audit.verify.rows.index import check_index
+from gateway.audit.verify.rows.invitations import check_invitations
 from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
 from gateway.audit.verify.rows.machines import check_machines
@@ -64,6 +65,7 @@ def check_tables(
         "revocation lists": lambda: check_lists(connection, issuers, wrong),
         "quotas": lambda: check_quotas(connection, moment, wrong),
         "counts of vendors": lambda: check_vendors(connection, moment, wrong),
+        "invitations": lambda: check_invitations(connection, wrong),
         "machines": lambda: check_machines(connection, wrong),
         "the index": lambda: check_index(connection, wrong, on_progress),
     }
