@@ -91,7 +91,7 @@ def fill(desk: Desk, now: float) -> None:
         revision = tables.instance.c.key == "registry.revision"
         connection.execute(update(tables.instance).where(revision).values(value="999"))
     with changing(world.engine, desk.seal, now, HOSTILE) as change:
-        store.add(change, Account("hai", HOSTILE, HOSTILE, (Role.AGENCY,), True))
+        store.add(change, Account("hai", HOSTILE, HOSTILE.strip("\u2028"), (Role.AGENCY,), True))
         tokens.make(change, replace(tokens.wanted("lan", "x", 1, now), label=SHORT))
         for table, column in ((tables.console_session, "source"), (tables.console_account, "name")):
             for row in change.all(table):
