@@ -8,37 +8,19 @@ Invariant: the same interface gives the same bytes.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from contracts.base.errors import Failure
 from contracts.compiled.contract_file import RESERVED
-from contracts.folder.todo_markers import MARK
 from contracts.importers import samples
 from contracts.importers.errors import IMPORT_NOTHING
 from contracts.importers.names import Taken, dashed, field_name, operation_name, type_name
-from contracts.importers.shape import Call, Group, Interface, Items, Message, Note, Part, Value, note_lines, words
+from contracts.importers.shape import Group, Interface, Items, Message, Note, Part, Value, words
+from contracts.importers.texts import contract_file, mark, pattern_of, quoted, table_file
 from contracts.wire.jsontext import pretty
 
-_READS: Final = (
-    "get",
-    "list",
-    "find",
-    "search",
-    "query",
-    "read",
-    "lookup",
-    "check",
-    "tra",
-    "lay",
-    "xem",
-    "tim",
-    "danh",
-    "kiem",
-)
-_WORD: Final = re.compile(r"(?!(?:true|false|null|yes|no|on|off|y|n)$)[a-z][a-z_]*", re.I)
 RECEIPT: Final = {
     "type": "object",
     "title": "Đã tiếp nhận",
@@ -51,12 +33,6 @@ RECEIPT: Final = {
     "additionalProperties": False,
 }
 EMPTY_FIELD: Final = "nothing"
-
-
-def mark(ask: str) -> str:
-    """The marker and hint for what people have to fill in."""
-    question = words(f"ask.{ask}")
-    return f"{MARK}: {question.vi} / {question.en}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +94,7 @@ class _Writer:
         if EMPTY_FIELD in schema["properties"]:
             lines.append(f"    drops: [{EMPTY_FIELD}]")
         if self.ignores:
-            lines.append("    ignores: [" + ", ".join(map(_quoted, self.ignores)) + "]")
+            lines.append("    ignores: [" + ", ".join(map(quoted, self.ignores)) + "]")
         return lines
 
     def receipt(self) -> str:
@@ -138,7 +114,7 @@ class _Writer:
             if part.constant is not None and "[]" in canonical:
                 part = part.as_field()
             if part.constant is not None:
-                self.rows.append(f"      - {{here: {_quoted(there)}, constant: {_quoted(part.constant)}}}")
+                self.rows.append(f"      - {{here: {quoted(there)}, constant: {quoted(part.constant)}}}")
                 continue
             name = names.name(field_name(part.name), "_")
             at = f"{canonical}.{name}" if canonical else name
@@ -216,7 +192,7 @@ class _Writer:
     def _again(self, part: Part, items: Items, canonical: str, here: str) -> dict[str, Any]:
         """A list inside the items of a list with the same items: one row, after the first row of that list."""
         definition, above = self.open_lists[items]
-        row = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, again: {_quoted(above)}}}"
+        row = f"      - {{canonical: {quoted(canonical)}, here: {quoted(here)}, again: {quoted(above)}}}"
         rows = [row, *_nil_items(part, canonical, here)]
         if self._has_rows(above):
             self.rows += rows
@@ -231,12 +207,12 @@ class _Writer:
 
     def _whole(self, canonical: str, here: str) -> None:
         """Adds the row of a group or list that may be nil."""
-        words = f"canonical: {_quoted(canonical)}, here: {_quoted(here)}, absent: {{unknown: null}}"
+        words = f"canonical: {quoted(canonical)}, here: {quoted(here)}, absent: {{unknown: null}}"
         self.rows.append(f"      - {{{words}}}  # {mark('nil')}")
 
     def _row(self, part: Part, value: Value, canonical: str, here: str) -> None:
         words = {"canonical": canonical, "here": here, **value.row}
-        line = ", ".join(f"{word}: {_quoted(text)}" for word, text in words.items())
+        line = ", ".join(f"{word}: {quoted(text)}" for word, text in words.items())
         asks = [value.ask] if value.ask is not None else []
         if part.stands_as_nil and not part.many:
             line += ", absent: {unknown: null}"
@@ -264,7 +240,7 @@ class _Writer:
 
 def _nil_items(part: Part, canonical: str, here: str) -> list[str]:
     """The row by which items that are nil are read over."""
-    row = f"      - {{canonical: {_quoted(canonical)}, here: {_quoted(here)}, missing: [null]}}"
+    row = f"      - {{canonical: {quoted(canonical)}, here: {quoted(here)}, missing: [null]}}"
     return [row] if part.nil_items else []
 
 
@@ -281,20 +257,39 @@ def submitted(interface: Interface, names: Sequence[str]) -> Interface:
 def two_way(interface: Interface, submits: Sequence[str]) -> list[tuple[str, str]]:
     """The operations with an answer of their own that may as well be submissions, and the pattern of each."""
     return [
-        (call.name, _pattern(call))
+        (call.name, pattern_of(call))
         for call in interface.calls
         if call.answer is not None and call.name not in submits and call.method != "GET"
     ]
 
 
-def _pattern(call: Call) -> str:
-    if call.answer is None:
-        return "submit"
-    return "query" if dashed(call.name).split("-")[0] in _READS else "dispatch"
-
-
 def write(interface: Interface, name: str | None = None) -> Draft:
-    """The draft of an interface. `name` is the contract's id, by default derived from the interface's name."""
+    """The draft of an interface. `name` is the contract's id, by default derived from the interface's name.
+
+    An operation of which no valid draft can be made is left out with a note.
+    """
+    notes = list(interface.notes)
+    try:
+        return _write(interface, name)
+    except Failure:
+        kept = [call for call in interface.calls if _stands(replace(interface, calls=[call], notes=[]))]
+        if not kept or len(kept) == len(interface.calls):
+            raise
+        notes += [
+            Note("not-drafted", interface.documents[0], call.name) for call in interface.calls if call not in kept
+        ]
+        return _write(replace(interface, calls=kept, notes=notes), name)
+
+
+def _stands(interface: Interface) -> bool:
+    try:
+        _write(interface, None)
+    except Failure:
+        return False
+    return True
+
+
+def _write(interface: Interface, name: str | None) -> Draft:
     contract_id = dashed(name or interface.name)
     if contract_id in RESERVED or contract_id == "canonical":
         contract_id += "-data"
@@ -322,73 +317,11 @@ def write(interface: Interface, name: str | None = None) -> Draft:
         "$defs": {**writer.defs, **{each: name_ for each, (_, name_) in writer.parts.items()}},
     }
     format_name = f"{contract_id}-{interface.media}"
-    files = {"contract.yaml": _contract(contract_id, interface, names, messages), "schema.json": pretty(schema) + "\n"}
+    files = {
+        "contract.yaml": contract_file(contract_id, interface, names, messages),
+        "schema.json": pretty(schema) + "\n",
+    }
     if tables:
-        files[f"systems/{format_name}.yaml"] = _table(interface, names, tables)
+        files[f"systems/{format_name}.yaml"] = table_file(interface, names, tables)
     name_ = {path: text.encode("utf-8") for path, text in files.items()}
     return Draft(contract_id, name_ | samples.skeletons(name_), tuple(interface.notes))
-
-
-def _contract(contract_id: str, interface: Interface, names: Mapping[str, str], messages: Mapping[str, str]) -> str:
-    lines = [
-        _comment(f"{interface.name}: " + ", ".join(interface.documents)),
-        f"id: {contract_id}",
-        "version: 1.0.0",
-        *_worded("title", "", "title"),
-        *_worded("description", "", "description"),
-        f"owner_role: centre  # {mark('owner')}",
-        "legal_basis:",
-        f"  - {_quoted(mark('basis'))}",
-        "operations:",
-    ]
-    paths = Taken()
-    for call in interface.calls:
-        lines += [
-            f"  {names[call.name]}:",
-            f"    pattern: {_pattern(call)}  # {mark('pattern')}",
-            "    method: POST",
-            f"    path: /{paths.name(dashed(call.name), '-')}",
-            f"    request: {messages[call.name + ' request']}",
-            f"    answer: {messages[call.name + ' answer']}",
-            *_worded("title", "    ", "operation", call.title),
-        ]
-    lines += ["protection: signed", f"retention_months: 24  # {mark('months')}"]
-    return "\n".join(lines) + "\n"
-
-
-def _worded(word: str, indent: str, ask: str, known: str = "") -> list[str]:
-    """A title in both languages. The foreign text stands beside it as a comment, because its language is unknown."""
-    hint = f"  {_comment(known)}" if known else ""
-    question = words(f"ask.{ask}")
-    return [
-        f"{indent}{word}:{hint}",
-        f"{indent}  vi: {_quoted(f'{MARK}: {question.vi}')}",
-        f"{indent}  en: {_quoted(f'{MARK}: {question.en}')}",
-    ]
-
-
-def _table(interface: Interface, names: Mapping[str, str], tables: list[str]) -> str:
-    lines = [_comment(line) for line in note_lines(interface.notes)]
-    lines += [f"format: {interface.media}", *_worded("title", "", "system")]
-    lines += [f"{word}: {value if value.isdigit() else _quoted(value)}" for word, value in interface.head.items()]
-    if interface.namespaces:
-        lines += ["namespaces:", *(f"  {prefix}: {_quoted(space)}" for prefix, space in interface.namespaces.items())]
-    called = [_called(names[call.name], call) for call in interface.calls]
-    if any(called):
-        lines += ["operations:", *(line for line in called if line)]
-    return "\n".join([*lines, "messages:", *tables]) + "\n"
-
-
-def _called(name: str, call: Call) -> str:
-    words = {"method": call.method, "path": call.path, "action": call.action}
-    pairs = ", ".join(f"{word}: {_quoted(value)}" for word, value in words.items() if value is not None)
-    return f"  {name}: {{{pairs}}}" if pairs else ""
-
-
-def _quoted(text: str) -> str:
-    """The text as a YAML scalar, also inside brackets: plain if it is a word, else in quotes."""
-    return text if _WORD.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
-
-
-def _comment(text: str) -> str:
-    return "# " + "".join(char for char in text if char.isprintable())

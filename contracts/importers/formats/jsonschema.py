@@ -73,6 +73,8 @@ class Reader:
         part.least = part.least if required else 0
         if part.content is None:
             self._note("any-type", at, name)
+        elif isinstance(part.content, Group) and not part.many and not any(each.carries for each in part.content.parts):
+            self._note("empty-object", at, name)
         return part
 
     def _spend(self, at: Place, count: int = 1) -> bool:

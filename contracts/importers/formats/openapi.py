@@ -134,7 +134,7 @@ class _OpenApi:
     def _beside(self, name: str, request: Message, parameters: Mapping[tuple[str, str], Place]) -> Message:
         """The message with the parameters beside its body as members of it, where it has no such member."""
         group, known = self._parameters(name, parameters), {part.name for part in request.body.parts}
-        is_list = any(part.step.startswith("[") for part in request.body.parts)
+        is_list = any(not part.step or part.step.startswith("[") for part in request.body.parts)
         taken = [] if is_list else [part for part in group.parts if part.name not in known]
         for (parameter, where), place in parameters.items():
             if parameter in {part.name for part in group.parts}:

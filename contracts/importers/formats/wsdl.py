@@ -152,7 +152,7 @@ class _Wsdl:
                 self.notes.append(Note("binding", binding.place(), name.rpartition("}")[2]))
                 continue
             style = binding.node.find(f"{{{space}}}binding").get("style", "document")  # type: ignore[union-attr]
-            port = self.parts.get(("portType", binding.name_of(binding.node.get("type", ""))))
+            port = self._referred("portType", binding, binding.node.get("type", ""))
             if port is None:
                 self.notes.append(Note("missing", binding.place(), binding.node.get("type", "")))
                 continue
@@ -172,10 +172,20 @@ class _Wsdl:
                         first.setdefault(str(op.get("name")), _Bound(port.at(op), port, by_type, SOAP11))
         yield from first.values()
 
+    def _referred(self, kind: str, at: Component, written: str) -> Component | None:
+        """What an attribute names. Without a prefix it is in the default namespace, which is often that of WSDL itself:
+        then it is what has this name in the document's own."""
+        part = self.parts.get((kind, at.name_of(written)))
+        if part is None and written and ":" not in written:
+            part = self.parts.get((kind, f"{{{at.space}}}{written}"))
+            if part is not None:
+                self.notes.append(Note("unprefixed", at.place(), written))
+        return part
+
     def _by_type(self, op: Component) -> bool:
         """Whether the request's parts have types: only rpc has a place for these."""
         way = op.node.find(f"{{{WSDL}}}input")
-        message = None if way is None else self.parts.get(("message", op.name_of(way.get("message", ""))))
+        message = None if way is None else self._referred("message", op, way.get("message", ""))
         parts = () if message is None else message.node.iterfind(f"{{{WSDL}}}part")
         return any(part.get("type") is not None for part in parts)
 
@@ -215,7 +225,7 @@ class _Wsdl:
     def _message(self, name: str, way: str, at: Component, bound: _Bound) -> Message | None:
         port = at.node.find(f"{{{WSDL}}}{way}")
         assert port is not None
-        message = self.parts.get(("message", at.name_of(port.get("message", ""))))
+        message = self._referred("message", at, port.get("message", ""))
         if message is None:
             self.notes.append(Note("missing", at.place(), port.get("message", "")))
             return None
@@ -256,7 +266,9 @@ class _Wsdl:
         return bodies[0] if bodies else None
 
     def _rpc(self, name: str, body: etree._Element | None, parts: list[Component], bound: _Bound) -> Message:
-        space = (body.get("namespace") if body is not None else None) or bound.at.space
+        space = bound.at.space if body is None else body.get("namespace", "")
+        if body is not None and not space:
+            self.notes.append(Note("rpc-namespace", bound.at.place(), name))
         group = Group(name)
         for part in parts:
             local, typed = str(part.node.get("name")), part.node.get("type")

@@ -42,7 +42,7 @@ NOTED = {  # what the draft says of the document: nothing is left out in silence
     "one-root-without-actions": {"empty-action", "shared-root"},
     "integers-of-a-list": {"one-way", "codes"},
     "alternatives-of-values": {"one-way", "alternatives"},
-    "names-between-quotes": {"one-way"},
+    "names-between-quotes": {"one-way", "empty-object"},
     "kinds-of-values": {"one-way", "alternatives", "codes"},
     "title-line": {"guessed"},
     "webhooks": {"webhook"},

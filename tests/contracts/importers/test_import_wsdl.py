@@ -304,6 +304,24 @@ def test_rpc_style() -> None:
     assert codes(draft(wsdl(ARRAY, binding=RPC.replace("USE", "encoded"), parts=parts))) == {"encoded"}
 
 
+def test_rpc_style_without_a_namespace() -> None:
+    """WSDL 1.1, section 3.5: the wrapper has the namespace of soap:body, so none."""
+    parts = '<wsdl:part name="ma" type="xs:string"/>'
+    binding = RPC.replace("USE", "literal").replace(' namespace="urn:rpc"', "")
+    made = draft(wsdl(ARRAY, binding=binding, parts=parts))
+    assert codes(made) == {"rpc-namespace"}
+    assert read(made, "<Hoi><ma>1</ma></Hoi>") == {"ma": "1"}
+
+
+@pytest.mark.parametrize("written", ['type="t:P"', 'message="t:In"'])
+def test_a_name_without_a_prefix_is_that_of_the_document(written: str) -> None:
+    text = wsdl(ARRAY, binding=RPC.replace("USE", "literal"), parts='<wsdl:part name="ma" type="xs:string"/>')
+    assert written in text
+    bare = text.replace(written, written.replace("t:", ""))
+    made = draft(bare.replace("<wsdl:definitions", '<wsdl:definitions xmlns="http://schemas.xmlsoap.org/wsdl/"', 1))
+    assert codes(made) == {"unprefixed"} and rows(made) == {"ma": "ma"}
+
+
 def test_bindings_headers_and_attachments() -> None:
     schemas = one(
         '<xs:sequence><xs:element name="a" type="xs:string"/></xs:sequence>',
