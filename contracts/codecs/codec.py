@@ -198,6 +198,8 @@ class Codec:
         codec = self._xml[message]
         if codec is None:
             raise self._wrong_media("XML", message)
+        for other in codec.also:
+            element = other.read(element)
         tag = element.tag
         if tag not in codec.roots:
             raise MESSAGE_WRONG_ROOT(got=str(tag)[:200], expected=" / ".join(sorted(codec.roots)))

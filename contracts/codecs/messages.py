@@ -13,7 +13,7 @@ from contracts.canonical.model import Contract, Struct
 from contracts.codecs import jsonread, xmlread, xmlwrite
 from contracts.codecs.form import form_writer, read_form
 from contracts.codecs.xml_fast_path import FastReaders, compile_fast_readers
-from contracts.mapping.plan import Chosen, Plan, canonical_plan
+from contracts.mapping.plan import Chosen, OtherName, Plan, canonical_plan
 from contracts.wire.jsontext import read_json
 
 T = TypeVar("T")
@@ -38,6 +38,7 @@ class XmlMessage:
     root: str
     prefixes: Mapping[str, str]
     content: Chosen | None
+    also: tuple[OtherName, ...]
 
 
 class OnFirstUse(dict[str, T | None], Generic[T]):
@@ -86,6 +87,7 @@ def _xml(
         root=root,
         prefixes=prefixes,
         content=plan.content,
+        also=plan.also,
     )
 
 

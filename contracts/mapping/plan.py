@@ -196,6 +196,12 @@ class Chosen(Protocol):
     def excludes(self, other: Any, /) -> bool: ...
 
 
+class OtherName(Protocol):
+    """Another name by which an element of a message may come."""
+
+    def read(self, root: Any, /) -> Any: ...
+
+
 @dataclass(slots=True)
 class Plan:
     media: Media
@@ -211,6 +217,7 @@ class Plan:
     listings: list[Listing] = field(default_factory=list)
     lines: Mapping[str, str] = field(default_factory=dict)  # canonical path: file and line of its row
     content: Chosen | None = None  # the `when` of the message
+    also: tuple[OtherName, ...] = ()
     form: bool = False  # its bytes are a form (application/x-www-form-urlencoded) in place of JSON
 
     def here_of(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from contracts.canonical.model import Struct
 from contracts.canonical.places import Places
 from contracts.folder.source_locations import Path
+from contracts.mapping.also import read_other_names
 from contracts.mapping.content import read_content
 from contracts.mapping.forms import unfit
 from contracts.mapping.plan import Node, Plan
@@ -24,7 +25,7 @@ from contracts.mapping.rows.tree import Tree
 from contracts.mapping.rows.values import Values
 from contracts.mapping.steps import xml_steps
 
-_MESSAGE_WORDS: Final = {"root", "when", "body", "rows", "drops", "ignores"}
+_MESSAGE_WORDS: Final = {"root", "when", "also", "body", "rows", "drops", "ignores"}
 
 
 class TableReader(TableContext):
@@ -57,6 +58,8 @@ class TableReader(TableContext):
             for place in unfit(plan) if plan.form else ():
                 expected = "values, lists of values, and members within members"
                 self.bad((*at, "body"), place, "what a form does not have", "unsupported", expected)
+        if "also" in node:
+            plan.also = read_other_names(self, node["also"], (*at, "also"))
         if "when" in node:
             plan.content = read_content(self, node["when"], message, (*at, "when"))
             return plan if plan.content is not None else None

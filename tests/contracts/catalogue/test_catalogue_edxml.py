@@ -99,6 +99,27 @@ def test_each_shape_is_taken_and_written_again_as_it_stood(compiled: CompiledCon
         second.assertValid(etree.fromstring(again))
 
 
+@pytest.mark.parametrize("name", ["edxml", FORMAT])
+def test_a_status_in_the_header_of_the_message_is_read_and_ours_is_written_as_declared(
+    compiled: CompiledContract, name: str
+) -> None:
+    codec = compiled.codec(name)
+    text = shapes(compiled)["StatusReport.da-den"][1]
+    other = text.replace("edXML:Status>", "edXML:MessageHeader>")
+    assert other.count("MessageHeader") == 2
+    root = parse_xml(other.encode())
+    before = etree.tostring(root)
+    declared = codec.read_xml("StatusReport", parse_xml(text.encode()), DAY)
+    value = codec.read_xml("StatusReport", root, DAY)
+    assert value == declared and etree.tostring(root) == before, "what was signed is not changed"
+    assert b"MessageHeader" not in codec.write_xml("StatusReport", value)
+    both = text.replace("<edXML:Status>", "<edXML:MessageHeader/><edXML:Status>")
+    with pytest.raises(Theirs):
+        codec.read_xml("StatusReport", parse_xml(both.encode()), DAY)
+    tried = try_out(compiled, name, other.encode(), at=DAY)
+    assert (tried.message, tried.ok) == ("StatusReport", True)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_wrong_is_named_where_it_stands(name: str, compiled: CompiledContract) -> None:
     old, new, where = REFUSED[name]
