@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.base.visible import visible
+from gateway.cli import client
 from gateway.cli.common.output import emit, say
 from tests.contracts.base.test_visible import UNSEEN
 
@@ -39,3 +42,16 @@ def test_a_command_shows_it_as_escapes_and_writes_it_whole_into_a_file(
         text = stream.getvalue()
         assert any(each in text for each in UNSEEN if each != "\n") is not stream.isatty()
         assert not as_json or json.loads(text.partition("\n")[0]) == result
+
+
+@pytest.mark.attack("text that speaks to a terminal")
+def test_the_kits_commands_print_by_no_other_way() -> None:
+    """What they print comes from a gateway, and from feeds that many wrote."""
+    folder = Path(client.__file__).parent
+    calls = {
+        (file.name, node.lineno)
+        for file in folder.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write", "sys.stderr.write")
+    }
+    assert not calls

@@ -18,7 +18,7 @@ from contracts.wire.jsontext import text_of
 from gateway.cli.client.kit import IdentityOptions, Kit, kit_failures
 from gateway.cli.common import arguments, statement_file
 from gateway.cli.common.options import AsJson, Day, grouped
-from gateway.cli.common.output import Exit, emit, fail
+from gateway.cli.common.output import Exit, emit, fail, say
 
 if TYPE_CHECKING:
     from gateway.client import Answer, Client
@@ -139,9 +139,9 @@ def client_feed(
             return
         page = client.feed(contract, after, limit, since=since, until=until, wait=waiting.wait)
         if not as_json:
-            print(
+            say(
                 f"next: --after {page.next}{'' if page.more else '  (no more for now / chưa có tin mới hơn)'}",
-                file=sys.stderr,
+                to=sys.stderr,
             )
         result = {"ok": True, "events": list(page.events), "next": page.next, "more": page.more}
         if until is not None:
@@ -154,10 +154,10 @@ def _follow(client: Client, contract: str, after: str | None, times: Mapping[str
     cursor = after
     try:
         for cursor, event in client.stream(contract, after, **{name: time for name, time in times.items() if time}):
-            print(text_of({"cursor": cursor, "event": event} if as_json else event), flush=True)
+            say(text_of({"cursor": cursor, "event": event} if as_json else event), flush=True)
     finally:
         if cursor and not as_json:
-            print(f"next: --after {cursor}", file=sys.stderr)
+            say(f"next: --after {cursor}", to=sys.stderr)
 
 
 def _feed_line(feed: Mapping[str, Any]) -> str:
@@ -209,5 +209,5 @@ def _answered(answer: Answer, as_json: bool) -> None:
         "answer": shown,
     }
     if not as_json:  # the answer alone on standard output, what it proves beside it
-        print(f"{answer.status}  transfer {answer.transfer}  message {answer.message_id or '–'}", file=sys.stderr)
+        say(f"{answer.status}  transfer {answer.transfer}  message {answer.message_id or '–'}", to=sys.stderr)
     emit(result, as_json, answer.body.decode("utf-8", "replace"))

@@ -14,7 +14,7 @@ import typer
 from contracts.base.errors import Finding
 from contracts.wire.jsontext import text_of
 from gateway.cli.common.options import identity_folder
-from gateway.cli.common.output import Exit, exit_of, finding_json, finding_line
+from gateway.cli.common.output import Exit, exit_of, finding_json, finding_line, say
 
 if TYPE_CHECKING:
     from gateway.client import Client, Identity
@@ -104,12 +104,12 @@ def kit_failures(as_json: bool) -> Iterator[None]:
         elif isinstance(trouble, LogObjection):
             error["kept"] = str(trouble.kept)
         if as_json:
-            print(text_of({"ok": False, "error": error | {"findings": [finding_json(each) for each in findings]}}))
+            say(text_of({"ok": False, "error": error | {"findings": [finding_json(each) for each in findings]}}))
         else:
             lines = [
                 f"lgsp: {error['what']} [{trouble.code}]",
                 *(finding_line(each) for each in findings),
                 error["next"],
             ]
-            print("\n      ".join(lines), file=sys.stderr)
+            say("\n      ".join(lines), to=sys.stderr)
         raise SystemExit(code) from None
