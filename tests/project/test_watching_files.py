@@ -14,6 +14,7 @@ import yaml
 from gateway.doors.counts import QUEUE
 from gateway.signals.listed import METRICS
 from gateway.transfer.states import State
+from tests.project import watching_states
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy/watching"
 RULES = FOLDER / "lgsp.rules.yaml"
@@ -24,14 +25,23 @@ def _known() -> set[str]:
     return {f"{each.name}{part}" for each in METRICS for part in parts.get(each.kind, ("",))}
 
 
+def _rules() -> dict[str, str]:
+    """Expressions of the rules by name."""
+    groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    return {each["alert"]: each["expr"] for group in groups for each in group["rules"]}
+
+
+def _panels() -> list[str]:
+    dashboard = json.loads((FOLDER / "grafana.json").read_text("utf-8"))
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
 def _named(text: str) -> set[str]:
     return set(re.findall(r"\blgsp_[a-z_]+", text))
 
 
 def test_rules_and_dashboard_use_metrics_that_there_are() -> None:
-    rules = [each["expr"] for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for each in group["rules"]]
-    dashboard = json.loads((FOLDER / "grafana.json").read_text("utf-8"))
-    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    rules, queries = list(_rules().values()), _panels()
     assert len(rules) >= 10 and len(queries) >= 10
     known = _known()
     assert _named(" ".join((*rules, *queries))) <= known
@@ -59,4 +69,34 @@ def test_rules_fire_when_they_should(tmp_path: Path) -> None:
     told = subprocess.run(
         ["promtool", "test", "rules", str(tmp_path / "watching.test.yaml")], capture_output=True, text=True
     )
+    assert told.returncode == 0 and "SUCCESS" in told.stdout, told.stdout + told.stderr
+
+
+def _whether(query: str, expected: int, at: int = watching_states.LATE) -> dict[str, object]:
+    """A case of `promtool`: whether a query has any value at a minute."""
+    told = {"expr": f"count({query}) > bool 0 or vector(0)", "eval_time": f"{at}m"}
+    return told | {"exp_samples": [{"labels": "{}", "value": expected}]}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing (package prometheus)")
+@pytest.mark.parametrize("state", watching_states.STATES)
+def test_every_rule_and_panel_on_an_idle_a_busy_and_a_broken_instance(state: str, tmp_path: Path) -> None:
+    """No rule speaks of a healthy instance, each speaks of a broken one; each panel shows something of a busy one."""
+    rules, fires = _rules(), state == "broken"
+    known = {name.partition("{")[0] for name in watching_states.SERIES}
+    assert _named(" ".join((*rules.values(), *_panels()))) <= known  # each metric has its values
+    cases = [_whether(f'ALERTS{{alertname="{name}", alertstate="firing"}}', int(fires)) for name in rules]
+    if not fires:  # at no time of the two hours
+        cases += [
+            _whether(f'ALERTS{{alertname="{name}", alertstate="firing"}}', 0, at)
+            for name in rules
+            for at in range(1, watching_states.LATE, 31)
+        ]
+    if state == "busy":
+        cases += [_whether(each, 1) for each in _panels()]
+    test = {"interval": "1m", "input_series": watching_states.series(state), "promql_expr_test": cases}
+    shutil.copy(RULES, tmp_path)
+    file = tmp_path / "states.test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [RULES.name], "evaluation_interval": "1m", "tests": [test]}), "utf-8")
+    told = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True)
     assert told.returncode == 0 and "SUCCESS" in told.stdout, told.stdout + told.stderr
