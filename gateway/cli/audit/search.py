@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from gateway.audit.search.facts import Logged
-    from gateway.audit.search.search import Query
+    from gateway.audit.search.search import Coverage, Query
     from gateway.settings import Settings
 
 commands = typer.Typer()
@@ -84,6 +84,7 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     end is reached."""
     from gateway.audit.log import origins
     from gateway.audit.search import table
+    from gateway.audit.search.search import coverage
     from gateway.audit.search.shown import shown
     from gateway.journal.database import open_engine
 
@@ -100,6 +101,8 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     if form.csv:
         _note_export(engine, query, len(results.hits))
         say(table.as_csv(map(table.row, results.hits)), end="")
+    with engine.connect() as connection:
+        covered = coverage(connection)
     result = {
         "ok": not results.disagree and not results.stopped,
         "entries": [shown(each) for each in results.hits],
@@ -107,9 +110,10 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
         "stopped": bool(results.stopped),
         "disagree": results.disagree,
         "notes": list(notes),
+        "coverage": covered.to_json(),
     }
     if not form.as_json:
-        _print_remarks(results, notes)
+        _print_remarks(results, (*notes, *_coverage(covered)))
     nothing = "" if results.hits or form.csv or results.stopped else "nothing fits / không có mục nào"
     emit(result, form.as_json, nothing, ends=results.stopped or None)
 
@@ -226,6 +230,26 @@ def _note_export(engine: Engine, query: Query, count: int) -> None:
 
     with writing(engine) as connection:
         append(connection, [table.note(query, count, time.time(), actor())])
+
+
+def _coverage(covered: Coverage) -> tuple[str, ...]:
+    """Up to where the search goes, and what is not found yet."""
+    from gateway.audit.search.search import MOST_WAITING
+    from security.grants.windows import civil
+
+    newest = "–" if covered.newest is None else civil(covered.newest)
+    searched = (
+        f"{covered.entries} entries are searched, up to {newest} / đã tìm trong {covered.entries} mục, đến {newest}"
+    )
+    if not covered.waiting:
+        return (searched,)
+    number = f"{covered.waiting}{'+' if covered.waiting == MOST_WAITING else ''}"
+    since = "–" if covered.oldest is None else civil(covered.oldest)
+    return searched, (
+        f"{number} entries since {since} have no place in the log yet and are not found: search again; if they stay,"
+        f" run `lgsp doctor` / {number} mục từ {since} chưa được xếp vào nhật ký nên chưa tìm thấy: tìm lại sau;"
+        " nếu vẫn còn, chạy `lgsp doctor`"
+    )
 
 
 def _print_remarks(results: Results, notes: Sequence[str]) -> None:

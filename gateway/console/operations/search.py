@@ -18,7 +18,12 @@ def search_entries(asked: Asked) -> Any:
     params = {name: str(value) for name, value in asked.params.items() if value is not None}
     query = Filter.of(params).query(asked.desk, asked.viewer)
     found = searching.page(asked.desk, query, params.get("cursor"), asked.params["limit"])
-    return {"entries": [shown(each) for each in found.hits], "next": found.next, "disagree": list(found.disagree)}
+    return {
+        "entries": [shown(each) for each in found.hits],
+        "next": found.next,
+        "disagree": list(found.disagree),
+        "coverage": searching.covered(asked.desk).to_json(),
+    }
 
 
 def export_entries(asked: Asked) -> Reply:

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from contracts.base.errors import Failure
 from gateway.audit.search.fields import KINDS, OUTCOMES
+from gateway.audit.search.search import MOST_WAITING, Query
 from gateway.audit.search.search import Page as Found
-from gateway.audit.search.search import Query
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
@@ -73,6 +73,8 @@ def search(ask: Ask) -> Shown:
         "unended": unended,
         "message_alone": given.given.keys() == {"message"},
         "disagree": found.disagree,
+        "covered": searching.covered(ask.desk),
+        "most_waiting": MOST_WAITING,
         "saved": kept,
         "cap": exporting.CAP,
     }

@@ -11,7 +11,7 @@ from contracts.base.words import Words
 from gateway.audit.search.facts import Facts, Logged
 from gateway.audit.search.fields import FIELDS, OUTCOMES
 from gateway.audit.search.known import resolved
-from gateway.audit.search.search import Page, Query, reading, search
+from gateway.audit.search.search import Coverage, Page, Query, coverage, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_AMBIGUOUS_NAME, CONSOLE_FORM, CONSOLE_OTHER_AGENCY, CONSOLE_UNKNOWN_NAME
 from gateway.console.site.desk import Desk
@@ -138,6 +138,12 @@ def moment(text: str | None, name: str, *, whole: bool = False) -> float | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=VIETNAM)
     return (at + timedelta(days=1) if whole and len(text) == 10 else at).timestamp()
+
+
+def covered(desk: Desk) -> Coverage:
+    """Up to where a search goes now."""
+    with reading(desk.services.engine) as connection:
+        return coverage(connection)
 
 
 def page(desk: Desk, query: Query, cursor: str | None, limit: int = PAGE) -> Page:

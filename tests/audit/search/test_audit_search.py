@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Engine, delete, func, insert, select, update
 
 from contracts.base.errors import Failure
 from gateway.audit.search import fields, index, search
@@ -347,3 +347,21 @@ def test_halving_finds_the_first_entry_of_a_moment(filled: Engine) -> None:
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
 def test_a_cell_that_a_spreadsheet_would_run_is_text(begin: str) -> None:
     assert cell(f"{begin}1") == f"'{begin}1" and cell("plain") == "plain" and cell(-1) == -1
+
+
+def test_a_search_says_up_to_where_it_goes(filled: Engine) -> None:
+    """What was written and has no place yet is not found: after a keeper died, how it ended waits for the next one."""
+    with search.reading(filled) as connection:
+        covered = search.coverage(connection)
+    assert (covered.entries, covered.newest, covered.waiting, covered.oldest) == (WIDTH, LOG[-1][0], 0, None)
+    late = form.freeze(form.Note("01935b6e-0000-7000-8000-00000000dead", 1.0, "process-ended", "gateway", {}))
+    with writing(filled) as connection:
+        named = {"transfer": late.transfer, "phase": late.phase, "entry": late.entry, "leaf": late.leaf}
+        connection.execute(insert(tables.log_pending), [named])
+    with search.reading(filled) as connection:
+        covered = search.coverage(connection)
+        assert not search.search(connection, Query(kind="process-ended", transfer=late.transfer)).hits
+    assert (covered.entries, covered.waiting, covered.oldest) == (WIDTH, 1, 1.0)
+    assert covered.to_json()["waitingSince"] == "1970-01-01T00:00:01.000Z"
+    with writing(filled) as connection:
+        connection.execute(delete(tables.log_pending))
