@@ -53,7 +53,8 @@ from security.pki import authority
 PROVINCE: Final = "province.yaml"
 INDICATORS: Final = "indicators.yaml"
 UNREGISTERED: Final = "chua-dang-ky"
-OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
+OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2", "can-bo-an-toan-3")
+_FOUNDERS: Final = OFFICERS[:2]  # who sign the grants and workflows that a sandbox begins with
 
 
 Certificates = Mapping[str, bytes]  # in PEM, by tls, sign, sign-rsa, encrypt
@@ -167,7 +168,7 @@ def _fill(
     document = parse(resources.files("gateway.sandbox").joinpath(PROVINCE).read_bytes(), contracts, fill)
     changes += store.apply(document, connection, now)
     changes += _define(connection, contracts, document, now)
-    changes += _approve(connection, document, officers, now)
+    changes += _approve(connection, document, {name: officers[name] for name in _FOUNDERS}, now)
     changes += _enrol(connection, settings, base, document, now)
     return changes
 

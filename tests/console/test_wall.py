@@ -66,7 +66,7 @@ def numbers(page: bytes) -> list[str]:
 async def test_it_shows_what_is_open_late_and_unwell(people: Desk) -> None:
     lan = await people.signed_in("lan", Role.OFFICER)
     page = await lan.get("/console/wall")
-    assert numbers(page.body) == ["0"] * 6 and "Nothing is overdue." in page.body.decode()
+    assert numbers(page.body) == ["0"] * 6 and "No handling is overdue." in page.body.decode()
     handling(people, 1, REPORTS)
     handling(people, 2, REPORTS, ago=30 * 86_400.0, area="01267")  # a ward that became part of Thục Phán
     handling(people, 3, ALERTS, ago=7200.0, kind="Fire Met", area="01447 01477", agency="H14.6", system=None)
@@ -76,6 +76,11 @@ async def test_it_shows_what_is_open_late_and_unwell(people: Desk) -> None:
     raw = (await lan.get("/console/wall")).body
     assert numbers(raw) == ["2", "1", "2", "1", "0", "0"]  # overdue, alerts, reports, systems, indicators, cases
     text = Reader(raw).text
+    assert text.count("Fire, Meteorological · Tra Linh commune") == 1  # an overdue alert stands in one list
+    links = [each for each in Reader(raw).links if each.startswith("/console/") and each != "/console"]
+    for number, link in zip(numbers(raw)[:2], ("/console/handlings?list=overdue", links[1]), strict=True):
+        opened = Reader((await lan.get(link)).body).links
+        assert link in links and len({each for each in opened if each.startswith("/console/handlings/")}) == int(number)
     for words in ("Fire, Meteorological · Tra Linh commune", "Sent to the agency", "takes no connections"):
         assert words in text, words
     rows = {
@@ -127,6 +132,10 @@ async def test_indicators_and_cases(people: Desk) -> None:
         assert ("1,615.50" in text) == (role is Role.CENTRE), name  # only the centre may read the feed
         assert ("missing for" in text) == (seen[4] == "1") and ("Complaint" in text) == (seen[5] == "2")
         assert "Đề nghị" not in text
+        if seen[4] == "1":  # the same as on the page of what is owed
+            reader = await people.sign_in_anew(name)
+            owed = Reader((await reader.get("/console/indicators/owed?state=missing")).body).text
+            assert owed.count("missing") >= 1
 
 
 def test_every_area_that_is_there_has_its_own_place() -> None:

@@ -34,10 +34,13 @@ NOWHERE = "https://localhost:1"
 OFFICERS = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("can-bo-an-toan-1", "can-bo-an-toan-2")}
 PERSONS = {name: ec.generate_private_key(ec.SECP256R1()) for name in (people.OPERATOR, people.AUDITOR)}
 # What stands in braces in the province: the addresses of the systems, the keys of officers and persons.
+THIRD = {"can-bo-an-toan-3": ec.generate_private_key(ec.SECP256R1())}  # in the province of the sandbox alone
 ENDPOINTS = dict.fromkeys(("do-thi", "kinh-te", "mo-phong", "truong-ha"), NOWHERE) | {
-    name: public_pem(key.public_key()) for name, key in (OFFICERS | PERSONS).items()
+    name: public_pem(key.public_key()) for name, key in (OFFICERS | PERSONS | THIRD).items()
 }
-PROVINCE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
+WHOLE = resources.files("gateway.sandbox").joinpath("province.yaml").read_text("utf-8")
+# The sandbox's, with just the two officers whose signatures are needed.
+PROVINCE = re.sub(r"  - id: can-bo-an-toan-3\n(?:    .*\n)+", "", WHOLE)
 # The province's own routes of documents, for tests that have others.
 OF_DOCUMENTS = re.compile(
     r"  - contract: official-document/v1\n    operation: sendDocument\n(?:    when: .*\n)?    system: .*\n"

@@ -13,7 +13,7 @@ from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Answer, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values
-from gateway.console.work import access, approving, months, previewing, searching, waiting
+from gateway.console.work import access, approving, drafting, months, previewing, searching, waiting
 from gateway.console.work.exporting import BOM
 from gateway.console.work.headers import CODES, header
 from gateway.console.work.months import span_of
@@ -105,12 +105,13 @@ def grant(ask: Ask) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         it = access.grant(connection, snapshot, ask.path["id"], ask.viewer.account.scope, ask.now)
+        missing = drafting.missing_officers(connection, ask.viewer)
     notice, given = (
         snapshot.notices.get(("grant", it.name)),
         given_by(snapshot, it.name, ask.now, ask.viewer.account.scope),
     )
     names = {code: each.name.of(ask.language) for code, each in snapshot.agencies.items()}
-    values = {"it": it, "plain": waiting.plain, "notice": notice, "given": given, "names": names}
+    values = {"it": it, "plain": waiting.plain, "notice": notice, "given": given, "names": names, "missing": missing}
     return Shown("grant.html", values)
 
 

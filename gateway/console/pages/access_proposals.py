@@ -31,7 +31,8 @@ def listed(ask: Ask) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
         rows = waiting.every(connection, snapshot, ask.viewer.account.scope, ask.now)
-    return Shown("proposals.html", {"rows": rows, "needed": OFFICERS})
+        missing = drafting.missing_officers(connection, ask.viewer)
+    return Shown("proposals.html", {"rows": rows, "needed": OFFICERS, "missing": missing})
 
 
 def shown(ask: Ask) -> Shown:
@@ -115,10 +116,9 @@ def draft(ask: Ask) -> Shown:
 def _draft(ask: Ask, given: Mapping[str, str], failure: Failure | None) -> Shown:
     snapshot = ask.desk.services.registry.snapshot
     with ask.desk.reading() as connection:
-        known = officers(connection)
+        known, missing = officers(connection), drafting.missing_officers(connection, ask.viewer)
         next_id = drafting.next_id(connection)
     language: Language = ask.language
-    others = sum(each.state == "active" and each.id != ask.viewer.account.id for each in known.values())
     scope = ask.viewer.account.scope
     values: dict[str, Any] = {
         "given": {"id": next_id, "fields": f"* {PERSONAL}", **given},
@@ -127,7 +127,7 @@ def _draft(ask: Ask, given: Mapping[str, str], failure: Failure | None) -> Shown
         ],
         "contracts": drafting.contracts(snapshot),
         "officer": known.get(ask.viewer.account.id),
-        "few": others < OFFICERS,
+        "missing": missing,
         "failure": None if failure is None else failure_values(failure, language),
     }
     return Shown("propose.html", values, 200 if failure is None else failure.status)

@@ -15,7 +15,7 @@ from gateway.audit.search import steps as told
 from gateway.audit.search.journey import Step
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Moved, Page, Sent, Shown
-from gateway.console.work import files, handlings, journeys, messages, openings, proofs, refusals
+from gateway.console.work import drafting, files, handlings, journeys, messages, openings, proofs, refusals
 from gateway.console.work.journeys import Seen
 from gateway.console.work.searching import Filter
 
@@ -29,6 +29,10 @@ def transfer(ask: Ask) -> Shown:
     seen = journeys.find(ask.desk, ask.viewer, ask.path["id"])
     given = Filter.of(ask.query)
     why = refusals.why(ask.desk, seen)
+    missing = 0
+    if why is not None and why.draft:
+        with ask.desk.reading() as connection:
+            missing = drafting.missing_officers(connection, ask.viewer)
     found = _inclusions(ask, seen)
     covered = {each.index for each in found}
     steps = seen.journey.steps
@@ -36,6 +40,7 @@ def transfer(ask: Ask) -> Shown:
         **_common(ask, seen),
         "steps": [_step(each) for each in steps],
         "why": why,
+        "missing": missing,
         "proofs": found,
         "beside": [each.index for each in steps if each.index is not None and each.index not in covered],
         "lists": proofs.lists(ask.desk),

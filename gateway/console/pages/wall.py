@@ -11,6 +11,14 @@ from gateway.console.site.drawing import Tile, tile_map
 from gateway.console.site.page import N_, Ask, Live, Menu, Page, Shown
 from gateway.console.work import wall
 
+LINKS: Final = {  # the list behind each number, and who may open it
+    "late": ("/console/handlings?list=overdue", May.SEARCH),
+    "alerts": (f"/console/handlings?contract={wall.ALERTS}", May.SEARCH),
+    "reports": ("/console/handlings", May.SEARCH),
+    "systems": ("/console/watch", May.SYSTEMS),
+    "indicators": ("/console/indicators/owed?state=missing", May.SYSTEMS),
+    "cases": ("/console/cases", May.CASES),
+}
 PAUSE: Final = 5.0  # seconds between two looks for a page that is open
 
 
@@ -27,7 +35,9 @@ def shown(ask: Ask) -> Shown:
         )
         for each in found.tiles
     ]
-    return Shown("wall.html", {"it": found, "map": tile_map(tiles), "exact": partial(exact, ask.language)})
+    links = {name: address for name, (address, may) in LINKS.items() if may in ask.viewer.account.may}
+    values = {"it": found, "map": tile_map(tiles), "exact": partial(exact, ask.language), "links": links}
+    return Shown("wall.html", values)
 
 
 def events(ask: Ask) -> Live:

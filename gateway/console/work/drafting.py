@@ -14,12 +14,20 @@ from gateway.console.errors import CONSOLE_FORM
 from gateway.journal.schema import tables
 from gateway.registry.changes.granting import content_of
 from gateway.registry.changes.matrix import operations
+from gateway.registry.changes.officers import officers
 from gateway.registry.errors import unknown
 from gateway.registry.snapshot import Snapshot
+from security.grants.grants import OFFICERS
 from security.grants.windows import DAYS, first_day, last_day
 
 _NUMBER: Final = re.compile(r"G-([0-9]{1,9})")
 _LIST: Final = re.compile(r"[\s,]+")
+
+
+def missing_officers(connection: Connection, viewer: Viewer) -> int:
+    """How many officers are missing in office to sign what somebody proposes: he does not sign it himself."""
+    known = officers(connection).values()
+    return max(0, OFFICERS - sum(each.state == "active" and each.id != viewer.account.id for each in known))
 
 
 def raw(form: Mapping[str, str]) -> dict[str, Any]:

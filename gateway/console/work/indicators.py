@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine
 
 from contracts.base.errors import Failure
 from contracts.base.words import Words
@@ -20,7 +23,7 @@ from gateway.indicators import forms, store
 from gateway.indicators.definitions import Definition, known_to, parse
 from gateway.indicators.errors import INDICATOR_NO_CONTRACT
 from gateway.indicators.figures import Figures, Wanted, figures
-from gateway.indicators.owed import Asking, Owed, owed
+from gateway.indicators.owed import Asking, Owed, State, owed
 from gateway.indicators.owed import newest as newest_due
 from gateway.indicators.store import Defined
 from gateway.indicators.values import CONTRACT, Key, Source
@@ -30,6 +33,8 @@ from gateway.registry.records import Change
 from gateway.registry.seals.sealing import Seal, changing
 from security.transparency import entry
 
+_KEPT: Final = 60.0  # seconds for which what is missing is kept
+_missing: Final[WeakKeyDictionary[Engine, dict[str | None, tuple[float, list[Owed]]]]] = WeakKeyDictionary()
 NEWEST: Final = 2000  # values whose state is looked up for the wall
 
 
@@ -90,6 +95,22 @@ def owing(desk: Desk, viewer: Viewer, wanted: Wanted) -> Owing:
         asking = Asking(connection, contract, partial(entry.keyed, desk.hash_key), scope)
         found = owed(asking, store.every(connection), wanted, now)
     return Owing(tuple(found), scope, _areas(contract), now)
+
+
+def missing(desk: Desk, viewer: Viewer) -> list[Owed]:
+    """What is owed and was not handed in, as the page of what is owed lists it; looked up once a minute.
+
+    Where that page cannot list so many, the newest values alone.
+    """
+    scope, now = scope_of(desk, viewer), desk.now()
+    kept = _missing.setdefault(desk.services.engine, {})
+    if scope not in kept or kept[scope][0] != now // _KEPT:
+        try:
+            values: Sequence[Owed] = owing(desk, viewer, Wanted.of(now)).values
+        except Failure:
+            values = newest(desk, viewer)
+        kept[scope] = now // _KEPT, [each for each in values if each.state(now) is State.MISSING]
+    return kept[scope][1]
 
 
 def newest(desk: Desk, viewer: Viewer) -> list[Owed]:

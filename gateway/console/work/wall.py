@@ -97,8 +97,8 @@ class CaseRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """`capped`: there are more open handlings than were read. Lists have the first of each; of indicators the missing
-    ones first.
+    """`capped`: there are more open handlings than were read. Lists have the first of each; an overdue alert stands
+    with what is overdue alone. Of indicators the missing ones come first.
     """
 
     at: float
@@ -121,7 +121,7 @@ def wall(desk: Desk, viewer: Viewer) -> Wall:
         counted = reading_cases.counts(connection, scope, now)
         tasks = reading_cases.counts(connection, scope, now, TASK)
     newest = indicators.newest(desk, viewer)
-    missing = [each for each in newest if each.delivered is None]
+    missing = indicators.missing(desk, viewer)
     troubles = watch.every(desk, viewer).open
     late = [row for row in rows if row.nearest < now]
     alerts = [row for row in rows if row.contract == ALERTS]
@@ -141,7 +141,7 @@ def wall(desk: Desk, viewer: Viewer) -> Wall:
     return Wall(
         at=now,
         tiles=_tiles(snapshot, rows, now),
-        alerts=tuple(_row(snapshot, row, now) for row in alerts[:ROWS]),
+        alerts=tuple(_row(snapshot, row, now) for row in [row for row in alerts if row not in late][:ROWS]),
         late=tuple(_row(snapshot, row, now) for row in late[:ROWS]),
         troubles=tuple(troubles[:ROWS]),
         indicators=tuple(_newest(snapshot, each, values.get(each.key), now) for each in shown),
