@@ -34,6 +34,11 @@ class Term:
     minutes: int
     hours: str
 
+    @property
+    def soon(self) -> int:
+        """The minutes after which it is due soon: three quarters of them."""
+        return -(-self.minutes * 3 // 4)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from contracts.workflow.model import Term, Workflow
 from contracts.workflow.working_time import Calendar, Pause, deadline, minute_of
@@ -11,7 +11,6 @@ from gateway.journal.write import HandlingRow
 from gateway.workflow.terms import Moment, pauses_of
 
 NUDGE, ESCALATE = "handling-due", "handling-overdue"  # the kinds of mails
-_PART: Final = (3, 4)  # of a deadline, after which the agency is nudged
 
 
 class Point(NamedTuple):
@@ -37,7 +36,15 @@ def points_of(workflow: Workflow, row: HandlingRow, taken: Sequence[Moment]) -> 
     return tuple(sorted(points, key=lambda each: (each.at, each.due, each.what == ESCALATE)))
 
 
+def is_soon(workflow: Workflow, row: HandlingRow, taken: Sequence[Moment], now: float) -> bool:
+    """Whether three quarters of the working minutes of a deadline that runs are used up."""
+    pauses, state = pauses_of(workflow, taken), workflow.states[row.state].term
+    return any(
+        term is not None and due is not None and _nudge_at(workflow.hours[term.hours], term, start, pauses, due) <= now
+        for term, start, due in ((state, row.entered, row.due), (workflow.term, row.opened, row.whole_due))
+    )
+
+
 def _nudge_at(calendar: Calendar, term: Term, start: float, pauses: Sequence[Pause], due: int) -> int:
-    part, whole = _PART
-    found = deadline(calendar, minute_of(start), -(-term.minutes * part // whole), pauses).due
+    found = deadline(calendar, minute_of(start), term.soon, pauses).due
     return due if found is None else found * 60

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -99,3 +99,12 @@ def steps_of(connection: Connection, id: str) -> tuple[HandlingStep, ...]:
     table = tables.handling_step
     query = select(table).where(table.c.handling == id).order_by(table.c.number)
     return tuple(HandlingStep(*row) for row in connection.execute(query))
+
+
+def steps_by_handling(connection: Connection, ids: Collection[str]) -> dict[str, list[HandlingStep]]:
+    """Those of several handlings, each in their order."""
+    table, found = tables.handling_step, dict[str, list[HandlingStep]]()
+    for row in connection.execute(select(table).where(table.c.handling.in_([*ids])).order_by(table.c.number)):
+        step = HandlingStep(*row)
+        found.setdefault(step.handling, []).append(step)
+    return found

@@ -69,7 +69,9 @@ def handling(compiled: CompiledContract, language: Language) -> list[str]:
 
 def _term(term: Term, workflow: Workflow, language: Language) -> str:
     title = workflow.hours[term.hours].title.of(language)
-    return escape(fill("handling.term", language, {"minutes": str(term.minutes), "hours": title}))
+    return escape(
+        fill("handling.term", language, {"minutes": str(term.minutes), "hours": title, "soon": str(term.soon)})
+    )
 
 
 def _week(calendar: Calendar) -> str:

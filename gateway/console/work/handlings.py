@@ -6,32 +6,33 @@ Invariant: a step is taken for the agency of the account, by the rules of the wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
-from contracts.workflow.model import State, Step
+from contracts.workflow.model import State, Step, Workflow
 from contracts.workflow.working_time import Deadline
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_FORM
 from gateway.console.roles import May
 from gateway.console.site.desk import Desk
-from gateway.journal.write import HandlingRow
+from gateway.journal.write import HandlingRow, HandlingStep
 from gateway.registry.own_feed import CENTRE
 from gateway.vault.stores import open_vault
 from gateway.workflow import acting, reading
 from gateway.workflow.errors import HANDLING_UNKNOWN
+from gateway.workflow.points import is_soon
 from gateway.workflow.reading import Count, Seen, Sought
-from gateway.workflow.records import Actor, Office, Wanted
+from gateway.workflow.records import Actor, Office, Wanted, steps_by_handling
 from gateway.workflow.showing import is_overdue
+from gateway.workflow.steps import moments
 from security.transparency.entry import keyed
 
 PAGE: Final = 50
 LISTS: Final = ("open", "overdue", "ended", "all")
 FILTERS: Final = ("agency", "contract", "state", "kind", "area")
 MOST: Final = 100  # characters of a filter
-SOON: Final = 3600.0  # seconds before a deadline from which it is marked
 
 
 class Row(NamedTuple):
@@ -110,8 +111,12 @@ def inbox(desk: Desk, viewer: Viewer, given: Mapping[str, str], after: str | Non
     with desk.reading() as connection:
         found = reading.page(connection, sought, after, limit)
         counts = reading.counts(connection, now, scope)
+        taken = steps_by_handling(connection, [each.id for each in found.handlings])
     office = office_of(desk)
-    rows = tuple(Row(each, _state(office, each), mark_of(each, now)) for each in found.handlings)
+    rows = tuple(
+        Row(each, _state(office, each), _mark(office.workflow(each), each, taken.get(each.id, ()), now))
+        for each in found.handlings
+    )
     states = {
         name: state
         for contract in desk.services.registry.snapshot.handled.values()
@@ -132,7 +137,9 @@ def one(desk: Desk, viewer: Viewer, id: str) -> One:
     handles = May.HANDLE in viewer.account.may
     possible = seen.possible(actor) if handles else ()
     involves = handles and acting.may_involve(row, actor)
-    return One(seen, possible, mark_of(row, desk.now()), desk.now(), involves)
+    now = desk.now()
+    mark = _mark(seen.workflow, row, [each.step for each in seen.steps], now)
+    return One(seen, possible, mark, now, involves)
 
 
 def take(desk: Desk, viewer: Viewer, id: str, wanted: Wanted) -> HandlingRow:
@@ -148,14 +155,14 @@ def of_transfer(desk: Desk, viewer: Viewer, transfer: str) -> tuple[HandlingRow,
     return tuple(each for each in found if scope in (None, each.agency, each.sender_agency))
 
 
-def mark_of(row: HandlingRow, now: float) -> str:
+def _mark(workflow: Workflow, row: HandlingRow, taken: Sequence[HandlingStep], now: float) -> str:
     if row.ended:
         return ""
     if is_overdue(row, now):
         return "overdue"
     if row.due is None and row.whole_due is None:
         return "paused"
-    return "soon" if row.nearest - now < SOON else ""
+    return "soon" if row.state in workflow.states and is_soon(workflow, row, moments(taken), now) else ""
 
 
 def _state(office: Office, row: HandlingRow) -> State | None:
