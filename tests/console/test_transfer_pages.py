@@ -19,14 +19,12 @@ from contracts.base.ids import new_id
 from gateway.console.roles import Role
 from gateway.console.work import messages, openings
 from gateway.console.work.openings import Body
-from gateway.sandbox.instance import OFFICERS as SANDBOX_OFFICERS
 from security.transparency import entry as form
 from security.transparency.checkpoint import NoteKey, verify
 from security.transparency.merkle import verify_inclusion
 from tests.console.officer import ALERTS, SECRET, Story
 from tests.console.people import Desk, Person, Reader
 from tests.console.test_signing_in import notes
-from tests.registry.making import ENDPOINTS, OFFICERS, WHOLE, province
 
 FINDING = {
     "here": "chiTiet[0].mucKhan",
@@ -139,19 +137,6 @@ async def test_a_refusal_names_rule_grant_and_the_request_to_draft(people: Desk,
     }
     operator = await people.signed_in("minh", Role.OPERATOR)
     assert "/access/proposals/new" not in (await operator.get(f"/console/transfers/{id}")).body.decode()
-
-
-async def test_a_request_that_cannot_come_into_force_says_so_before_it_is_begun(people: Desk, story: Story) -> None:
-    """An officer signs no proposal of hers; here there is one other. In a sandbox there are two."""
-    id = story.refused()
-    story.settle()
-    one = await people.signed_in("can-bo-an-toan-1", Role.OFFICER)
-    lan = await people.signed_in("lan", Role.OFFICER)
-    for path in (f"transfers/{id}", "access/proposals", "access/proposals/new", "access/grants/G-0001"):
-        told = Reader((await one.get(f"/console/{path}")).body).text
-        assert "cannot come into force now" in told and "1 of them are missing in office" in told, path
-        assert "missing in office" not in Reader((await lan.get(f"/console/{path}")).body).text, path
-    assert province(WHOLE, ENDPOINTS).officers is not None and len(OFFICERS) == len(SANDBOX_OFFICERS) - 1 == 2
 
 
 async def test_a_refused_message_names_its_fields(people: Desk, story: Story) -> None:

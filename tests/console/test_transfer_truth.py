@@ -17,12 +17,14 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
 from gateway.journal.write import LogRow
+from gateway.sandbox.instance import OFFICERS as SANDBOX_OFFICERS
 from gateway.transfer import entries
 from security.transparency import entry as form
 from security.transparency.entry import Json
 from tests.console.officer import ALERTS, Story
 from tests.console.people import Desk, Reader
 from tests.console.test_transfer_pages import REASON, page_of
+from tests.registry.making import ENDPOINTS, OFFICERS, WHOLE, province
 
 
 @pytest.fixture
@@ -178,3 +180,16 @@ async def test_a_failed_transfer_says_what_was_wrong_with_the_answer(people: Des
     assert "The body is not JSON [message.not-json]" in await page_of(lan, f"/console/transfers/{id}")
     lan.language = "vi"
     assert "Lý do: Nội dung không phải JSON [message.not-json]" in await page_of(lan, f"/console/transfers/{id}")
+
+
+async def test_a_request_that_cannot_come_into_force_says_so_before_it_is_begun(people: Desk, story: Story) -> None:
+    """An officer signs no proposal of hers; here there is one other. In a sandbox there are two."""
+    id = story.refused()
+    story.settle()
+    one = await people.signed_in("can-bo-an-toan-1", Role.OFFICER)
+    lan = await people.signed_in("lan", Role.OFFICER)
+    for path in (f"transfers/{id}", "access/proposals", "access/proposals/new", "access/grants/G-0001"):
+        told = Reader((await one.get(f"/console/{path}")).body).text
+        assert "cannot come into force now" in told and "1 of them are missing in office" in told, path
+        assert "missing in office" not in Reader((await lan.get(f"/console/{path}")).body).text, path
+    assert province(WHOLE, ENDPOINTS).officers is not None and len(OFFICERS) == len(SANDBOX_OFFICERS) - 1 == 2

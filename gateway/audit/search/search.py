@@ -28,21 +28,18 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select, text, tuple_
 
-from contracts.base.times import moment, rfc3339
 from contracts.base.words import WordsFile
 from gateway.audit.search import facts
 from gateway.audit.search.errors import AUDIT_BAD_CURSOR
 from gateway.audit.search.facts import Facts, Logged
 from gateway.audit.search.fields import FIELDS, Conditions, Role, is_actor, kinds_in, wide
 from gateway.audit.search.index import keys_of, parties_of, watermark
-from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 
 _words = WordsFile(__file__)
 
 LOOKS: Final = 10_000  # rows of the index per page, at most
 RAW_LOOKS: Final = 4_000  # entries that are read in full per page, at most
-MOST_WAITING: Final = 1_000  # entries without a place that are counted
 _RAW: Final = 500
 _PROBE: Final = 1_000
 _BESIDE, _PAGES_BESIDE = 8, 3
@@ -138,23 +135,6 @@ class Page(NamedTuple):
     disagree: tuple[int, ...]
 
 
-class Coverage(NamedTuple):
-    """What a search can find now. `newest`: when the last of these entries got its place; None: there is none yet.
-    `waiting`: entries that were written and have no place yet, up to `MOST_WAITING`; `oldest`: since when the first one
-    waits.
-    """
-
-    entries: int
-    newest: float | None
-    waiting: int
-    oldest: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        times = {"newest": self.newest, "waitingSince": self.oldest}
-        told = {name: None if at is None else rfc3339(at) for name, at in times.items()}
-        return {"entries": self.entries, "waiting": self.waiting} | told
-
-
 class _At(NamedTuple):
     """A place in a search: the bound of the next entry, and the size of the log at the first page.
 
@@ -204,16 +184,6 @@ def search(
         rows, place = walk.on(query, *left, limit - len(hits))
         hits += rows
         at = at._replace(place=place)
-
-
-def coverage(connection: Connection) -> Coverage:
-    """Up to which entry a search goes. Where no keeper leads, what happened lately waits and is not found."""
-    entry, pending = tables.log_entry.c, tables.log_pending.c
-    last = connection.execute(select(entry.idx, entry.sequenced).order_by(entry.idx.desc()).limit(1)).first()
-    ids = connection.execute(select(pending.id).order_by(pending.id).limit(MOST_WAITING)).scalars().all()
-    first = connection.scalar(select(pending.entry).where(pending.id == ids[0])) if ids else None
-    oldest = None if first is None else moment(str(parse(bytes(first)).get("at")))
-    return Coverage(0 if last is None else int(last[0]) + 1, None if last is None else last[1], len(ids), oldest)
 
 
 def before(query: Query, idx: int) -> str:

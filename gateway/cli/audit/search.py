@@ -23,8 +23,9 @@ from gateway.cli.common.stopping import Stopped
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from gateway.audit.search.coverage import Coverage
     from gateway.audit.search.facts import Logged
-    from gateway.audit.search.search import Coverage, Query
+    from gateway.audit.search.search import Query
     from gateway.settings import Settings
 
 commands = typer.Typer()
@@ -84,7 +85,7 @@ def audit_search(conditions: Conditions, part: Part, form: Form, data: Data = No
     end is reached."""
     from gateway.audit.log import origins
     from gateway.audit.search import table
-    from gateway.audit.search.search import coverage
+    from gateway.audit.search.coverage import coverage
     from gateway.audit.search.shown import shown
     from gateway.journal.database import open_engine
 
@@ -234,7 +235,7 @@ def _note_export(engine: Engine, query: Query, count: int) -> None:
 
 def _coverage(covered: Coverage) -> tuple[str, ...]:
     """Up to where the search goes, and what is not found yet."""
-    from gateway.audit.search.search import MOST_WAITING
+    from gateway.audit.search.coverage import MOST_WAITING
     from security.grants.windows import civil
 
     newest = "–" if covered.newest is None else civil(covered.newest)

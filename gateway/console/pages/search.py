@@ -7,9 +7,10 @@ from typing import Final
 from urllib.parse import urlencode
 
 from contracts.base.errors import Failure
+from gateway.audit.search.coverage import MOST_WAITING
 from gateway.audit.search.fields import KINDS, OUTCOMES
-from gateway.audit.search.search import MOST_WAITING, Query
 from gateway.audit.search.search import Page as Found
+from gateway.audit.search.search import Query
 from gateway.console.roles import May
 from gateway.console.site.page import N_, Ask, Menu, Moved, Page, Sent, Shown
 from gateway.console.site.render import failure_values

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from contracts.base.words import Words
+from gateway.audit.search.coverage import Coverage, coverage
 from gateway.audit.search.facts import Facts, Logged
 from gateway.audit.search.fields import FIELDS, OUTCOMES
 from gateway.audit.search.known import resolved
-from gateway.audit.search.search import Coverage, Page, Query, coverage, reading, search
+from gateway.audit.search.search import Page, Query, reading, search
 from gateway.console.accounts.records import Viewer
 from gateway.console.errors import CONSOLE_AMBIGUOUS_NAME, CONSOLE_FORM, CONSOLE_OTHER_AGENCY, CONSOLE_UNKNOWN_NAME
 from gateway.console.site.desk import Desk

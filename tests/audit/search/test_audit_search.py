@@ -14,6 +14,7 @@ from sqlalchemy import Engine, delete, func, insert, select, update
 
 from contracts.base.errors import Failure
 from gateway.audit.search import fields, index, search
+from gateway.audit.search.coverage import coverage
 from gateway.audit.search.fields import OUTCOMES
 from gateway.audit.search.index import Indexer
 from gateway.audit.search.search import Query
@@ -352,14 +353,14 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(begin: str) -> None:
 def test_a_search_says_up_to_where_it_goes(filled: Engine) -> None:
     """What was written and has no place yet is not found: after a keeper died, how it ended waits for the next one."""
     with search.reading(filled) as connection:
-        covered = search.coverage(connection)
+        covered = coverage(connection)
     assert (covered.entries, covered.newest, covered.waiting, covered.oldest) == (WIDTH, LOG[-1][0], 0, None)
     late = form.freeze(form.Note("01935b6e-0000-7000-8000-00000000dead", 1.0, "process-ended", "gateway", {}))
     with writing(filled) as connection:
         named = {"transfer": late.transfer, "phase": late.phase, "entry": late.entry, "leaf": late.leaf}
         connection.execute(insert(tables.log_pending), [named])
     with search.reading(filled) as connection:
-        covered = search.coverage(connection)
+        covered = coverage(connection)
         assert not search.search(connection, Query(kind="process-ended", transfer=late.transfer)).hits
     assert (covered.entries, covered.waiting, covered.oldest) == (WIDTH, 1, 1.0)
     assert covered.to_json()["waitingSince"] == "1970-01-01T00:00:01.000Z"
