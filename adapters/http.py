@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from adapters.errors import (
@@ -35,6 +34,7 @@ from adapters.errors import (
     ProviderFailure,
 )
 from adapters.model import Incoming
+from adapters.opening import NotOpened
 from contracts.wire.attachments import Spool
 from contracts.wire.headers import joined
 from security.http_signatures import HttpRequest
@@ -44,15 +44,10 @@ ANSWER_LIMIT: Final = 5_000_000
 SLOWEST: Final = 1_000_000  # bytes a second of a large body, after the seconds of any call
 _LARGE: Final = 65_536  # bytes; a larger answer is read off the event loop
 _THREADS: Final = ThreadPoolExecutor(2, "answers")
-KEEP_ALIVE: Final = 4.0  # common servers close after five seconds, and a call on a closing connection is in doubt
 CONNECT_SECONDS: Final = 5.0
-PROBE_SECONDS: Final = 2.0
 _CERTIFICATE: Final = {  # by OpenSSL's X509_V_ERR_…
     10: "its TLS certificate has expired",
-    62: "its TLS certificate does not name the host that is called",
-    64: "its TLS certificate does not name the host that is called",
 }
-_SKIP: Final = frozenset({"User-Agent", "Accept", "Accept-Encoding", "Content-Type"})
 
 
 T = TypeVar("T")
@@ -95,63 +90,14 @@ class HttpAnswer(NamedTuple):
 
 
 def client_context(authority: Path, certificate: Path, key: Path, password: bytes | None = None) -> ssl.SSLContext:
-    """TLS as a client with a certificate, which trusts only the given authorities."""
+    """TLS as a client with a certificate, which trusts only the given authorities. Who answers is for `Peers.prove`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES_12)
     context.load_verify_locations(authority)
     context.load_cert_chain(certificate, key, password or b"")  # without it, OpenSSL would ask at the terminal
     return context
-
-
-def open_session(tls: ssl.SSLContext, resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
-    """The session of a process; made inside its event loop. `resolver`: of names, instead of the usual one."""
-    connector = aiohttp.TCPConnector(
-        ssl=tls, limit=256, limit_per_host=64, keepalive_timeout=KEEP_ALIVE, ttl_dns_cache=30, resolver=resolver
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        skip_auto_headers=_SKIP,
-        raise_for_status=False,
-    )
-
-
-async def connected(
-    address: URL, tls: ssl.SSLContext | None, resolver: AbstractResolver | None
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the host of an address, as a call opens it. Raises OSError."""
-    host, port = address.host or "", address.port or 443
-    if resolver is None:
-        return await asyncio.open_connection(host, port, ssl=tls)
-    trouble = OSError(host)
-    for each in await resolver.resolve(host, port):
-        try:
-            return await asyncio.open_connection(each["host"], port, ssl=tls, server_hostname=host if tls else None)
-        except OSError as failed:
-            trouble = failed
-    raise trouble
-
-
-class ConnectionProbe:
-    """Says whether an address takes connections: TCP and TLS as in a call, but nothing is sent."""
-
-    def __init__(self, tls: ssl.SSLContext, resolver: AbstractResolver | None = None) -> None:
-        self._tls: Final = tls
-        self._resolver: Final = resolver
-
-    async def __call__(self, url: str) -> bool:
-        try:
-            address = URL(url, encoded=True)
-            tls = self._tls if address.scheme == "https" else None
-            async with asyncio.timeout(PROBE_SECONDS):
-                _, writer = await connected(address, tls, self._resolver)
-        except (OSError, ValueError):  # also a TLS refusal, and a timeout
-            return False
-        writer.transport.abort()  # nothing was sent, so nothing has to be ended in order
-        return True
 
 
 @lru_cache(maxsize=4096)
@@ -241,7 +187,13 @@ async def send(session: aiohttp.ClientSession, system: str, call: Call) -> HttpA
     started = time.perf_counter()
     try:
         async with session.request(
-            request.method, address, headers=fields, data=call.data, allow_redirects=False, timeout=limits
+            request.method,
+            address,
+            headers=fields,
+            data=call.data,
+            allow_redirects=False,
+            timeout=limits,
+            server_hostname=system,  # by which the session judges who answers (`adapters.opening`)
         ) as response:
             content = await _read(response, limit)
             if content is None:
@@ -264,7 +216,7 @@ async def send(session: aiohttp.ClientSession, system: str, call: Call) -> HttpA
                 evidence_in,
                 time.perf_counter() - started,
             )
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
+    except (aiohttp.ClientConnectorError, NotOpened, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as trouble:
         raise PROVIDER_DOWN(
             acted=Acted.NO, evidence_out=evidence_out, system=system, reason=_reason(trouble)
         ) from trouble
@@ -299,6 +251,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
 
 def _reason(trouble: BaseException) -> str:
     """A few words for people; never a path or an address of ours."""
+    if isinstance(trouble, NotOpened):
+        return trouble.why
     if isinstance(trouble, aiohttp.ClientConnectorCertificateError):
         code = getattr(trouble.certificate_error, "verify_code", 0)
         return _CERTIFICATE.get(code, "its TLS certificate is not trusted")

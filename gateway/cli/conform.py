@@ -107,6 +107,7 @@ def provider(
     """Call a system as the gateway would, case by case. Exit code 1 if a case did not pass."""
     from gateway.cli.common.progress import progress
     from gateway.keys.keyring import Keyring
+    from gateway.push.peers import peers_of
     from gateway.sandbox.conformance.exchange import GatewayKeys
     from gateway.sandbox.conformance.provider import Bounds, ProviderRun
     from gateway.sandbox.conformance.results import Run, Software
@@ -122,7 +123,8 @@ def provider(
         what = "no case has this id / không có trường hợp nào mang mã này"
         fail(Exit.USAGE, "no-case", what, "`lgsp conform suite` lists them. / `lgsp conform suite` liệt kê.", as_json)
     target = _target(place, as_json)
-    running = ProviderRun(compiled, target, GatewayKeys.of(Keyring(settings)), Bounds(tried.parallel, tried.seconds))
+    keyring, bounds = Keyring(settings), Bounds(tried.parallel, tried.seconds)
+    running = ProviderRun(compiled, target, GatewayKeys.of(keyring), peers_of(keyring, settings), bounds)
     started, clock = time.time(), time.perf_counter()
     with progress(as_json) as bar:
         task = bar.add_task(contract, len(chosen))

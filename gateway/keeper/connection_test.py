@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -18,11 +17,10 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from aiohttp.abc import AbstractResolver
 from cryptography import x509
 from yarl import URL
 
-from adapters.http import connected
+from adapters.opening import NotOpened, Peers, connected
 
 SECONDS: Final = 5.0  # for one step
 CLOCKS: Final = 30.0  # seconds by which the clocks may differ; signatures allow little more
@@ -36,10 +34,10 @@ Told = Callable[[list[dict[str, Any]]], Awaitable[None]]
 class ConnectionTest:
     """`tell` is called with all steps after each of them."""
 
-    tls: ssl.SSLContext
+    peers: Peers
+    system: str
     clock: Callable[[], float]
     tell: Told
-    resolver: AbstractResolver | None = None
     steps: list[dict[str, Any]] = field(default_factory=list)
 
     async def run(self, url: str | None, verified: float | None) -> list[dict[str, Any]]:
@@ -67,7 +65,7 @@ class ConnectionTest:
         began = time.monotonic()
         try:
             async with asyncio.timeout(SECONDS):
-                _reader, writer = await connected(address, None, self.resolver)
+                _reader, writer = await connected(address, self.system, self.peers, tls=False)
         except OSError as trouble:
             await self._add("tcp", "bad", began, why=_why(trouble))
             return False
@@ -76,22 +74,18 @@ class ConnectionTest:
         return True
 
     async def _addresses(self, host: str, port: int) -> set[str]:
-        if self.resolver is not None:
-            return {each["host"] for each in await self.resolver.resolve(host, port)}
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return {str(each[4][0]) for each in found}
+        return {each["host"] for each in await self.peers.addresses(self.system, host, port)}
 
     async def _speak(self, address: URL) -> None:
         began = time.monotonic()
-        tls = self.tls if address.scheme == "https" else None
         try:
             async with asyncio.timeout(SECONDS):
-                reader, writer = await connected(address, tls, self.resolver)
+                reader, writer = await connected(address, self.system, self.peers)
         except (OSError, ssl.SSLError) as trouble:
             await self._add("tls", "bad", began, why=_why(trouble))
             return
         try:
-            if tls is None:
+            if address.scheme != "https":
                 await self._add("tls", "warn", began, why="no TLS")
             else:
                 await self._tls(writer, began)
@@ -160,6 +154,8 @@ class ConnectionTest:
 
 def _why(trouble: BaseException) -> str:
     """Short, and without the words of the other side."""
+    if isinstance(trouble, NotOpened):
+        return trouble.why
     if isinstance(trouble, ssl.SSLCertVerificationError):
         return f"certificate: {trouble.verify_message}"[:120]
     if isinstance(trouble, ssl.SSLError):

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 from gateway.keeper import tasks
 
 if TYPE_CHECKING:  # some commands use what a task uses, and need none of this
-    import ssl
-
     import aiohttp
     from sqlalchemy import Engine
 
+    from adapters.opening import Peers
     from gateway.audit.witnessing.admission import AdmissionDeadline
     from gateway.delivery.forwarder import Forwarder
     from gateway.journal.filelock import FileLock
@@ -50,7 +49,7 @@ class KeeperServices:
     seal: Seal
     forwarder: Forwarder
     admission: AdmissionDeadline  # one for all that may stop new transfers
-    tls: ssl.SSLContext  # of calls to component systems
+    peers: Peers  # component systems, as they are called
     web: aiohttp.ClientSession
     clock: Callable[[], float]
     hash_id: Callable[[str], str]  # keyed hash, as in the log

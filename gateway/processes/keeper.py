@@ -88,7 +88,7 @@ async def _keep(settings: Settings, inherited: Inherited) -> None:
         seal=Seal.of(settings),
         forwarder=runtime.forwarder,
         admission=AdmissionDeadline(settings.deadline_file, admission.closing(settings)),
-        tls=runtime.tls,
+        peers=runtime.peers,
         web=web,
         clock=clock,
         hash_id=partial(keyed, keyring.hash_key()),

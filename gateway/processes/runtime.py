@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from signal import SIGTERM
 import aiohttp
 from sqlalchemy import Engine
 
-from adapters.http import client_context, open_session
+from adapters.opening import Peers, open_session
 from contracts.base.errors import Failure
 from gateway.audit.witnessing.admission import admission_check
 from gateway.delivery.breaker import rules_for
@@ -27,7 +26,7 @@ from gateway.keys.keyring import Keyring
 from gateway.machines.errors import MACHINE_REMOVED
 from gateway.machines.own import StateWatch
 from gateway.processes import child
-from gateway.push.addresses import resolver_of_systems
+from gateway.push.peers import peers_of
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
@@ -40,7 +39,7 @@ from security.transparency.entry import keyed
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """`tls` and `session` lead to component systems; the registry's outside authorities are trusted there too."""
+    """`peers` and `session` lead to component systems; the registry's outside authorities are trusted there too."""
 
     settings: Settings
     keyring: Keyring
@@ -48,7 +47,7 @@ class Runtime:
     registry: Registry
     journal: Journal
     decrypt_keys: tuple[DecryptKey, ...]
-    tls: ssl.SSLContext
+    peers: Peers
     session: aiohttp.ClientSession
     forwarder: Forwarder
     machine: StateWatch
@@ -67,12 +66,10 @@ class Runtime:
         registry.start()
         journal = Journal(engine, lock_of(engine), process_id, kind=kind, machine=machine.name)
         journal.start()
-        tls = client_context(
-            keyring.client_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
-        )
-        registry.follow(Anchors(tls, keyring.client_anchors).take)
+        peers = peers_of(keyring, settings, lambda: registry.snapshot)
+        registry.follow(Anchors(peers.tls, keyring.client_anchors).take)
         decrypt_keys = keyring.decrypt_keys()  # once for all that decrypts: loading one checks its primes
-        session = open_session(tls, resolver_of_systems(settings, registry))
+        session = open_session(peers)
         forwarder = forwarder_over(
             session,
             keyring.signing_key(),
@@ -82,7 +79,7 @@ class Runtime:
             # Not in the keeper: messages that wait are delivered as they should, so that nobody waits behind a fault.
             faults=FaultOrders(engine, time.time) if settings.kind == "sandbox" and kind in ("door", "files") else None,
         )
-        return cls(settings, keyring, engine, registry, journal, decrypt_keys, tls, session, forwarder, machine)
+        return cls(settings, keyring, engine, registry, journal, decrypt_keys, peers, session, forwarder, machine)
 
     def exchange(self) -> Exchange:
         vault = open_vault(self.settings, self.engine, self.keyring.at_rest)

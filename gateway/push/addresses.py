@@ -3,28 +3,18 @@
 Without such checks a subscriber could make the gateway call systems that only the gateway reaches (OWASP: server-side
 request forgery). Public addresses are allowed, others only within the networks that the instance allows. The same holds
 for the systems of a sandbox's tenants, whose addresses no officer approved: calls, probes and connection tests.
-Invariant: a host is judged by the very addresses that are connected to. They are resolved once for each connection, so
-  a name that is resolved to another address later (DNS rebinding) gains nothing.
+The addresses of each connection are judged as it is opened (`adapters.opening`), so a name that is resolved to another
+address later (DNS rebinding) gains nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
-import socket
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from gateway.push.errors import SUBSCRIPTION_URL
-from gateway.registry.tenants import hosts
-
-if TYPE_CHECKING:
-    from gateway.registry.registry import Registry
-    from gateway.settings import Settings
 
 LONGEST: Final = 2000  # characters of a URL
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,11 +23,25 @@ _TEXT: Final = re.compile(r"[!-~]+")  # visible ASCII
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
-_TUNNELS: Final = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))  # 6to4, Teredo
+_UNICAST: Final = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("2000::/3"))  # the second: RFC 4291 §2.4
+# Where nobody's system is, although some of it is routed: the special-purpose registries of IANA (RFC 6890), and the
+# tunnels, which lead to addresses of another kind.
+_SPECIAL: Final = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+        *("192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+    )
+)
 
 
-class Forbidden(OSError):
-    """The host leads to an address that nothing is sent to."""
+def public(address: Address) -> bool:
+    """Whether an address is one of global unicast that anybody may have."""
+    if not any(address in network for network in _UNICAST) or any(address in network for network in _SPECIAL):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 class Networks:
@@ -54,8 +58,7 @@ class Networks:
             return False
         if any(address in network for network in self._allowed):
             return True
-        tunnelled = any(address in network for network in _TUNNELS)
-        return address.is_global and not address.is_multicast and not address.is_reserved and not tunnelled
+        return public(address)
 
     def check_url(self, url: str) -> None:
         """`subscription.url` for a URL that nothing can be sent to, as far as that is seen without a resolver."""
@@ -90,60 +93,6 @@ class Networks:
         if host == "localhost" and not any(map(self.allow, ("127.0.0.1", "::1"))):
             return "its address is neither public nor in `push_networks`"
         return None if parts.scheme == "https" or loopback else "its scheme is not https"
-
-
-Lookup = Callable[[str, int], Awaitable[list[tuple[Any, ...]]]]
-
-
-class CheckedResolver(AbstractResolver):
-    """Resolves a host for one connection. All of its addresses must be allowed: OSError otherwise. `checked` says of
-    which hosts that is asked; by default of all.
-    """
-
-    def __init__(
-        self, networks: Networks, lookup: Lookup | None = None, checked: Callable[[str], bool] = lambda host: True
-    ) -> None:
-        self._networks: Final = networks
-        self._lookup: Final = lookup or _lookup
-        self._checked: Final = checked
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found, checked = await self._lookup(host, port), self._checked(host)
-        results: list[ResolveResult] = []
-        for kind, _type, protocol, _name, address in found:
-            if checked and not self._networks.allow(str(address[0])):
-                raise Forbidden("its name leads to an address neither public nor in `push_networks`")
-            results.append(
-                ResolveResult(
-                    hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=_NUMERIC
-                )
-            )
-        if not results:
-            raise OSError("its name is not known")
-        return results
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-def resolver_of_systems(settings: Settings, registry: Registry, lookup: Lookup | None = None) -> CheckedResolver | None:
-    """Of the hosts of component systems; None where no officer's approval is left out."""
-    if settings.kind != "sandbox":
-        return None
-
-    def of_tenant(host: str) -> bool:
-        return host.lower() in hosts(registry.snapshot.systems.values())
-
-    return CheckedResolver(Networks(settings.push_networks), lookup, of_tenant)
-
-
-_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-
-
-async def _lookup(host: str, port: int) -> list[tuple[Any, ...]]:
-    return [*await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _literal(host: str) -> Address | None:

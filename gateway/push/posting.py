@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from adapters.opening import Forbidden, NotOpened, Peers, open_session
 from contracts.base.errors import Failure
 from contracts.base.integers import whole_number
-from gateway.push.addresses import CheckedResolver, Forbidden, Lookup, Networks
+from gateway.push.addresses import Networks
 from gateway.push.errors import (
     PUSH_ADDRESS,
     PUSH_ANSWER,
@@ -59,26 +60,11 @@ class Outcome(NamedTuple):
 
 
 class Poster:
-    """The connections of one process; made inside its event loop. `lookup` resolves a host (for tests)."""
+    """The connections of one process; made inside its event loop. `networks` judge what a URL says."""
 
-    def __init__(self, tls: ssl.SSLContext, networks: Networks, lookup: Lookup | None = None) -> None:
+    def __init__(self, peers: Peers, networks: Networks) -> None:
         self._networks: Final = networks
-        connector = aiohttp.TCPConnector(
-            ssl=tls,
-            limit=128,
-            limit_per_host=8,
-            keepalive_timeout=4.0,
-            use_dns_cache=False,
-            resolver=CheckedResolver(networks, lookup),
-        )
-        self._session: Final = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=frozenset({"User-Agent", "Accept", "Accept-Encoding"}),
-            raise_for_status=False,
-        )
+        self._session: Final = open_session(peers, limit=128, each=8, remembered=0, added=("Content-Type",))
 
     async def close(self) -> None:
         await self._session.close()
@@ -89,12 +75,13 @@ class Poster:
         body: bytes,
         headers: Mapping[str, str],
         limits: Limits = Limits(),  # noqa: B008  (immutable)
+        system: str = "",
     ) -> Outcome:
-        """Never raises for what the other side does."""
+        """Never raises for what the other side does. `system`: whose receiver it is; empty: of none."""
         started = time.perf_counter()
         try:
             self._networks.check_url(url)  # a setting may have changed since it was taken
-            status, content, after = await self._call(url, body, headers, limits)
+            status, content, after = await self._call(url, body, headers, limits, system)
             failure = _judged(status)
         except Failure as refused:
             why = refused.facts.get("why", "") if refused.type is SUBSCRIPTION_URL else ""
@@ -104,12 +91,17 @@ class Poster:
         return Outcome(status, content, failure, after, round((time.perf_counter() - started) * 1000))
 
     async def _call(
-        self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits
+        self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits, system: str
     ) -> tuple[int, bytes, float | None]:
         fields = {"Host": urlsplit(url).netloc, "User-Agent": AGENT, "Accept": "*/*", **headers}
         times = aiohttp.ClientTimeout(total=limits.total, connect=limits.connect)
         async with self._session.post(
-            URL(url, encoded=True), data=body, headers=fields, allow_redirects=False, timeout=times
+            URL(url, encoded=True),
+            data=body,
+            headers=fields,
+            allow_redirects=False,
+            timeout=times,
+            server_hostname=system or None,
         ) as response:
             content = bytearray()
             async for part in response.content.iter_any():
@@ -132,8 +124,10 @@ def _judged(status: int) -> Failure | None:
 def _failure(trouble: BaseException, limits: Limits) -> Failure:
     """A few words for people; never the other side's own."""
     cause = trouble.os_error if isinstance(trouble, aiohttp.ClientConnectorError) else trouble
-    if isinstance(cause, Forbidden) or isinstance(cause.__cause__, Forbidden):
+    if isinstance(trouble, Forbidden):
         return PUSH_ADDRESS(why="its name leads to an address neither public nor in `push_networks`")
+    if isinstance(trouble, NotOpened):
+        return PUSH_CERTIFICATE(why=trouble.why)
     if isinstance(trouble, aiohttp.ClientConnectorCertificateError):
         return PUSH_CERTIFICATE(why="its certificate is not trusted, has ended, or does not name the host")
     if isinstance(trouble, aiohttp.ClientSSLError) or isinstance(cause, ssl.SSLError):

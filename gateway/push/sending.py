@@ -205,7 +205,7 @@ class Pusher:
         id = f"{subscription.id}-{subscription.replays}-{batch.first}-{batch.last}"
         headers = self._headers(subscription, id, batch.content_type, batch.body, signing)
         told = {**headers, **traces.outgoing(id)}
-        outcome = await self.poster.post(subscription.url, batch.body, told, self.limits)
+        outcome = await self.poster.post(subscription.url, batch.body, told, self.limits, subscription.system)
         code = "" if outcome.failure is None else outcome.failure.code
         meters.push(subscription.system, code or "taken", outcome.milliseconds / 1000)
         spans.called("push", None, told, outcome.milliseconds / 1000, code, system=subscription.system, delivery=id)
@@ -290,7 +290,7 @@ class Pusher:
         }
         body = json.dumps(event).encode()
         headers = self._headers(subscription, id, ONE, body, await asyncio.to_thread(self._keys, lease))
-        outcome = await self.poster.post(subscription.url, body, headers, self.limits)
+        outcome = await self.poster.post(subscription.url, body, headers, self.limits, subscription.system)
         if outcome.failure is None and not _echoed(outcome.body, word):
             outcome = outcome._replace(failure=PUSH_CHALLENGE(status=outcome.status))
         attempt = _attempt(self.clock(), id, 0, outcome)

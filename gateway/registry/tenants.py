@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, select
 
@@ -56,12 +55,6 @@ def providers(systems: Iterable[System]) -> dict[tuple[str, str], str]:
             for contract in system.formats:
                 found.setdefault((system.agency, contract), system.id)
     return found
-
-
-def hosts(systems: Iterable[System]) -> frozenset[str]:
-    """The hosts, in lower case, at which systems of tenants are called."""
-    urls = (each.endpoint.url for each in systems if is_tenant(each.agency) and each.endpoint is not None)
-    return frozenset(filter(None, (urlsplit(url).hostname for url in urls)))
 
 
 def own_provider(known: Mapping[tuple[str, str], str], agency: str, contract: str) -> str | None:

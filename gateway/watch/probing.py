@@ -25,12 +25,12 @@ from gateway.watch import probes
 from gateway.watch.alarms import Condition, Kind, Look, settle
 
 AT_ONCE: Final = 16
-Probe = Callable[[str], Awaitable[bool]]
+Probe = Callable[[str, str], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probing:
-    """`probe` says whether an address takes connections (`adapters.http.ConnectionProbe`)."""
+    """`probe` says whether a system takes connections (`adapters.opening.ConnectionProbe`)."""
 
     engine: Engine
     lock: FileLock | None
@@ -52,14 +52,14 @@ class Probing:
     async def _round(self, out: frozenset[str]) -> Mapping[str, bool]:
         few = asyncio.Semaphore(AT_ONCE)
 
-        async def ask(url: str) -> bool:
+        async def ask(system: str, url: str) -> bool:
             async with few:
-                return await self.probe(url)
+                return await self.probe(url, system)
 
         systems = self.registry.snapshot.systems.values()
         probed = (each for each in systems if each.active and each.id not in out)
         urls = {each.id: each.endpoint.url for each in probed if each.endpoint is not None}
-        return dict(zip(urls, await asyncio.gather(*map(ask, urls.values())), strict=True))
+        return dict(zip(urls, await asyncio.gather(*map(ask, urls, urls.values())), strict=True))
 
     def _record(self, results: Mapping[str, bool], lease: Lease) -> None:
         with writing(self.engine, self.lock) as connection:

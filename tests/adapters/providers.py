@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from adapters.http import client_context, open_session
+from adapters.http import client_context
+from adapters.opening import Peers, open_session
 from contracts.wire import soap
 from security.http_signatures import HttpRequest, sign_response, verify_request
 from security.keys import SigningKey
@@ -116,7 +117,7 @@ class Provider:
 
 
 def session_of(house: House, gateway: Identity) -> aiohttp.ClientSession:
-    return open_session(tls_of(house, gateway))
+    return open_session(Peers(tls_of(house, gateway)))
 
 
 def tls_of(house: House, gateway: Identity) -> ssl.SSLContext:

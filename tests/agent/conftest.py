@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from adapters.http import client_context, open_session
+from adapters.http import client_context
+from adapters.opening import Peers, open_session
 from bench.ports import free_port
 from examples.story.world import World
 from gateway.keys.keyring import Keyring
@@ -77,6 +78,6 @@ def sample() -> dict[str, object]:
 async def session(instance: Settings) -> AsyncIterator[aiohttp.ClientSession]:
     """Mutual TLS as the gateway opens it."""
     keyring = Keyring(instance)
-    opened = open_session(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key))
+    opened = open_session(Peers(client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key)))
     yield opened
     await opened.close()

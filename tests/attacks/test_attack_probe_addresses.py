@@ -13,17 +13,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
-from adapters.http import ConnectionProbe, open_session
+from adapters.errors import Acted, ProviderFailure
+from adapters.http import Call, send
 from adapters.model import Endpoint
+from adapters.opening import ConnectionProbe, Forbidden, Peers, open_session
 from contracts.base.words import Words
 from gateway.keeper.connection_test import ConnectionTest
-from gateway.push.addresses import CheckedResolver, resolver_of_systems
+from gateway.push.peers import known_peers
 from gateway.registry.records import System
 from gateway.settings import Settings
+from security.http_signatures import HttpRequest
 
 INSIDE = (
     *("127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.7", "192.168.1.1", "172.17.0.1", "169.254.169.254"),
@@ -47,14 +49,15 @@ class Inside:
             for each in self.names[host.lower()]
         ]
 
-    def resolver(self, kind: str = "sandbox") -> CheckedResolver | None:
+    def peers(self, kind: str = "sandbox") -> Peers:
         known = (
             System(id, agency, Words(id, id), {}, Endpoint(id, "rest", f"https://{host.upper()}:{self.port}/in"))
             for id, agency, host in (("one", "NCC.0123ABCD", TENANT), ("two", "H14.3", OTHER))
         )
-        registry = SimpleNamespace(snapshot=SimpleNamespace(systems={each.id: each for each in known}))
+        snapshot = SimpleNamespace(systems={each.id: each for each in known}, tls_key=lambda thumbprint: None)
         settings = Settings(Path("nowhere"), kind=cast(Any, kind), push_networks="")
-        return resolver_of_systems(settings, cast(Any, registry), self.lookup)
+        tls = ssl.create_default_context()
+        return known_peers(tls, lambda _: False, settings, lambda: cast(Any, snapshot), lookup=self.lookup)
 
 
 @pytest_asyncio.fixture
@@ -76,22 +79,49 @@ async def inside() -> AsyncIterator[Inside]:
 @pytest.mark.parametrize("address", INSIDE)
 async def test_nothing_goes_to_an_address_inside(inside: Inside, address: str) -> None:
     inside.names[TENANT] = tuple(address.split())
-    resolver, tls, told = inside.resolver(), ssl.create_default_context(), list[list[dict[str, Any]]]()
+    await nothing_goes(inside, TENANT)
+
+
+@pytest.mark.attack("ssrf")
+@pytest.mark.parametrize("address", [*INSIDE[:-1], "fec0::1", "192.88.99.1", "2001:20::1", "203.0.113.1"])
+async def test_a_literal_address_inside_is_judged_too(inside: Inside, address: str) -> None:
+    inside.names[address] = (address,)
+    await nothing_goes(inside, f"[{address}]" if ":" in address else address)
+
+
+async def nothing_goes(inside: Inside, host: str) -> None:
+    peers, told = inside.peers(), list[list[dict[str, Any]]]()
     for scheme in ("http", "https"):
-        assert not await ConnectionProbe(tls, resolver)(f"{scheme}://{TENANT}:{inside.port}/in")
-    async with open_session(tls, resolver) as session:
-        with pytest.raises(aiohttp.ClientConnectorDNSError):
-            await session.post(f"http://{TENANT}:{inside.port}/in")
+        assert not await ConnectionProbe(peers)(f"{scheme}://{host}:{inside.port}/in", "one")
+        async with open_session(peers) as session:
+            call = Call(HttpRequest("POST", f"{scheme}://{host}:{inside.port}/in", {}, b"x"), 5.0)
+            with pytest.raises(ProviderFailure) as failed:
+                await send(session, "one", call)
+        assert failed.value.acted is Acted.NO and failed.value.facts["reason"] == Forbidden.why
 
     async def tell(steps: list[dict[str, Any]]) -> None:
         told.append(steps)
 
-    steps = await ConnectionTest(tls, time.time, tell, resolver).run(f"http://{TENANT}:{inside.port}/in", None)
-    assert [each["name"] for each in steps if each["state"] == "bad"] == ["dns"] and address not in str(steps)
+    steps = await ConnectionTest(peers, "one", time.time, tell).run(f"http://{host}:{inside.port}/in", None)
+    assert [(each["name"], each["why"]) for each in steps if each["state"] == "bad"] == [("dns", Forbidden.why)]
     assert inside.taken == []
+
+
+@pytest.mark.attack("ssrf")
+async def test_what_is_told_of_addresses_inside_is_no_port_scan(inside: Inside) -> None:
+    """Where somebody listens, where nobody does, where the network has no way: one answer."""
+    told = set()
+    for number, (address, port) in enumerate((("127.0.0.1", inside.port), ("127.0.0.1", 1), ("10.255.255.1", 443))):
+        host = f"{number}.{TENANT}"
+        inside.names[host] = (address,)
+        async with open_session(inside.peers()) as session:
+            with pytest.raises(ProviderFailure) as failed:
+                await send(session, "one", Call(HttpRequest("GET", f"https://{host}:{port}/", {}, b""), 5.0))
+        told.add((failed.value.code, failed.value.facts["reason"]))
+    assert told == {("provider.down", Forbidden.why)} and inside.taken == []
 
 
 async def test_what_officers_approved_is_called_where_it_is(inside: Inside) -> None:
     inside.names[OTHER] = ("127.0.0.1",)
-    assert await ConnectionProbe(ssl.create_default_context(), inside.resolver())(f"http://{OTHER}:{inside.port}/in")
-    assert inside.resolver("production") is None  # it has no tenants
+    for kind in ("sandbox", "production"):
+        assert await ConnectionProbe(inside.peers(kind))(f"http://{OTHER}:{inside.port}/in", "two")

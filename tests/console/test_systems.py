@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import insert, select
 
+from adapters.opening import Peers
 from contracts.base.ids import new_id
 from contracts.base.words import Words
 from gateway.console.roles import Role
@@ -170,7 +171,7 @@ async def test_a_connection_is_tested_by_the_keeper(office: Desk, post: Post) ->
         assert (await minh.post(f"{here}/test", url="https://192.0.2.1/")).status == 303
     with post.engine.connect() as connection:
         assert len(jobs.running(connection, KIND)) == 1
-    keeper = ConnectionTests(post.engine, lock_of(post.engine), post.registry, post.tls, time.time)
+    keeper = ConnectionTests(post.engine, lock_of(post.engine), post.registry, Peers(post.tls), time.time)
     await keeper.run_once(post.lease)
     with post.engine.connect() as connection:
         (job,) = jobs.newest(connection, KIND)
@@ -189,23 +190,23 @@ async def test_a_test_says_which_step_failed(post: Post) -> None:
 
     told: list[int] = []
     post.provider.script = plain
-    nobody = "https://127.0.0.1:1/"
-    steps = await ConnectionTest(post.tls, time.time, tell).run(nobody, None)
+    nobody, peers = "https://127.0.0.1:1/", Peers(post.tls)
+    steps = await ConnectionTest(peers, "truong-ha", time.time, tell).run(nobody, None)
     assert [(each["name"], each["state"]) for each in steps] == [
         ("address", "ok"), ("dns", "ok"), ("tcp", "bad"), ("signature", "left-out"),
     ]  # fmt: skip
-    steps = await ConnectionTest(post.tls, time.time, tell).run("https://no-such-name.invalid/", None)
+    steps = await ConnectionTest(peers, "truong-ha", time.time, tell).run("https://no-such-name.invalid/", None)
     assert [each["state"] for each in steps if each["name"] == "dns"] == ["bad"]
     strict = ssl.create_default_context()  # does not know the authority
-    steps = await ConnectionTest(strict, time.time, tell).run(post.provider.url, None)
+    steps = await ConnectionTest(Peers(strict), "truong-ha", time.time, tell).run(post.provider.url, None)
     (tls,) = (each for each in steps if each["name"] == "tls")
     assert tls["state"] == "bad" and tls["why"].startswith("certificate: ")
     for status, state in ((500, "warn"), (403, "warn"), (405, "ok")):
         post.provider.script = _answering(status)
-        steps = await ConnectionTest(post.tls, time.time, tell).run(post.provider.url, None)
+        steps = await ConnectionTest(peers, "truong-ha", time.time, tell).run(post.provider.url, None)
         assert [each["state"] for each in steps if each["name"] == "http"] == [state], status
     post.provider.script = plain
-    late = await ConnectionTest(post.tls, lambda: time.time() + 3600, tell).run(post.provider.url, None)
+    late = await ConnectionTest(peers, "truong-ha", lambda: time.time() + 3600, tell).run(post.provider.url, None)
     (clock,) = (each for each in late if each["name"] == "clock")
     assert clock["state"] == "warn" and -3700 < clock["apart"] < -3500
-    assert (await ConnectionTest(post.tls, time.time, tell).run(None, None))[0]["state"] == "bad"
+    assert (await ConnectionTest(peers, "truong-ha", time.time, tell).run(None, None))[0]["state"] == "bad"

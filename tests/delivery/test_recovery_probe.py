@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from adapters.http import ConnectionProbe
+from adapters.opening import ConnectionProbe, Peers
 from gateway.delivery.breaker import Rules
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
@@ -19,7 +19,7 @@ async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_com
         lock_of(post.engine),
         post.registry,
         post.deliverer.forwarder,
-        ConnectionProbe(post.tls),
+        ConnectionProbe(Peers(post.tls)),
         lambda: post.clock[0],
     )
     post.provider.script = answering(post.provider)
@@ -47,7 +47,7 @@ async def test_a_system_that_comes_back_is_drained_whatever_its_messages_had_com
 async def test_a_system_that_listens_and_fails_is_probed_ever_more_rarely(post: Post) -> None:
     probes: list[float] = []
 
-    async def ask(_url: str) -> bool:
+    async def ask(_url: str, _system: str) -> bool:
         probes.append(post.clock[0])
         return True
 

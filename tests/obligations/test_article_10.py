@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from adapters.http import ConnectionProbe
+from adapters.opening import ConnectionProbe, Peers
 from examples.story.exchange import ALERTS, INDICATOR
 from examples.story.world import World
 from gateway.journal.database import lock_of
@@ -124,7 +124,7 @@ async def test_a_system_that_is_killed_raises_an_alarm_to_its_contact(post: Post
     post.clock[0] = noon = datetime(2026, 11, 27, 12, tzinfo=VIETNAM).timestamp()
     parts: dict[str, Any] = {"engine": post.engine, "lock": lock_of(post.engine), "registry": post.registry}
     parts["clock"] = lambda: post.clock[0]
-    probing = Probing(**parts, probe=ConnectionProbe(post.tls), hold=120.0)
+    probing = Probing(**parts, probe=ConnectionProbe(Peers(post.tls)), hold=120.0)
     late = LateData(lambda: post.clock[0])
     watching = Watching(**parts, queue_seconds=600.0, late=late, mails=True)
     await post.provider.stop()

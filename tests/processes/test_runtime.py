@@ -33,7 +33,7 @@ async def test_an_outside_authority_is_trusted_on_the_way_to_a_system(
         act.note("registry", {}, NOW)
     runtime = await Runtime.start(instance.settings, open_engine(instance.settings.database_url), f"{kind}-1", kind)
     try:
-        trusted = {ssl.DER_cert_to_PEM_cert(each) for each in runtime.tls.get_ca_certs(binary_form=True)}
+        trusted = {ssl.DER_cert_to_PEM_cert(each) for each in runtime.peers.tls.get_ca_certs(binary_form=True)}
         assert any(each.strip() in outside.pem for each in trusted), kind
     finally:
         await runtime.close()

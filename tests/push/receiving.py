@@ -17,6 +17,7 @@ from aiohttp import web
 from sqlalchemy import select
 
 from adapters.http import client_context
+from adapters.opening import Peers
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
 from gateway.journal.schema.push_tables import push_subscription
@@ -121,13 +122,15 @@ async def pushing(
     gateway = world.gateway
     tls = client_context(keys.anchors, *gateway.tls_files)
     tls.load_verify_locations(cadata=keys.tls.pem.decode())
+    judged = Networks(networks)
+    peers = Peers(tls, reachable=lambda system, address: judged.allow(address), lookup=lookup)
     pusher = Pusher(
         engine=world.engine,
         lock=lock_of(world.engine),
         journal=world.journal,
         registry=world.services.registry,
         reading=Reading(world.engine, world.vault, gateway.sign),
-        poster=Poster(tls, Networks(networks), lookup),
+        poster=Poster(peers, judged),
         hash_id=world.services.exchange.hash_id,
         key=gateway.sign,
         clock=time.time,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import Any
 
 import pytest
 
+from adapters.opening import Forbidden, Peers
 from contracts.base.errors import Failure
-from gateway.push.addresses import CheckedResolver, Forbidden, Networks
+from gateway.push.addresses import Networks
 
 NOWHERE = Networks("")
 LOOPBACK = Networks("127.0.0.0/8 ::1/128 10.20.0.0/16")
@@ -54,6 +56,18 @@ REFUSED = (
     "https://[fe80::1%25eth0]/",
     "https://[fc00::1]/",
     "https://[ff02::1]/",
+    "https://[fec0::1]/",
+    "https://[::8.8.8.8]/",
+    "https://[2001:db8::1]/",
+    "https://[2001:20::1]/",
+    "https://[3fff::1]/",
+    "https://[5f00::1]/",
+    "https://[100::1]/",
+    "https://[64:ff9b:1::1]/",
+    "https://192.88.99.1/",
+    "https://198.18.0.1/",
+    "https://203.0.113.1/",
+    "https://240.0.0.1/",
     "https://[::1/",
     "https://" + "a" * 2000,
 )
@@ -93,11 +107,12 @@ def test_the_instance_allows_networks_and_with_them_plain_http_on_this_machine()
         Networks("10.0.0.1/8")
 
 
-def answering(*addresses: str) -> Any:
+def peers(*addresses: str) -> Peers:
     async def lookup(_host: str, port: int) -> list[tuple[Any, ...]]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
 
-    return lookup
+    nowhere = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return Peers(nowhere, reachable=lambda system, address: NOWHERE.allow(address), lookup=lookup)
 
 
 @pytest.mark.parametrize(
@@ -105,11 +120,11 @@ def answering(*addresses: str) -> Any:
 )
 async def test_a_name_that_leads_inwards_is_not_connected_to(addresses: tuple[str, ...]) -> None:
     with pytest.raises(Forbidden):
-        await CheckedResolver(NOWHERE, answering(*addresses)).resolve("receiver.example", 443)
+        await peers(*addresses).addresses("one", "receiver.example", 443)
 
 
 async def test_the_checked_addresses_are_the_ones_that_are_connected_to() -> None:
-    (only,) = await CheckedResolver(NOWHERE, answering("8.8.8.8")).resolve("receiver.example", 443)
+    (only,) = await peers("8.8.8.8").addresses("one", "receiver.example", 443)
     assert (only["host"], only["hostname"], only["port"]) == ("8.8.8.8", "receiver.example", 443)
     with pytest.raises(OSError, match="not known"):
-        await CheckedResolver(NOWHERE, answering()).resolve("receiver.example", 443)
+        await peers().addresses("one", "receiver.example", 443)

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import Engine, delete, select
 
+from adapters.opening import Peers
 from contracts.base.errors import Failure
 from contracts.base.ids import new_id
 from contracts.base.words import Words
@@ -263,7 +264,7 @@ async def test_a_signed_webhook_is_tried_until_the_receiver_takes_it(
             return web.Response(status=next(answers))
 
         receiver.behave = behave
-        poster = Poster(tls, ANYWHERE)
+        poster = Poster(Peers(tls), ANYWHERE)
         clock = [NOON + 150]
         posting = Posting(
             engine=engine,

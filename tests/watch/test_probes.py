@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, select, text
 
-from adapters.http import ConnectionProbe
+from adapters.opening import ConnectionProbe, Peers
 from contracts.base.errors import Failure
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
@@ -49,7 +49,7 @@ def probing_of(post: Post, hold: float = 120.0) -> Probing:
         engine=post.engine,
         lock=lock_of(post.engine),
         registry=post.registry,
-        probe=ConnectionProbe(post.tls),
+        probe=ConnectionProbe(Peers(post.tls)),
         clock=lambda: post.clock[0],
         hold=hold,
     )

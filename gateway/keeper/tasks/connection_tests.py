@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from aiohttp.abc import AbstractResolver
 from sqlalchemy import Engine
 
+from adapters.opening import Peers
 from gateway.audit.search.search import Query, reading, search
 from gateway.journal import jobs
 from gateway.journal.database import writing
@@ -19,7 +18,6 @@ from gateway.journal.jobs import DONE, Job
 from gateway.journal.wakes import ORDERS
 from gateway.keeper.connection_test import ConnectionTest
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
-from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -34,9 +32,8 @@ class ConnectionTests:
     engine: Engine
     lock: FileLock | None
     registry: Registry
-    tls: ssl.SSLContext
+    peers: Peers
     clock: Callable[[], float]
-    resolver: AbstractResolver | None = None
     _more: bool = True  # whether one was asked for, at the last run
     topic: ClassVar[str] = ORDERS
 
@@ -62,7 +59,7 @@ class ConnectionTests:
         steps: list[dict[str, Any]] = []
         if job.created > self.clock() - OLD:
             verified = await asyncio.to_thread(self._verified, job.subject)
-            test = ConnectionTest(self.tls, self.clock, tell, self.resolver)
+            test = ConnectionTest(self.peers, job.subject, self.clock, tell)
             steps = await test.run(endpoint.url if endpoint is not None else None, verified)
         await asyncio.to_thread(self._write, job, lease, steps, True)
 
@@ -83,9 +80,8 @@ def _tests(services: KeeperServices) -> ConnectionTests:
         services.engine,
         services.lock,
         services.registry,
-        services.tls,
+        services.peers,
         services.clock,
-        resolver_of_systems(services.settings, services.registry),
     )
 
 

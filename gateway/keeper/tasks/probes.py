@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.http import ConnectionProbe
+from adapters.opening import ConnectionProbe
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
-from gateway.push.addresses import resolver_of_systems
 from gateway.watch.probing import Probing
 
 
@@ -13,7 +12,7 @@ def _probing(services: KeeperServices) -> Probing:
         engine=services.engine,
         lock=services.lock,
         registry=services.registry,
-        probe=ConnectionProbe(services.tls, resolver_of_systems(services.settings, services.registry)),
+        probe=ConnectionProbe(services.peers),
         clock=services.clock,
         hold=services.settings.alarm_seconds,
     )

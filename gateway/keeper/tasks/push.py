@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import ssl
-from typing import Final
-
-from adapters.http import client_context
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
 from gateway.keys.keyring import Keyring
 from gateway.push.addresses import Networks
 from gateway.push.batches import Reading
+from gateway.push.peers import receivers
 from gateway.push.posting import Limits, Poster
 from gateway.push.sending import Pusher
-
-SYSTEM: Final = "system"  # in place of a file: the authorities of the operating system
-
-
-def receivers_tls(services: KeeperServices) -> ssl.SSLContext:
-    """Of calls to receivers: the authorities of the exchange, and those of `push_anchors`."""
-    settings, keyring = services.settings, Keyring(services.settings)
-    if not settings.push_anchors:
-        return services.tls
-    tls = client_context(
-        keyring.trust_anchors, keyring.client_certificate, keyring.client_key, keyring.at_rest.password
-    )
-    if settings.push_anchors == SYSTEM:
-        tls.load_default_certs()
-    else:
-        tls.load_verify_locations(settings.push_anchors)
-    return tls
 
 
 def _pusher(services: KeeperServices) -> Pusher:
     settings = services.settings
-    key = Keyring(settings).signing_key()
+    keyring, networks = Keyring(settings), Networks(settings.push_networks)
+    key = keyring.signing_key()
     pusher = Pusher(
         engine=services.engine,
         lock=services.lock,
         journal=services.journal,
         registry=services.registry,
         reading=Reading(services.engine, services.vault, key),
-        poster=Poster(receivers_tls(services), Networks(settings.push_networks)),
+        poster=Poster(receivers(services.peers, keyring, settings, networks), networks),
         hash_id=services.hash_id,
         key=key,
         clock=services.clock,

@@ -17,19 +17,18 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from adapters.http import ConnectionProbe
+from adapters.opening import ConnectionProbe
 from gateway.delivery.forwarder import Forwarder
 from gateway.delivery.queue import bring_forward, providers_away
 from gateway.journal.filelock import FileLock
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
-from gateway.push.addresses import resolver_of_systems
 from gateway.registry.registry import Registry
 from gateway.transfer.lease import Lease
 
 PROBE_SECONDS: Final = 2.0
 RAREST_SECONDS: Final = 60.0
 
-Probe = Callable[[str], Awaitable[bool]]
+Probe = Callable[[str, str], Awaitable[bool]]
 
 
 @dataclass(slots=True)
@@ -41,7 +40,7 @@ class _Pace:
 
 
 class RecoveryProbe:
-    """`probe` says whether an address takes connections (`adapters.http.ConnectionProbe`)."""
+    """`probe` says whether a system takes connections (`adapters.opening.ConnectionProbe`)."""
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class RecoveryProbe:
         if system is None or not system.active or system.endpoint is None:
             pace.at = self._clock() + RAREST_SECONDS
             return False
-        listens = await self._probe(system.endpoint.url)
+        listens = await self._probe(system.endpoint.url, name)
         pace.at = self._clock() + pace.pause
         if listens:
             pace.pause = min(pace.pause * 2, RAREST_SECONDS)
@@ -89,7 +88,7 @@ def _probe(services: KeeperServices) -> RecoveryProbe:
         services.lock,
         services.registry,
         services.forwarder,
-        ConnectionProbe(services.tls, resolver_of_systems(services.settings, services.registry)),
+        ConnectionProbe(services.peers),
         services.clock,
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from gateway.keeper.periodic import KeeperServices, PeriodicTask
-from gateway.keeper.tasks.push import receivers_tls
+from gateway.keys.keyring import Keyring
 from gateway.push.operators import ANYWHERE, Posting
+from gateway.push.peers import receivers
 from gateway.push.posting import Limits, Poster
 from gateway.watch import operators
 
@@ -15,7 +16,7 @@ def _posting(services: KeeperServices) -> Posting | None:
     settings = services.settings
     if not settings.alarm_url:
         return None
-    poster = Poster(receivers_tls(services), ANYWHERE)
+    poster = Poster(receivers(services.peers, Keyring(settings), settings, ANYWHERE), ANYWHERE)
     services.closing.push_async_callback(poster.close)
     return Posting(
         engine=services.engine,

@@ -17,8 +17,9 @@ from typing import Any
 import aiohttp
 
 from adapters.errors import ProviderFailure, ProviderMissing
-from adapters.http import Call, HttpAnswer, client_context, open_session, send
+from adapters.http import Call, HttpAnswer, send
 from adapters.model import AdapterServices, Incoming, Outgoing
+from adapters.opening import Peers, open_session
 from adapters.rest import RestAdapter
 from adapters.rest import make as make_rest
 from adapters.soap import SoapAdapter
@@ -67,6 +68,7 @@ class ProviderRun:
     compiled: CompiledContract
     target: Target
     keys: GatewayKeys
+    peers: Peers
     bounds: Bounds = Bounds()
     clock: Callable[[], float] = time.time
     traffic: bool = False
@@ -80,10 +82,9 @@ class ProviderRun:
         chosen, done = list(cases), 0
         places = asyncio.Semaphore(self.bounds.parallel)
         async with AsyncExitStack() as stack:
-            keys = self.keys
-            tls = client_context(keys.anchors, keys.certificate, keys.key, keys.password)
-            self._session = await stack.enter_async_context(open_session(tls))
-            self._bare = await stack.enter_async_context(open_session(_without_certificate(keys)))
+            keys, bare = self.keys, replace(self.peers, tls=_without_certificate(self.keys))
+            self._session = await stack.enter_async_context(open_session(self.peers))
+            self._bare = await stack.enter_async_context(open_session(bare))
             services = AdapterServices(self._session, keys.signing, keys.decrypting, self.clock)
             self._adapters = {"rest": make_rest(services), "soap": make_soap(services)}
 
@@ -234,6 +235,7 @@ class ProviderRun:
 
 def _without_certificate(keys: GatewayKeys) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # who answers is for `Peers.prove`
     context.load_verify_locations(keys.anchors)
     return context
 

@@ -26,6 +26,7 @@ from gateway.journal import jobs
 from gateway.journal.database import open_engine, snapshot, writing
 from gateway.journal.jobs import DONE, RUNNING, STOPPED, Job
 from gateway.keys.keyring import Keyring
+from gateway.push.peers import peers_of
 from gateway.registry.snapshot import load_snapshot
 from gateway.sandbox.conformance import caller_run, certificate, runs, trial
 from gateway.sandbox.conformance.caller_suite import caller_suite
@@ -95,13 +96,15 @@ class Service:
     def _call(self, job: Job) -> None:
         compiled, suite = self._suite(job)
         with snapshot(self.engine) as connection:
-            endpoint = load_snapshot(connection).systems[job.subject].endpoint
+            known = load_snapshot(connection)
+        endpoint = known.systems[job.subject].endpoint
         if endpoint is None:
             self._change(job.id, STOPPED)
             return
         target = Target(endpoint, f"{job.facts['agency']}/{CALLER}")
-        keys, only = GatewayKeys.of(Keyring(self.settings)), job.facts.get("only", "")
-        trying = ProviderRun(compiled, target, keys, _BOUNDS, self.clock, traffic=bool(only))
+        keyring, only = Keyring(self.settings), job.facts.get("only", "")
+        peers = peers_of(keyring, self.settings, lambda: known)
+        trying = ProviderRun(compiled, target, GatewayKeys.of(keyring), peers, _BOUNDS, self.clock, traffic=bool(only))
         started, told = self.clock(), 0.0
 
         def tell(done: int, of: int, newest: Result) -> None:

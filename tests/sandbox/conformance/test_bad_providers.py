@@ -14,6 +14,7 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from gateway.journal.database import writing
 from gateway.keys.keyring import Keyring
+from gateway.push.peers import peers_of
 from gateway.registry import store
 from gateway.sandbox.conformance.exchange import GatewayKeys, Target, target_of
 from gateway.sandbox.conformance.provider import Bounds, ProviderRun
@@ -111,6 +112,7 @@ def tried(simulated: Simulated, kind: Kind, fault: str | None, *, water: bool = 
             compiled,
             target,
             GatewayKeys.of(Keyring(simulated.settings)),
+            peers_of(Keyring(simulated.settings), simulated.settings),
             Bounds(16, 3.0 if fault == "too-slow" else 20.0),
         )
         return asyncio.run(run.run(suite.cases))

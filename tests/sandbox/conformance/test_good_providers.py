@@ -9,6 +9,7 @@ import pytest
 
 from contracts.compiled.contract import catalogue
 from gateway.keys.keyring import Keyring
+from gateway.push.peers import peers_of
 from gateway.sandbox.conformance.exchange import GatewayKeys, Target
 from gateway.sandbox.conformance.provider import Bounds, ProviderRun
 from gateway.sandbox.conformance.results import Result
@@ -32,6 +33,7 @@ def run(simulated: Simulated, name: str, format_name: str, kind: Kind, version: 
         compiled,
         target(simulated, name, format_name, version),
         GatewayKeys.of(Keyring(simulated.settings)),
+        peers_of(Keyring(simulated.settings), simulated.settings),
         Bounds(seconds=30.0),
     )
     return asyncio.run(tried.run(suite.cases))
@@ -59,8 +61,9 @@ def test_what_travelled_is_kept_where_that_is_wanted(simulated: Simulated) -> No
     where, bounds = target(simulated, "field-report/v1", "canonical"), Bounds(seconds=30.0)
     cases = [each for each in provider_suite(compiled, Wanted(("rest",), ("canonical",))).cases
              if each.rule.group == "repeats"]  # fmt: skip
+    peers = peers_of(Keyring(simulated.settings), simulated.settings)
     for traffic in (True, False):
-        results = asyncio.run(ProviderRun(compiled, where, keys, bounds, traffic=traffic).run(cases))
+        results = asyncio.run(ProviderRun(compiled, where, keys, peers, bounds, traffic=traffic).run(cases))
         assert {each.verdict for each in results} == {"passed"} and results
         shown = [each.to_json(traffic=traffic) for each in results]
         assert all(("request" in each) == traffic and ("wrong" not in each) for each in shown)

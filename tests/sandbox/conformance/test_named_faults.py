@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gateway.keys.keyring import Keyring
+from gateway.push.peers import peers_of
 from gateway.sandbox.conformance.exchange import GatewayKeys
 from gateway.sandbox.conformance.provider import Bounds, ProviderRun
 from gateway.sandbox.conformance.results import Result, Run, Software
@@ -46,6 +47,7 @@ def tried(simulated: Simulated, *cases: str, seconds: float = 30.0) -> list[Resu
         CATALOGUE[NAME],
         target(simulated, NAME, "canonical"),
         GatewayKeys.of(Keyring(simulated.settings)),
+        peers_of(Keyring(simulated.settings), simulated.settings),
         Bounds(1, seconds),
     )
     return asyncio.run(run.run(chosen))
@@ -69,8 +71,9 @@ def test_a_fault_is_named(simulated: Simulated, kind: str) -> None:
 def test_a_system_that_cannot_be_reached_is_not_judged(simulated: Simulated) -> None:
     far = target(simulated, NAME, "canonical")
     far = replace(far, endpoint=replace(far.endpoint, url="https://localhost:1"))
-    keys = GatewayKeys.of(Keyring(simulated.settings))
-    run = ProviderRun(CATALOGUE[NAME], far, keys, Bounds(4, 5.0))
+    keyring = Keyring(simulated.settings)
+    keys, peers = GatewayKeys.of(keyring), peers_of(keyring, simulated.settings)
+    run = ProviderRun(CATALOGUE[NAME], far, keys, peers, Bounds(4, 5.0))
     results = asyncio.run(run.run(SUITE.chosen("rest.canonical.createRequest.repeat")))
     assert [each.verdict for each in results] == ["not-judged"]
 

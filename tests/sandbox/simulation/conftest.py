@@ -15,14 +15,15 @@ import aiohttp
 import pytest
 from sqlalchemy import Engine
 
-from adapters.http import client_context, open_session
 from adapters.model import Adapter, AdapterServices, Endpoint, Incoming, Outgoing
+from adapters.opening import open_session
 from adapters.rest import make as make_rest
 from adapters.soap import make as make_soap
 from bench.demo import demo_settings
 from contracts.compiled.contract import CompiledContract
 from gateway.journal.database import open_engine, snapshot
 from gateway.keys.keyring import Keyring
+from gateway.push.peers import peers_of
 from gateway.registry.snapshot import load_snapshot
 from gateway.sample_client.identity import Identity
 from gateway.sandbox import live
@@ -78,10 +79,7 @@ class Simulated:
 
 async def _adapters(settings: Settings) -> tuple[aiohttp.ClientSession, dict[str, Adapter]]:
     keyring = Keyring(settings)
-    password = keyring.at_rest.password
-    session = open_session(
-        client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key, password)
-    )
+    session = open_session(peers_of(keyring, settings))
     services = AdapterServices(session, keyring.signing_key(), keyring.decrypt_keys(), time.time)
     return session, {"rest": make_rest(services), "soap": make_soap(services)}
 
