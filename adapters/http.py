@@ -45,6 +45,8 @@ SLOWEST: Final = 1_000_000  # bytes a second of a large body, after the seconds 
 _LARGE: Final = 65_536  # bytes; a larger answer is read off the event loop
 _THREADS: Final = ThreadPoolExecutor(2, "answers")
 CONNECT_SECONDS: Final = 5.0
+_PIECE: Final = 5  # bytes: the least that frames a chunk
+_OVERHEAD: Final = 65_536  # bytes of framing that any body may have, and an eighth of its data more
 _CERTIFICATE: Final = {  # by OpenSSL's X509_V_ERR_…
     10: "its TLS certificate has expired",
 }
@@ -228,6 +230,10 @@ async def send(session: aiohttp.ClientSession, system: str, call: Call) -> HttpA
         raise PROVIDER_BAD_ANSWER(
             acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason="not HTTP/1.1"
         ) from trouble
+    except _SmallPieces as trouble:
+        raise PROVIDER_BAD_ANSWER(
+            acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason="too many small pieces"
+        ) from trouble
     except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as trouble:
         raise PROVIDER_DROPPED(
             acted=Acted.MAYBE, evidence_out=evidence_out, system=system, reason=_reason(trouble)
@@ -235,18 +241,26 @@ async def send(session: aiohttp.ClientSession, system: str, call: Call) -> HttpA
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole body; None as soon as it exceeds the limit."""
-    declared = response.content_length
-    if declared is not None:
-        return None if declared > limit else await response.read()
+    """The whole body; None as soon as it exceeds the limit. Each piece costs as much as a large one, so pieces are
+    bounded as those of requests are: an answer that is mostly sizes and reads is none.
+    """
+    if (response.content_length or 0) > limit:
+        return None
     parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_any():
+    size = overhead = 0
+    async for part, _ in response.content.iter_chunks():
         size += len(part)
+        overhead += _PIECE
         if size > limit:
             return None
+        if overhead > _OVERHEAD + size // 8:
+            raise _SmallPieces
         parts.append(part)
     return b"".join(parts)
+
+
+class _SmallPieces(Exception):
+    """The body of an answer comes in too many small pieces."""
 
 
 def _reason(trouble: BaseException) -> str:

@@ -2,8 +2,8 @@
 
 Invariant: the endpoint's kind selects the adapter, the provider's registration selects the codec. Nothing else differs.
 Invariant: the provider sees what its grants to receive show (`gateway.registry.receiving`), nothing else.
-Invariant: a call that the breaker refuses was not sent. A call with an ordered fault, which only a sandbox has, passes
-  the breaker by and does not count there: one vendor's faults keep nobody else from a system.
+Invariant: a call that the breaker refuses was not sent. A call with an ordered fault, which only stand-ins of a
+  sandbox get, does not count there: one vendor's faults keep nobody else from a system.
 Invariant: a dropped connection is retried once at once, with a fresh signature, only if the operation is idempotent.
 """
 
@@ -136,7 +136,7 @@ class Forwarder:
             )
         fault = await self._fault(what)
         breaker = self.breakers.of(provider.id)
-        if not fault and (wait := breaker.admit(self._clock())) > 0:
+        if (wait := (breaker.wait if fault else breaker.admit)(self._clock())) > 0:
             seconds = math.ceil(wait)
             raise PROVIDER_RESTING(acted=Acted.NO, retry_after=seconds, system=provider.id, seconds=seconds)
         outgoing = Outgoing(
@@ -185,7 +185,7 @@ class Forwarder:
         return incoming
 
     async def _fault(self, what: Forwardable) -> str:
-        if self._faults is None:
+        if self._faults is None or is_tenant(what.provider.agency):
             return ""
         agency, _, _ = what.caller.partition("/")
         scope = Scope(agency, what.provider.id, what.contract.contract.name, what.operation.name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Engine
@@ -228,3 +229,36 @@ async def test_only_what_could_not_be_reached_is_called_as_soon_as_it_listens(of
     assert office.forwarder.is_open("kinh-te")
     office.forwarder.listens("kinh-te")
     assert not office.forwarder.is_open("kinh-te") and await office.ask() is INCOMING
+
+
+class Ordered:
+    """A sandbox where nobody ordered a fault: only what a caller wants by its header goes wrong."""
+
+    async def fault(self, call: Any, owner: str) -> str:
+        return ""
+
+
+@pytest.mark.attack("limits")
+async def test_a_call_with_a_fault_does_not_pass_the_breaker_by(office: Office) -> None:
+    office.forwarder._faults = cast(Any, Ordered())
+    office.rest.results = [down(), down()]
+    for _ in range(2):
+        await office.failing()
+    wanted = office.delivery(office.snapshot.systems["kinh-te"], contracts()["indicator/v1"], "getValue")
+    wanted = wanted._replace(open=wanted.open._replace(fault="slow"))
+    with pytest.raises(Failure) as resting:
+        await office.forwarder.forward(wanted, 1.0)
+    assert resting.value.type is PROVIDER_RESTING and len(office.rest.calls) == 2
+
+
+@pytest.mark.attack("limits")
+async def test_the_provider_of_a_tenant_gets_no_fault_and_counts(office: Office) -> None:
+    office.forwarder._faults = cast(Any, Ordered())
+    own = replace(office.snapshot.systems["kinh-te"], agency="NCC.0123ABCD")
+    wanted = office.delivery(own, contracts()["indicator/v1"], "getValue")
+    wanted = wanted._replace(open=wanted.open._replace(fault="slow"))
+    office.rest.results = [down(), down()]
+    for _ in range(2):
+        with pytest.raises(ProviderFailure):
+            await office.forwarder.forward(wanted, 1.0)
+    assert [outgoing.fault for _, outgoing in office.rest.calls] == ["", ""] and office.forwarder.is_open("kinh-te")
