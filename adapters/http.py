@@ -248,7 +248,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
         return None
     parts: list[bytes] = []
     size = overhead = 0
-    async for part, _ in response.content.iter_chunks():
+    while not response.content.at_eof():
+        part, _ = await response.content.readchunk()
         size += len(part)
         overhead += _PIECE
         if size > limit:

@@ -71,6 +71,8 @@ async def test_large_chunks_and_a_few_small_ones_are_read(hostile: Hostile) -> N
     assert await asked(hostile) == b"x" * 2_000 + b"y" * 65_536
     hostile.head, hostile.pieces = b"content-length: 1000000\r\n\r\n", (b"z" * 10_000, 100)
     assert await asked(hostile) == b"z" * 1_000_000
+    hostile.head, hostile.pieces = b"content-length: 0\r\n\r\n", (b"", 0)
+    assert [await asked(hostile) for _ in range(3)] == [b"", b"", b""]
     hostile.head, hostile.pieces = b"content-length: 5000001\r\n\r\n", (b"z", 1)
     with pytest.raises(ProviderFailure, match=r"provider\.answer-too-large"):
         await asked(hostile)
