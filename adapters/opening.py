@@ -231,8 +231,22 @@ class ConnectionProbe:
                 _, writer = await connected(URL(url, encoded=True), system, self._peers)
         except (OSError, ValueError):  # also a TLS refusal, and a timeout
             return False
-        writer.transport.abort()  # nothing was sent, so nothing has to be ended in order
+        await ended(writer)
         return True
+
+
+async def ended(writer: asyncio.StreamWriter) -> None:
+    """Ends a connection as TLS says, within a moment. The other side may still be sending its session tickets: were the
+    connection cut, it would write to nobody, and its program may take that for a fault of its own.
+    """
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            writer.close()
+            await writer.wait_closed()
+    except OSError:  # also a timeout
+        pass
+    finally:
+        writer.transport.abort()
 
 
 async def _lookup(host: str, port: int) -> list[tuple[Any, ...]]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from cryptography import x509
 from yarl import URL
 
-from adapters.opening import NotOpened, Peers, connected
+from adapters.opening import NotOpened, Peers, connected, ended
 
 SECONDS: Final = 5.0  # for one step
 CLOCKS: Final = 30.0  # seconds by which the clocks may differ; signatures allow little more
@@ -91,7 +91,7 @@ class ConnectionTest:
                 await self._tls(writer, began)
             await self._ask(reader, writer, address)
         finally:
-            writer.transport.abort()
+            await ended(writer)
 
     async def _tls(self, writer: asyncio.StreamWriter, began: float) -> None:
         spoken: ssl.SSLObject = writer.get_extra_info("ssl_object")
