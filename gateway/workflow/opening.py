@@ -6,6 +6,8 @@ Theory of operation
 2. A correction by the sender is a step of the handling of the message that it corrects, a recall is the step `cancel`.
    If nothing is handled that it names, a correction is opened as a message.
 3. A message that nobody has to act on (`when` of the workflow), or whose body is gone, leaves a note that says so.
+4. A stored position that this process did not write is not trusted: the feed is followed from the last message before
+   it that has a handling, a step or a note. A message is followed twice without harm.
 Invariant: each message of the feed up to the position has one handling for each competent agency, or that note.
 """
 
@@ -14,11 +16,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, exists, or_, select
 
 from contracts.base.times import moment
 from contracts.base.words import WordsFile
@@ -55,6 +57,7 @@ Check = Callable[[Connection], None]
 @dataclass(frozen=True, slots=True)
 class Opening:
     office: Office
+    moved: dict[str, int] = field(default_factory=dict)  # how far this process followed each feed
 
     def step(self, check: Check) -> int:
         """Follows a page of each feed; returns how many events it had. Nothing is opened before the contract of the
@@ -68,19 +71,24 @@ class Opening:
     def _page(self, contract: CompiledContract, check: Check) -> int:
         name, engine = contract.contract.name, self.office.engine
         with engine.connect() as connection:
-            before = position_of(connection, name)
+            before = stored = position_of(connection, name)
+            if stored != self.moved.get(name):
+                before = min(stored, _followed(connection, name, stored))
             query = select(*COLUMNS).where(_event.contract == name, _event.offset > before)
             rows = [FeedRow.of(row) for row in connection.execute(query.order_by(_event.offset).limit(PAGE))]
             events = events_of(connection, name, rows, self.office.vault)[0] if rows else []
-        if not rows:
+        if not rows and before == stored:
+            self.moved[name] = stored
             return 0
         with writing(engine, lock_of(engine)) as connection:
             check(connection)
-            if position_of(connection, name) != before:
+            if position_of(connection, name) != stored:
                 return 0
             for row, event in zip(rows, events, strict=True):
                 _Message(self.office, connection, contract, row, event).follow()
-            _move(connection, contract, rows[-1].offset)
+            after = rows[-1].offset if rows else before
+            _move(connection, contract, after)
+        self.moved[name] = after
         return len(rows)
 
 
@@ -195,6 +203,17 @@ def position_of(connection: Connection, contract: str) -> int:
     """The offset up to which the feed of a contract was followed; 0 before the first time."""
     value = value_of(connection, f"{OPENED} {contract}")
     return 0 if value is None else int(value.rpartition(" ")[2])
+
+
+def _followed(connection: Connection, contract: str, upto: int) -> int:
+    """The offset of the newest message that has a handling, took a step of one, or has the note that there is none."""
+    handling, step = tables.handling.c, tables.handling_step.c
+    told = (exists().where(each.c.transfer == _event.transfer, each.c.phase == NONE_NOTE) for each in tables.LOGS)
+    treated = or_(
+        exists().where(handling.transfer == _event.transfer), exists().where(step.transfer == _event.transfer), *told
+    )
+    query = select(_event.offset).where(_event.contract == contract, _event.offset <= upto, treated)
+    return connection.scalar(query.order_by(_event.offset.desc()).limit(1)) or 0
 
 
 def _move(connection: Connection, contract: CompiledContract, offset: int) -> None:

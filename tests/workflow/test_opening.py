@@ -189,3 +189,21 @@ def test_an_alert_goes_by_its_kind_its_area_and_the_hour(town: Town) -> None:
     town.gateway.now = NOW + 12 * 3600
     assert (sent("b-1", "Met"), sent("b-2", "Fire"), sent("b-3", "Other")) == ("H14.2", "H14.6", "H14.0")
     assert not town.wrong()
+
+
+@pytest.mark.attack("workflow: how far a feed was followed is changed in the database")
+@pytest.mark.parametrize("beyond", [1, 10**12])
+def test_a_position_behind_the_end_of_the_feed_leaves_no_message_out(town: Town, beyond: int) -> None:
+    handled = town.alert("a-1")
+    town.follow()
+    with writing(town.gateway.engine) as connection:
+        key = f"{OPENED} {ALERTS}"
+        value = connection.scalar(select(INSTANCE.c.value).where(INSTANCE.c.key == key))
+        operation, _, offset = str(value).rpartition(" ")
+        changed = f"{operation} {int(offset) + beyond}"
+        connection.execute(update(INSTANCE).where(INSTANCE.c.key == key).values(value=changed))
+    later = town.alert("a-2")
+    for _ in range(3):
+        town.follow()
+    assert [town.of(each).version for each in (handled, later)] == [1, 1] and len(town.handlings()) == 2
+    assert town.wrong() == ()

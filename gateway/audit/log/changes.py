@@ -58,6 +58,15 @@ def note_changes(connection: Connection, settings: Settings, now: float) -> list
     return changed
 
 
+def values_of(kept: str) -> dict[str, Any]:
+    """The values of the last start; none of a text that is not one that was kept."""
+    try:
+        values = json.loads(kept)["values"]
+    except (ValueError, LookupError, TypeError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def digest_of(value: str) -> str:
     """Hex SHA-256 of the kept text, which contains a random salt."""
     return hashlib.sha256(value.encode()).hexdigest()

@@ -1,6 +1,7 @@
 """Asks the outside authorities for lists and OCSP answers, proves them, and keeps them with the keys they are about.
 
 Invariants:
+- Only addresses of a registry that bears its seal are asked.
 - What cannot be fetched or proved changes nothing; the last proved status ages until the doors fail closed.
 - A change raises the registry's revision in its own transaction, so that every door sees it.
 - A key that its authority revokes is named in the audit log.
@@ -21,7 +22,7 @@ from cryptography import x509
 from sqlalchemy import Engine, select
 
 from gateway.journal import jobs
-from gateway.journal.database import writing
+from gateway.journal.database import snapshot, writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.jobs import DONE, Job
 from gateway.journal.schema import tables
@@ -89,9 +90,15 @@ class OutsideAuthorities:
     async def _work(self, lease: Lease | None, wanted: Callable[[str, bool], bool]) -> list[str]:
         authorities, keys, known = await asyncio.to_thread(self._read)
         troubles: list[str] = []
-        for name, authority in authorities.items():
+
+        def due(name: str) -> list[Mapping[str, Any]]:
             own = [row for row in keys if row["authority"] == name]
-            if not own or not wanted(name, any(row["thumbprint"] not in known for row in own)):
+            return own if own and wanted(name, any(row["thumbprint"] not in known for row in own)) else []
+
+        if self.seal is not None and any(map(due, authorities)):  # an address that was changed is not asked
+            authorities, keys, known = await asyncio.to_thread(self._read, self.seal)
+        for name, authority in authorities.items():
+            if not (own := due(name)):
                 continue
             self._due[name], self._again[name] = self.monotonic() + self.every, self.monotonic() + AGAIN_SECONDS
             asked = await self.ask(authority, own)
@@ -111,9 +118,12 @@ class OutsideAuthorities:
         moment = self.monotonic()
         return moment >= self._due.get(name, 0.0) or unknown and moment >= self._again.get(name, 0.0)
 
-    def _read(self) -> tuple[dict[str, OutsideAuthority], list[Mapping[str, Any]], set[str]]:
+    def _read(self, seal: Seal | None = None) -> tuple[dict[str, OutsideAuthority], list[Mapping[str, Any]], set[str]]:
+        """With `seal` it raises `registry.altered` for rows that nobody wrote."""
         table, now = tables.system_key, self.clock()
-        with self.engine.connect() as connection:
+        with snapshot(self.engine) as connection:
+            if seal is not None:
+                seal.check(connection)
             query = select(table).where(
                 table.c.authority.is_not(None), table.c.state == ACTIVE, table.c.valid_until > now
             )

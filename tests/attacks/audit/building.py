@@ -9,6 +9,7 @@ destroys a key of the vault, and asks a witness and a time-stamp authority.
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import time
 from dataclasses import replace
@@ -23,6 +24,7 @@ from sqlalchemy import Column, Table, insert
 
 from gateway.audit.log.changes import note_changes
 from gateway.audit.log.checkpoints import CheckpointFile
+from gateway.audit.verify.forms import JSON
 from gateway.audit.witnessing.admission import STAMPS, WITNESSES, AdmissionDeadline
 from gateway.audit.witnessing.config import Witness
 from gateway.audit.witnessing.verify import newest_cosigned, newest_stamped
@@ -34,6 +36,7 @@ from gateway.console.roles import Role
 from gateway.delivery.queue import Taking, take_due
 from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import console_tables, mail_table, push_tables, tables, watch_tables
+from gateway.journal.values import keep
 from gateway.keeper.retention.destruction import Retention
 from gateway.keeper.revocation_fetch import open_session
 from gateway.keeper.tasks.certificate_status import OutsideAuthorities
@@ -233,13 +236,14 @@ def _console(whole: Whole) -> None:
             tables.report,
         ):
             connection.execute(insert(table).values(_values(table)))
-        connection.execute(insert(tables.instance).values(key=keeping.KEY, value="{}"))
+        keep(connection, keeping.KEY, json.dumps({"generation": 1, "digest": "0" * 64}))
     own.take_place(replace(whole.settings, machine="one"), whole.engine, lambda: now)
     acts.drain(whole.engine, "one", acts.By("test", now, "its disk is replaced"))
 
 
 def _values(table: Table) -> dict[str, Any]:
-    return {column.name: _value(column) for column in table.columns}
+    forms = JSON.get(table.name, {})
+    return {column.name: "{}" if column.name in forms else _value(column) for column in table.columns}
 
 
 def _value(column: Column[Any]) -> Any:

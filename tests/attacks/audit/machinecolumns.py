@@ -55,27 +55,3 @@ def machines() -> Iterator[Column]:
         "rows",
         *tables.drop_claim.c.keys(),
     )
-    yield Column(
-        "instance",
-        "value",
-        why="the settings that machines compare at the start; a wrong one refuses the start of a machine",
-        part="machines.settings",
-    )
-    yield Column(
-        "instance",
-        "value",
-        why="machines with a second database; a wrong one delays a way back to 0.2.0, or allows it on stopped machines",
-        part="machines.stores",
-    )
-    yield Column(
-        "instance",
-        "value",
-        why="the generation of the keys that machines share; a wrong one names machines as behind",
-        part="machines.keys",
-    )
-    yield Column(
-        "instance",
-        "value",
-        why="what folder and database compare at the start; a wrong one refuses the start: `instance.other`",
-        part="identity",
-    )

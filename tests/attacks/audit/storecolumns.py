@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from gateway.audit.verify.rows.instance import key_of
 from gateway.journal.schema import console_tables, mail_table, push_tables, tables
 from tests.attacks.audit.alarmcolumns import alarms
 from tests.attacks.audit.casecolumns import cases
@@ -253,32 +254,22 @@ def _instance() -> Iterator[Column]:
         return Column("instance", "value", check, pick, value, named or f"instance {key}", part=key.strip())
 
     yield keyed("feed.epoch", "tables", to("2"))
-    yield keyed("workflow.opened ", "rows", to("0"), "the feed ")
+    yield keyed("workflow.opened ", "tables", made(lambda text: f"{text}0"))
     yield keyed("log.began ", "tables", lambda look, *_: look.rows("checkpoint")[1]["note"])
     yield keyed("restored", "tables", json_with(confirmed=False))
     yield keyed("backup.last", "tables", json_with(at=1_795_000_000.0))
     yield keyed("settings.seen ", "tables", made(lambda text: text.replace('"61.0"', '"60.0"')))
-    yield Column("instance", "key", "tables", where(key="restored"), to("restored.before"), "instance restored")
-    yield Column(
-        "instance",
-        "value",
-        why="tells an interrupted restore whose database it filled; nobody reads it later",
-        part="restore.id",
-    )
-    yield Column(
-        "instance",
-        "value",
-        why="when a registry document was applied last; nobody decides by it",
-        part="registry.applied",
-    )
-    yield Column(
-        "instance",
-        "value",
-        why="names the feeds within cursors; under another name every reader is told (410) to read the state again",
-        part="feed.log",
-    )
-    looked = "how far a feed was looked through for content that ends; what is looked at again ends once"
-    yield Column("instance", "value", why=looked, part="feed.expiry")
+    applied = where(key="registry.applied")
+    yield Column("instance", "key", "tables", applied, to("registry.applied.2"), "{key}: no program")
+    for harmless in ("restore.id", "registry.applied", "feed.log"):
+        known = key_of(harmless)
+        assert known is not None
+        yield Column("instance", "value", pick=where(key=harmless), why=known.check, part=harmless)
+    yield keyed("identity", "tables", to("{}"), "table instance, row identity: its column value")
+    yield keyed("machines.keys", "tables", json_with(generation=7))
+    yield keyed("machines.settings", "tables", json_with(body_limit=1))
+    yield keyed("machines.stores", "tables", to('["another"]'))
+    yield keyed("feed.expiry ", "tables", made(lambda text: f"{int(text) + 10**15}"))
     yield keyed("registry.revision", "registered", plus_one, "the registry is at revision")
     yield keyed(
         "registry.seal",

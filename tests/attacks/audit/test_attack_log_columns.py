@@ -1,5 +1,5 @@
 """An insider changes one value of a whole instance: for each column of each table the named check speaks, and names the
-row.
+row. The keeper and a door at work on the changed row send nothing elsewhere, and do nothing that cannot be undone.
 
 The list is `columns.py`; what it exempts stands with its reason in `docs/audit-log.md`.
 """
@@ -7,11 +7,13 @@ The list is `columns.py`; what it exempts stands with its reason in `docs/audit-
 from __future__ import annotations
 
 import platform
+import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, Engine, delete, insert, update
 
 from contracts.base.errors import Failure
 from gateway.audit.log import origins
@@ -35,8 +37,10 @@ from security.transparency.checkpoint import NoteKey
 from tests.attacks.audit.building import ORIGIN, build
 from tests.attacks.audit.columns import CHECKS, columns
 from tests.attacks.audit.picking import Column, Look, Pick, Planned, nth, where
+from tests.attacks.audit.walking import CLOSED, Walk, plausible
 from tests.attacks.audit.whole import Whole, states
 from tests.journal.databases import KINDS
+from tests.size import FULL
 
 Said = Sequence[str]
 LIST = columns()
@@ -163,6 +167,12 @@ def _write(whole: Whole, plan: Planned, where: dict[str, object], value: object)
         assert connection.execute(update(plan.table).where(*same).values({plan.column: value})).rowcount == 1
 
 
+def _set(engine: Engine, plan: Planned) -> None:
+    same = [plan.table.c[name] == key for name, key in plan.where.items()]
+    with writing(engine) as connection:
+        assert connection.execute(update(plan.table).where(*same).values({plan.column: plan.value})).rowcount == 1
+
+
 # --- the tests --------------------------------------------------------------------------------------------------------
 def test_the_list_holds_each_column_once() -> None:
     there = {f"{table.name}.{column.name}" for table in tables.metadata.tables.values() for column in table.columns}
@@ -202,6 +212,46 @@ def test_who_notices(whole: Whole, table: str) -> None:
             if not any(name in text for text in found for name in names):
                 missed.append((column.key, column.check, names, found[:3]))
     assert missed == []
+
+
+# --- keeper and doors at work -----------------------------------------------------------------------------------------
+WALKED = [each for each in LIST if each.table != "alembic_version"]
+WALKED = WALKED if FULL else random.Random(35).sample(WALKED, len(WALKED) // 10)
+# What comes of a change that no row can prevent, and that is no harm. Each is looked at for its columns alone.
+COMES = {
+    # A message that was changed is not sent: it ends as dead, and its sender is told why.
+    "queue": r"(queue|transfer) .*(→ (dead|500|transfer\.tampered|done))|(alarm|finding): new .*|connected to .*"
+    r"|log_pending: new (alarm|finding|outcome|transfer\.tampered) .*",
+    # A contact is told again what he was told before; a row that was never told is forgotten.
+    "alarm": r"mail(ed|: new) .*|alarm .*|log_pending: new (alarm|notice) .*|finding: new .*",
+    # An end that was begun is said once more.
+    "vault_destroyed": r"log_pending: new retention .*|vault_destroyed .*",
+    "vault_key_digest": r"vault_key_digest: new .*",  # of the key that now has none
+}
+
+
+@pytest.fixture(scope="module")
+def walk(whole: Whole, tmp_path_factory: pytest.TempPathFactory) -> Walk:
+    if whole.engine.dialect.name != "sqlite":
+        pytest.skip("keeper and doors read both databases alike; a copy of a file is cheap")
+    return Walk.of(whole, tmp_path_factory.mktemp("walk"))
+
+
+@pytest.mark.attack("audit log: keeper and doors at work on one changed value")
+@pytest.mark.parametrize("column", WALKED, ids=[each.key for each in WALKED])
+def test_what_keeper_and_doors_do(whole: Whole, walk: Walk, column: Column) -> None:
+    with whole.engine.connect() as connection:
+        look = Look(whole, connection)
+        row = (column.pick or nth())(look, column.table)
+        value = (column.value or plausible)(look, column.table, column.name, row)
+        plan = Planned(look.table(column.table), row, column.name, value)
+    did = walk.on(lambda engine: _set(engine, plan))
+    more = [each for each in did - walk.usual if not CLOSED.fullmatch(each)]
+    if plan.column in plan.where:  # the same row under another key
+        renamed = {each.replace(str(plan.value), str(row[plan.column])) for each in more}
+        more = [each for each in renamed if each not in walk.usual]
+    comes = COMES.get(column.table)
+    assert [each for each in more if comes is None or not re.fullmatch(comes, each)] == []
 
 
 # --- rows that are taken away -----------------------------------------------------------------------------------------

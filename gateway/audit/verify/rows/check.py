@@ -20,6 +20,7 @@ from gateway.audit.verify.rows.approvals import check_approvals
 from gateway.audit.verify.rows.cases import check_cases
 from gateway.audit.verify.rows.digests import check_digests
 from gateway.audit.verify.rows.index import check_index
+from gateway.audit.verify.rows.instance import check_instance
 from gateway.audit.verify.rows.invitations import check_invitations
 from gateway.audit.verify.rows.kept import check_kept
 from gateway.audit.verify.rows.lists import Issuers, check_lists
@@ -58,6 +59,7 @@ def check_tables(
         "reviews of access": lambda: check_reviews(connection, wrong),
         "signed notes": lambda: check_signed(connection, key, wrong),
         "what is kept": lambda: check_kept(connection, wrong),
+        "keys of the instance": lambda: check_instance(connection, wrong),
         "cases": lambda: check_cases(connection, wrong),
         "alarms": lambda: check_alarms(connection, moment, wrong),
         "digests": lambda: check_digests(connection, wrong),

@@ -7,14 +7,13 @@ kept (`gateway.audit.log.changes`); without them a count that is missing is not 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from gateway.audit.log.changes import NOTE, SEEN
+from gateway.audit.log.changes import NOTE, SEEN, values_of
 from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.quotas import moment, uses
 from gateway.journal.logged import parse
@@ -57,10 +56,14 @@ def _limits(connection: Connection) -> Mapping[str, int]:
     """What every machine's last start said, by period."""
     table = tables.instance.c
     kept = [
-        json.loads(each)["values"]
+        values_of(each)
         for each in connection.scalars(select(table.value).where(table.key.startswith(SEEN, autoescape=True)))
     ]
-    return {per: min((int(each.get(name, 0)) for each in kept), default=0) for per, name in _SETTINGS.items()}
+    return {per: min((_limit(each.get(name)) for each in kept), default=0) for per, name in _SETTINGS.items()}
+
+
+def _limit(value: object) -> int:
+    return value if type(value) is int else 0
 
 
 def _set(connection: Connection) -> float:
