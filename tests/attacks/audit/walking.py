@@ -24,7 +24,6 @@ from unittest import mock
 import aiohttp
 from sqlalchemy import Engine
 
-from adapters.http import client_context
 from adapters.model import Incoming
 from contracts.base.errors import Failure
 from gateway.audit.witnessing import admission
@@ -36,6 +35,7 @@ from gateway.journal.schema import tables
 from gateway.journal.writer import Journal
 from gateway.keeper.periodic import KeeperServices, declared_tasks, schedule
 from gateway.notices.mail import MailServer
+from gateway.push.peers import peers_of
 from gateway.registry.registry import Registry
 from gateway.registry.seals.sealing import Seal
 from gateway.settings import Settings
@@ -175,7 +175,6 @@ class Walk:
             return
         journal = Journal(engine, lock, "door-walk")
         journal.start()
-        keyring = whole.keyring
         try:
             async with AsyncExitStack() as closing, aiohttp.ClientSession() as web:
                 services = KeeperServices(
@@ -189,7 +188,7 @@ class Walk:
                     seal=Seal.of(settings),
                     forwarder=providers,
                     admission=AdmissionDeadline(settings.deadline_file, admission.closing(settings)),
-                    tls=client_context(keyring.trust_anchors, keyring.client_certificate, keyring.client_key),
+                    peers=peers_of(whole.keyring, settings, lambda: registry.snapshot),
                     web=web,
                     clock=self.now,
                     hash_id=whole.hash_id,
