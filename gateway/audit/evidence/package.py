@@ -24,6 +24,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography import x509
 from sqlalchemy import Connection, Engine, select
 
 import gateway.audit
@@ -286,9 +287,17 @@ def _certificates(connection: Connection, keyring: Keyring, entries: Sequence[Ma
     for each in keyring.generations("sign"):
         files[f"{each.key_id}.crt"] = each.pem().split(b"-----END CERTIFICATE-----")[0] + b"-----END CERTIFICATE-----\n"
     outside = connection.execute(select(tables.outside_authority.c.certificates)).scalars()
-    files["authorities.pem"] = keyring.trust_anchors.read_bytes() + "".join(outside).encode() + _above(keyring)
+    signers = [x509.load_pem_x509_certificate(data).issuer for data in files.values()]
+    own = keyring.trust_anchors.read_bytes() + "".join(outside).encode() + _above(keyring)
+    # The issuer of a sandbox's vendors is no anchor: it comes, with its list, where a vendor is in the transfer.
+    vendors = x509.load_pem_x509_certificates(keyring.client_anchors.read_bytes())
+    known = x509.load_pem_x509_certificates(own)
+    beside = [each for each in vendors if each not in known and each.subject in signers]
+    files["authorities.pem"] = own + b"".join(map(certificate_pem, beside))
+    issuers = {each.subject for each in (*known, *beside)}
     for issuer, crl in connection.execute(select(tables.revocation_list.c.issuer, tables.revocation_list.c.crl)):
-        files[f"{issuer}.crl"] = bytes(crl)
+        if x509.load_der_x509_crl(bytes(crl)).issuer in issuers:
+            files[f"{issuer}.crl"] = bytes(crl)
     files["status.json"] = (
         json.dumps({"registry": status, "authorities_said": statements}, ensure_ascii=False, indent=1).encode() + b"\n"
     )
