@@ -65,13 +65,15 @@ class Peers:
 
     `tls` trusts the authorities and leaves names to `prove`. `own`: whether an authority of this instance issued a
     certificate. `registered`: whether a certificate (DER) is one of a system; None if nobody registered it. `strict`:
-    whether a system is known by its own certificates alone. `reachable`: whether a system may be at an address.
+    whether a system is known by its own certificates alone. `together`: whether a system is registered at the place of
+    another, whose certificate then serves both. `reachable`: whether a system may be at an address.
     """
 
     tls: ssl.SSLContext
     own: Callable[[x509.Certificate], bool] = lambda certificate: False
     registered: Callable[[str, bytes], bool | None] = lambda system, der: None
     strict: Callable[[str], bool] = lambda system: False
+    together: Callable[[str, str], bool] = lambda system, named: False
     reachable: Callable[[str, str], bool] = lambda system, address: True
     lookup: Lookup | None = None  # of a host's addresses; None: the usual one
 
@@ -100,7 +102,7 @@ class Peers:
         except (*_UNREADABLE, Failure):
             raise OtherSystem from None
         registered = self.registered(system, der) if system and der else None
-        if registered is False or (named is not None and system not in ("", named)):
+        if registered is False or not (named in (None, system) or not system or self.together(system, named or "")):
             raise OtherSystem
         if registered or (named is not None and named == system):
             return

@@ -1,9 +1,9 @@
 """Says what the instance knows of those whom it calls: the one trust store of outgoing sessions to component systems.
 
 Who answers shows a certificate of that very system: one of this instance's own authorities with its name, or one that
-the registry has for it. An outside authority's certificate that names the host is enough for a system that an officer
-approved, and for the receivers of webhooks; never for the systems of a sandbox's tenants, whose addresses nobody
-approved. Their addresses are judged too.
+the registry has for it. A certificate that names the host is enough from an outside authority, for the receivers of
+webhooks and for a system that an officer approved; and from a system that officers approved at the same host and port.
+It never is for the systems of a sandbox's tenants, whose addresses nobody approved. Their addresses are judged too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from adapters.http import client_context
 from adapters.opening import Lookup, Peers
 from gateway.push.addresses import Networks
+from gateway.registry.places import place_of
 from gateway.registry.tenants import is_tenant
 from security.keys import thumbprint
 
@@ -88,16 +89,28 @@ def known_peers(
 
     def registered(system: str, der: bytes) -> bool | None:
         key = snapshot().tls_key(thumbprint(der))
-        return None if key is None else key.system == system and key.in_force(clock())
+        if key is None:
+            return None
+        if not key.in_force(clock()):
+            return False
+        return True if key.system == system else None if together(system, key.system) else False
 
     def of_tenant(system: str) -> bool:
         known = snapshot().systems.get(system) if sandbox else None
         return known is not None and is_tenant(known.agency)
 
+    def together(system: str, named: str) -> bool:
+        """Whether officers approved the same host and port for both: one server, with the certificate of one."""
+        ends = [known.endpoint for each in (system, named) if (known := snapshot().systems.get(each)) is not None]
+        if of_tenant(system) or of_tenant(named) or len(ends) < 2 or None in ends:
+            return False
+        first, second = (place_of(each.url) for each in ends if each is not None)
+        return first is not None and first == second
+
     def reachable(system: str, address: str) -> bool:
         return not of_tenant(system) or networks.allow(address)
 
-    return Peers(tls, own, registered, of_tenant, reachable, lookup)
+    return Peers(tls, own, registered, of_tenant, together, reachable, lookup)
 
 
 def receivers(peers: Peers, keyring: Keyring, settings: Settings, networks: Networks) -> Peers:

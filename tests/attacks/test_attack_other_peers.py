@@ -6,6 +6,8 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.errors import Acted, ProviderFailure
 from adapters.http import Call, send
+from adapters.model import Endpoint
 from adapters.opening import ConnectionProbe, OtherHost, OtherSystem, Peers, names, open_session
+from contracts.base.words import Words
 from gateway.push.operators import ANYWHERE
-from gateway.push.peers import OwnAuthorities
+from gateway.push.peers import OwnAuthorities, known_peers
 from gateway.push.posting import Poster
+from gateway.registry.records import System
+from gateway.settings import Settings
 from security.http_signatures import HttpRequest
 from security.pki import authority
 from security.pki.authority import Authority
@@ -129,6 +135,33 @@ async def test_a_webhook_does_not_reach_a_system_that_another_stated(place: Plac
     assert outcome.failure is not None and outcome.failure.code == "push.certificate" and place.seen == []
     assert (await poster.post(place.url, b"{}", {}, system="victim")).failure is None
     await poster.close()
+
+
+@pytest.mark.attack("ssrf")
+def test_only_what_officers_approved_at_one_place_shares_a_certificate() -> None:
+    """The simulated systems of a sandbox stand behind one server; a tenant who states its address does not."""
+    urls = {"one": "https://localhost:7001/a", "two": "https://LOCALHOST:7001/b", "far": "https://localhost:7002/"}
+    systems = {id: System(id, "H14.3", Words(id, id), {}, Endpoint(id, "rest", url)) for id, url in urls.items()}
+    systems["none"] = replace(systems["one"], id="none", endpoint=None)
+    systems["thief"] = replace(systems["one"], id="thief", agency="NCC.0123ABCD")
+    key = SimpleNamespace(system="one", in_force=lambda now: now < 100.0)
+    snapshot: Any = SimpleNamespace(systems=systems, tls_key=lambda thumbprint: key)
+    now = [0.0]
+    settings = Settings(Path("nowhere"), kind="sandbox", push_networks="")
+    peers = known_peers(ssl.create_default_context(), lambda _: True, settings, lambda: snapshot, lambda: now[0])
+    shared = {id: peers.together(id, "one") for id in ("two", "far", "none", "thief", "unknown")}
+    assert shared == {"two": True, "far": False, "none": False, "thief": False, "unknown": False}
+    assert not peers.together("one", "thief")
+    assert [peers.registered(id, b"x") for id in ("one", "two", "far", "thief")] == [True, None, False, False]
+    now[0] = 100.0
+    assert [peers.registered(id, b"x") for id in ("one", "two")] == [False, False]
+
+
+async def test_a_shared_certificate_must_name_the_host(place: Place) -> None:
+    peers = replace(place.peers, together=lambda system, named: named == "victim")
+    assert await reached(place, "beside", peers) == ""
+    place.url = place.url.replace("localhost", "127.0.0.1")
+    assert await reached(place, "beside", peers) == OtherHost.why
 
 
 def test_hosts_are_compared_as_the_standard_says() -> None:
