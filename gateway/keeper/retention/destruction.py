@@ -32,7 +32,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, insert, select, update
 
 from contracts.base.errors import Failure
-from contracts.base.times import rfc3339
+from contracts.base.times import moment, rfc3339
 from gateway.errors import AUDIT_LEASE_LOST
 from gateway.journal.append import append
 from gateway.journal.database import writing
@@ -40,7 +40,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock as clocks
 from gateway.keeper.retention import holds, rows
-from gateway.keeper.retention.elsewhere import destroy_returned
+from gateway.keeper.retention.elsewhere import destroy_returned, may_end, steps_of
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -208,6 +208,11 @@ class Retention:
 
     def _finish(self, name: KeyName, check: rows.Check, now: float) -> bool:
         """Destroys a key whose destruction has begun; True if it waits, since a hold covers what it seals."""
+        with self.engine.connect() as connection:
+            permitted = may_end(connection, name.id, now)
+            done = moment(steps_of(connection, name.id).get("done"))
+        if not permitted:
+            return False
         if self.vault.keys.ended(name.id) is None and self._is_held(name, check):
             return True
         files = self.vault.destroy(name.id, now)
@@ -215,8 +220,9 @@ class Retention:
         with writing(self.engine, self.lock) as connection:
             check(connection)
             row = connection.execute(select(_ended.c.bodies, _ended.c.bytes).where(_ended.c.key_id == name.id)).one()
-            step = update(_ended).where(_ended.c.key_id == name.id, _ended.c.destroyed.is_(None)).values(destroyed=now)
-            if connection.execute(step).rowcount:
+            step = update(_ended).where(_ended.c.key_id == name.id, _ended.c.destroyed.is_(None))
+            step = step.values(destroyed=now if done is None else done)
+            if connection.execute(step).rowcount and done is None:
                 facts = facts_of(name, "done", int(row[0]), int(row[1]))
                 append(connection, [entries.note("retention", facts, now, actor=ACTOR)])
         _logger.info("key %s is destroyed in %d files: %d bodies are past their retention", name.id, files, row[0])

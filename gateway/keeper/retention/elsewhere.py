@@ -2,6 +2,8 @@
 
 The leading keeper destroys keys, in the store and in the copies of its own machine. Copies of another machine, or files
 in its folder, are found here: the main database says which keys were destroyed.
+Invariant: a key goes only if its retention is over by its own name, and if the log says that its end was begun. A row
+  of `vault_destroyed` alone ends nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
+from gateway.audit.verify.rows.noted import read_notes
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock as clocks
+from gateway.vault.classes import KeyName
 from gateway.vault.vault import Vault
 
+NOTE: Final = "retention"
 LOOK_SECONDS: Final = 30.0
 _AT_ONCE: Final = 500
 _ended: Final = tables.vault_destroyed
@@ -51,8 +56,28 @@ def destroy_returned(engine: Engine, vault: Vault, now: float) -> None:
     copy."""
     files = {name.id for name in vault.keys.names()} | vault.keys.copied()
     for key in ended_among(engine, files):
+        with engine.connect() as connection:
+            permitted = may_end(connection, key, now)
+        if not permitted:
+            continue
         _logger.warning("the key %s, which was destroyed, had a file or a copy here: destroyed too", key)
         vault.destroy(key, now)
+
+
+def may_end(connection: Connection, key_id: str, now: float) -> bool:
+    """Whether this key may be destroyed, whatever its row says."""
+    name = KeyName.of(key_id)
+    is_over = name is not None and name.due is not None and name.due <= now
+    if is_over and "begun" in steps_of(connection, key_id):
+        return True
+    _logger.critical("the key %s was to be destroyed by a row that the log does not account for: it stays", key_id)
+    return False
+
+
+def steps_of(connection: Connection, key_id: str) -> dict[str, str]:
+    """Which steps of a key's end the log tells of, and when each was."""
+    notes = [each for each in read_notes(connection, (NOTE,)) if each.facts.get("key") == key_id]
+    return {str(each.facts.get("step")): each.at for each in notes}
 
 
 def ended_among(engine: Engine, key_ids: set[str]) -> list[str]:

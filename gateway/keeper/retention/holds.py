@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
 
 from contracts.base.errors import Theirs
-from contracts.base.times import rfc3339
+from contracts.base.times import moment, rfc3339
 from contracts.base.words import Words, WordsFile
+from gateway.audit.verify.rows.noted import Noted, read_notes
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -39,6 +40,7 @@ from security.transparency.entry import Json
 
 _words = WordsFile(__file__)
 
+NOTE: Final = "hold"
 LEAST_REASON: Final = 10
 _PAGE: Final = 500
 _NAMED: Final = 5
@@ -131,7 +133,7 @@ def add(connection: Connection, hold: Hold) -> int:
         )
     )
     facts: dict[str, Json] = {"hold": hold.name, "step": "added", "reason": hold.reason, "count": count, **hold.facts()}
-    append(connection, [entries.note("hold", facts, hold.since, actor=hold.actor)])
+    append(connection, [entries.note(NOTE, facts, hold.since, actor=hold.actor)])
     return count
 
 
@@ -184,7 +186,7 @@ def release(connection: Connection, name: str, reason: str, actor: str, now: flo
         raise VAULT_HOLD_UNKNOWN(name=name, ended=said, standing=standing or "–")
     count = held_bodies(connection, name)
     facts: dict[str, Json] = {"hold": name, "step": "released", "reason": reason, "count": count}
-    append(connection, [entries.note("hold", facts, now, actor=actor)])
+    append(connection, [entries.note(NOTE, facts, now, actor=actor)])
     return count
 
 
@@ -194,7 +196,33 @@ def every(connection: Connection) -> list[Hold]:
 
 
 def in_force(connection: Connection) -> list[Hold]:
-    return [hold for hold in every(connection) if hold.released is None]
+    """By the log: a hold that was released, narrowed or removed in the table alone still holds as it was added."""
+    notes = read_notes(connection, (NOTE,))
+    released = {str(each.facts.get("hold")) for each in notes if each.facts.get("step") == "released"}
+    added = {str(each.facts.get("hold")): each for each in notes if each.facts.get("step") == "added"}
+    rows = {hold.name: hold for hold in every(connection)}
+    names = [name for name in dict.fromkeys([*rows, *added]) if name not in released]
+    return [_as_added(rows.get(name), added.get(name)) for name in names]
+
+
+def _as_added(hold: Hold | None, note: Noted | None) -> Hold:
+    """With the cover that its entry says; a row without an entry holds as it stands."""
+    if note is None:
+        assert hold is not None
+        return replace(hold, released=None)
+    facts, transfers = note.facts, note.facts.get("transfers")
+    return Hold(
+        name=str(facts["hold"]),
+        reason=str(facts.get("reason")),
+        actor=note.actor,
+        since=moment(note.at) or 0.0,
+        transfers=None if transfers is None else tuple(transfers),
+        agency=facts.get("agency"),
+        contract=facts.get("contract"),
+        begins=moment(facts.get("from")),
+        ends=moment(facts.get("to")),
+        sealed=None if hold is None else hold.sealed,
+    )
 
 
 def held_bodies(connection: Connection, name: str) -> int:

@@ -224,8 +224,8 @@ COMES = {
     r"|log_pending: new (alarm|finding|outcome|transfer\.tampered) .*",
     # A contact is told again what he was told before; a row that was never told is forgotten.
     "alarm": r"mail(ed|: new) .*|alarm .*|log_pending: new (alarm|notice) .*|finding: new .*",
-    # An end that was begun is said once more.
-    "vault_destroyed": r"log_pending: new retention .*|vault_destroyed .*",
+    # An end that was begun, and that stands in the log, is marked in its row again; it is not said once more.
+    "vault_destroyed": r"vault_destroyed .*",
     "vault_key_digest": r"vault_key_digest: new .*",  # of the key that now has none
 }
 
