@@ -94,11 +94,17 @@ def make_root(name: str, now: float) -> Authority:
 
 
 def make_hostless(name: str, now: float) -> Authority:
-    """A self-signed issuer for systems that nobody approved."""
+    """A self-signed issuer for systems that nobody approved. Its name constraints (RFC 5280 §4.2.1.10) exclude every
+    host, so that a server whose certificate it issued passes for no host, even where it is trusted by mistake.
+    """
     private = new_private()
     subject = _subject(name, ORGANISATION)
     builder = _as_issuer(_builder(subject, subject, private.public_key(), now, ROOT_DAYS, None), path_length=0)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+    networks = map(ipaddress.ip_network, ("0.0.0.0/0", "::/0"))
+    every: list[x509.GeneralName] = [x509.DNSName(""), *map(x509.IPAddress, networks)]
+    excluded = x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=every)
+    builder = builder.add_extension(excluded, critical=True)
     return Authority(_sign(builder, private), private)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.keys.authority import EmbeddedAuthority
@@ -66,14 +68,34 @@ async def test_a_vendors_certificate_passes_for_no_host(vendors: VendorDesk, tmp
         answer = await vendor.certify(tls=text)
         assert answer.status == 201, answer.body
         server = keep(tmp_path, answer.json["files"]["tls.crt"], private)
+        names = x509.load_pem_x509_certificate(server[0].read_bytes()).extensions
+        alternative = names.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert [each.value for each in alternative] == [authority.URI + vendor.system]
         keyring = Keyring(vendors.settings)
-        for host in ("localhost", "127.0.0.1", vendor.system):
-            assert handshake(server, client(keyring.trust_anchors), host) is not None, host
+        for anchors in (keyring.trust_anchors, keyring.client_anchors):
+            for host in ("localhost", "127.0.0.1", vendor.system):
+                assert handshake(server, client(anchors), host) is not None, (anchors.name, host)
         assert handshake(server, client(keyring.trust_anchors, hosts=False), None) is not None  # also without a host
-        if hosts:
-            known = client(keyring.client_anchors, hosts=False)
-            assert handshake(server, known, None) is None  # where systems are recognised
+        assert handshake(server, client(keyring.client_anchors, hosts=False), None) is None  # where systems are known
         assert answer.json["files"]["ca.crt"] == keyring.trust_anchors.read_text("ascii")
+
+
+@pytest.mark.attack("a vendor's certificate serves for the gateway or for another host")
+async def test_even_a_host_in_it_would_count_nowhere(vendors: VendorDesk, tmp_path: Path) -> None:
+    """The constraints of the issuer hold where it is trusted by mistake."""
+    keyring = Keyring(vendors.settings)
+    issuer, now, private = keyring.issuer("vendors"), vendors.desk.now(), algorithms.new_private()
+    for hosts in (("localhost",), ("127.0.0.1",), ("gateway.example",), ("::1",)):
+        pem = authority.issue_tls(issuer, "x", private.public_key(), now, hosts=hosts)
+        server = keep(tmp_path, pem + issuer.pem, private)
+        wrong = handshake(server, client(keyring.client_anchors), hosts[0])
+        assert wrong is not None and "subtree" in wrong, (hosts, wrong)
+    below = authority.make_issuer(issuer, "below", now)
+    assert isinstance(below.private, ec.EllipticCurvePrivateKey)
+    server = keep(
+        tmp_path, authority.issue_tls(below, "x", private.public_key(), now, serves=True) + below.pem, private
+    )
+    assert handshake(server, client(keyring.client_anchors, hosts=False), None) is not None
 
 
 async def test_an_older_instance_gets_the_issuer_at_its_start(vendors: VendorDesk) -> None:

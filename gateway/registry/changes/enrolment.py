@@ -3,8 +3,8 @@
 Invariant: the request is signed with its own key, which proves possession (PKCS#10, RFC 2986).
 Invariant: the request names the system that it is enrolled for, and only that system's hosts.
 Invariant: only name, key and hosts of a request are used.
-Invariant: who states an address does not own it. A tenant's certificate comes from the vendors' issuer
-  (`gateway.keys.authority`), which nobody but the gateway trusts.
+Invariant: who states an address does not own it. A tenant's certificate names no host, and comes from the vendors'
+  issuer (`gateway.keys.authority`): the gateway knows the tenant's server by its system's name.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def by_request(connection: Connection, issuers: Issuers, wanted: Wanted, request
     key_id = _id(connection, wanted)
     if use == "tls" and is_tenant(agency):
         issuer = issuers(VENDORS)
-        certificate = authority.issue_tls(issuer, system, asked.public, now, hosts=asked.hosts, agency=agency)
+        certificate = authority.issue_tls(issuer, system, asked.public, now, agency=agency, serves=True)
         changes = add_key(connection, key_id, system, use, certificate)
         return Enrolled(key_id, certificate + issuer.pem, None, changes)
     issuer = issuers(ISSUER[use])
