@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from gateway.console.roles import Role
+from gateway.journal.schema import tables
 from gateway.registry.changes import granting
 from tests.console.authenticator import PRESENT, Authenticator
 from tests.console.conftest import people  # noqa: F401  a fixture
@@ -117,6 +120,36 @@ async def test_two_keys_of_one_officer_are_one_vote(people: Desk) -> None:  # no
     given = {"officer": ONE, "signature": by_key(people, name, ONE)}
     await an.person.post(f"{PROPOSALS}/{name}", **given)
     assert signed_by(people, name) == (ONE,)
+
+
+async def test_approvals_at_the_same_time_count_once_each(people: Desk) -> None:  # noqa: F811
+    """One officer four times is one vote. Two officers at once bring it into force once; a refusal beside them leaves
+    it either in force or gone, and never both."""
+    person = await people.signed_in("lan", Role.STEWARD, Role.OFFICER)
+    raced, other = await proposed(people), await proposed(people, id="G-9003")
+    one = {name: {"officer": ONE, "signature": by_key(people, name, ONE)} for name in (raced, other)}
+    two = {name: {"officer": TWO, "signature": by_key(people, name, TWO)} for name in (raced, other)}
+    await asyncio.gather(*(person.post(f"{PROPOSALS}/{raced}", **one[raced]) for _ in range(4)))
+    assert signed_by(people, raced) == (ONE,)
+    answers = await asyncio.gather(*(person.post(f"{PROPOSALS}/{raced}", **two[raced]) for _ in range(4)))
+    assert [each.status for each in answers].count(303) >= 1
+    assert state(people, raced) == "active" and set(signed_by(people, raced)) == {ONE, TWO}
+    reason = {"reason": "it is not wanted any more"}
+    await asyncio.gather(
+        person.post(f"{PROPOSALS}/{other}", **one[other]),
+        person.post(f"/console/access/refuse/{other}", **reason),
+        person.post(f"{PROPOSALS}/{other}", **two[other]),
+    )
+    after = state(people, other)
+    assert after in ("active", "proposed", "refused", None), after
+    assert after != "active" or set(signed_by(people, other)) == {ONE, TWO}
+
+
+def state(desk: Desk, id: str) -> str | None:
+    table = tables.access_grant.c
+    with desk.world.engine.connect() as connection:
+        found: str | None = connection.scalar(select(table.state).where(table.id == id))
+    return found
 
 
 async def test_nobody_gives_another_officer_a_passkey(people: Desk) -> None:  # noqa: F811
