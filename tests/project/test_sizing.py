@@ -37,14 +37,16 @@ def _number(cell: str) -> int:
     return int(cell.split()[0].replace(",", ""))
 
 
+# Of the log alone: entries of a message, their bytes, and those of their index.
+ENTRIES = {row[0]: (int(row[1].partition(":")[0]), *(_number(cell) for cell in row[2:])) for row in _tables(PAGE)[2]}
 KINDS = {row[0].split()[0]: [_number(cell) for cell in row[1:]] for row in _tables(PAGE)[1]}
 
 
 def test_both_languages_have_the_same_figures() -> None:
     def figures(page: str) -> list[list[str]]:
-        return [re.findall(r"\d[\d,]*", " ".join(row[1:])) for table in _tables(page)[:2] for row in table]
+        return [re.findall(r"\d[\d,]*", " ".join(row[1:])) for table in _tables(page)[:3] for row in table]
 
-    assert figures(PAGE) == figures(TWIN) and len(figures(PAGE)) == 12
+    assert figures(PAGE) == figures(TWIN) and len(figures(PAGE)) == 15
     years = [re.findall(r"[\d,]+ GB", row) for row in re.findall(r"^\| \d (?:years?|năm) .*$", PAGE, re.MULTILINE)]
     assert years == [re.findall(r"[\d,]+ GB", row) for row in re.findall(r"^\| \d năm .*$", TWIN, re.MULTILINE)]
     assert [len(table) for table in _tables(PAGE)[-3:]] == [len(table) for table in _tables(TWIN)[-3:]] == [10, 6, 12]
@@ -98,4 +100,9 @@ def test_a_transfer_takes_what_the_page_says() -> None:
         found = measured[name]
         assert abs(found["rows"] - rows) <= 5, (name, found)  # the index may lag
         assert 0.7 <= found["kept"] / kept <= 1.4 and 0.7 <= found["bodies"] / bodies <= 1.4, (name, found)
+        tables = found["tables"]
+        entries, length, index = ENTRIES[name]
+        indexed = sum(tables[each]["bytes"] for each in ("log_index", "log_party"))
+        assert abs(tables["log_entry"]["rows"] - entries) < 0.5, (name, found)
+        assert 0.7 <= tables["log_entry"]["bytes"] / length <= 1.4 and 0.4 <= indexed / index <= 2.5, (name, found)
     assert 0 < measured["memory"]["door"] < 150
