@@ -98,7 +98,7 @@ class RestAdapter:
     ) -> Incoming:
         """The verified answer to a request with these headers."""
         operation = outgoing.operation
-        key_id, why, trouble = self._verify(endpoint, answer, headers)
+        key_id, trouble, why = self._verify(endpoint, answer, headers)
         if not 200 <= answer.status < 300:
             raise _failure(endpoint.system, answer, signed=key_id is not None)
         if key_id is None:
@@ -128,11 +128,11 @@ class RestAdapter:
 
     def _verify(
         self, endpoint: Endpoint, answer: HttpAnswer, sent_headers: Mapping[str, str]
-    ) -> tuple[str | None, str, Failure | None]:
-        """The id of the system's key that signed this answer; or None, why, and what was wrong with the signature."""
+    ) -> tuple[str | None, Failure | None, str]:
+        """The id of the system's key that signed this answer; or None, what was wrong with the signature, and why."""
         signature_input = answer.headers.get("signature-input")
         if not signature_input:
-            return None, "not signed", None
+            return None, None, "not signed"
         now = self.clock() + endpoint.ahead
         for key_id, key in endpoint.keys_by_id.items():
             if f'keyid="{key_id}"' in signature_input:
@@ -140,9 +140,9 @@ class RestAdapter:
                     verify_response(answer.status, answer.headers, answer.body, sent_headers, key, now)
                 except Failure as trouble:
                     place = trouble.facts.get("where") or trouble.facts.get("missing")
-                    return None, f"{trouble.code}: {place}" if place else trouble.code, trouble
-                return key_id, "", None
-        return None, "unknown key", None
+                    return None, trouble, f"{trouble.code}: {place}" if place else trouble.code
+                return key_id, None, ""
+        return None, None, "unknown key"
 
 
 def _unproven(endpoint: Endpoint, answer: HttpAnswer, why: str, trouble: Failure | None) -> ProviderFailure:

@@ -93,7 +93,7 @@ def test_evidence_of_a_run_is_cut_when_it_is_taken() -> None:
             return Words("sai", "wrong"), True
 
     bounds = Bounds(seconds=1.0, part=20, whole=50)
-    run = Answered(cast(Any, None), cast(Any, None), cast(Any, None), bounds)
+    run = Answered(cast(Any, None), cast(Any, None), cast(Any, None), cast(Any, None), bounds)
     results = [asyncio.run(run._result(cast(Any, None))) for _ in range(4)]
     assert [len(each.answer) for each in results] == [20, 20, 7, 0]
     assert [len(each.request) for each in results] == [1, 1, 1, 0]

@@ -22,6 +22,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from contracts.base.errors import BRANCHES, TYPES, Failure, Finding
+from contracts.base.words import Words
 from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle
 from contracts.wire.jsontext import read_json
@@ -94,7 +95,15 @@ def failure_of(done: Done) -> Failure:
     assert done.failure is not None
     code, facts, findings = done.failure
     error = TYPES[code]
-    return BRANCHES[error.branch](error, findings=[Finding(*each) for each in findings], **facts)
+    told = {name: Words(*fact) if isinstance(fact, tuple) else fact for name, fact in facts.items()}
+    return BRANCHES[error.branch](error, findings=[Finding(*each) for each in findings], **told)
+
+
+def _carried(fact: object) -> str | int | float | tuple[str, str]:
+    """A fact as plain values; a text in both languages is a pair."""
+    if isinstance(fact, Words):
+        return fact.vi, fact.en
+    return fact if isinstance(fact, (str, int, float)) else str(fact)
 
 
 def read(job: Job, contracts: Mapping[str, CompiledContract]) -> Done:
@@ -107,9 +116,7 @@ def read(job: Job, contracts: Mapping[str, CompiledContract]) -> Done:
             return Done(0.0, wanted=job.digest)
         value = contract.codec(job.format).read_json(job.message, job.raw, job.at)
     except Failure as failure:
-        facts = {
-            name: fact if isinstance(fact, (str, int, float)) else str(fact) for name, fact in failure.facts.items()
-        }
+        facts = {name: _carried(fact) for name, fact in failure.facts.items()}
         findings = [(each.here, each.canonical, each.got, each.rule, each.expected) for each in failure.findings]
         return Done(time.process_time() - began, failure=(failure.code, facts, findings))
     return Done(time.process_time() - began, value)
