@@ -49,6 +49,7 @@ def _python() -> bytes:
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as package:
         for folder in ("", "audit/", "audit/verifier/"):
             package.writestr(zipfile.ZipInfo(f"gateway/{folder}__init__.py"), b"")
-        for file in (*sorted((ours / "sample_client").glob("*.py")), ours / "audit" / "verifier" / "conformance.py"):
+        checker = [ours / "audit" / "verifier" / f"{name}.py" for name in ("conformance", "findings")]
+        for file in (*sorted((ours / "sample_client").glob("*.py")), *checker):
             package.writestr(zipfile.ZipInfo(file.relative_to(_TOP).as_posix()), file.read_bytes())
     return written.getvalue()

@@ -19,8 +19,7 @@ from examples.story.world import World
 from gateway.console.roles import Role
 from gateway.sample_client.identity import Identity
 from gateway.sample_client.rest import RestClient
-from gateway.sandbox.instance import OFFICERS
-from tests.browser.conftest import Console, approve, lgsp, shown, sign_out, with_authenticator
+from tests.browser.conftest import SIGNERS, Console, approve, lgsp, shown, sign_out, with_authenticator
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -112,7 +111,7 @@ def officer_with_passkey(console: Console, world: World, id: str) -> Page:
 
 
 def test_two_officers_approve_a_grant_by_their_passkeys(console: Console, world: World) -> None:
-    pages = [officer_with_passkey(console, world, officer) for officer in OFFICERS]
+    pages = [officer_with_passkey(console, world, officer) for officer in SIGNERS]
     steward = console.signed_in("steward-a", Role.STEWARD, language="en")
     steward.goto("/console/access/proposals/new?agency=H14.6&contract=indicator/v1&operations=getValue&fields=*")
     grant = f"G-8{uuid.uuid4().int % 1000:03}"
@@ -133,7 +132,7 @@ def test_two_officers_approve_a_grant_by_their_passkeys(console: Console, world:
         page.wait_for_url("**done=**")
     world.wait("the grant at the doors", lambda: call(world, "bao-chay", INDICATOR).status == 200)
     told = lgsp(world, "access", "show", grant)
-    assert sorted(told["grant"]["approved_by"] if "grant" in told else told["approved_by"]) == sorted(OFFICERS)
+    assert sorted(told["grant"]["approved_by"] if "grant" in told else told["approved_by"]) == sorted(SIGNERS)
     verified = lgsp(world, "audit", "verify")
     assert verified["ok"], verified
     assert re.search("passkey", json.dumps(lgsp(world, "access", "list")))

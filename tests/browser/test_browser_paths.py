@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from examples.story.world import World
 from gateway.console.roles import Role
 from gateway.sample_client.rest import Answer
-from gateway.sandbox.instance import OFFICERS
 from gateway.sandbox.standins import messages
 from security.grants import approvals
-from tests.browser.conftest import PASSWORD, Console, enter, lgsp, shown, sign_out
+from tests.browser.conftest import PASSWORD, SIGNERS, Console, enter, lgsp, shown, sign_out
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -61,7 +60,7 @@ def test_an_officers_path_without_scripts(console: Console, world: World) -> Non
     page.locator("main button.primary").click()
     page.wait_for_url(f"**/console/access/proposals/{grant}*")
     content = download(page, f"a[href*='/console/access/content?subject={grant}']")
-    for officer in OFFICERS:
+    for officer in SIGNERS:
         key = (world.identities / officer / "officer.key").read_bytes()
         page.select_option("#officer", officer)
         page.fill("#signature", approvals.approve(content, officer, key))

@@ -14,6 +14,7 @@ from examples.story.exchange import ALERTS
 from examples.story.grants import OFFICERS
 from examples.story.world import World
 from gateway.sandbox.standins import messages
+from gateway.scorecards.scoring import weights
 from tests.obligations.calls import ALERT, published, today
 
 pytestmark = pytest.mark.server
@@ -82,6 +83,8 @@ def test_an_owner_is_told_what_lowers_the_score_of_its_system(world: World) -> N
     """Article 13.4: the arithmetic of a score adds up, and the rule that messages broke is named."""
     bad = messages.fire_alarm()
     bad["chiTiet"][0]["mucDo"] = 77
+    for _ in range(weights().least["validity"]):  # fewer are not judged
+        world.rest("bao-chay").call("POST", ALERT, messages.fire_alarm())
     world.refusal("judged", "message.invalid", world.rest("bao-chay").call("POST", ALERT, bad), status=422)
     words = ("scorecard", "bao-chay", "--day", today(), "--data", str(world.data))
     (card,) = world.lgsp(*words)["scorecards"]
