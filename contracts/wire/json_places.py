@@ -9,7 +9,8 @@ import re
 from typing import Final
 
 MOST: Final = 200_000
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[-+.0-9A-Za-z]+|[\[\]{}:]')
+# A text without an end goes on to the end: else each quote in it would begin another one.
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[-+.0-9A-Za-z]++|[\[\]{}:]', re.DOTALL)
 _CONSTANTS: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 
 

@@ -82,6 +82,8 @@ OWN: Final[dict[str, tuple[str, ...]]] = {
     ),
     "files, keys and settings of our own, or that an officer gives": (
         "gateway.doors.document_addresses:read_on",
+        "gateway.client.identities.identity:replace_private",
+        "contracts.mapping.also:read_other_names",
         "contracts.base.safeyaml:load",
         "contracts.base.safeyaml:lines",
         "contracts.base.words:read",

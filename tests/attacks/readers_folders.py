@@ -12,8 +12,10 @@ from contracts.codecs.cells import csvtext, xlsxread
 from contracts.compiled.contract import CompiledContract
 from contracts.folder import source_locations
 from contracts.folder.bundle import Bundle
+from contracts.mapping import also
 from contracts.mapping.grid import Layout
 from contracts.mapping.rows import expressions
+from contracts.wire.soap import parse_xml
 from tests.attacks.readers_wire import JSON, again, contracts_by_name, numbered
 from tests.attacks.reading import Try, reader
 
@@ -132,6 +134,14 @@ def contract_files() -> Iterable[Try]:
         50_000,
     )
     yield Try("no bundle", Bundle.from_bytes, again(b"PK\x05\x06"), 100_000)
+
+
+@reader("contracts.mapping.also:OtherName.read")
+def other_names() -> Iterable[Try]:
+    """Of a message that was read: one search along a path of the table, and at most one copy."""
+    name = also.OtherName((), "b", "c")
+    yield Try("one by the other name", name.read, lambda n: parse_xml(b"<r>" + b"<a/>" * n + b"<b/></r>"), 100_000)
+    yield Try("none", name.read, lambda n: parse_xml(b"<r>" + b"<a/>" * n + b"</r>"), 100_000)
 
 
 @reader("contracts.mapping.rows.expressions:compiled")

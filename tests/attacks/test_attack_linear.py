@@ -39,6 +39,7 @@ gather()
 
 # Regular expressions that only running code makes: what they are made of, or why no stranger's text meets them.
 MADE: Final[dict[str, str]] = {
+    "gateway.audit.verify.rows.instance:_like": "constants of the module, over values that the gateway itself wrote",
     "contracts.base.composing:_long_runs": "tried by the table of `form_c`",
     "contracts.compiled.format_file:_calls": "the methods of HTTP, over a contract's own file",
     "contracts.canonical.patterns:pattern_fault": "only compiled, for the words of its error: patterns of contracts run in `ENGINE`",  # noqa: E501

@@ -38,7 +38,7 @@ from gateway.settings import Settings
 from tests.browser.conftest import Console, approve, lgsp, shown
 from tests.browser.provider import AREA, SYSTEM, office
 from tests.following import everywhere
-from tests.registry.making import PROVINCE
+from tests.registry.making import WHOLE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -65,7 +65,7 @@ TERMS = {
 def documents(instance: Settings, world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Documents of H14.5 go to the commune. They are not idempotent: nobody sends one again unless he is told to."""
     file = tmp_path_factory.mktemp("registry") / "documents.yaml"
-    province = yaml.safe_load(PROVINCE)  # whole: what a document leaves out is suspended
+    province = yaml.safe_load(WHOLE)  # whole: what a document leaves out is suspended
     addressed = {"to[].organId": [COMMUNE]}
     province["routes"].append({"contract": DOCUMENTS, "operation": "sendDocument", "when": addressed, "system": SYSTEM})
     province["grants"].append({"id": GRANT, "agency": COMMUNE, "receives": True, **TERMS})
@@ -77,7 +77,7 @@ def documents(instance: Settings, world: World, tmp_path_factory: pytest.TempPat
         yield
     finally:
         lgsp(world, "access", "revoke", GRANT)
-        file.write_text(PROVINCE)  # without the route, which nobody may receive by now
+        file.write_text(WHOLE)  # without the route, which nobody may receive by now
         assert lgsp(world, "registry", "apply", str(file))["ok"]
 
 

@@ -33,7 +33,7 @@ from tests.callers import Callers
 from tests.faults.load import until
 from tests.following import everywhere
 from tests.registry.editions import NAME, begin_at_first, edition, mark, operation, unplaced, written
-from tests.registry.making import PROVINCE
+from tests.registry.making import WHOLE
 from tests.stored import rows
 
 pytestmark = pytest.mark.server
@@ -137,7 +137,7 @@ def test_publishing_while_calls_run(world: World, tmp_path: Path) -> None:
     settings: Settings = world.remembered["settings"]
     bundles = [edition(f"1.{version}.0", *map(mark, range(1, version + 1))) for version in range(TIMES + 1)]
     digests = {bundle.digest: version for version, bundle in enumerate(bundles)}
-    document = PROVINCE.replace(_ECONOMY, "    formats: {indicator/v1: {format: kinh-te-json, version: newest}}\n")
+    document = WHOLE.replace(_ECONOMY, "    formats: {indicator/v1: {format: kinh-te-json, version: newest}}\n")
     document = document.replace(_CENTRE, _CENTRE + '    formats: {indicator/v1: {format: canonical, version: "1.0"}}\n')
     (tmp_path / "province.yaml").write_text(document, "utf-8")
     assert world.lgsp("registry", "apply", str(tmp_path / "province.yaml"), "--data", str(settings.data))["ok"]
@@ -212,7 +212,7 @@ def test_who_is_pinned_over_the_wire(world: World, tmp_path: Path) -> None:
     told = {**sample, "identifier": f"QT-{uuid.uuid4()}", "confirmedBy": "Ban chỉ huy"}
     world.wait("the doors know the new field", lambda: sender.call("POST", "/incident-alert/v1/alerts", told).ok)
     assert event(world, told["identifier"]) == told
-    document = PROVINCE
+    document = WHOLE
     for name in ("quan-trac", "dieu-hanh"):
         mark = f"  - id: {name}\n"
         document = document.replace(

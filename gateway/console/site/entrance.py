@@ -85,7 +85,8 @@ async def _link_page(desk: Desk, request: Request) -> Response:
 
 async def _link(desk: Desk, request: Request) -> Response:
     guard.check_origin(request, desk.services.settings.desk_base)
-    token, form = request.path_params["token"][:128], await guard.read_form(request)
+    token = request.path_params["token"][:128]
+    form = await guard.read_form(request) if "content-type" in request.headers else {}
     code = form.get("code", "").strip()[:64]
     return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_link(token, code), {})
 

@@ -48,8 +48,10 @@ def _page(services: Services, request: ApiRequest) -> dict[str, Any]:
     )
     with snapshot(services.engine) as connection:
         found = reading.page(connection, sought, params["after"], params["limit"])
-        office = _office(services)
-        seen = [reading.one(connection, office, each.id) for each in found.handlings if sought.transfer is not None]
+        seen = []
+        if sought.transfer is not None and found.handlings:
+            office = _office(services)
+            seen = [reading.one(connection, office, each.id) for each in found.handlings]
     steps = {each.row.id: {"steps": steps_of(each)} for each in seen if each.sound}
     told = [listed(each, _now(request, each)) | steps.get(each.id, {}) for each in found.handlings]
     return {"handlings": [each for each in told if each["overdue"] or not late], "next": found.next}

@@ -38,7 +38,7 @@ from gateway.vault.vault import Vault
 from tests.following import everywhere
 from tests.keeper.tasks.outside import Outside, new_key, pem
 from tests.keeper.tasks.responder import Served
-from tests.registry.making import PROVINCE
+from tests.registry.making import WHOLE
 
 pytestmark = pytest.mark.server
 
@@ -78,7 +78,7 @@ def lists(world: World, outside: Outside, tmp_path_factory: pytest.TempPathFacto
             "certificates: |\n"
         )
         file = tmp_path_factory.mktemp("document") / "province.yaml"
-        file.write_text(PROVINCE + "\n" + text + indent(outside.pem, "      "), "utf-8")
+        file.write_text(WHOLE + "\n" + text + indent(outside.pem, "      "), "utf-8")
         applied = world.lgsp("registry", "apply", str(file), "--data", str(world.data))
         assert [each["id"] for each in applied["changes"]] == ["chuyen-dung"], applied
         yield found
@@ -234,7 +234,7 @@ def test_an_issuer_is_made_anew(world: World, tmp_path: Path) -> None:
     """Certificates of the issuer before go on; those of the new one are understood without a restart, even without
     their chain."""
     before = lgsp(world, "ca", "show")
-    assert {each["name"] for each in before["certificates"]} == {"root", "tls", "sign"} and not before[
+    assert {each["name"] for each in before["certificates"]} == {"root", "tls", "sign", "vendors"} and not before[
         "root_key_offline"
     ]
     assert lgsp(world, "ca", "renew", "tls")["before"] == "tls-1"
