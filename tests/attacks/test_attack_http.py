@@ -299,7 +299,7 @@ def test_what_was_signed_is_the_raw_address(world: World, judge: Judge) -> None:
         ("indicator=KT-05&area=04&period=2026+Q3", "message.invalid"),
         ("indicator=%zz&area=04&period=2026-Q3", "message.invalid"),
         ("indicator=%ff&area=04&period=2026-Q3", "message.not-query"),
-        ("indicator=%00&area=04&period=2026-Q3", "message.not-query"),
+        ("indicator=%00&area=04&period=2026-Q3", "message.character"),
         ("indicator=%ED%A0%80&area=04&period=2026-Q3", "message.not-query"),
         ("indicator=KT-05;area=04;period=2026-Q3", "message.invalid"),
         ("indicator", "message.not-query"),

@@ -95,7 +95,7 @@ def failure_of(done: Done) -> Failure:
     assert done.failure is not None
     code, facts, findings = done.failure
     error = TYPES[code]
-    told = {name: Words(*fact) if isinstance(fact, tuple) else fact for name, fact in facts.items()}
+    told: dict[str, Any] = {name: Words(*fact) if isinstance(fact, tuple) else fact for name, fact in facts.items()}
     return BRANCHES[error.branch](error, findings=[Finding(*each) for each in findings], **told)
 
 
