@@ -14,18 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from contracts.wire.soap import V11, parse_envelope, parse_xml
-from security import (
-    algorithms,
-    encryption_keys,
-    http_signatures,
-    jose,
-    jws,
-    keys,
-    signature_hints,
-    structured_fields,
-    tokens,
-)
-from security.errors import SIGNATURE_DIGEST_MISMATCH, SIGNATURE_WRONG
+from security import algorithms, encryption_keys, http_signatures, jose, jws, keys, structured_fields, tokens
 from security.grants import windows
 from security.pki import authority, der, revocation, timestamp
 from security.wssec import decrypt, fast_path, signed_info, verify
@@ -36,7 +25,6 @@ from tests.attacks.readers_wire import XML, again, numbered
 from tests.attacks.reading import Try, reader
 
 NOW = float(int(time.time()))
-SIGNED = f'a=("@status");created=1;keyid="a.sign-1";tag="{http_signatures.ANSWER_TAG}"'
 
 
 class Known(NamedTuple):
@@ -154,26 +142,6 @@ def signatures() -> Iterable[Try]:
         "a body",
         lambda body: http_signatures.check_content_digest(http_signatures.content_digest(body), body),
         again(b"a"),
-    )
-
-
-@reader("security.signature_hints:answer_hints")
-def hints_of_answers() -> Iterable[Try]:
-    """Of an answer that was refused already: its head was read, its body is bounded."""
-    key = known().sign.verify_key()
-    changed, wrong = SIGNATURE_DIGEST_MISMATCH(part="body"), SIGNATURE_WRONG(key=key.key_id)
-    for name, make in TEXTS.items():
-        yield Try(
-            f"digest: {name}",
-            lambda text: signature_hints.answer_hints(changed, {"content-digest": text}, text.encode(), {}),
-            make,
-        )
-    yield Try(
-        "value",
-        lambda text: signature_hints.answer_hints(
-            wrong, {"signature-input": SIGNED, "signature": f"a=:{text}:"}, b"", {key.key_id: key}
-        ),
-        lambda n: base64.b64encode(b"0" * n).decode(),
     )
 
 

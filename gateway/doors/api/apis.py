@@ -263,11 +263,8 @@ class _Inner:
         name = scope.get("extensions", {}).get(_ROUTING, {}).get("operation_id")
         handler = self._handlers.get(name) if name else None
         if handler is None:
-            raise ADDRESS_UNKNOWN(
-                method=received.method,
-                path=received.path,
-                catalogue=read_on(self._services.settings),
-            )
+            catalogue = read_on(self._services.settings)
+            raise ADDRESS_UNKNOWN(method=received.method, path=received.path, catalogue=catalogue)
         api_call: _ApiCall = scope[_API_CALL]
         caller = api_call.caller
         if api_call.proven is None and name in self._proven:
@@ -301,9 +298,8 @@ class ApiApp:
         streamed: Sequence[tuple[str, list[str]]] = (),
         media: Sequence[tuple[str, list[str], str]] = (),
     ) -> None:
-        """`streamed`: method and path, in parts, of operations whose handlers read the body of a proven caller.
-        `media`: the same of operations with a body, and the media types that each takes.
-        """
+        """`streamed`: method and path, in parts, of those whose handlers read the body of a proven caller. `media`:
+        of those with a body, and the media types that each takes."""
         self._media = media
         self._streamed = streamed
         self._app = app
@@ -373,16 +369,11 @@ class ApiApp:
         if isinstance(trouble, HTTPException | ProblemException):
             status = trouble.status_code if isinstance(trouble, HTTPException) else trouble.status
             if status == 415:
-                return BODY_MEDIA_TYPE(
-                    got=received.headers.get("content-type", "—")[:80],
-                    expected=self._taken(received.method, received.path.split("/")),
-                )
+                expected = self._taken(received.method, received.path.split("/"))
+                return BODY_MEDIA_TYPE(got=received.headers.get("content-type", "—")[:80], expected=expected)
             if 400 <= status < 500:
-                return ADDRESS_UNKNOWN(
-                    method=received.method,
-                    path=received.path,
-                    catalogue=read_on(self._services.settings),
-                )
+                catalogue = read_on(self._services.settings)
+                return ADDRESS_UNKNOWN(method=received.method, path=received.path, catalogue=catalogue)
         return None
 
 
