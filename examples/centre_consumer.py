@@ -101,7 +101,7 @@ def subscribed(client: Client, feed: str, url: str) -> None:
 
 
 def compare(client: Client, store: Store, feeds: Iterable[str], seconds: float) -> None:
-    """Holds the events against the sealed hours: nothing is `wrong` for a reader that has caught up."""
+    """Holds the events against the sealed periods: nothing is `wrong` for a reader that has caught up."""
     while True:
         for feed in feeds:
             sealed, events, digesting = client.digests(feed), store.events(feed), Digesting()

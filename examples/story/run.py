@@ -34,6 +34,7 @@ STEPS: tuple[Telling, ...] = (
     *oldsystems.LATER,
     *evidence.STEPS,
     *ownkeys.STEPS,
+    *evidence.LAST,
 )
 
 

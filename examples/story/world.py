@@ -117,8 +117,8 @@ class World:
         self.refused[name] = str(transfer)
         return words
 
-    def wait(self, what: str, done: Callable[[], Any], seconds: float = 60.0) -> Any:
-        """Ask until the answer is true."""
+    def wait(self, what: str, done: Callable[[], Any], seconds: float = 60.0, pause: float = 0.1) -> Any:
+        """Ask until the answer is true, at this pause."""
         until = time.monotonic() + seconds
         while True:
             result = done()
@@ -126,7 +126,7 @@ class World:
                 return result
             if time.monotonic() > until:
                 raise DidNotHold(f"waited {seconds:g} s in vain: {what}")
-            time.sleep(0.1)
+            time.sleep(pause)
 
     def _standin(self, system: str, method: str, path: str, content: Any = None) -> bytes:
         if not self._towards_standins:

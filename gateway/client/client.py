@@ -205,7 +205,7 @@ class AsyncClient(FeedCalls, Files, Transfers, Casework):
     async def digests(
         self, contract: str, *, since: datetime | str | None = None, until: datetime | str | None = None
     ) -> tuple[SealedDigest, ...]:
-        """The sealed digests of the hours that end after `since`, up to `until`. Each was checked to be in the log."""
+        """The sealed digests of the periods that end after `since`, up to `until`. Each was shown to be in the log."""
         found: list[SealedDigest] = []
         async for page in feed_digests.pages(self._read, self.identity.log_key, contract, since, until):
             if page.note is not None:

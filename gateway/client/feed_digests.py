@@ -4,7 +4,8 @@
     for event in events: digesting.add(event)     # of pages, of a stream, of push, of an export: in any order
     comparison = digesting.compare(client.digests(contract))
 
-The gateway seals a digest of each hour in its log. `digests` checks that the log holds it, before it gives it out.
+The gateway seals a digest of each hour in its log, a sandbox of each minute. `digests` checks that the
+log holds it, before it gives it out.
 What a digest covers is the same for readers with masks (`security.transparency.event_leaves`): which events there are,
 from whom, of which operation, and when. The data of an event are covered by the signature of the answer they came in.
 """
@@ -23,12 +24,13 @@ from gateway.client.feeds import digests_query
 from security.transparency.checkpoint import NoteError, NoteKey, verify
 from security.transparency.event_leaves import leaf_of
 from security.transparency.merkle import HASH, ProofError, leaf_hash, root_of, verify_inclusion
+from security.transparency.periods import STATED, one_period
 
 _FACTS: Final = ("since", "until", "after", "from", "to", "events", "root")
 
 
 class SealedDigest(NamedTuple):
-    """A digest of one hour. `proved`: the log holds it; False only of a log that ended."""
+    """A digest of one period. `proved`: the log holds it; False only of a log that ended."""
 
     since: str
     until: str
@@ -41,7 +43,7 @@ class SealedDigest(NamedTuple):
 
 
 class Digests(NamedTuple):
-    """`sealed`: until when the hours are sealed. `next`: `since` of the next answer. `note`: the checkpoint."""
+    """`sealed`: until when the periods are sealed. `next`: `since` of the next answer. `note`: the checkpoint."""
 
     digests: tuple[SealedDigest, ...]
     sealed: str | None
@@ -60,8 +62,13 @@ class Digests(NamedTuple):
             for item in content["digests"]:
                 entry = item["entry"]
                 facts = read_json(entry["text"].encode())["facts"]
-                if facts["contract"] != contract or any(facts[name] != item[name] for name in _FACTS):
+                if (
+                    facts["contract"] != contract
+                    or any(facts[name] != item[name] for name in _FACTS)
+                    or facts.get(STATED) != item.get(STATED)
+                ):
                     raise ValueError("a digest is not that of its entry")
+                one_period(facts)
                 proved = "origin" not in entry
                 if proved:
                     if point is None:
@@ -106,7 +113,7 @@ async def pages(
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`whole`: hours held exactly as sealed. `wrong`: what differs, a text each. `unsealed`: events held that come
+    """`whole`: periods held exactly as sealed. `wrong`: what differs, a text each. `unsealed`: events held that come
     after the last of these digests.
     """
 
@@ -152,7 +159,7 @@ class Digesting:
         self._put(offset, leaf_of(event))
 
     def compare(self, digests: Iterable[SealedDigest]) -> Comparison:
-        """The digests follow one another, oldest first, from the hour in which the reader began."""
+        """The digests follow one another, oldest first, from the period in which the reader began."""
         wrong, hours, events, before = list(self._wrong), 0, 0, None
         for digest in digests:
             name = f"{digest.since} – {digest.until}"

@@ -1,7 +1,7 @@
 """Finds the sealed digests of a feed in the log (`gateway.transfer.feed_digests`).
 
-An hour without an entry of a feed had no event of it, once the hour's own entry stands.
-Invariant: an entry has the id of its feed and hour, so it is found without reading the log.
+A period without an entry of a feed had no event of it, once the period's own entry stands.
+Invariant: an entry has the id of its feed and the end of its period, so it is found without reading the log.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ from gateway.journal.logged import parse
 from gateway.journal.schema import tables
 from gateway.transfer.feed_digests import (
     DIGEST,
-    HOUR,
-    HOUR_ENDED,
+    PERIOD_ENDED,
+    PERIODS,
     SEALED,
     Digest,
-    hour_of,
     id_of,
     page_of_leaves,
-    seconds_of,
 )
 from security.transparency.merkle import Frontier
+from security.transparency.periods import begin_of, span_of
 
 _IDS: Final = 500  # are looked up at once
-_NEWEST: Final = 10  # entries of hours: at most every second one only says that its hour ended
+_NEWEST: Final = 10  # entries of periods: at most every second one only says that its period ended
 _event: Final = tables.feed_event.c
 
 
@@ -43,10 +42,10 @@ class SealedDigest(NamedTuple):
 
 
 def sealed_until(connection: Connection) -> int | None:
-    """Until when the hours are sealed, by the newest entry of an hour; None before the first."""
+    """Until when the periods are sealed, by the newest entry of one; None before the first."""
     pending, past = tables.log_pending.c, tables.past_entry.c
-    waiting = select(pending.entry).where(pending.phase == HOUR_ENDED).order_by(pending.id.desc())
-    ended = select(past.entry).where(past.phase == HOUR_ENDED).order_by(past.sequenced.desc(), past.idx.desc())
+    waiting = select(pending.entry).where(pending.phase == PERIOD_ENDED).order_by(pending.id.desc())
+    ended = select(past.entry).where(past.phase == PERIOD_ENDED).order_by(past.sequenced.desc(), past.idx.desc())
     until = _newest(connection, waiting)
     if until is None:
         until = logged_until(connection)
@@ -56,7 +55,7 @@ def sealed_until(connection: Connection) -> int | None:
 def logged_until(connection: Connection) -> int | None:
     """The same of the present log alone."""
     table = tables.log_entry.c
-    query = select(table.entry).where(tables.NOTES, table.phase == HOUR_ENDED).order_by(table.idx.desc())
+    query = select(table.entry).where(tables.NOTES, table.phase == PERIOD_ENDED).order_by(table.idx.desc())
     return _newest(connection, query)
 
 
@@ -64,23 +63,31 @@ def _newest(connection: Connection, query: Any) -> int | None:
     for entry in connection.scalars(query.limit(_NEWEST)):
         facts = parse(bytes(entry)).get("facts")
         if isinstance(facts, dict) and facts.get("state") == SEALED:
-            return seconds_of(facts["until"])
+            return span_of(facts)[1]
     return None
 
 
-def sealed(connection: Connection, contract: str, since: int, until: int, limit: int) -> list[SealedDigest]:
-    """Up to `limit` digests of the hours that end after `since`, up to `until`, oldest first. Both are full hours."""
+def sealed(
+    connection: Connection, contract: str, since: int, until: int, limit: int, period: int
+) -> list[SealedDigest]:
+    """Up to `limit` digests that end after `since`, up to `until`, oldest first. Both are full periods.
+
+    `period`: the shortest that the log has. Longer ones are found too, for they end with one of these.
+    """
     found: list[SealedDigest] = []
     while since < until and len(found) < limit:
-        ends = range(since + HOUR, min(until, since + _IDS * HOUR) + 1, HOUR)
+        ends = range(since + period, min(until, since + _IDS * period) + 1, period)
         found += _read(connection, contract, [id_of(contract, end) for end in ends])
         since = ends[-1]
     return found[:limit]
 
 
 def holds(connection: Connection, contract: str, offset: int, sequenced: float) -> bool | None:
-    """Whether an event stands in its hour as that was sealed; None if the hour is not sealed yet."""
-    found = _read(connection, contract, [id_of(contract, hour_of(sequenced) + HOUR)])
+    """Whether an event stands in its period as that was sealed; None if the period is not sealed yet."""
+    ids = {id_of(contract, begin_of(sequenced, period) + period) for period in PERIODS}
+    found = [
+        each for each in _read(connection, contract, list(ids)) if each.digest.since <= sequenced < each.digest.until
+    ]
     if not found:
         until = sealed_until(connection)
         return False if until is not None and until > sequenced else None
@@ -93,11 +100,11 @@ def holds(connection: Connection, contract: str, offset: int, sequenced: float) 
     return within and (tree.size, tree.root.hex()) == (digest.events, digest.root)
 
 
-def first_hour(connection: Connection, contract: str) -> int | None:
-    """The full hour before the first event."""
+def first_period(connection: Connection, contract: str, period: int) -> int | None:
+    """When the period of the first event began."""
     query = select(_event.sequenced).where(_event.contract == contract).order_by(_event.offset).limit(1)
     first = connection.scalar(query)
-    return None if first is None else hour_of(first)
+    return None if first is None else begin_of(first, period)
 
 
 def next_event(connection: Connection, contract: str, time: float) -> float | None:

@@ -4,7 +4,7 @@ Theory of operation
 1. Events are looked through in the order of the feed. What holds until a time (`lgspexpires`) gets a row in
    `feed_expiry`, in one transaction with the position.
    The row only says when to look. `lgspexpires` decides, of an event that is proved: by the body that was sealed with
-   it, or by the digest of its hour in the log once the body is gone. A row that says another time gets the true one.
+   it, or by the digest of its period in the log once the body is gone. A row that says another time gets the true one.
 2. When the time has come, one transaction appends the event and the entry of the log, and removes the row. It ends the
    business keys too, so that the state and the feed tell the same. The sequencer gives the event its offset.
 3. The event follows from the one that handed the content in, its id too. So it is the same however often it is made,
@@ -45,7 +45,7 @@ from gateway.vault import binding
 from gateway.vault.vault import Opened, Vault
 
 PAGE: Final = 500
-_AGAIN: Final = 600.0  # seconds until an event is looked at again whose hour is not sealed
+_AGAIN: Final = 600.0  # seconds until an event is looked at again whose period is not sealed
 _MARK: Final = ',"lgspexpires":"'
 _event: Final = tables.feed_event.c
 _expiry: Final = tables.feed_expiry
@@ -199,7 +199,7 @@ def _until(event: str) -> float | None:
 
 
 def _proved(connection: Connection, event: Any, body: Opened | Ours | None) -> bool | None:
-    """Whether the event, a row of the feed, is as it was handed in; None if its hour has to be sealed first."""
+    """Whether the event, a row of the feed, is as it was handed in; None if its period has to be sealed first."""
     if isinstance(body, Opened):  # of before there were bindings: nothing else proves it
         return body.binding is None or body.binding == binding.of_event(event.contract, event.event)
     return False if isinstance(body, Ours) else digests.holds(connection, event.contract, event.offset, event.sequenced)

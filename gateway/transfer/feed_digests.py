@@ -1,4 +1,6 @@
-"""Digests of feeds: what an hour's entry in the log states, and how it follows from the rows of the feed.
+"""Digests of feeds: what a period's entry in the log states, and how it follows from the rows of the feed.
+
+A period is an hour, in a sandbox a minute (`security.transparency.periods`).
 
 A digest gives the first and the last offset, the number of events, and the root over their leaves
 (`security.transparency.event_leaves`). The entries of a feed follow one another: nothing lies between the last event of
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -19,18 +20,20 @@ from contracts.base.times import rfc3339
 from gateway.journal.schema import tables
 from security.transparency.event_leaves import leaf_of
 from security.transparency.merkle import leaf_hash
+from security.transparency.periods import HOUR, one_period, stated
 
 DIGEST: Final = "feed-digest"
-HOUR_ENDED: Final = "feed-hour"  # its fact `state`: ended (nothing else tells that time went on), or sealed
+PERIOD_ENDED: Final = "feed-hour"  # its fact `state`: ended (nothing else tells that time went on), or sealed
 SEALED: Final = "sealed"
-HOUR: Final = 3600
+MINUTE: Final = 60
+PERIODS: Final = (HOUR, MINUTE)  # that there are
 PAGE: Final = 1000
 _event: Final = tables.feed_event.c
 
 
 class Digest(NamedTuple):
-    """`since` and `until` in Unix seconds, full hours. `after`, `first`, `last` are offsets: of the last event before
-    the hour (0: none), and of the first and last one in it. `root` in hex.
+    """`since` and `until` in Unix seconds, of one period. `after`, `first`, `last` are offsets: of the last event
+    before the period (0: none), and of the first and last one in it. `root` in hex.
     """
 
     contract: str
@@ -52,15 +55,17 @@ class Digest(NamedTuple):
             "to": self.last,
             "events": self.events,
             "root": self.root,
+            **stated(self.until - self.since),
         }
 
     @classmethod
     def of(cls, facts: Any) -> Digest:
         """Raises KeyError, TypeError or ValueError for other facts."""
+        since, until = one_period(facts)
         return cls(
             contract=str(facts["contract"]),
-            since=seconds_of(facts["since"]),
-            until=seconds_of(facts["until"]),
+            since=since,
+            until=until,
             after=int(facts["after"]),
             first=int(facts["from"]),
             last=int(facts["to"]),
@@ -69,21 +74,13 @@ class Digest(NamedTuple):
         )
 
 
-def seconds_of(text: Any) -> int:
-    """A full hour in Unix seconds. ValueError for another time."""
-    time = datetime.fromisoformat(str(text))
-    if time.tzinfo is None or time.timestamp() % HOUR:
-        raise ValueError("not a full hour")
-    return int(time.timestamp())
-
-
-def hour_of(time: float) -> int:
-    """The full hour at or before a time."""
-    return int(time // HOUR) * HOUR
+def period_of(kind: str) -> int:
+    """The seconds of a period that an instance of this kind seals from now on: people try a sandbox within minutes."""
+    return MINUTE if kind == "sandbox" else HOUR
 
 
 def id_of(contract: str, until: int) -> str:
-    """The id of the entry of a feed for the hour that ends then; of the hour itself with an empty contract."""
+    """The id of the entry of a feed for the period that ends then; of the period itself with an empty contract."""
     return derived_id(f"feed digest\n{contract}\n{until}", until * 1000)
 
 

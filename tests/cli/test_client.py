@@ -83,6 +83,12 @@ def test_a_feed_as_a_file_and_its_check(world: World, tmp_path: Path) -> None:
     later = rfc3339(time.time() + 7200)  # of what no hour is sealed: this must not look like a proof
     code, nothing = lgsp("feed-check", "incident-alert/v1", "--since", later, *who)
     assert code == 0 and nothing["hours"] == nothing["events"] == 0 and nothing["seals_after"] is None
+    alert = messages.fire_alarm()
+    assert world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", alert, alert["maCanhBao"]).ok
+    at = time.time()
+    ends = [rfc3339((at // 60 + each) * 60) for each in (1, 2)]  # of a sandbox: once this minute, or the next, is over
+    code, early = lgsp("feed-check", "incident-alert/v1", "--since", rfc3339(at - 1), *who)
+    assert code == 0 and (early["hours"] or early["seals_after"] in (None, *ends)), early  # None: not in the feed yet
     words = commandline.lgsp("client", "feed-check", "incident-alert/v1", "--since", later, *who).out
     assert "Nothing was compared" in words and "as the log has them" not in words
 
@@ -93,8 +99,8 @@ def test_an_ending_of_no_known_form_is_refused(tmp_path: Path, words: tuple[str,
     assert (code, told["error"]["code"]) == (2, "unknown-form") and not list(tmp_path.iterdir()), told
 
 
-def test_when_the_first_hour_is_sealed() -> None:
-    told = feed_check._seals_after({"sequencedtime": "2026-11-24T07:15:00.123Z"})
+def test_when_the_first_period_is_sealed() -> None:
+    told = feed_check._seals_after({"sequencedtime": "2026-11-24T07:15:00.123Z"}, 3600)
     assert told == "2026-11-24T08:00:00.000Z" and told in feed_check._nothing(told)
 
 

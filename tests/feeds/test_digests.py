@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy.event import listen
 
 from contracts.base.times import rfc3339
 from contracts.canonical.model import Kind
@@ -27,6 +28,7 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
+from gateway.transfer.feed_digests import Digest, period_of
 from security.transparency.event_leaves import leaf_of, root_of_leaves
 
 FEED, OTHER = "incident-alert/v1", "field-report/v1"
@@ -38,7 +40,7 @@ class Keeper:
     """A sequencer and a sealing under one clock that a test turns."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.now, self.count = engine, TEN + 1.0, 0
+        self.engine, self.now, self.count, self.period = engine, TEN + 1.0, 0, 3600
         key = LogKey.open(folder / "log.key", "localhost/lgsp-test")
         file = CheckpointFile(folder / "checkpoint")
         self.sequencer = Sequencer(engine, lock_of(engine), key, file, clock=lambda: self.now)
@@ -51,7 +53,7 @@ class Keeper:
             lease = leases.take(connection, "keeper-test", self.now, seconds=1e9)
         assert lease is not None
         self.lease = lease
-        self.sealing = Sealing(self.engine, lock_of(self.engine), lambda: self.now)
+        self.sealing = Sealing(self.engine, lock_of(self.engine), lambda: self.now, self.period)
         self.sequence()
 
     def sequence(self) -> None:
@@ -85,7 +87,7 @@ class Keeper:
         """As the kit gives them."""
         with self.engine.connect() as connection:
             until = digests.logged_until(connection) or TEN
-            found = digests.sealed(connection, contract, TEN - 1000 * 3600, until, 1000)
+            found = digests.sealed(connection, contract, TEN - 100 * 3600, until, 1000, self.period)
         return [_kit(each.digest) for each in found]
 
     def wrong(self) -> list[str]:
@@ -103,6 +105,13 @@ class Keeper:
                 | {"sequence": f"{row.offset:020d}", "sequencedtime": rfc3339(row.sequenced), "data": {}}
                 for row in rows
             ]
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Of the entries of digests and periods."""
+        table = tables.log_entry.c
+        with self.engine.connect() as connection:
+            kinds = table.phase.in_(("feed-hour", "feed-digest"))
+            return [json.loads(bytes(entry))["facts"] for entry in connection.scalars(select(table.entry).where(kinds))]
 
     def hours(self) -> list[dict[str, Any]]:
         table = tables.log_entry.c
@@ -174,6 +183,92 @@ def test_an_hour_in_which_nothing_comes_is_sealed_too(keeper: Keeper) -> None:
         ("ended", None),
         ("sealed", 0),
     ]
+
+
+def in_minutes(keeper: Keeper) -> Keeper:
+    """As in a sandbox."""
+    keeper.period = period_of("sandbox")
+    keeper.start()
+    return keeper
+
+
+def test_a_sandbox_seals_minutes_and_each_entry_says_so(keeper: Keeper) -> None:
+    in_minutes(keeper).events(2)
+    keeper.now = TEN + 59.0
+    keeper.events(1)
+    keeper.now = TEN + 62.0
+    keeper.events(1)
+    keeper.seal()
+    assert [(each.since, each.until) for each in keeper.sealed()] == [(rfc3339(TEN), rfc3339(TEN + 60))]
+    keeper.now = TEN + 130.0
+    keeper.start()  # another process takes the lead
+    keeper.seal()
+    assert [(each.first, each.last, each.events) for each in keeper.sealed()] == [(1, 3, 3), (4, 4, 1)]
+    assert {hour["period"] for hour in keeper.hours()} == {60}
+    assert held(keeper.read()).compare(keeper.sealed()).whole == 2 and keeper.wrong() == []
+    with keeper.engine.connect() as connection:
+        for offset, sequenced in connection.execute(select(EVENT.c.offset, EVENT.c.sequenced)).all():
+            assert digests.holds(connection, FEED, offset, sequenced)
+            assert digests.holds(connection, FEED, offset, TEN + 119.0) is (offset == 4)
+
+
+def test_hours_state_no_period_so_that_older_checkers_take_them(keeper: Keeper) -> None:
+    keeper.events(1)
+    keeper.now = TEN + 3600 + 10.0
+    keeper.seal()
+    assert all("period" not in facts for facts in keeper.facts()) and len(keeper.facts()) == 3
+
+
+def test_a_sandbox_with_hours_of_an_older_release_goes_on_with_minutes(keeper: Keeper) -> None:
+    keeper.events(2)
+    keeper.now = TEN + 3600 + 1.0
+    keeper.events(1)
+    keeper.seal()
+    in_minutes(keeper)
+    keeper.now = TEN + 3600 + 70.0
+    keeper.seal()
+    assert [(each.first, each.last) for each in keeper.sealed()] == [(1, 2), (3, 3)]
+    assert held(keeper.read()).compare(keeper.sealed()).whole == 2 and keeper.wrong() == []
+
+
+@pytest.mark.parametrize("traffic", [0, 1], ids=["no entries", "entries that are no events"])
+def test_a_sandbox_without_events_costs_no_more_than_one_with_hours(keeper: Keeper, traffic: int) -> None:
+    in_minutes(keeper).events(1)
+    keeper.now = TEN + 70.0
+    keeper.seal()
+    asked = [0]
+    listen(keeper.engine, "before_cursor_execute", lambda *_: asked.__setitem__(0, asked[0] + 1))
+    before = keeper.hours()
+    for minute in range(2, 61):
+        keeper.now = TEN + 60 * minute + 30.0
+        if traffic:
+            with writing(keeper.engine) as connection:
+                append(connection, [entries.note("test", {}, keeper.now, about=f"n{minute}")])
+            keeper.sequence()
+        asked[0] = 0
+        for _ in range(5):
+            assert not keeper.sealing.step(keeper.lease)
+        looked = traffic or minute == 2  # at a newest entry that is new: which feeds, and has one an event
+        assert asked[0] <= 5 + (8 if looked else 0), minute
+    assert keeper.hours() == before
+    keeper.now = TEN + 3660 + 10.0
+    keeper.seal()
+    assert [(hour["state"], hour.get("feeds")) for hour in keeper.hours()[len(before) :]][-1] == ("sealed", 0)
+    assert len(keeper.hours()) - len(before) <= 2 and keeper.wrong() == []
+
+
+@pytest.mark.parametrize("period", [None, 3600, 45, 0, -60, 7200, "60", 60.0, True])
+def test_a_digest_of_another_time_than_its_period_is_none(keeper: Keeper, period: Any) -> None:
+    in_minutes(keeper).events(1)
+    keeper.now = TEN + 70.0
+    keeper.seal()
+    (digest,) = [facts for facts in keeper.facts() if "root" in facts]
+    assert Digest.of(digest).until == TEN + 60
+    changed = digest | {"period": period}
+    if period is None:
+        del changed["period"]
+    with pytest.raises(ValueError):
+        Digest.of(changed)
 
 
 def test_what_a_clock_that_went_back_lets_in_stays_whole(keeper: Keeper) -> None:

@@ -20,13 +20,14 @@ from gateway.doors.reply import Reply
 from gateway.feeds import digests
 from gateway.feeds.digests import SealedDigest
 from gateway.feeds.places import Times
-from gateway.transfer.feed_digests import HOUR, hour_of
+from gateway.transfer.feed_digests import period_of
+from security.transparency.periods import STATED, begin_of
 
-MOST_HOURS: Final = 10_000  # are looked up for one answer
+MOST_PERIODS: Final = 10_000  # are looked up for one answer
 
 
 async def read_digests(services: Services, request: ApiRequest) -> Reply:
-    """The digests of the hours that end after `since`, up to `until`."""
+    """The digests of the periods that end after `since`, up to `until`."""
     contract, _ = decided(services, request, feed_name(request))
     times, limit = times_of(request.params), request.params["limit"]
     found = await services.readers.run(request.owner, _read, services, contract.contract.name, times, limit)
@@ -35,23 +36,25 @@ async def read_digests(services: Services, request: ApiRequest) -> Reply:
 
 def _read(services: Services, contract: str, times: Times, limit: int) -> dict[str, Any]:
     """Runs in a thread."""
+    period = period_of(services.settings.kind)
     with services.engine.connect() as connection:
         top = proofs.newest(connection)
         sealed = digests.logged_until(connection) if top is not None else None
-        first = digests.first_hour(connection, contract)
+        first = digests.first_period(connection, contract, period)
         found: list[SealedDigest] = []
         more, end = False, sealed
         if sealed is not None and first is not None:
-            since = max(first, hour_of(times.since) if times.since is not None else first)
-            end = sealed if times.until is None else min(sealed, hour_of(times.until))
-            more = end - since > MOST_HOURS * HOUR
-            end = min(end, since + MOST_HOURS * HOUR)
-            found = digests.sealed(connection, contract, since, end, limit + 1)
+            since = max(first, begin_of(times.since, period) if times.since is not None else first)
+            end = sealed if times.until is None else min(sealed, begin_of(times.until, period))
+            more = end - since > MOST_PERIODS * period
+            end = min(end, since + MOST_PERIODS * period)
+            found = digests.sealed(connection, contract, since, end, limit + 1, period)
             if len(found) > limit:
                 more, found = True, found[:limit]
                 end = found[-1].digest.until
         return {
             "contract": contract,
+            STATED: period,
             "sealed": None if sealed is None else rfc3339(sealed),
             "next": None if end is None else rfc3339(end),
             "more": more,

@@ -1,4 +1,4 @@
-"""Seals the hours of the feeds (`gateway.feeds.sealing`), with at most a fifth of one core."""
+"""Seals the periods of the feeds (`gateway.feeds.sealing`), with at most a fifth of one core."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.feeds.sealing import Sealing
 from gateway.keeper.periodic import PeriodicTask
+from gateway.transfer.feed_digests import period_of
 from gateway.transfer.lease import Lease
 
 _IDLE: Final = 2.0  # seconds
@@ -37,6 +38,8 @@ class FeedDigests:
 
 
 TASK = PeriodicTask(
-    "the hours of the feeds are not sealed",
-    lambda services: FeedDigests(Sealing(services.engine, services.lock, services.clock)),
+    "the periods of the feeds are not sealed",
+    lambda services: FeedDigests(
+        Sealing(services.engine, services.lock, services.clock, period_of(services.settings.kind))
+    ),
 )

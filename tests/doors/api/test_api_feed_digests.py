@@ -16,6 +16,7 @@ from gateway.client.feed_digests import Digesting, Digests
 from gateway.feeds.sealing import Sealing
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
+from gateway.transfer.feed_digests import period_of
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.access.test_attack_feed_pages import FEED
 from tests.doors.api.client import World
@@ -28,16 +29,16 @@ def alert(number: int) -> dict[str, Any]:
     return {"identifier": f"CB-{number}", "sender": "canh-bao", "areas": ["04"]}
 
 
-async def sealed(world: World, count: int = 3) -> None:
-    """Messages that were sequenced an hour ago, and the sealing of that hour."""
+async def sealed(world: World, count: int = 3, period: int = HOUR) -> None:
+    """Messages that were sequenced in the period before this one, and the sealing of that period."""
     for number in range(count):
         await world.hand_in(f"t{number}", alert(number))
     world.sequence()
     world.note(1)
     world.sequence()
     with world.engine.begin() as connection:
-        connection.execute(update(tables.feed_event).values(sequenced=time.time() // HOUR * HOUR - 60))
-    sealing = Sealing(world.engine, lock_of(world.engine), time.time)
+        connection.execute(update(tables.feed_event).values(sequenced=time.time() // period * period - 30))
+    sealing = Sealing(world.engine, lock_of(world.engine), time.time, period)
     while sealing.step(world.lease):
         world.sequence()
     world.sequence()
@@ -75,6 +76,25 @@ async def test_pages_and_lines_hold_what_was_sealed(logged: World) -> None:
     assert "3 events were sealed, 1 are held (missing)" in missing.compare(digests.digests).wrong[0]
 
 
+async def test_a_sandbox_serves_minutes_that_state_their_period(logged: World) -> None:
+    world = logged
+    await sealed(world, period=period_of(world.services.settings.kind))
+    answer = await world.signed("dieu-hanh", f"{FEED}/digests")
+    (told,), (digest,) = answer.json["digests"], read(world, answer).digests
+    assert answer.json["period"] == told["period"] == json.loads(told["entry"]["text"])["facts"]["period"] == 60
+    page = Digesting()
+    for event in (await world.signed("dieu-hanh", FEED)).json["events"]:
+        page.add(event)
+    assert digest.proved and page.compare([digest]).whole == 1
+    again = await world.signed("dieu-hanh", f"{FEED}/digests?since={told['until']}")
+    assert again.json["digests"] == [] and again.json["period"] == 60
+    forged = json.loads(answer.body)
+    del forged["digests"][0]["period"]  # then it would be an hour, with the times of a minute
+    answer.body = json.dumps(forged).encode()
+    with pytest.raises(ValueError):
+        read(world, answer)
+
+
 async def test_a_changed_answer_proves_nothing(logged: World) -> None:
     world = logged
     await sealed(world)
@@ -86,6 +106,8 @@ async def test_a_changed_answer_proves_nothing(logged: World) -> None:
         lambda each: each["entry"].update(index=each["entry"]["index"] - 1),
         lambda each: each["entry"].update(proof=[base64.b64encode(bytes(32)).decode()]),
         lambda each: each["entry"].pop("proof"),
+        lambda each: each.update(period=60),
+        lambda each: each["entry"].update(text=each["entry"]["text"].replace('"events":3', '"events":3,"period":60')),
     )
     for change in changes:
         forged = json.loads(answer.body)

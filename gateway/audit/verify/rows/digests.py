@@ -1,7 +1,7 @@
 """Checks the digests of feeds: computes each anew from the rows of the feed.
 
 All events up to the last sealed one must be covered: a row that was changed, deleted or put in changes a digest. An
-event that was sequenced in a sealed hour, but comes after the last digest of its feed, was put in.
+event that was sequenced in a sealed period, but comes after the last digest of its feed, was put in.
 """
 
 from __future__ import annotations
@@ -14,54 +14,53 @@ from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.rows.noted import Noted, read_notes
 from gateway.transfer.feed_digests import (
     DIGEST,
-    HOUR,
-    HOUR_ENDED,
+    PERIOD_ENDED,
     SEALED,
     Digest,
     contracts_with_events,
     page_of_leaves,
-    seconds_of,
 )
 from security.transparency.merkle import Frontier
+from security.transparency.periods import span_of
 
 
 def check_digests(connection: Connection, wrong: Findings) -> None:
     by_feed: dict[str, list[Digest]] = {}
-    hours: list[tuple[Noted, int, int]] = []
+    periods: list[tuple[Noted, int, int, int]] = []
     count: dict[int, int] = {}
-    for note in read_notes(connection, (DIGEST, HOUR_ENDED)):
+    for note in read_notes(connection, (DIGEST, PERIOD_ENDED)):
         try:
             if note.what == DIGEST:
                 digest = Digest.of(note.facts)
                 by_feed.setdefault(digest.contract, []).append(digest)
                 count[digest.until] = count.get(digest.until, 0) + 1
             elif note.facts.get("state") == SEALED:
-                hours.append((note, seconds_of(note.facts["since"]), seconds_of(note.facts["until"])))
+                periods.append((note, *span_of(note.facts)))
         except (KeyError, TypeError, ValueError):
             wrong.add(f"{note.name}: it is no digest of a feed")
-    _judge_hours(hours, count, wrong)
-    over = hours[-1][2] if hours else float("-inf")
+    _judge_periods(periods, count, wrong)
+    over = periods[-1][2] if periods else float("-inf")
     for contract in sorted({*by_feed, *contracts_with_events(connection)}):
         _judge_feed(connection, contract, by_feed.get(contract, ()), over, wrong)
 
 
-def _judge_hours(hours: Sequence[tuple[Noted, int, int]], count: dict[int, int], wrong: Findings) -> None:
+def _judge_periods(periods: Sequence[tuple[Noted, int, int, int]], count: dict[int, int], wrong: Findings) -> None:
     sealed: int | None = None
-    for note, since, until in hours:
-        wrong.count("sealed hours of feeds", (until - since) // HOUR)
+    for note, since, until, period in periods:
+        wrong.count("sealed periods of feeds", (until - since) // period)
         if sealed is not None and since != sealed:
-            wrong.add(f"{note.name}: the hours of the feeds do not follow one another")
+            wrong.add(f"{note.name}: the periods of the feeds do not follow one another")
         if note.facts.get("feeds") != count.get(until, 0):
             wrong.add(f"{note.name}: it tells of {note.facts.get('feeds')} digests, the log has {count.get(until, 0)}")
         sealed = until
 
 
 def _judge_feed(connection: Connection, contract: str, sealed: Sequence[Digest], over: float, wrong: Findings) -> None:
-    """`over`: until when the hours are sealed. Events after it are in no digest yet."""
+    """`over`: until when the periods are sealed. Events after it are in no digest yet."""
     low = 0
     for digest in sealed:
         wrong.count("digests of feeds")
-        name = f"the feed {contract}, the hour to {digest.facts()['until']}"
+        name = f"the feed {contract}, the period to {digest.facts()['until']}"
         tree, first = Frontier(), 0
         after = low
         while page := page_of_leaves(connection, contract, after, digest.last):
@@ -81,4 +80,4 @@ def _judge_feed(connection: Connection, contract: str, sealed: Sequence[Digest],
         low = max(low, digest.last)
     newer = page_of_leaves(connection, contract, low, None, 1)
     if newer and newer[0][1] < over:
-        wrong.add(f"the event {newer[0][0]} of the feed {contract}: its hour is sealed, and it is in no digest")
+        wrong.add(f"the event {newer[0][0]} of the feed {contract}: its period is sealed, and it is in no digest")
