@@ -188,7 +188,7 @@ class Acting:
         append(connection, [step.entry(now)])
         if row is not None:
             apply(connection, [Write(vault=(row,))])
-        values = {**case.row(), "remind_at": _remind_at(self.calendar, case, steps, now)}
+        values = {**case.row(), "remind_at": remind_at(self.calendar, case, steps, now)}
         if before:
             connection.execute(update(_case).where(_case.c.id == case.id).values(values))
             connection.execute(delete(_party).where(_party.c.case_id == case.id))
@@ -282,7 +282,7 @@ def _decided(connection: Connection, case: str, reply: Reply) -> dict[str, Any]:
     return {"decision": reply.decision}
 
 
-def _remind_at(calendar: Calendar, case: Folded, steps: Sequence[Step], now: float) -> float | None:
+def remind_at(calendar: Calendar, case: Folded, steps: Sequence[Step], now: float) -> float | None:
     """A working day before the deadline, at it, and then once each working day; None if nobody is reminded."""
     opened, due = moment(case.opened), moment(case.due)
     if opened is None or due is None or not case.owing:

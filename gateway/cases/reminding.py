@@ -3,6 +3,8 @@
 A suspension is told by a case that the gateway opens, within a working day as the law has it: with the violation and
 the way back. The case ends when the suspension does.
 Invariant: nobody is reminded outside the working hours of the province.
+Invariant: the steps in the log decide who is reminded when, and which suspensions were told (`signed`). Rows only say
+when to look. A row that says another time gets the true one. Of a case whose rows are not as signed nobody is told.
 """
 
 from __future__ import annotations
@@ -10,19 +12,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from contracts.base.errors import Failure
 from contracts.base.words import WordsFile
 from contracts.workflow.working_time import between, counted, minute_of
-from gateway.cases.acting import Acting, By, Reply
+from gateway.cases.acting import Acting, By, Reply, remind_at, steps_of
 from gateway.cases.checks import Wanted
-from gateway.cases.errors import CASE_NOT_NOW, CASE_UNKNOWN
 from gateway.cases.kinds import GATEWAY, SUSPENSION
+from gateway.cases.signed import steps_signed, suspensions_told
 from gateway.cases.texts import MOST_SUBJECT, Text
 from gateway.journal.database import writing
 from gateway.journal.schema import tables
@@ -30,11 +31,12 @@ from gateway.registry.records import SUSPENDED
 from gateway.registry.registry import Registry
 from gateway.registry.snapshot import Snapshot
 from gateway.transfer import lease as leases
-from gateway.transfer.case_entries import CLOSED, WITHDRAWN
+from gateway.transfer.case_entries import CLOSED, WITHDRAWN, fold
 from gateway.transfer.lease import Lease
 from security.grants.windows import civil
 
 AT_ONCE: Final = 50
+_AGAIN: Final = 600.0  # seconds until a case is looked at again whose rows are not as signed
 _case: Final = tables.agency_case.c
 _words: Final = WordsFile(__file__)
 _SELF: Final = By(GATEWAY, GATEWAY)
@@ -47,6 +49,7 @@ class Reminding:
 
     acting: Acting
     registry: Registry
+    _again: dict[str, float] = field(default_factory=dict)  # altered suspensions -> when they are looked at again
 
     async def run_once(self, lease: Lease) -> int:
         return await asyncio.to_thread(self.run, lease)
@@ -75,14 +78,26 @@ class Reminding:
 
     def _suspensions(self, acting: Acting) -> int:
         """One case for each agency or system that is suspended, as long as it is."""
-        wanted = dict(_suspended(acting))
+        wanted, now = dict(_suspended(acting)), acting.clock()
         told = select(_case.reference, _case.id).where(
             _case.kind == SUSPENSION, _case.state.not_in((CLOSED, WITHDRAWN))
         )
         with acting.engine.connect() as connection:
             running = {row.reference: row.id for row in connection.execute(told)}
-        opening = [each for each in wanted if each not in running][:AT_ONCE]
-        ended = [each for each in running if each not in wanted][:AT_ONCE]
+            opening = [each for each in wanted if each not in running and self._again.get(each, 0.0) <= now]
+            ended = [each for each in running if each not in wanted and self._again.get(running[each], 0.0) <= now]
+            opening, ended = opening[:AT_ONCE], ended[:AT_ONCE]
+            if not opening and not ended:
+                return 0
+            standing = suspensions_told(connection)
+        for each in sorted(standing.keys() & set(opening)):
+            _logger.critical("the case of the suspension %s was changed in the database; it is not told again", each)
+            self._again[each] = now + _AGAIN
+        for each in (each for each in ended if standing.get(each) != running[each]):
+            _logger.critical("case %s was changed in the database; it is not closed", running[each])
+            self._again[running[each]] = now + _AGAIN
+        opening = [each for each in opening if each not in standing]
+        ended = [each for each in ended if standing.get(each) == running[each]]
         if not opening and not ended:
             return 0
         with writing(acting.engine, acting.lock) as connection:
@@ -95,16 +110,18 @@ class Reminding:
 
 
 def _remind(acting: Acting, id: str) -> bool:
-    try:
-        acting.act(_SELF, id, "remind")
-    except Failure as failure:
-        if failure.type is CASE_NOT_NOW:  # it was answered meanwhile
-            return False
-        if failure.type is not CASE_UNKNOWN:
-            raise
-        _logger.warning("case %s: nobody is reminded of it, its steps are gone from the database", id)
-        return False
-    return True
+    now = acting.clock()
+    with writing(acting.engine, acting.lock) as connection:
+        acting.check(connection)
+        steps, signed = steps_of(connection, id, locked=True), steps_signed(connection, id)
+        if not signed or steps != signed:
+            _logger.critical("case %s: its steps are not those of the log; nobody is reminded of it", id)
+            at: float | None = now + _AGAIN
+        elif (at := remind_at(acting.calendar, fold(signed), signed, now)) is not None and at <= now:
+            acting.act_in(connection, _SELF, id, "remind", Reply())
+            return True
+        connection.execute(update(tables.agency_case).where(_case.id == id).values(remind_at=at))
+    return False
 
 
 def _suspended(acting: Acting) -> Iterator[tuple[str, Wanted]]:

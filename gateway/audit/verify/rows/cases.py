@@ -16,6 +16,7 @@ from gateway.transfer.case_entries import GATEWAY, MOST_REMINDERS, NOTE, Folded,
 
 _AT_ONCE = 500
 _DERIVED = frozenset({"remind_at"})  # follows from the working hours of that time, too: `_reminders` bounds it
+_MINUTE = 60.0  # working hours are counted in whole minutes
 _LONGEST = 21 * 86_400.0  # seconds that a working day can be away, at Tết too
 
 
@@ -50,6 +51,8 @@ def _reminders(
     times = {row.id: row.remind_at for row in connection.execute(select(case.id, case.remind_at))}
     for id, each in cases.items():
         latest = _reminded_until(each, logged[id])
+        if times[id] is not None and times[id] < (moment(each.opened) or 0.0) - _MINUTE:
+            wrong.add(f"the case {id}: its row says remind_at {times[id]}, by the log it was opened {each.opened}")
         if latest is not None and (times[id] is None or times[id] > latest):
             wrong.add(f"the case {id}: its row says remind_at {times[id]}, by the log it is {latest} at most")
 
