@@ -95,7 +95,7 @@ def build_desk(services: DeskServices, beside: Beside | None = None) -> DeskApp:
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
-        if path.startswith(_FEEDS) and scope["method"] == "GET" and guard.is_own(Request(scope)):
+        if path.startswith(_FEEDS) and scope["method"] == "GET" and guard.is_own(Request(scope), settings):
             session = guard.token_of(Request(scope))
             named = {"path": path.replace("/console", "/api", 1), operation.SESSION: session}
             await apis({**scope, **named}, receive, send)

@@ -104,6 +104,22 @@ async def count(vendors: VendorDesk) -> int:
         return self_service.count(connection)
 
 
+@pytest.mark.attack("rebinding")
+async def test_a_stranger_s_name_that_leads_here_admits_nobody(vendors: VendorDesk) -> None:
+    """A page of that name sends what it likes, as of its own site, from behind an office's firewall."""
+    before = await count(vendors)
+    for media, body in (
+        ("application/json", json.dumps(CALLER).encode()),
+        ("application/x-www-form-urlencoded", b"name=x"),
+    ):
+        headers = {"host": "evil.example", "origin": "https://evil.example", "sec-fetch-site": "same-origin"}
+        answer = await ask(vendors.desk.app, "POST", JOIN, {**headers, "content-type": media}, body)
+        assert answer.status == 403 and b"console.host" in answer.body, media
+        answer = await ask(vendors.desk.app, "POST", JOIN, {**headers, "content-type": media, "host": HOST}, body)
+        assert answer.status in (401, 403), media
+    assert await count(vendors) == before
+
+
 @pytest.mark.attack("a name that passes for another's")
 async def test_odd_names_and_wishes_admit_nobody(vendors: VendorDesk) -> None:
     for odd in ODD:

@@ -26,7 +26,7 @@ from gateway.registry.seals.account_rows import Change, SealedRows, changing, re
 from gateway.registry.seals.accounts import Seal
 from tests.doors.api.client import Answer, World, ask
 
-HOST = "desk.example"
+HOST = "localhost"  # of an instance without `desk_base`
 PASSWORD = "mot hai ba bon nam"
 
 

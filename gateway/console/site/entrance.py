@@ -66,14 +66,14 @@ def _asked(desk: Desk, request: Request) -> dict[str, Any]:
 
 async def _passkey(desk: Desk, request: Request) -> Response:
     base = desk.services.settings.desk_base
-    guard.check_origin(request, base)
+    guard.check_origin(request, desk.services.settings)
     form = await guard.read_form(request)
     site, given = desk.passkeys(guard.origin_of(request, base)), form.get("credential", "")
     return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_passkey(site, given), form)
 
 
 async def _sign_in(desk: Desk, request: Request) -> Response:
-    guard.check_origin(request, desk.services.settings.desk_base)
+    guard.check_origin(request, desk.services.settings)
     form = await guard.read_form(request)
     given = signing_in.Given(form.get("name", "").strip()[:63], form.get("password", ""), form.get("code", "").strip())
     return await _entered(desk, request, lambda: desk.sign_in(_source(request)).by_password(given), form)
@@ -84,7 +84,7 @@ async def _link_page(desk: Desk, request: Request) -> Response:
 
 
 async def _link(desk: Desk, request: Request) -> Response:
-    guard.check_origin(request, desk.services.settings.desk_base)
+    guard.check_origin(request, desk.services.settings)
     token = request.path_params["token"][:128]
     form = await guard.read_form(request) if "content-type" in request.headers else {}
     code = form.get("code", "").strip()[:64]
@@ -149,7 +149,7 @@ async def _oidc_callback(desk: Desk, request: Request) -> Response:
 
 
 async def _sign_out(desk: Desk, request: Request) -> Response:
-    guard.check_origin(request, desk.services.settings.desk_base)
+    guard.check_origin(request, desk.services.settings)
     form, token = await guard.read_form(request), guard.token_of(request)
     viewer = await asyncio.to_thread(desk.viewer, token)
     if viewer is not None:

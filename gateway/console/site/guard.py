@@ -2,22 +2,28 @@
 
 Invariant: a request that changes something comes from a page of this site: its `Origin` names this host (RFC 6454),
   `Sec-Fetch-Site` does not contradict, and the form has the token of the session.
+Invariant: without `desk_base` this host is an address of a network, `localhost` or `desk_host`. Any other name may be
+  that of a stranger's site, which he lets lead here: then its pages have the same origin as these (DNS rebinding).
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
-from gateway.console.errors import CONSOLE_FORM, CONSOLE_ORIGIN
+from gateway.console.errors import CONSOLE_FORM, CONSOLE_HOST, CONSOLE_ORIGIN
 from gateway.console.site import multipart
+from gateway.settings import Settings
 
 MOST_FORM: Final = 1 << 18
 MOST_FIELDS: Final = 2_000
+_LOCAL: Final = "localhost"
+_ADDRESS: Final = "-"  # stands for every address of a network
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -59,16 +65,39 @@ def set_flow(flow: str, secure: bool) -> str:
     return f"{name}={flow}; Path=/; HttpOnly; SameSite=Lax; Max-Age={ends}{'; Secure' if secure else ''}"
 
 
-def check_origin(request: Request, base: str = "") -> None:
-    """Raises `console.origin`."""
+def check_origin(request: Request, settings: Settings) -> None:
+    """Raises `console.origin`, `console.host`."""
+    check_host(request, settings)
     site = request.headers.get("sec-fetch-site", "same-origin")
-    if request.headers.get("origin") != origin_of(request, base) or site != "same-origin":
+    if request.headers.get("origin") != origin_of(request, settings.desk_base) or site != "same-origin":
         raise CONSOLE_ORIGIN()
 
 
-def is_own(request: Request) -> bool:
-    """Whether a page of this site asks, or the person himself."""
-    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+def check_host(request: Request, settings: Settings) -> None:
+    """Raises `console.host` for a name that nobody but the caller gives this host. With `desk_base` pages of that
+    address alone are taken, so `Origin` decides.
+    """
+    host = request.headers.get("host", "")
+    if not settings.desk_base and _name_of(host) not in (_LOCAL, settings.desk_host.lower(), _ADDRESS):
+        raise CONSOLE_HOST(host=host[:100] or "–")
+
+
+def _name_of(host: str) -> str:
+    """The name in a `Host`; one word for all addresses of networks, empty if it is no host."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        ip_address(name.partition("%")[0])
+    except ValueError:
+        return "" if "@" in host else name
+    return _ADDRESS
+
+
+def is_own(request: Request, settings: Settings) -> bool:
+    """Whether a page of this site asks, the person himself, or a program. Raises `console.host`."""
+    check_host(request, settings)
+    own = origin_of(request, settings.desk_base)
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    return site in ("same-origin", "none") and request.headers.get("origin", own) == own
 
 
 def check_token(form: Mapping[str, str], csrf: str) -> None:

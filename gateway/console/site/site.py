@@ -93,7 +93,7 @@ async def _serve(desk: Desk, page: Page, request: Request) -> Response:
         raise CONSOLE_FORBIDDEN(roles=", ".join(viewer.account.roles), may=page.may)
     form, files = dict[str, str](), dict[str, bytes]()
     if page.method == "POST":
-        guard.check_origin(request, desk.services.settings.desk_base)
+        guard.check_origin(request, desk.services.settings)
         if page.upload:
             form, files = await guard.read_upload(request, page.upload)
         else:

@@ -113,7 +113,7 @@ async def _join(vendors: Vendors, request: Request) -> Response:
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
         return await problems(partial(_join_program, vendors), request)
     desk, source = vendors.desk, source_of(request)
-    guard.check_origin(request, desk.services.settings.desk_base)
+    guard.check_origin(request, desk.services.settings)
     form = await guard.read_form(request)
     try:
         joined = await desk.hashing.run(("source", block_of(source)), vendors.join, form, source, session(source))
@@ -125,7 +125,7 @@ async def _join(vendors: Vendors, request: Request) -> Response:
 
 
 async def _join_program(vendors: Vendors, request: Request) -> Response:
-    if not guard.is_own(request):  # a page of another site
+    if not guard.is_own(request, vendors.desk.services.settings):  # a page of another site
         raise LOGIN_NEEDED()
     desk, source, given = vendors.desk, source_of(request), await object_of(request, FIELDS)
     joined = await desk.hashing.run(("source", block_of(source)), vendors.join, given, source, token(desk.now()))

@@ -39,7 +39,7 @@ async def test_what_an_assertion_does_not_approve(people: Desk) -> None:  # noqa
     for credential in (
         an.assertion(other),  # of another proposal: a replay
         an.device.get(signing_in),  # of signing in
-        an.assertion(name, origin="https://desk.example.evil"),
+        an.assertion(name, origin="https://localhost.evil"),
         an.assertion(name, rp_id="evil.example"),
         an.assertion(name, flags=PRESENT),  # nobody was verified
         an.assertion(name, crossOrigin=True),

@@ -111,7 +111,7 @@ async def test_somebody_signs_in_by_the_organisations_provider(people: Desk, the
     page = (await Person(people, "").get("/console/sign-in?next=/console/search")).body.decode()
     assert "/console/oidc/start?next=%2Fconsole%2Fsearch" in page or "/console/oidc/start?next=/console/search" in page
     browser, address = await begun(people)
-    assert address.startswith(f"{theirs.issuer}/authorize?") and "desk.example" in address
+    assert address.startswith(f"{theirs.issuer}/authorize?") and HOST in address
     answer = await back(browser, theirs.authorize(address))
     assert answer.status == 200 and "0;url=/console/search?x=1" in answer.body.decode()
     cookies = [value for name, value in answer.headers.items() if name == "set-cookie"]

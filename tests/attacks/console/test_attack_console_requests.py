@@ -76,7 +76,7 @@ FORMS: list[tuple[bytes, dict[str, str]]] = [
     (b"csrf=%", {}),
 ]
 SPLITTING = ["\r\nset-cookie: a=b", "%0d%0aset-cookie:%20a=b", "\u560d\u560aset-cookie: a=b", "\x0bx"]
-HOSTS = ["evil.example", "desk.example@evil.example", "desk.example.evil.example", "", "a b"]
+HOSTS = ["evil.example", f"{HOST}@evil.example", f"{HOST}.evil.example", "", "a b"]
 
 
 def entries(desk: Desk) -> int:
@@ -112,6 +112,28 @@ async def test_a_form_of_another_site_does_nothing(people: Desk) -> None:
         for target in ("/console/sign-in", "/console/link/x"):
             assert (await raw(Person(people, "lan"), target, b"name=lan", **headers)).status == 403
     assert entries(people) == before and (await lan.get("/console")).status == 200
+
+
+@pytest.mark.attack("rebinding")
+async def test_a_name_that_a_stranger_lets_lead_here_is_not_this_site(people: Desk) -> None:
+    """Its pages are of the same origin for a browser: `Host`, `Origin` and `Sec-Fetch-Site` agree."""
+    before = entries(people)
+    names = ("evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "localhost@evil")
+    lan = await people.signed_in("lan", *ALL)
+    form = f"csrf={secrets.csrf_of(lan.cookie.partition('=')[2])}&id=x&reason=reason+enough".encode()
+    signed_in = entries(people)
+    for host in names:
+        own = {"host": host, "origin": f"https://{host}"}
+        for target in ("/console/sign-in", "/console/sign-in/passkey", "/console/link/x"):
+            answer = await raw(Person(people, "lan"), target, b"name=lan", **own, sec_fetch_site="same-origin")
+            assert answer.status == 403 and b"console.host" in answer.body, (target, host)
+            assert b"desk_base" in answer.body
+        answer = await raw(lan, "/console/people", form, **own)
+        assert answer.status == 403 and b"console.host" in answer.body
+    assert entries(people) == signed_in >= before
+    for host in ("localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "10.1.2.3"):
+        answer = await raw(Person(people, "lan"), "/console/sign-in", b"name=lan", host=host, origin=f"https://{host}")
+        assert b"console.host" not in answer.body and answer.status != 403, host
 
 
 @pytest.mark.attack("csrf")
@@ -270,7 +292,7 @@ async def test_another_host_name_gives_nothing(people: Desk) -> None:
             assert b"evil.example" not in body, target
             assert "evil.example" not in "".join(answer.headers.values()), target
         answer = await raw(lan, "/console/people/lan/link", form, host=host)
-        assert answer.status == 403 and b"console.origin" in answer.body, host
+        assert answer.status == 403 and b"console.host" in answer.body, host
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "9999-12-31T23:59-23:59", "0001-01-01T00:00+23:59"])

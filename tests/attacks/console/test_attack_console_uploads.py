@@ -21,7 +21,7 @@ from gateway.journal.database import writing
 from gateway.journal.schema.console_tables import console_draft
 from tests.attacks.console.test_attack_console_shown import HOSTILE, MARK
 from tests.attacks.console.walking import Markup, walk
-from tests.console.people import Desk
+from tests.console.people import HOST, Desk
 from tests.console.test_contract_drafts import DRAFTS, camera, handed_in
 from tests.console.zipping import MARK as BOUNDARY
 from tests.console.zipping import form, upload, zipped
@@ -124,7 +124,7 @@ async def test_nothing_of_a_refused_upload_is_kept(people: Desk) -> None:
         answer = await upload(tu, f"{DRAFTS}/new", "archive", raw)
         assert answer.status in (400, 422) and b"Places to mend" in answer.body or answer.status == 400, name
     for content in (form({}, "archive", b"x")[:-30], form({}, "archive", b"x").replace(b'"archive"', b'"other"')):
-        headers = {"host": "desk.example", "origin": "https://desk.example", "cookie": tu.cookie}
+        headers = {"host": HOST, "origin": f"https://{HOST}", "cookie": tu.cookie}
         headers["content-type"] = f"multipart/form-data; boundary={BOUNDARY}"
         answer = await ask(people.app, "POST", f"{DRAFTS}/new", headers, content)
         assert answer.status in (400, 403)
@@ -136,8 +136,8 @@ async def test_nothing_of_a_refused_upload_is_kept(people: Desk) -> None:
 async def test_a_form_with_a_file_of_another_site_does_nothing(people: Desk) -> None:
     tu = await people.signed_in("tu", Role.STEWARD)
     raw = zipped(camera("1.2.0").files, "v1")
-    own = {"host": "desk.example", "cookie": tu.cookie, "content-type": f"multipart/form-data; boundary={BOUNDARY}"}
-    for fields, origin in (({"csrf": "x" * 64}, "https://desk.example"), ({}, "https://evil.example")):
+    own = {"host": HOST, "cookie": tu.cookie, "content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+    for fields, origin in (({"csrf": "x" * 64}, f"https://{HOST}"), ({}, "https://evil.example")):
         answer = await ask(people.app, "POST", f"{DRAFTS}/new", {**own, "origin": origin}, form(fields, "archive", raw))
         assert answer.status == 403 and b"console.origin" in answer.body
     with people.world.engine.connect() as connection:
