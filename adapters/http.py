@@ -41,6 +41,7 @@ from security.http_signatures import HttpRequest
 from security.pki.tls import SUITES_12
 
 ANSWER_LIMIT: Final = 5_000_000
+UNSIGNED_KEPT: Final = 16_384  # bytes of an answer that nobody signed: it proves nothing, and shows what went wrong
 SLOWEST: Final = 1_000_000  # bytes a second of a large body, after the seconds of any call
 _LARGE: Final = 65_536  # bytes; a larger answer is read off the event loop
 _THREADS: Final = ThreadPoolExecutor(2, "answers")
@@ -79,6 +80,17 @@ class HttpAnswer(NamedTuple):
             opened_out=self.opened_out,
             opened_in=self.opened_in,
         )
+
+    def unsigned(self) -> HttpAnswer:
+        """The answer as it is kept if no key of its system signed it: the evidence of a long one is cut, and says so.
+        What was decrypted of it stands in what came.
+        """
+        whole = self.evidence_in
+        if len(whole) + len(self.opened_in) <= UNSIGNED_KEPT:
+            return self
+        note = b"\r\n[not signed: the gateway kept %d of %d bytes]\r\n" % (UNSIGNED_KEPT, len(whole))
+        cut = whole[:UNSIGNED_KEPT] + note if len(whole) > UNSIGNED_KEPT else whole
+        return self._replace(evidence_in=cut, opened_in=b"")
 
     def failed(
         self, error: ProviderErrorType, system: str, *, acted: Acted = Acted.MAYBE, **facts: Any

@@ -158,6 +158,7 @@ class SoapAdapter:
         except Failure as trouble:
             if isinstance(trouble, ProviderFailure):
                 raise
+            answer = answer.unsigned()
             # An unproven fault only says that something went wrong.
             fault = root.find(f"{version.body}/{version.fault}")
             if fault is not None:
@@ -207,6 +208,7 @@ def _faulted(endpoint: Endpoint, answer: HttpAnswer, fault: etree._Element, *, s
 
 def _plain_failure(endpoint: Endpoint, answer: HttpAnswer, reason: str) -> ProviderFailure:
     """For an answer that is no envelope, such as an error page of a proxy."""
+    answer = answer.unsigned()
     if answer.status >= 500:
         return answer.failed(PROVIDER_FAULT, endpoint.system, provider_status=answer.status)
     if 400 <= answer.status < 500:
