@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +16,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bench.gatewayside import PROVIDER, GatewaySide
+from bench.gatewayside import GatewaySide
 from bench.load import WrongAnswers
 from bench.process import cpu_seconds, free_port
+from bench.tls import Pair
 from gateway.feeds import cursor as cursors
-from gateway.sample_client.identity import Identity
 from security import webhooks
 
 SETTINGS: Final = {"push_networks": "127.0.0.0/8 ::1/128"}
@@ -66,17 +67,21 @@ class _Receiver:
         self.deliveries, self.last = self.deliveries + 1, self.last + len(offsets)
 
 
-def measure(side: GatewaySide, feed: str, number: int, say: Callable[[str], None]) -> dict[str, float]:
-    """The last `number` events of the feed, pushed to the caller of `side`."""
-    return asyncio.run(_measure(side, feed, number, say))
+def measure(side: GatewaySide, feed: str, number: int, pair: Pair, say: Callable[[str], None]) -> dict[str, float]:
+    """The last `number` events of the feed, pushed to the caller of `side`. `pair`: what its receiver shows, by an
+    authority of `push_anchors`."""
+    return asyncio.run(_measure(side, feed, number, pair, say))
 
 
-async def _measure(side: GatewaySide, feed: str, number: int, say: Callable[[str], None]) -> dict[str, float]:
+async def _measure(
+    side: GatewaySide, feed: str, number: int, pair: Pair, say: Callable[[str], None]
+) -> dict[str, float]:
     (listed,) = [each for each in side.client.call("GET", "/feeds").json()["feeds"] if each["contract"] == feed]
     log, offsets = cursors.decode(listed["head"], (feed,))
     newest = offsets[feed]
     port, receiver = free_port(), _Receiver(newest - number)
-    context = Identity.load(side.settings.identities / PROVIDER).server_context()  # a certificate for `localhost`
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", port, ssl=context, limit=1 << 20)
     async with server:
         wanted = {"feed": feed, "url": f"https://localhost:{port}/hook", "most": _MOST}

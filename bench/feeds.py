@@ -31,6 +31,7 @@ from bench.gatewayside import GatewaySide, gateway_side
 from bench.load import WrongAnswers, fire_now
 from bench.process import cpu_seconds, free_port, memory_mib, pinned, two_cores
 from bench.rows import Row, row
+from bench.tls import throwaway
 
 CENTRE: Final = "dieu-hanh"
 FIRST_MS: Final = 10.0  # of page one
@@ -119,11 +120,12 @@ def costs_of(size: Size, say: Callable[[str], None]) -> tuple[Costs, Costs, dict
     ours, theirs = two_cores()
     with contextlib.ExitStack() as stack, pinned(theirs):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lgsp-bench-feeds-")))
-        sides = []
+        sides, receives = [], throwaway(folder)
         for number in (size.few, size.events):
             began = time.monotonic()
             fill = partial(fill_feed, number=number, standing=min(size.keys, number), until=time.time(), say=say)
             nobody, changes = f"https://localhost:{free_port()}/", feedstreams.SETTINGS | feedpush.SETTINGS
+            changes |= {"push_anchors": str(receives.authority)}
             place = folder / str(number) / "instance"
             starting = gateway_side(place, nobody, ours, caller=CENTRE, fill=fill, changes=changes)
             sides.append(stack.enter_context(starting))
@@ -135,7 +137,7 @@ def costs_of(size: Size, say: Callable[[str], None]) -> tuple[Costs, Costs, dict
             say(f"feeds: round {at} of {size.rounds}")
         others = {"door_memory_mib": memory_mib(sides[1].door_pid)}
         if size.webhook:
-            others |= feedpush.measure(sides[1], CONTRACT, min(size.webhook, size.events), say)
+            others |= feedpush.measure(sides[1], CONTRACT, min(size.webhook, size.events), receives, say)
         if size.streams:
             others |= feedstreams.measure(sides[1], CONTRACT, size.streams, size.alerts, say)
     return costs[1], costs[0], others

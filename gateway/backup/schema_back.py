@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, func, inspect, literal_column, select, table
+from sqlalchemy import Connection, Engine, create_engine, delete, func, inspect, literal_column, select, table
 
 from gateway.backup.errors import BACKUP_VAULT_DATABASE
 from gateway.journal import releases
 from gateway.journal.append import append
 from gateway.journal.database import downgrade, revision, upgrade, writing
+from gateway.journal.schema import tables
 from gateway.machines import agreeing, records
 from gateway.settings import Settings
 from gateway.transfer import entries
@@ -26,9 +27,13 @@ NOTE: Final = "schema-back"
 LATER_SETTINGS: Final = {
     "0.2.0": (
         *("alarm_again_hours", "alarm_hold_seconds", "alarm_mail", "alarm_url", "database_seconds", "drill_days"),
-        *("log_format", "machine", "otlp_url", "ready_seconds", "roles", "standby", "vault_database"),
+        *("log_format", "machine", "otlp_url", "ready_seconds", "roles", "sandbox_vendor_bytes", "standby"),
+        "vault_database",
     )
 }
+# Issuers that a release does not know: its `audit verify` refuses a revocation list of theirs. The newer program signs
+# such a list again.
+_LATER_ISSUERS: Final = {"0.2.0": ("vendors",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ def bring_back(engine: Engine, release: str, reason: str, now: float, actor: str
     }
     with writing(engine) as connection:
         append(connection, [entries.note(NOTE, facts, now, actor=actor)])
+        lists = tables.revocation_list
+        connection.execute(delete(lists).where(lists.c.issuer.in_(_LATER_ISSUERS.get(release, ()))))
         downgrade(connection, done.to)
     return done
 

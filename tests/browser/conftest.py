@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from examples.story.world import World
 from gateway.console.accounts import store
 from gateway.console.accounts.records import Account
+from gateway.console.accounts.secrets import STEP
 from gateway.console.roles import Role
 from gateway.journal.database import open_engine
 from gateway.registry.seals.account_rows import changing
@@ -62,6 +63,7 @@ class Console:
     browser: Browser
     settings: Settings
     secrets: dict[str, str] = field(default_factory=dict)  # of the codes, by account
+    used: dict[str, int] = field(default_factory=dict)  # the last step of each
 
     def page(self, language: str = "vi", host: str = "127.0.0.1", **options: Any) -> Page:
         """A browser of its own, without cookies. Passkeys need a `host` with a name."""
@@ -112,9 +114,11 @@ class Console:
         page.wait_for_url("**/console")
         return page
 
-    def code(self, id: str, steps: int = 0) -> str:
-        """The code of now, or of some steps later: the desk takes that of the next step too."""
-        return pyotp.TOTP(self.secrets[id]).at(int(time.time()) + 30 * steps)
+    def code(self, id: str) -> str:
+        """A code that this account has not shown yet; the desk takes each once, and that of the next step too."""
+        step = self.used[id] = max(int(time.time() // STEP), self.used.get(id, 0) + 1)
+        time.sleep(max(0.0, (step - 1) * STEP - time.time()))
+        return pyotp.TOTP(self.secrets[id]).at(step * STEP)
 
 
 def enter(page: Page, id: str, password: str, code: str) -> None:

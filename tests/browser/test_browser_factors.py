@@ -54,7 +54,7 @@ def test_by_password_and_code_and_a_code_works_once(console: Console) -> None:
     sign_out(page)
     enter(page, "totp-a", PASSWORD, code)
     assert code_of(page) == "login.failed" and "/console/sign-in" in page.url
-    enter(page, "totp-a", PASSWORD, console.code("totp-a", 1))
+    enter(page, "totp-a", PASSWORD, console.code("totp-a"))
     page.wait_for_url("**/console")
     assert "Name of totp-a" in page.locator("header").inner_text()
 
@@ -124,7 +124,7 @@ def test_a_session_ends_after_half_an_hour_without_a_request(console: Console) -
         connection.execute(mine.values(seen=time.time() - IDLE - 1))
     page.goto("/console/access/grants?agency=H14.5")
     page.wait_for_url("**/console/sign-in?next=*")
-    enter(page, "end-a", PASSWORD, console.code("end-a", 1))
+    enter(page, "end-a", PASSWORD, console.code("end-a"))
     page.wait_for_url("**/console/access/grants?agency=H14.5")
 
 

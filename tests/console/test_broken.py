@@ -35,13 +35,15 @@ def told(answer: Answer, language: Language) -> str:
 @pytest.mark.parametrize("language", ["vi", "en"])
 async def test_signing_in_on_a_full_disk(people: Desk, language: Language) -> None:
     """What SQLite says when it may add no page is what it says of a full disk."""
-    people.add("lan", Role.OFFICER)
+    accounts = [f"lan-{number}" for number in range(300)]
+    for each in accounts:
+        people.add(each, Role.OFFICER)
     with people.changing() as change:
-        links = [store.make_link(change, "lan") for _ in range(300)]
+        links = [store.make_link(change, each) for each in accounts]  # a newer link of an account ends the older one
     with people.world.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     limited(people.world.engine, f"max_page_count = {pages}")
-    nobody = Person(people, "lan", language=language)
+    nobody = Person(people, "lan-0", language=language)
     for link in links:  # the first ones may find room in pages that are there
         answer = await nobody.send(f"/console/link/{link}", {})
         if answer.status != 303:

@@ -242,8 +242,8 @@ async def test_keys_and_authorities_are_shown_without_private_parts(desk: Desk, 
     found = await Script(desk, "binh", Role.OFFICER).get("readKeys")
     assert {each["id"] for each in found["keys"]} >= {"gateway.server-1", "gateway.sign-1"} and found["trouble"] is None
     root, *issuers = found["authorities"]
-    assert root["private_key"] is False and {each["name"] for each in issuers} == {"tls", "sign"}
-    assert {each["issuer"]: each["revoked"] for each in found["lists"]} == {"tls": 0, "sign": 0}
+    assert root["private_key"] is False and {each["name"] for each in issuers} == {"tls", "sign", "vendors"}
+    assert {each["issuer"]: each["revoked"] for each in found["lists"]} == {"tls": 0, "sign": 0, "vendors": 0}
 
 
 async def test_outside_authorities_are_asked_by_the_keeper(desk: Desk, post: Post) -> None:

@@ -46,7 +46,7 @@ from gateway.vault.vault import Vault
 from security.transparency.entry import keyed
 from tests import commandline
 from tests.exchange.house import PlainDoor, sample
-from tests.registry.making import NOWHERE, PROVINCE, contracts
+from tests.registry.making import NOWHERE, WHOLE, contracts
 
 OFFICERS: Final = ("can-bo-an-toan-1", "can-bo-an-toan-2")
 _REPLAYS: Final = 10 * 365 * 86_400.0
@@ -95,7 +95,7 @@ class Month:
         with self._clocks():
             make_instance(self.settings, dict.fromkeys(systems, NOWHERE), begins, province=True)
         self.settings = settings = load(self.settings.data, environment={})
-        self.document: dict[str, Any] = yaml.safe_load(PROVINCE)
+        self.document: dict[str, Any] = yaml.safe_load(WHOLE)
         for each in self.document["systems"]:
             if each.get("endpoint", {}).get("kind") in ("rest", "soap"):
                 each["endpoint"]["url"] = re.sub(r"[{][a-z-]+[}]", NOWHERE, each["endpoint"]["url"])

@@ -19,6 +19,7 @@ DAYS = 30  # the month ends with yesterday
 REPORT, INDICATOR, DOSSIER, ALERT = "field-report/v1", "indicator/v1", "dossier-status/v1", "incident-alert/v1"
 READINGS, PAPERS, REGISTERS = "observation/v1", "official-document/v1", "reference-query/v1"
 SENDS = ("sendDocument", "sendStatus")
+PASSED = ("passDocument", "passStatus")  # to a system of another make, by routes of their own
 WRITERS = ("H14.3", "H14.4", "H14.5")  # agencies with a document system
 ONE, TWO = OFFICERS
 
@@ -118,9 +119,11 @@ class Record:
         holders = {agency, *(f"role {each}" for each in self.roles[agency])}
         return {name: each for name, each in self.grants.items() if each.holder in holders and each.holds}
 
-    def routed(self, agency: str, grant: Grant) -> tuple[str, ...]:
-        """The agency's systems to which routes lead."""
+    def routed(self, agency: str, grant: Grant, operation: str) -> tuple[str, ...]:
+        """The agency's systems to which routes of this operation lead."""
         called = {REPORT: self.to, INDICATOR: ["kinh-te"], DOSSIER: ["mot-cua"], **CALLED}
+        if operation in PASSED:
+            called[PAPERS] = ["mo-phong"]
         to = called[grant.contract] if grant.receives else []
         return tuple(each for each in to if AGENCY_OF[each] == agency)
 
@@ -133,7 +136,7 @@ class Record:
                     receives = how == "request"
                     if contract != grant.contract or operation not in grant.operations or receives != grant.receives:
                         continue
-                    if receives and not self.routed(agency, grant):
+                    if receives and not self.routed(agency, grant, operation):
                         continue
                     hidden = {each[1:] for each in grant.fields if each.startswith("!")}
                     if not any(path == each or path.replace("values[].", "").startswith(each) for each in hidden):
@@ -178,6 +181,7 @@ class Story:
             "G-0034": founded("role centre", READINGS, "feed"),
             **{f"G-{35 + at:04}": founded(who, PAPERS, *SENDS) for at, who in enumerate(WRITERS)},
             **{f"G-{38 + at:04}": founded(who, PAPERS, *SENDS, receives=True) for at, who in enumerate(WRITERS)},
+            "G-0040": founded("H14.5", PAPERS, *SENDS, *PASSED, receives=True),
             "G-0041": founded("H14.5", REGISTERS, "queryCitizen", "queryEnterprise"),
             "G-0042": founded("H14.22", REGISTERS, "queryCitizen", fields="* !citizen.ethnicity"),
             "G-0043": founded("H14.6", REGISTERS, "queryCitizen", receives=True),

@@ -299,7 +299,7 @@ def test_what_an_agency_may_receive_and_ask(story: Story) -> None:
             routed = tuple(cell["systems"]) if cell["how"] == "request" else ()
             told |= {(cell["contract"], cell["operation"], cell["how"] == "request", grant, routed) for grant in by}
         wanted = {
-            (grant.contract, operation, grant.receives, name, story.record.routed(agency, grant))
+            (grant.contract, operation, grant.receives, name, story.record.routed(agency, grant, operation))
             for name, grant in story.record.held(agency).items()
             for operation in grant.operations
         }

@@ -40,7 +40,17 @@ def verifies(settings: Settings, run: Program) -> None:
     """As that program verifies the log, with the key that callers were given."""
     words = ("audit", "verify", "--data", str(settings.data))
     vkey = str(settings.identities / "bao-chay" / "log.vkey")
-    until(f"the log verifies by {run.release}", lambda: run.lgsp(*words, "--vkey", vkey)["ok"])
+    wrong: list[object] = []
+
+    def agrees() -> bool:
+        told = run.lgsp(*words, "--vkey", vkey)
+        wrong[:] = told.get("wrong", [])[:3]
+        return bool(told["ok"])
+
+    try:
+        until(f"the log verifies by {run.release}", agrees)
+    finally:
+        print(*wrong, sep="\n")
 
 
 def waits(*loads: Load) -> None:

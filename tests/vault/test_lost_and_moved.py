@@ -18,12 +18,14 @@ from contracts.base.errors import Failure
 from gateway.backup.schema_back import to_take_out
 from gateway.backup.vault_move import move
 from gateway.doctor.vault import vault as examined
+from gateway.journal.append import append
 from gateway.journal.schema import tables
 from gateway.keeper.retention import holds
 from gateway.keeper.retention.elsewhere import Elsewhere
 from gateway.keeper.retention.lost import state_lost
 from gateway.settings import Settings
 from gateway.settings.saving import save
+from gateway.transfer import entries
 from gateway.vault.classes import KeyName
 from gateway.vault.key_digests import KeyDigests
 from gateway.vault.keystore import KeyStore
@@ -238,13 +240,21 @@ def test_another_machine_loses_its_copies_and_what_a_move_left(
     assert here.copy(NOW) == there.copy(NOW) == 1
     here.destroy(KEY, NOW)
     assert there.copies_of(KEY) and here.copies_of(KEY) == []
-    follower = Elsewhere(postgresql, Vault(there), 7, lambda: NOW)
-    follower.look()
+    due = KeyName.of(KEY).due or 0.0  # type: ignore[union-attr]
+
+    def look() -> None:
+        Elsewhere(postgresql, Vault(there), 7, lambda: due).look()
+
+    look()
     assert there.copies_of(KEY), "the main database does not say yet that it is destroyed"
     with postgresql.begin() as connection:
         row = {"key_id": KEY, "began": NOW, "destroyed": NOW, "bodies": 0, "bytes": 0}
         connection.execute(insert(tables.vault_destroyed).values(row))
-    Elsewhere(postgresql, Vault(there), 7, lambda: NOW).look()
+    look()
+    assert there.copies_of(KEY), "a row alone ends nothing"
+    with postgresql.begin() as connection:
+        append(connection, [entries.note("retention", {"key": KEY, "step": "begun"}, due, actor="gateway")])
+    look()
     assert not there.copies_of(KEY)
     assert not any(secret in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 

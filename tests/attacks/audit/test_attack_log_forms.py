@@ -48,41 +48,35 @@ Said = list[str]
 
 
 @dataclass(frozen=True)
-class Copies:
-    """A built instance, whose database is put back before each attack."""
+class Copy:
+    """An instance at rest, of one attack alone: connections that earlier ones left open reach another file."""
 
-    folder: Path
-    database: bytes
+    data: Path
 
     @property
     def file(self) -> Path:
-        return self.folder / "data" / "lgsp.db"
-
-    def put_back(self) -> None:
-        for name in ("lgsp.db-wal", "lgsp.db-shm"):
-            self.file.with_name(name).unlink(missing_ok=True)
-        self.file.write_bytes(self.database)
+        return self.data / "lgsp.db"
 
     def verify(self) -> tuple[int, Said]:
-        done = lgsp("audit", "verify", "--json", "--data", str(self.file.parent))
+        done = lgsp("audit", "verify", "--json", "--data", str(self.data))
         return done.code, json.loads(done.out)["wrong"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copies]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("forms")
     whole = build("sqlite", folder)
     whole.engine.dispose()
     with closing(sqlite3.connect(whole.settings.data / "lgsp.db")) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    yield Copies(folder, (whole.settings.data / "lgsp.db").read_bytes())
+    yield whole.settings.data
     shutil.rmtree(folder)
 
 
 @pytest.fixture
-def copies(made: Copies) -> Copies:
-    made.put_back()
-    return made
+def copy(made: Path, tmp_path: Path) -> Iterator[Copy]:
+    yield Copy(shutil.copytree(made, tmp_path / "data"))
+    shutil.rmtree(tmp_path)
 
 
 def attacked(raw: sqlite3.Connection, columns: Iterable[Column[Any]], kind: str) -> Said:
@@ -129,17 +123,17 @@ def is_malformed(column: Column[Any], raw: bytes | None, stored: str) -> bool:
 
 @KIND
 @pytest.mark.parametrize("kind", VALUES)
-def test_each_column_of_each_table_at_once(copies: Copies, kind: str) -> None:
+def test_each_column_of_each_table_at_once(copy: Copy, kind: str) -> None:
     """Each malformed value is named, with its table, row and column."""
     columns = [column for table in TABLES for column in table.columns]
-    with closing(sqlite3.connect(copies.file)) as raw, raw:
+    with closing(sqlite3.connect(copy.file)) as raw, raw:
         if kind == "NULL":  # as whoever makes the tables anew, without their rules
             raw.execute("PRAGMA writable_schema = ON")
             raw.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE type = 'table'")
             raw.commit()
-    with closing(sqlite3.connect(copies.file)) as raw, raw:
+    with closing(sqlite3.connect(copy.file)) as raw, raw:
         named = attacked(raw, columns, kind)
-    code, wrong = copies.verify()
+    code, wrong = copy.verify()
     assert code == 1
     assert [each for each in named if not any(each in text for text in wrong)] == []
 
@@ -148,9 +142,9 @@ def test_each_column_of_each_table_at_once(copies: Copies, kind: str) -> None:
 @pytest.mark.parametrize(
     ("column", "kind"), TRIED, ids=[f"{column.table.name}.{column.name}: {kind}" for column, kind in TRIED]
 )
-def test_one_value(copies: Copies, column: Column[Any], kind: str) -> None:
+def test_one_value(copy: Copy, column: Column[Any], kind: str) -> None:
     table = column.table.name
-    with closing(sqlite3.connect(copies.file)) as raw, raw:
+    with closing(sqlite3.connect(copy.file)) as raw, raw:
         if kind == "taken away":
             try:
                 raw.execute(f'ALTER TABLE "{table}" DROP COLUMN "{column.name}"')
@@ -159,7 +153,7 @@ def test_one_value(copies: Copies, column: Column[Any], kind: str) -> None:
             named = [f"table {table}: its column {column.name} is missing"]
         else:
             named = attacked(raw, [column], kind)
-    code, wrong = copies.verify()
+    code, wrong = copy.verify()
     assert code == (1 if wrong else 0)
     ended = [text for text in wrong if "cannot be read" in text]
     assert not ended or any(table in text for text in wrong if text not in ended), "what stopped the check is named"
