@@ -50,7 +50,7 @@ from gateway.settings import Settings
 MOST_MS: Final = 100.0  # of server time for page one of a list
 MOST_RATIO: Final = 1.5  # of the long history to the short one
 TRIFLE_MS: Final = 5.0  # what costs less has no ratio
-_HOST: Final = "desk.example"
+_HOST: Final = "localhost"
 _ROLES: Final = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR, Role.CENTRE)
 _EXPORTED: Final = 300.0  # seconds of the log that a table holds
 

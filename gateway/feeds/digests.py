@@ -14,8 +14,10 @@ from sqlalchemy import Connection, select
 from gateway.feeds.places import before
 from gateway.journal.logged import parse
 from gateway.journal.schema import tables
+from gateway.journal.values import keep_first, value_of
 from gateway.transfer.feed_digests import (
     DIGEST,
+    MINUTE,
     PERIOD_ENDED,
     PERIODS,
     SEALED,
@@ -24,8 +26,9 @@ from gateway.transfer.feed_digests import (
     page_of_leaves,
 )
 from security.transparency.merkle import Frontier
-from security.transparency.periods import begin_of, span_of
+from security.transparency.periods import HOUR, begin_of, span_of
 
+PERIOD: Final = "feed.period"  # in `instance`
 _IDS: Final = 500  # are looked up at once
 _NEWEST: Final = 10  # entries of periods: at most every second one only says that its period ended
 _event: Final = tables.feed_event.c
@@ -39,6 +42,19 @@ class SealedDigest(NamedTuple):
     at: int
     entry: bytes
     origin: str | None
+
+
+def begin_by_minutes(connection: Connection) -> None:
+    """Of a new sandbox: people try it within minutes.
+
+    An older one goes on by hours. Release 0.2.0 made it, may run beside this one, and takes no other period.
+    """
+    keep_first(connection, PERIOD, str(MINUTE))
+
+
+def period_of(connection: Connection) -> int:
+    """The seconds of a period that this instance seals."""
+    return MINUTE if value_of(connection, PERIOD) == str(MINUTE) else HOUR
 
 
 def sealed_until(connection: Connection) -> int | None:

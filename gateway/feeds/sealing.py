@@ -54,7 +54,7 @@ class Sealing:
     engine: Engine
     lock: FileLock | None
     clock: Callable[[], float]
-    period: int = HOUR  # seconds; a divisor of an hour
+    _period: int = HOUR  # seconds, as the instance has it
     _epoch: int = -1
     _at: int | None = None  # until when the periods are sealed
     _ended: int = 0  # the newest period whose end was appended
@@ -85,20 +85,20 @@ class Sealing:
             if newest is None:
                 return None
             if self._at is None:
-                self._at = digests.sealed_until(connection)
+                self._at, self._period = digests.sealed_until(connection), digests.period_of(connection)
             if self._at is None:
                 begins = [
-                    digests.first_period(connection, each, self.period) for each in contracts_with_events(connection)
+                    digests.first_period(connection, each, self._period) for each in contracts_with_events(connection)
                 ]
-                default = begin_of(newest.sequenced, self.period)
+                default = begin_of(newest.sequenced, self._period)
                 self._at = min([begin for begin in begins if begin is not None], default=default)
             now = self.clock()
-            over, ended = begin_of(newest.sequenced, self.period), begin_of(now - GRACE, self.period)
+            over, ended = begin_of(newest.sequenced, self._period), begin_of(now - GRACE, self._period)
             until = max(over, ended)
             if until <= self._at or until - self._at < HOUR and not self._has_events(connection, until, newest.idx):
                 return None
         if ended > max(over, self._ended):
-            facts: dict[str, Any] = {"until": rfc3339(ended), "state": "ended", **stated(self.period)}
+            facts: dict[str, Any] = {"until": rfc3339(ended), "state": "ended", **stated(self._period)}
             self._append(lease, [entries.note(PERIOD_ENDED, facts, now, actor="keeper")])
             self._ended = ended
         return self._seal(self._at, over, lease) if over > self._at else None
@@ -119,12 +119,12 @@ class Sealing:
         with self.engine.connect() as connection:
             names = list(contracts_with_events(connection))
             times = [digests.next_event(connection, name, since) for name in names]
-        first = min([begin_of(time, self.period) for time in times if time is not None], default=over)
+        first = min([begin_of(time, self._period) for time in times if time is not None], default=over)
         made: list[Digest] = []
         if first > since:
             until = min(first, over)
         else:
-            until = since + self.period
+            until = since + self._period
             for name in names:
                 yield from self._digest(name, since, until, made)
         now = self.clock()
@@ -132,7 +132,7 @@ class Sealing:
             entries.note(DIGEST, each.facts(), now, actor="keeper", about=id_of(each.contract, until)) for each in made
         ]
         facts: dict[str, Any] = {"since": rfc3339(since), "until": rfc3339(until), "state": SEALED, "feeds": len(made)}
-        facts |= stated(self.period)
+        facts |= stated(self._period)
         rows.append(entries.note(PERIOD_ENDED, facts, now, actor="keeper", about=id_of("", until)))
         self._append(lease, rows)
         self._at = until

@@ -26,6 +26,7 @@ from contracts.compiled.contract import CompiledContract, compile_bundle
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.audit.log.logkey import LogKey
 from gateway.durable import write_new
+from gateway.feeds.digests import begin_by_minutes
 from gateway.hardening import private_files
 from gateway.indicators import definitions
 from gateway.indicators.definitions import known_to
@@ -121,6 +122,8 @@ def _make(draft: Settings, settings: Settings, endpoints: Mapping[str, str], now
         migrate(engine)
         with writing(engine) as connection:
             identity.record(connection, draft)
+            if settings.kind == "sandbox":
+                begin_by_minutes(connection)
             changes = _fill(connection, draft, settings.base, endpoints, now, province)
             seal, facts = Seal.of(draft), {"changes": len(changes), "what": _summary(changes), "receiving": GRANTED}
             seal.mark.lift(seal.record(connection, None, "registry", facts, now, "gateway"))

@@ -74,11 +74,6 @@ class Digest(NamedTuple):
         )
 
 
-def period_of(kind: str) -> int:
-    """The seconds of a period that an instance of this kind seals from now on: people try a sandbox within minutes."""
-    return MINUTE if kind == "sandbox" else HOUR
-
-
 def id_of(contract: str, until: int) -> str:
     """The id of the entry of a feed for the period that ends then; of the period itself with an empty contract."""
     return derived_id(f"feed digest\n{contract}\n{until}", until * 1000)

@@ -28,7 +28,7 @@ from gateway.journal.database import lock_of, writing
 from gateway.journal.schema import tables
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
-from gateway.transfer.feed_digests import Digest, period_of
+from gateway.transfer.feed_digests import Digest
 from security.transparency.event_leaves import leaf_of, root_of_leaves
 
 FEED, OTHER = "incident-alert/v1", "field-report/v1"
@@ -53,7 +53,7 @@ class Keeper:
             lease = leases.take(connection, "keeper-test", self.now, seconds=1e9)
         assert lease is not None
         self.lease = lease
-        self.sealing = Sealing(self.engine, lock_of(self.engine), lambda: self.now, self.period)
+        self.sealing = Sealing(self.engine, lock_of(self.engine), lambda: self.now)
         self.sequence()
 
     def sequence(self) -> None:
@@ -187,7 +187,9 @@ def test_an_hour_in_which_nothing_comes_is_sealed_too(keeper: Keeper) -> None:
 
 def in_minutes(keeper: Keeper) -> Keeper:
     """As in a sandbox."""
-    keeper.period = period_of("sandbox")
+    with writing(keeper.engine) as connection:
+        digests.begin_by_minutes(connection)
+    keeper.period = 60
     keeper.start()
     return keeper
 
@@ -219,7 +221,7 @@ def test_hours_state_no_period_so_that_older_checkers_take_them(keeper: Keeper) 
     assert all("period" not in facts for facts in keeper.facts()) and len(keeper.facts()) == 3
 
 
-def test_a_sandbox_with_hours_of_an_older_release_goes_on_with_minutes(keeper: Keeper) -> None:
+def test_minutes_may_follow_hours(keeper: Keeper) -> None:
     keeper.events(2)
     keeper.now = TEN + 3600 + 1.0
     keeper.events(1)

@@ -20,7 +20,6 @@ from gateway.doors.reply import Reply
 from gateway.feeds import digests
 from gateway.feeds.digests import SealedDigest
 from gateway.feeds.places import Times
-from gateway.transfer.feed_digests import period_of
 from security.transparency.periods import STATED, begin_of
 
 MOST_PERIODS: Final = 10_000  # are looked up for one answer
@@ -36,8 +35,8 @@ async def read_digests(services: Services, request: ApiRequest) -> Reply:
 
 def _read(services: Services, contract: str, times: Times, limit: int) -> dict[str, Any]:
     """Runs in a thread."""
-    period = period_of(services.settings.kind)
     with services.engine.connect() as connection:
+        period = digests.period_of(connection)
         top = proofs.newest(connection)
         sealed = digests.logged_until(connection) if top is not None else None
         first = digests.first_period(connection, contract, period)

@@ -9,7 +9,6 @@ from typing import Final
 
 from gateway.feeds.sealing import Sealing
 from gateway.keeper.periodic import PeriodicTask
-from gateway.transfer.feed_digests import period_of
 from gateway.transfer.lease import Lease
 
 _IDLE: Final = 2.0  # seconds
@@ -39,7 +38,5 @@ class FeedDigests:
 
 TASK = PeriodicTask(
     "the periods of the feeds are not sealed",
-    lambda services: FeedDigests(
-        Sealing(services.engine, services.lock, services.clock, period_of(services.settings.kind))
-    ),
+    lambda services: FeedDigests(Sealing(services.engine, services.lock, services.clock)),
 )

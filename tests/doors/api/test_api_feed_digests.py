@@ -13,10 +13,10 @@ from sqlalchemy import update
 
 from gateway.client.answers import Answer
 from gateway.client.feed_digests import Digesting, Digests
+from gateway.feeds.digests import begin_by_minutes
 from gateway.feeds.sealing import Sealing
 from gateway.journal.database import lock_of
 from gateway.journal.schema import tables
-from gateway.transfer.feed_digests import period_of
 from security.transparency.checkpoint import NoteKey
 from tests.attacks.access.test_attack_feed_pages import FEED
 from tests.doors.api.client import World
@@ -38,7 +38,9 @@ async def sealed(world: World, count: int = 3, period: int = HOUR) -> None:
     world.sequence()
     with world.engine.begin() as connection:
         connection.execute(update(tables.feed_event).values(sequenced=time.time() // period * period - 30))
-    sealing = Sealing(world.engine, lock_of(world.engine), time.time, period)
+        if period != HOUR:
+            begin_by_minutes(connection)
+    sealing = Sealing(world.engine, lock_of(world.engine), time.time)
     while sealing.step(world.lease):
         world.sequence()
     world.sequence()
@@ -78,7 +80,7 @@ async def test_pages_and_lines_hold_what_was_sealed(logged: World) -> None:
 
 async def test_a_sandbox_serves_minutes_that_state_their_period(logged: World) -> None:
     world = logged
-    await sealed(world, period=period_of(world.services.settings.kind))
+    await sealed(world, period=60)
     answer = await world.signed("dieu-hanh", f"{FEED}/digests")
     (told,), (digest,) = answer.json["digests"], read(world, answer).digests
     assert answer.json["period"] == told["period"] == json.loads(told["entry"]["text"])["facts"]["period"] == 60

@@ -95,6 +95,7 @@ KEYS: Final = (
     Key("receiving.adopt", "the migration from a release without grants to receive", _any, "the log: adopted once"),
     Key("audit.old-agencies", "a migration", _object(), "harmless: who a provider was in entries that do not say it"),
     Key("feed.log", "the first keeper that leads", _like(r"[\w-]{8,40}"), "harmless: other cursors are refused (410)"),
+    Key("feed.period", "the making of a sandbox", _like("60"), "harmless: each entry states its period"),
     Key("feed.epoch", "a restore", _OFFSET, "the restores in the log"),
     Key("feed.quality", "the keeper", _like(r"\d{1,18} \d{1,18} [0-9a-f]*"), "the events that follow from entries"),
     Key(f"{EXPIRY} ", "the keeper", _OFFSET, "the newest event of the feed; content that nobody will end"),
