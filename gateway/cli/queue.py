@@ -287,13 +287,16 @@ def bulk_start(
     from gateway.cli.common import arguments
     from gateway.delivery import bulk as bulk_retries
     from gateway.journal.database import open_engine, writing
+    from gateway.keys.keyring import Keyring
+    from gateway.registry.changes.orders import Orders
 
     settings, wanted = load_instance(data, as_json), filtered.wanted(as_json)
     by = actor(), arguments.reason_of(reason, as_json)
     transfers = None if preview is None else _transfers(preview, as_json)
+    orders = Orders(Keyring(settings).hash_key())
     with writing(open_engine(settings.database_url)) as connection:
         seen = bulk_retries.previewed(connection, wanted, digest.strip(), transfers)
-        job = bulk_retries.start(connection, wanted, seen, by, time.time(), unsent=unsent)
+        job = bulk_retries.start(connection, orders, wanted, seen, by, time.time(), unsent=unsent)
     result = {"ok": True, "job": job.id, "state": job.state, "left": job.facts["left"]}
     left = f" ({job.facts['left']} skipped / bỏ qua)" if job.facts["left"] else ""
     emit(result, as_json, f"{job.id}{left}")

@@ -6,26 +6,30 @@
    follows, a few at a time. If it fails, the job stops.
 3. A person stops and resumes a job. After a resume the next message is the canary.
 4. It is done when nothing is left to order, and the effect of each ordered message is seen.
+5. Who started it sealed the set, and what he stated of it. A job with another set, or one that goes on although the log
+   says that it stopped, is ended (`queue.job-altered`), and nothing more is sent.
 
 Invariant: a job is its rows: after a restart, of the desk or of the keeper, it goes on where it was.
 Invariant: each retry is the same act as that of one message (`decisions.retry`), with an entry of its own in the log.
 Invariant: what has changed since the start is skipped, with the reason.
+Invariant: who can only write to the database starts and resumes none.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, case, func, insert, select, update
 
 from contracts.base.errors import Failure
+from gateway.audit.verify.rows.noted import read_notes
 from gateway.delivery import decisions, listing
 from gateway.delivery.decisions import Act, Decision
-from gateway.delivery.errors import QUEUE_CHANGED, QUEUE_NO_JOB
+from gateway.delivery.errors import QUEUE_CHANGED, QUEUE_JOB_ALTERED, QUEUE_NO_JOB
 from gateway.delivery.listing import Wanted
 from gateway.journal import jobs
 from gateway.journal.append import append
@@ -34,6 +38,7 @@ from gateway.journal.filelock import FileLock
 from gateway.journal.jobs import DONE, RUNNING, STOPPED, Job
 from gateway.journal.schema import tables
 from gateway.journal.schema.console_tables import console_job_item as item
+from gateway.registry.changes.orders import Orders
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
@@ -104,7 +109,14 @@ def previewed(connection: Connection, wanted: Wanted, digest: str, transfers: Se
 
 
 def start(
-    connection: Connection, wanted: Wanted, seen: Preview, by: tuple[str, str], now: float, *, unsent: bool = False
+    connection: Connection,
+    orders: Orders,
+    wanted: Wanted,
+    seen: Preview,
+    by: tuple[str, str],
+    now: float,
+    *,
+    unsent: bool = False,
 ) -> Job:
     """Retries what was previewed and is still in the list. Raises `queue.changed` if nothing is. `by`: who, and why."""
     present = listing.members(connection, wanted, seen.transfers)
@@ -112,7 +124,8 @@ def start(
         raise QUEUE_CHANGED()
     subject = json.dumps({name: value for name, value in _named(wanted).items() if value is not None}, sort_keys=True)
     left = len(seen.transfers) - len(present)
-    job = jobs.add(connection, KIND, subject, by, now, phase="canary", canary=None, unsent=unsent, left=left)
+    order = {"transfers": seen.digest, "unsent": unsent}
+    job = orders.give(connection, (KIND, subject), order, by, now, phase="canary", canary=None, left=left)
     gone = {"state": _SKIPPED, "failure": QUEUE_CHANGED.code, "at": now}
     connection.execute(
         insert(item),
@@ -179,18 +192,23 @@ def items(connection: Connection, job: str, limit: int = CAP, *, only: Sequence[
 
 
 # --- the keeper -------------------------------------------------------------------------------------------------------
-def step(engine: Engine, lock: FileLock | None, lease: Lease, now: float) -> int:
+def step(engine: Engine, lock: FileLock | None, lease: Lease, orders: Orders, now: float) -> int:
     """Orders what is due of each running job. Returns the number of ordered messages."""
     with engine.connect() as connection:  # usually there is none: no write lock is taken
         waiting = jobs.running(connection, KIND)
-    return sum(_step(engine, lock, lease, job.id, now) for job in waiting)
+    return sum(_step(engine, lock, lease, orders, job.id, now) for job in waiting)
 
 
-def _step(engine: Engine, lock: FileLock | None, lease: Lease, id: str, now: float) -> int:
+def _step(engine: Engine, lock: FileLock | None, lease: Lease, orders: Orders, id: str, now: float) -> int:
     with writing(engine, lock) as connection:
         leases.check(connection, lease)
         job = jobs.find(connection, id, lock=True)
         if job is None or job.state != RUNNING:
+            return 0
+        order = _ordered(connection, orders, job)
+        if order is None:
+            jobs.change(connection, job, now, DONE, why="altered", failure=QUEUE_JOB_ALTERED.code)
+            _note(connection, job, "ended", ("gateway", None), now, failure=QUEUE_JOB_ALTERED.code)
             return 0
         canary = job.facts["canary"]
         if job.facts["phase"] == "canary" and canary is not None:
@@ -199,8 +217,9 @@ def _step(engine: Engine, lock: FileLock | None, lease: Lease, id: str, now: flo
                 jobs.change(connection, job, now, phase="rest")
             elif seen.effect in (Effect.AGAIN, Effect.FAILED):
                 jobs.change(connection, job, now, STOPPED, why="canary", failure=seen.failure)
+                _note(connection, job, "stopped", ("gateway", None), now, failure=seen.failure)
             return 0
-        ordered = _order(connection, job, 1 if job.facts["phase"] == "canary" else AT_ONCE, now)
+        ordered = _order(connection, job, bool(order["unsent"]), 1 if job.facts["phase"] == "canary" else AT_ONCE, now)
         if not ordered and not _left(connection, id):
             if not any(each.effect in _OPEN for each in items(connection, id)):
                 jobs.change(connection, job, now, DONE)
@@ -214,7 +233,19 @@ def _left(connection: Connection, job: str) -> bool:
     return connection.scalar(query) is not None
 
 
-def _order(connection: Connection, job: Job, most: int, now: float) -> list[int]:
+def _ordered(connection: Connection, orders: Orders, job: Job) -> Mapping[str, Any] | None:
+    """What its person ordered; None if that is not what the rows say, or if the log says that it does not run."""
+    try:
+        order = orders.read(job)
+    except Failure:
+        return None
+    rows = connection.scalars(select(item.c.transfer).where(item.c.job == job.id).order_by(item.c.position)).all()
+    steps = [note.facts.get("how") for note in read_notes(connection, (KIND,)) if note.facts.get("job") == job.id]
+    runs = bool(steps) and steps[-1] in ("started", "resumed")
+    return order if runs and _digest(rows) == order["transfers"] else None
+
+
+def _order(connection: Connection, job: Job, unsent: bool, most: int, now: float) -> list[int]:
     """Retries the next messages; those that cannot be retried any more are skipped."""
     queue = tables.queue.c
     rows = connection.execute(
@@ -228,7 +259,7 @@ def _order(connection: Connection, job: Job, most: int, now: float) -> list[int]
         if len(ordered) == most:
             break
         try:
-            decisions.retry(connection, _decision(job, row.transfer, now))
+            decisions.retry(connection, _decision(job, row.transfer, unsent, now))
             # Only now: until its place was locked, a worker may have tried it once more.
             tries = connection.scalar(select(queue.tries).where(queue.transfer == row.transfer))
             values: dict[str, Any] = {"state": _ORDERED, "tries": tries or 1, "at": now}
@@ -239,14 +270,14 @@ def _order(connection: Connection, job: Job, most: int, now: float) -> list[int]
     return ordered
 
 
-def _decision(job: Job, transfer: str, now: float) -> Decision:
+def _decision(job: Job, transfer: str, unsent: bool, now: float) -> Decision:
     return Decision(
         transfer=transfer,
         act=Act.RETRY,
         reason=job.reason,
         actor=job.actor,
         at=now,
-        unsent=bool(job.facts["unsent"]),
+        unsent=unsent,
         bulk=job.id,
     )
 
@@ -272,9 +303,9 @@ def found(connection: Connection, id: str) -> Job:
     return job
 
 
-def _note(connection: Connection, job: Job, how: str, by: tuple[str, str], now: float, **facts: Any) -> None:
-    known = {name: value for name, value in facts.items() if value is not None}
-    note = {"job": job.id, "how": how, "reason": by[1], **known}
+def _note(connection: Connection, job: Job, how: str, by: tuple[str, str | None], now: float, **facts: Any) -> None:
+    told = {"job": job.id, "how": how, "reason": by[1], **facts}
+    note = {name: value for name, value in told.items() if value is not None}
     append(connection, [entries.note(KIND, note, now, actor=by[0])])
 
 

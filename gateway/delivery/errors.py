@@ -19,6 +19,7 @@ PROVIDER_NO_OPERATION = _errors.of(ProviderFailure, "provider.no-operation", 502
 PROVIDER_RESTING = _errors.of(ProviderFailure, "provider.resting", 503)
 QUEUE_CHANGED = _errors.theirs("queue.changed", 409)
 QUEUE_ENDED = _errors.theirs("queue.ended", 409)
+QUEUE_JOB_ALTERED = _errors.ours("queue.job-altered", 409)
 QUEUE_NO_JOB = _errors.theirs("queue.no-job", 404)
 QUEUE_NOT_REPEATABLE = _errors.theirs("queue.not-repeatable", 409)
 QUEUE_OTHER_STATE = _errors.theirs("queue.other-state", 409)

@@ -17,6 +17,8 @@ from gateway.console.roles import Role
 from gateway.delivery import bulk
 from gateway.delivery.listing import WAITS, Wanted
 from gateway.journal.database import writing
+from gateway.keys.keyring import Keyring
+from gateway.registry.changes.orders import Orders
 from gateway.registry.snapshot import load_snapshot
 from gateway.reports import drawing, orders
 from gateway.reports.periods import Period
@@ -81,7 +83,8 @@ def site(console: Console, world: World) -> Site:
     with console.engine() as engine, writing(engine) as connection:
         wanted = Wanted(WAITS)
         seen = bulk.preview(connection, wanted)
-        job = bulk.start(connection, wanted, seen, ("H14.0/test: test", "A look at the page"), time.time()).id
+        key, by = Orders(Keyring(console.settings).hash_key()), ("H14.0/test: test", "A look at the page")
+        job = bulk.start(connection, key, wanted, seen, by, time.time()).id
     for transfer in ids:
         words = ("audit", "search", "--transfer", transfer)
         world.wait("it is in the log", lambda words=words: lgsp(world, *words)["entries"])  # type: ignore[misc]

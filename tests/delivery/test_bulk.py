@@ -17,9 +17,11 @@ from gateway.journal import jobs
 from gateway.journal.database import writing
 from gateway.journal.jobs import Job
 from gateway.journal.schema import tables
+from gateway.registry.changes.orders import Orders
 from tests.delivery.posting import Post, answering
 from tests.delivery.test_decisions import take, wrong_with
 
+ORDERS = Orders(b"h" * 32)
 BY = ("H14.0/lan: desk", "the provider is back since noon")
 
 
@@ -38,13 +40,13 @@ ALL = Wanted("waiting")
 def start(post: Post, wanted: Wanted = ALL, **more: Any) -> Job:
     with writing(post.engine) as connection:
         seen = bulk.preview(connection, wanted)
-        return bulk.start(connection, wanted, seen, BY, post.clock[0], **more)
+        return bulk.start(connection, ORDERS, wanted, seen, BY, post.clock[0], **more)
 
 
 def step(post: Post) -> int:
     """As a keeper that was just started: it has only the rows."""
     post.clock[0] += 1.0
-    return bulk.step(post.engine, None, post.lease, post.clock[0])
+    return bulk.step(post.engine, None, post.lease, ORDERS, post.clock[0])
 
 
 def seen(post: Post, job: Job) -> tuple[str, dict[Effect, int]]:
@@ -116,7 +118,7 @@ async def test_it_stops_when_the_first_fails_and_is_resumed(post: Post) -> None:
     assert step(post) == 1 and await post.run() == 1 and post.row(made[1])["state"] == "answered"
     assert step(post) == 0 and step(post) == 1 and await post.run() == 1 and step(post) == 0
     assert seen(post, job) == ("done", {Effect.AGAIN: 1, Effect.ANSWERED: 2})
-    assert [each["facts"]["how"] for each in noted(post)] == ["started", "resumed"]
+    assert [each["facts"]["how"] for each in noted(post)] == ["started", "stopped", "resumed"]
 
 
 async def test_a_person_stops_it(post: Post) -> None:
@@ -145,7 +147,7 @@ async def test_only_the_previewed_set_is_retried(post: Post) -> None:
                 bulk.previewed(connection, ALL, digest, given)
             assert caught.value.code == "queue.changed"
         seen_set = bulk.previewed(connection, ALL, preview.digest, made)
-        job = bulk.start(connection, ALL, seen_set, BY, post.clock[0])
+        job = bulk.start(connection, ORDERS, ALL, seen_set, BY, post.clock[0])
     assert job.facts["left"] == 1 and noted(post)[0]["facts"]["count"] == 2
     assert seen(post, job)[1] == {Effect.SKIPPED: 1, Effect.WAITING: 2}
     take(post, made[1], Act.CANCEL)
@@ -161,7 +163,7 @@ async def test_a_set_of_which_nothing_is_left_is_not_begun(post: Post) -> None:
         preview = bulk.preview(connection, ALL)
     take(post, one, Act.DISCARD)
     with writing(post.engine) as connection, pytest.raises(Failure) as caught:
-        bulk.start(connection, ALL, preview, BY, post.clock[0])
+        bulk.start(connection, ORDERS, ALL, preview, BY, post.clock[0])
     assert caught.value.code == "queue.changed"
 
 

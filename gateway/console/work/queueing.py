@@ -15,6 +15,7 @@ from gateway.delivery.listing import STATES, Listed, Message, Standing, Wanted, 
 from gateway.journal import jobs
 from gateway.journal.jobs import Job
 from gateway.journal.logged import Decided, FailedTries, decisions, failed_tries
+from gateway.registry.changes.orders import Orders
 from gateway.transfer.states import State
 from gateway.vault.stores import open_vault
 from gateway.vault.vault import Vault
@@ -121,7 +122,8 @@ def start(
     """`chosen`: the digest of the preview, and its transfers. Without them it has to be that of the list as it is."""
     with desk.writing() as connection:
         seen = bulk.previewed(connection, wanted, *chosen)
-        return bulk.start(connection, wanted, seen, (viewer.actor, reason), desk.now(), unsent=unsent)
+        by = (viewer.actor, reason)
+        return bulk.start(connection, Orders(desk.hash_key), wanted, seen, by, desk.now(), unsent=unsent)
 
 
 def progress(desk: Desk, id: str) -> tuple[Progress, list[Item]]:

@@ -14,6 +14,8 @@ from gateway.journal import jobs
 from gateway.journal.filelock import FileLock
 from gateway.journal.wakes import ORDERS
 from gateway.keeper.periodic import PeriodicTask
+from gateway.keys.keyring import Keyring
+from gateway.registry.changes.orders import Orders
 from gateway.transfer.lease import Lease
 
 SECONDS: Final = 1.0
@@ -23,6 +25,7 @@ SECONDS: Final = 1.0
 class BulkRetries:
     engine: Engine
     lock: FileLock | None
+    orders: Orders
     clock: Callable[[], float]
     _running: bool = True  # whether a job was, at the last run
     topic: ClassVar[str] = ORDERS
@@ -38,11 +41,13 @@ class BulkRetries:
         with self.engine.connect() as connection:
             self._running = bool(jobs.running(connection, bulk.KIND))
         if self._running:
-            bulk.step(self.engine, self.lock, lease, self.clock())
+            bulk.step(self.engine, self.lock, lease, self.orders, self.clock())
 
 
 TASK = PeriodicTask(
     "bulk retries do not go on",
-    lambda services: BulkRetries(services.engine, services.lock, services.clock),
+    lambda services: BulkRetries(
+        services.engine, services.lock, Orders(Keyring(services.settings).hash_key()), services.clock
+    ),
     SECONDS,
 )

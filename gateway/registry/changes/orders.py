@@ -32,13 +32,19 @@ class Orders:
         self._key: Final = HKDF(SHA256(), 32, None, _LABEL).derive(secret)
 
     def give(
-        self, connection: Connection, of: tuple[str, str], order: Mapping[str, Any], by: tuple[str, str], now: float
+        self,
+        connection: Connection,
+        of: tuple[str, str],
+        order: Mapping[str, Any],
+        by: tuple[str, str],
+        now: float,
+        **facts: Any,
     ) -> Job:
-        """Stores a sealed order. `of` is kind and subject, `by` who and why."""
-        job = jobs.add(connection, *of, by, now)
-        facts: dict[str, Any] = {"order": dict(order), "seal": self._tag(replace(job, facts={"order": order}))}
-        jobs.change(connection, job, now, **facts)
-        return replace(job, facts=facts)
+        """Stores a sealed order. `of` is kind and subject, `by` who and why; `facts` are beside it, under no seal."""
+        job = jobs.add(connection, *of, by, now, **facts)
+        sealed: dict[str, Any] = {"order": dict(order), "seal": self._tag(replace(job, facts={"order": order}))}
+        jobs.change(connection, job, now, **sealed)
+        return replace(job, facts=jobs.Facts({**facts, **sealed}))
 
     def read(self, job: Job) -> Mapping[str, Any]:
         """The order. Raises `registry.order-altered`."""
