@@ -43,10 +43,10 @@ def start(post: Post, wanted: Wanted = ALL, **more: Any) -> Job:
         return bulk.start(connection, ORDERS, wanted, seen, BY, post.clock[0], **more)
 
 
-def step(post: Post) -> int:
+def step(post: Post, orders: Orders = ORDERS) -> int:
     """As a keeper that was just started: it has only the rows."""
     post.clock[0] += 1.0
-    return bulk.step(post.engine, None, post.lease, ORDERS, post.clock[0])
+    return bulk.step(post.engine, None, post.lease, orders, post.clock[0])
 
 
 def seen(post: Post, job: Job) -> tuple[str, dict[Effect, int]]:
