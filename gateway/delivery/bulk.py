@@ -26,7 +26,6 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Engine, case, func, insert, select, update
 
 from contracts.base.errors import Failure
-from gateway.audit.verify.rows.noted import read_notes
 from gateway.delivery import decisions, listing
 from gateway.delivery.decisions import Act, Decision
 from gateway.delivery.errors import QUEUE_CHANGED, QUEUE_JOB_ALTERED, QUEUE_NO_JOB
@@ -36,6 +35,7 @@ from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
 from gateway.journal.jobs import DONE, RUNNING, STOPPED, Job
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 from gateway.journal.schema.console_tables import console_job_item as item
 from gateway.registry.changes.orders import Orders

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select
 
 from contracts.base.errors import Ours
 from contracts.base.times import rfc3339
-from gateway.audit.verify.rows.noted import read_notes
 from gateway.doctor.findings import Finding, finding
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 from gateway.registry import reviews
 from gateway.registry.acting import BREAK_GLASS, being_founded

@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, select
 
-from gateway.audit.verify.rows.noted import read_notes
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 from gateway.keeper.retention import clock as clocks
 from gateway.vault.classes import KeyName

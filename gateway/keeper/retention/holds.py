@@ -20,9 +20,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or
 from contracts.base.errors import Theirs
 from contracts.base.times import moment, rfc3339
 from contracts.base.words import Words, WordsFile
-from gateway.audit.verify.rows.noted import Noted, read_notes
 from gateway.journal.append import append
 from gateway.journal.database import writing
+from gateway.journal.noted import Noted, read_notes
 from gateway.journal.schema import tables
 from gateway.keeper.retention import rows
 from gateway.transfer import entries

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import moment, rfc3339
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import Noted, read_notes
+from gateway.journal.noted import Noted, read_notes
 from gateway.journal.schema.watch_tables import alarm as table
 
 NOTE: Final = "alarm"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import moment
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import read_notes
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 from gateway.transfer.case_entries import GATEWAY, MOST_REMINDERS, NOTE, Folded, Step, fold
 

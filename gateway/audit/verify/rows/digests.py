@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import Noted, read_notes
+from gateway.journal.noted import Noted, read_notes
 from gateway.transfer.feed_digests import (
     DIGEST,
     PERIOD_ENDED,

@@ -18,8 +18,8 @@ from contracts.base.times import rfc3339
 from gateway.audit.log.changes import SEEN, values_of
 from gateway.audit.verify.findings import Findings
 from gateway.audit.verify.forms import LATEST
-from gateway.audit.verify.rows.noted import read_notes
 from gateway.journal import drills
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 from gateway.transfer.handling_events import OPENED
 from gateway.transfer.key_seals import EXPIRY, HISTORY

@@ -14,8 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import read_notes
 from gateway.audit.verify.rows.quotas import moment
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 
 KIND: Final = "sandbox-invitation"  # the note

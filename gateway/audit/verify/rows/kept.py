@@ -15,8 +15,8 @@ from sqlalchemy import Connection, RowMapping, select
 from contracts.base.times import rfc3339
 from gateway.audit.log import changes
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import Noted, read_notes
 from gateway.journal import epochs
+from gateway.journal.noted import Noted, read_notes
 from gateway.journal.schema import tables
 from gateway.registry import restore_lock
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from contracts.base.times import rfc3339
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import Noted, read_notes
+from gateway.journal.noted import Noted, read_notes
 from gateway.journal.schema import tables
 
 _NOTE: Final = "machine"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from contracts.base.errors import Failure, Ours
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import read_notes
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 from gateway.vault import attachments, binding, opaque_bodies
 from gateway.vault.vault import GONE, Vault

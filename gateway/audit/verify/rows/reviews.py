@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from contracts.base.errors import Failure
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import Noted, read_notes
+from gateway.journal.noted import Noted, read_notes
 from gateway.registry import reviews
 from gateway.registry.changes.officers import officers
 from security.grants.approvals import Officer, holds

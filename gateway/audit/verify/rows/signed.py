@@ -17,8 +17,8 @@ from sqlalchemy import Connection, select
 from contracts.base.times import rfc3339
 from gateway.audit.log import origins
 from gateway.audit.verify.findings import Findings
-from gateway.audit.verify.rows.noted import read_notes
 from gateway.audit.witnessing.verify import AHEAD_SECONDS
+from gateway.journal.noted import read_notes
 from gateway.journal.schema import tables
 from security.pki import timestamp
 from security.pki.timestamp import Unstamped
