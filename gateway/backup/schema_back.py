@@ -31,8 +31,8 @@ LATER_SETTINGS: Final = {
         "vault_database",
     )
 }
-# Issuers that a release does not know: its `audit verify` refuses a revocation list of theirs. The newer program signs
-# such a list again.
+# Issuers that a release does not know, and those that they replaced: its `audit verify` refuses a revocation list of
+# theirs. The newer program signs such a list again.
 _LATER_ISSUERS: Final = {"0.2.0": ("vendors",)}
 
 
@@ -92,7 +92,9 @@ def bring_back(engine: Engine, release: str, reason: str, now: float, actor: str
     with writing(engine) as connection:
         append(connection, [entries.note(NOTE, facts, now, actor=actor)])
         lists = tables.revocation_list
-        connection.execute(delete(lists).where(lists.c.issuer.in_(_LATER_ISSUERS.get(release, ()))))
+        for each in _LATER_ISSUERS.get(release, ()):
+            replaced = lists.c.issuer.startswith(f"{each}-", autoescape=True)
+            connection.execute(delete(lists).where((lists.c.issuer == each) | replaced))
         downgrade(connection, done.to)
     return done
 

@@ -23,6 +23,7 @@ commands = typer.Typer(no_args_is_help=True, help="The embedded certification au
 class IssuerName(StrEnum):
     TLS = "tls"
     SIGN = "sign"
+    VENDORS = "vendors"
 
 
 _DAY = 86_400.0
@@ -64,7 +65,7 @@ def ca_show(data: Data = None, as_json: AsJson = False) -> None:
 
 @commands.command("renew")
 def ca_renew(issuer: IssuerName, data: Data = None, as_json: AsJson = False) -> None:
-    """Make an issuer anew; needs the root key. What the one before has issued stays in force."""
+    """Make an issuer anew; needs the root key, but for vendors. What the one before has issued stays in force."""
     from gateway.journal.database import open_engine
     from gateway.keys.authority import EmbeddedAuthority
     from gateway.registry.seals.revisions import raise_revision
@@ -81,10 +82,11 @@ def ca_renew(issuer: IssuerName, data: Data = None, as_json: AsJson = False) -> 
             "changes": [{"what": "authority", "id": issuer.value, "how": "changed", "fields": [about["thumbprint"]]}]
         }
         act.note("registry", facts, now, actor=actor())
+    signed_by_root = issuer is not IssuerName.VENDORS
     text = (
         f"{issuer.value}: made anew, valid until {civil(about['valid_until'])}; the one before"
-        f" goes on as {before}. Take root.key away again."
-        f" / đã cấp mới; bản cũ tiếp tục với tên {before}. Hãy cất root.key đi."
+        f" goes on as {before}.{' Take root.key away again.' if signed_by_root else ''}"
+        f" / đã cấp mới; bản cũ tiếp tục với tên {before}.{' Hãy cất root.key đi.' if signed_by_root else ''}"
     )
     emit({"ok": True, "issuer": issuer.value, "before": before, "certificate": about}, as_json, text)
 

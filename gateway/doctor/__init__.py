@@ -170,6 +170,7 @@ def _of_database(
             yield from permitted(store.mixed(connection))
             yield from permitted(machines(settings, connection))
             yield from permitted(certificates.systems_certificates(connection, now))
+            yield from permitted(certificates.vendors_certificates(settings, connection, now))
             yield from permitted(_with_keys(settings, short_keys(settings, connection)))
             yield from permitted(access(settings, connection, now))
             yield from permitted(contacts.parties(connection, now))

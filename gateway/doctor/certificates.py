@@ -1,7 +1,9 @@
-"""Finds certificates near their end: of the gateway, the embedded authority, the systems."""
+"""Finds certificates near their end (of the gateway, the embedded authority, the systems), and vendors' that name hosts
+of others."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,8 +13,11 @@ from sqlalchemy import Connection, select
 from contracts.base.times import rfc3339
 from gateway.doctor.findings import Finding, finding
 from gateway.journal.schema import tables
+from gateway.keys.authority import ISSUERS, VENDORS
 from gateway.keys.keyring import Keyring
+from gateway.registry.places import Places, host_of, place_of
 from gateway.registry.standing import standings
+from gateway.registry.tenants import is_tenant
 from gateway.settings import Settings
 from security.grants.windows import Moment, civil
 from security.keys import load_certificate
@@ -27,7 +32,7 @@ def own_certificates(settings: Settings, now: float) -> Iterator[Finding]:
     for name in keyring.names:
         each = keyring.current(name)
         yield from _judged(each.key_id, load_certificate(each.pem()), now, SOON, f"lgsp keys rotate {name}")
-    for name in ("root", "tls", "sign"):
+    for name in ("root", *ISSUERS, VENDORS):
         path = settings.authority / f"{name}.crt"
         if path.exists():
             then = "a new root and new issuers: docs/security.md" if name == "root" else f"lgsp ca renew {name}"
@@ -75,3 +80,39 @@ def systems_certificates(connection: Connection, now: float) -> Iterator[Finding
     )
     if overdue:
         yield finding("certificate.status-overdue", keys=", ".join(overdue))
+
+
+def vendors_certificates(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
+    """TLS certificates in force of a sandbox's vendors that name a host of the gateway, or one that is not hers.
+
+    A release before the vendors' own issuer certified the host that a vendor stated. The issuer of the listeners did
+    so: browsers and systems believe such a server.
+    """
+    key, system, places = tables.system_key.c, tables.system.c, Places(settings, ())
+    in_force = select(key.key_id, key.certificate, system.agency, system.endpoint).where(
+        key.system == system.id, key.use == "tls", key.state == "active", key.valid_until > now, key.authority.is_(None)
+    )
+    named = dict[str, str]()
+    for row in connection.execute(in_force.order_by(key.key_id)):
+        if not is_tenant(row.agency):
+            continue
+        stated = place_of(json.loads(row.endpoint).get("url", "")) if row.endpoint else None
+        hosts = _hosts(load_certificate(row.certificate))
+        strange = [each for each in hosts if places.own_host(each) or stated is None or host_of(each) != stated[0]]
+        if strange:
+            named[row.key_id] = ", ".join(strange)
+    if named:
+        yield finding(
+            "certificate.vendors-hosts",
+            keys="; ".join(f"{key_id} ({hosts})" for key_id, hosts in named.items()),
+            commands="; ".join(f"lgsp registry revoke {key_id} --reason superseded" for key_id in named),
+        )
+
+
+def _hosts(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return [*names.get_values_for_type(x509.DNSName), *addresses]

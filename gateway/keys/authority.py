@@ -2,10 +2,11 @@
 
     ca/    root.crt  tls.crt  tls.key  sign.crt  sign.key;  tls-1.crt … of a replaced one;  anchors.pem  of all
            root.key  only while an issuer is renewed: a production instance keeps it offline
-           of a sandbox: vendors.crt  vendors.key  that certify vendors;  systems.pem  of all that certify systems
+           of a sandbox: vendors.crt  vendors.key  that certify vendors, vendors-1.crt … of a replaced one;  systems.pem
+           of all that certify systems
 
 Invariants:
-- Issuing needs no root key.
+- Issuing needs no root key, nor does the vendors' issuer, which signs itself.
 - A replaced issuer keeps its key, since it still signs its revocation lists, and stays trusted until it ends.
 - `anchors.pem` names all issuers of the province, and is replaced in one step.
 - The vendors' issuer is none of them, and not below the root: no listener, browser or client trusts what it issues. It
@@ -20,7 +21,7 @@ from typing import Final, Literal
 from cryptography import x509
 
 from gateway.durable import write_new
-from gateway.keys.errors import AUTHORITY_ROOT_OFFLINE
+from gateway.keys.errors import AUTHORITY_NO_ISSUER, AUTHORITY_ROOT_OFFLINE
 from gateway.keys.key_encryption import AtRest
 from gateway.settings import Settings
 from security.keys import load_certificate
@@ -30,7 +31,7 @@ from security.pki.chains import Trust
 
 ISSUERS: Final = ("tls", "sign")
 VENDORS: Final = "vendors"
-Issuer = Literal["tls", "sign"]
+Issuer = Literal["tls", "sign", "vendors"]
 USES: Final = ("tls", "sign", "encrypt")
 
 
@@ -49,11 +50,11 @@ class EmbeddedAuthority:
     def names(self) -> list[str]:
         """The issuers, current and replaced: `tls`, `sign`, `tls-1`; of a sandbox also `vendors`."""
         known = (*ISSUERS, VENDORS)
-        return sorted(path.stem for path in self._folder.glob("*.crt") if path.stem.partition("-")[0] in known)
+        return sorted(path.stem for path in self._folder.glob("*.crt") if _kind(path.stem) in known)
 
     def issuer(self, name: str) -> Authority:
         certificate = (self._folder / f"{name}.crt").read_bytes()
-        above = [] if name == VENDORS else [(self._folder / "root.crt").read_bytes()]
+        above = [] if _kind(name) == VENDORS else [(self._folder / "root.crt").read_bytes()]
         return self._at_rest.private(
             self._folder / f"{name}.key", lambda pem, password: Authority.from_pem(certificate, pem, above, password)
         )
@@ -63,7 +64,7 @@ class EmbeddedAuthority:
 
     def trust(self) -> Trust:
         """Of the province: without the vendors' issuer."""
-        names = [name for name in self.names() if name != VENDORS]
+        names = [name for name in self.names() if _kind(name) != VENDORS]
         return Trust(None, USES, (self.root, *map(self.certificate, names)))
 
     def holds(self, name: str) -> bool:
@@ -74,16 +75,18 @@ class EmbeddedAuthority:
         return (self._folder / "root.key").exists()
 
     def renew(self, name: Issuer, now: float) -> tuple[str, x509.Certificate]:
-        """Replaces an issuer, which gets a number: returns (that name, the new certificate). Needs the root key."""
-        folder, file = self._folder, self._folder / "root.key"
-        if not file.exists():
-            raise AUTHORITY_ROOT_OFFLINE(file=str(file))
-        own = (folder / "root.crt").read_bytes()
-        root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
+        """Replaces an issuer, which gets a number: returns (that name, the new certificate).
+
+        Raises `authority.no-issuer` if there is none of that name, `authority.root-offline` without the root key: all
+        but the vendors' issuer are below it.
+        """
+        folder = self._folder
+        if not (folder / f"{name}.crt").exists():
+            raise AUTHORITY_NO_ISSUER(name=name)
         number = 1 + sum(each.startswith(f"{name}-") for each in self.names())
         before = f"{name}-{number}"
         subject = f"{self._name} {name} issuer {number + 1}"  # clients know an issuer's successor by it
-        issuer = authority.make_issuer(root, subject, now)
+        issuer = self._made(name, subject, now)
         parts = {"key": issuer.private_pem(self._at_rest.password), "crt": issuer.pem}
         for kind, content in parts.items():
             new = folder / f"{name}.{kind}.new"
@@ -95,6 +98,15 @@ class EmbeddedAuthority:
             os.replace(folder / f"{name}.{kind}.new", folder / f"{name}.{kind}")
         self._write_anchors()
         return before, issuer.certificate
+
+    def _made(self, name: Issuer, subject: str, now: float) -> Authority:
+        if name == VENDORS:
+            return authority.make_hostless(subject, now)
+        file, own = self._folder / "root.key", (self._folder / "root.crt").read_bytes()
+        if not file.exists():
+            raise AUTHORITY_ROOT_OFFLINE(file=str(file))
+        root = self._at_rest.private(file, lambda pem, password: Authority.from_pem(own, pem, password=password))
+        return authority.make_issuer(root, subject, now)
 
     def ensure_vendors(self, now: float) -> bool:
         """Makes the vendors' issuer of a sandbox, if there is none. Whether it was made."""
@@ -111,11 +123,17 @@ class EmbeddedAuthority:
     def _write_anchors(self) -> None:
         anchors = b"".join(map(authority.certificate_pem, self.trust().certificates))
         self._put("anchors.pem", anchors)
-        vendors = self._folder / f"{VENDORS}.crt"
-        if vendors.exists():
-            self._put("systems.pem", anchors + vendors.read_bytes())
+        vendors = [name for name in self.names() if _kind(name) == VENDORS]
+        if vendors:
+            others = b"".join((self._folder / f"{name}.crt").read_bytes() for name in vendors)
+            self._put("systems.pem", anchors + others)
 
     def _put(self, name: str, content: bytes) -> None:
         part = self._folder / f"{name}.new"
         part.write_bytes(content)
         os.replace(part, self._folder / name)
+
+
+def _kind(name: str) -> str:
+    """`tls` of `tls` and `tls-1`."""
+    return name.partition("-")[0]

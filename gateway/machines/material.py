@@ -35,7 +35,7 @@ from security.pki.authority import private_pem
 _SHARED: Final = re.compile(
     r"keys/(?:server|client|sign|decrypt)(?:-[0-9]{1,6})?\.(?:key|crt|withdrawn|expired)"
     r"|keys/(?:hash|log)\.key|ca/(?:tls|sign)(?:-[0-9]{1,6})?\.(?:key|crt)|ca/root\.crt|ca/anchors\.pem"
-    r"|ca/vendors\.(?:key|crt)|ca/systems\.pem|log/log\.vkey"
+    r"|ca/vendors(?:-[0-9]{1,6})?\.(?:key|crt)|ca/systems\.pem|log/log\.vkey"
 )
 # Besides, for a machine that joins: from when on it watches that nothing goes back.
 SEEN: Final = frozenset({"log/checkpoint", "log/registry"})

@@ -66,6 +66,10 @@ class Places:
         urls = (each.endpoint.url for each in systems if each.endpoint is not None)
         self._systems: Final = frozenset(filter(None, map(place_of, urls)))
 
+    def own_host(self, host: str) -> bool:
+        """Whether a host, by name or address, is one of the gateway's, at whichever port."""
+        return host_of(host) in {own for own, _port in self._own}
+
     def holder(self, url: str) -> str | None:
         """In words whose the host and port of an address are; None if nobody's here."""
         place = place_of(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.doctor.certificates import vendors_certificates
+from gateway.journal.database import writing
+from gateway.journal.schema import tables
 from gateway.keys.authority import EmbeddedAuthority
 from gateway.keys.keyring import Keyring
+from gateway.machines import material
 from security import algorithms
 from security.pki import authority
 from tests.sandbox.vendors.conftest import instance_keys as instance_keys
@@ -115,6 +120,67 @@ async def test_an_older_instance_gets_the_issuer_at_its_start(vendors: VendorDes
     assert (folder / "vendors.key").stat().st_mode & 0o077 == 0
     assert issuer.certificate.public_bytes(Encoding.PEM) not in before
     assert issuer.certificate not in own.trust().certificates
+
+
+@pytest.mark.attack("a vendor's certificate serves for the gateway or for another host")
+async def test_the_issuer_is_renewed_without_the_root_and_stays_outside_the_anchors(
+    vendors: VendorDesk, tmp_path: Path
+) -> None:
+    folder, now = vendors.settings.authority, vendors.desk.now()
+    (folder / "root.key").unlink(missing_ok=True)
+    vendor, private = await vendors.join(role="provider", address=ELSEWHERE), algorithms.new_private()
+    text = authority.make_request(vendor.system, private).decode()
+    own, anchors = EmbeddedAuthority(vendors.settings), (folder / "anchors.pem").read_bytes()
+    older = (await vendor.certify(tls=text)).json["files"]["tls.crt"]
+    before, certificate = own.renew("vendors", now)
+    assert before == "vendors-1" and certificate == own.certificate("vendors") != own.certificate("vendors-1")
+    assert certificate.issuer == certificate.subject != own.certificate("vendors-1").subject
+    later = algorithms.new_private()
+    newer = (await vendor.certify(tls=authority.make_request(vendor.system, later).decode())).json["files"]["tls.crt"]
+    keyring = Keyring(vendors.settings)
+    for pem, key, issuer in ((older, private, "vendors-1"), (newer, later, "vendors")):
+        server = keep(tmp_path, pem, key)
+        x509.load_pem_x509_certificate(pem.encode()).verify_directly_issued_by(own.certificate(issuer))
+        assert handshake(server, client(keyring.client_anchors, hosts=False), None) is None, issuer
+        assert handshake(server, client(keyring.trust_anchors, hosts=False), None) is not None, issuer
+    assert (folder / "anchors.pem").read_bytes() == anchors and len(own.trust().certificates) == 3
+    assert own.issuer("vendors-1").above == () == own.issuer("vendors").above
+    assert {"ca/vendors.key", "ca/vendors-1.key", "ca/vendors-1.crt"} <= set(material.collect(vendors.settings))
+
+
+@pytest.mark.attack("a vendor's certificate serves for the gateway or for another host")
+async def test_older_certificates_with_hosts_of_others_are_named(vendors: VendorDesk) -> None:
+    """Those that a release before the vendors' issuer made."""
+    vendor, now = await vendors.join(role="provider", address=ELSEWHERE), vendors.desk.now()
+    issuer, public = Keyring(vendors.settings).issuer("tls"), algorithms.new_private().public_key()
+    strange = {"localhost": "old-1", "gateway.example": "old-2", "mau.example": "old-3", "127.0.0.1": "old-4"}
+    vendors.set(public_base="https://gateway.example")
+    with writing(vendors.post.engine) as connection:
+        for host, key_id in {**strange, "": "old-5"}.items():
+            pem = authority.issue_tls(issuer, vendor.system, public, now, hosts=(host,) if host else ())
+            row: dict[str, Any] = {
+                "key_id": key_id,
+                "system": vendor.system,
+                "use": "tls",
+                "state": "active",
+                "thumbprint": key_id,
+            }
+            row |= {"certificate": pem.decode(), "valid_from": now, "valid_until": now + 86_400}
+            connection.execute(tables.system_key.insert().values(row))
+
+    def named(at: float) -> dict[str, str]:
+        with vendors.reading() as connection:
+            found = list(vendors_certificates(vendors.settings, connection, at))
+        assert all(each.kind.grave and each.kind.sandbox_too for each in found)
+        return {part.partition(" (")[0]: part for each in found for part in str(each.facts["keys"]).split("; ")}
+
+    assert set(named(now)) == set(strange.values()) and "mau.example" in named(now)["old-3"]
+    assert not named(now + 90_000), "they have ended"
+    with writing(vendors.post.engine) as connection:
+        moved = {"url": "https://mau.example:9443"}
+        where = tables.system.c.id == vendor.system
+        connection.execute(tables.system.update().where(where).values(endpoint=json.dumps(moved)))
+    assert set(named(now)) == {"old-1", "old-2", "old-4"}, "her own host is no finding"
 
 
 @pytest.mark.attack("a vendor states an address of the gateway or of another system")

@@ -27,6 +27,9 @@ def test_what_was_added_is_counted_logged_and_dropped(database: Engine, monkeypa
     before = _described(database)
     with writing(database) as connection:
         connection.execute(text("INSERT INTO vault_key_digest (id, digest) VALUES ('2026-11-28.standard', '00')"))
+        for issuer in ("tls", "vendors", "vendors-1"):
+            row = {"issuer": issuer, "number": 1, "this_update": 1.0, "next_update": 2.0, "crl": b"x"}
+            connection.execute(tables.revocation_list.insert().values(row))
     processes.register(database, "door-1", "door")
     lost = planned(database, RELEASE).lost
     assert (lost["vault_key_digest"], lost["process.version"], lost["process.heard"]) == (1, 1, 0)
@@ -48,6 +51,7 @@ def test_what_was_added_is_counted_logged_and_dropped(database: Engine, monkeypa
     done = bring_back(database, RELEASE, "it failed in the night", 1.0, "lan")
     with database.connect() as connection:
         entry = json.loads(connection.scalar(select(tables.log_pending.c.entry)) or b"")
+        assert list(connection.scalars(select(tables.revocation_list.c.issuer))) == ["tls"]
         assert revision(connection) == releases.HEADS[RELEASE] == done.to
     assert (entry["what"], entry["actor"], entry["facts"]["release"]) == ("schema-back", "lan", RELEASE)
     assert entry["facts"]["lost"] == dict(done.lost) and entry["facts"]["reason"] == "it failed in the night"

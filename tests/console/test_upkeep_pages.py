@@ -234,6 +234,7 @@ async def test_keys_and_authorities_are_shown_without_private_parts(desk: Desk, 
     page = await minh.get("/console/keys")
     text = Reader(page.body).text
     assert "gateway.sign-1" in text and "lgsp keys rotate sign" in text and "The root key lies on this machine" in text
+    assert "issues for vendors of the sandbox (TLS)" in text and "lgsp ca renew vendors" in text
     assert b"PRIVATE" not in page.body and str(settings.data).encode() not in page.body
     assert b"BEGIN X509 CRL" in (await minh.get("/console/keys/lists/tls")).body
     assert (await minh.get("/console/keys/lists/none")).status == 404

@@ -18,6 +18,7 @@ APART |= {"witness.settings", "witness.lacking", "witness.failing"}  # test_witn
 APART |= {"stamp.overdue", "stamp.trouble"}  # the same
 APART |= {"contacts.duty-missing", "contacts.ending", "workflow.holidays"}  # test_contacts.py, test_doctor_holidays.py
 APART |= {"push.altered", "push.paused", "roles.nobody"}  # test_push_operating.py, tests/processes/test_roles.py
+APART.add("certificate.vendors-hosts")  # test_attack_vendor_certificates.py
 APART |= {"drill.due", "drill.failed"}  # tests/drills/test_drill_restore.py
 APART |= {"vault.database", "vault.key-lost", "vault.keeps", "log.head-ahead"}  # tests/vault/test_second.py
 APART |= {"standby.off", "standby.missing", "standby.alone"}  # tests/processes/test_alone.py

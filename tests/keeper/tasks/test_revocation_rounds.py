@@ -296,3 +296,12 @@ def test_a_list_from_a_clock_that_ran_ahead_is_made_anew(database: Engine, tmp_p
 
 def issue(authority: EmbeddedAuthority, now: float) -> bytes:
     return issue_tls(authority.issuer("tls"), "y-te", new_private().public_key(), now)
+
+
+def test_an_instance_without_an_issuer_of_vendors_makes_none(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data", kind="production")
+    make_keys(settings, NOW, hosts=["localhost"])
+    with pytest.raises(Failure) as refused:
+        EmbeddedAuthority(settings).renew("vendors", NOW)
+    assert refused.value.code == "authority.no-issuer"
+    assert not list(settings.authority.glob("vendors*")) and not (settings.authority / "systems.pem").exists()
