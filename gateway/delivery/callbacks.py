@@ -5,8 +5,11 @@
    ended. The note holds no content. The system fetches the answer itself, signed (`/transfers/{id}/answer`).
 3. A call that fails is repeated by `POLICY`. A circuit breaker for each system bounds the calls to one that is away.
 4. Its end is an entry of the log, in the transaction that marks the row `done` or `dead`.
+5. Before a call the log is asked. Nothing is told of a transfer whose row is not as its entries are; it is looked at
+   again later. A row that was marked `wanted` again, although the log has its end, gets that end.
 
 Invariant: the address is that of the registry at the time of the call, never one from a message.
+Invariant: a note tells what the log has. A row of the database alone tells nobody anything.
 Invariant: at least once. After a keeper's death a note may come twice, under one transfer id.
 """
 
@@ -21,10 +24,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Engine, Row, select, update
+from sqlalchemy import Connection, Engine, Row, select, update
 
 from adapters.errors import PROVIDER_DOWN, ProviderFailure
 from adapters.posting import SignedPosts
+from contracts.base.errors import Failure
 from contracts.base.times import rfc3339
 from gateway.delivery.breaker import Breakers, Rules
 from gateway.delivery.errors import PROVIDER_NO_CALLBACK
@@ -33,13 +37,15 @@ from gateway.delivery.queue import CALLED, DEAD, DONE, UNCALLED, WANTED
 from gateway.journal.append import append
 from gateway.journal.database import writing
 from gateway.journal.filelock import FileLock
+from gateway.journal.logged import entry_of
 from gateway.journal.schema import tables
 from gateway.registry.registry import Registry
 from gateway.signals import spans, traces
 from gateway.transfer import entries
 from gateway.transfer import lease as leases
 from gateway.transfer.lease import Lease
-from gateway.transfer.states import FINAL
+from gateway.transfer.states import FINAL, State
+from gateway.vault.integrity import intent_of
 from security.transparency.entry import Json
 
 NOTE: Final = "callback"
@@ -47,6 +53,7 @@ POLICY: Final = RetryPolicy(first=2.0, longest=300.0, tries=20, seconds=86_400.0
 SECONDS: Final = 10.0  # for one call
 AT_ONCE: Final = 32
 EACH: Final = 4  # for one system
+_AGAIN: Final = 600.0  # seconds until a transfer is looked at again whose row is not as signed
 _queue: Final = tables.queue.c
 _transfer: Final = tables.transfer.c
 _logger: Final = logging.getLogger("lgsp.delivery")
@@ -92,20 +99,37 @@ class Callbacks:
         return sum(each.counted for each in ends)
 
     def _due(self) -> list[Row[Any]]:
+        now = self.clock()
         query = (
             select(tables.transfer, _queue.callback_tries, _queue.next_at)
             .select_from(tables.queue.join(tables.transfer, _transfer.id == _queue.transfer))
             .where(
                 _queue.callback == WANTED,
                 _queue.state.in_((DONE, DEAD)),
-                _queue.callback_at <= self.clock(),
+                _queue.callback_at <= now,
                 _transfer.state.in_([each.value for each in FINAL]),
             )
             .order_by(_queue.callback_at, _queue.transfer)
             .limit(AT_ONCE)
         )
+        due: list[Row[Any]] = []
+        others: list[tuple[str, dict[str, Any]]] = []
         with self.engine.connect() as connection:
-            return list(connection.execute(query))
+            for row in connection.execute(query).all():
+                if ended := entry_of(connection, row.id, NOTE):
+                    facts = ended.value.get("facts")
+                    failed = isinstance(facts, dict) and "failure" in facts
+                    others.append((row.id, {"callback": UNCALLED if failed else CALLED}))
+                elif is_as_signed(connection, row):
+                    due.append(row)
+                else:
+                    _logger.critical("transfer %s was changed in the database; nobody is told of its end", row.id)
+                    others.append((row.id, {"callback_at": now + _AGAIN}))
+        if others:
+            with writing(self.engine, self.lock) as connection:
+                for id, values in others:
+                    connection.execute(update(tables.queue).where(_queue.transfer == id).values(**values))
+        return due
 
     async def _system(self, rows: list[Row[Any]]) -> list[_End]:
         """The calls to one system, a few at a time. While it rests, its others wait without a try."""
@@ -164,6 +188,21 @@ class Callbacks:
                         facts["failure"] = end.failure
                         _logger.warning("transfer %s: %s is not called back", end.row.id, end.row.caller_system)
                     append(connection, [entries.note(NOTE, facts, now, about=end.row.id)])
+
+
+def is_as_signed(connection: Connection, row: Row[Any]) -> bool:
+    """Whether the log has this transfer, and its end, as its row has them."""
+    try:
+        intent_of(connection, row)
+    except Failure:
+        return False
+    outcome = entry_of(connection, row.id, "outcome")
+    if outcome is None or not outcome.sound or row.finished is None:
+        return False
+    told = outcome.value
+    signed = (told.get("status"), told.get("failure"), told.get("at"))
+    went_well = row.state in (State.ANSWERED, State.ACCEPTED)
+    return signed == (row.status, row.failure, rfc3339(row.finished)) and went_well == (row.failure is None)
 
 
 def note_of(row: Any) -> bytes:

@@ -261,7 +261,7 @@ def _instance() -> Iterator[Column]:
     yield keyed("settings.seen ", "tables", made(lambda text: text.replace('"61.0"', '"60.0"')))
     applied = where(key="registry.applied")
     yield Column("instance", "key", "tables", applied, to("registry.applied.2"), "{key}: no program")
-    for harmless in ("restore.id", "registry.applied", "feed.log"):
+    for harmless in ("restore.id", "registry.applied", "feed.log", "feed.period"):
         known = key_of(harmless)
         assert known is not None
         yield Column("instance", "value", pick=where(key=harmless), why=known.check, part=harmless)
