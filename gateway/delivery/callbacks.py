@@ -88,7 +88,7 @@ class Callbacks:
 
     async def run_once(self, lease: Lease) -> int:
         """Calls back what is due. Returns the number of calls."""
-        due = await asyncio.to_thread(self._due)
+        due = await asyncio.to_thread(self._due, lease)
         if not due:
             return 0
         of: dict[str, list[Row[Any]]] = {}
@@ -98,7 +98,7 @@ class Callbacks:
         await asyncio.to_thread(self._record, lease, ends)
         return sum(each.counted for each in ends)
 
-    def _due(self) -> list[Row[Any]]:
+    def _due(self, lease: Lease) -> list[Row[Any]]:
         now = self.clock()
         query = (
             select(tables.transfer, _queue.callback_tries, _queue.next_at)
@@ -127,6 +127,7 @@ class Callbacks:
                     others.append((row.id, {"callback_at": now + _AGAIN}))
         if others:
             with writing(self.engine, self.lock) as connection:
+                leases.check(connection, lease)
                 for id, values in others:
                     connection.execute(update(tables.queue).where(_queue.transfer == id).values(**values))
         return due
