@@ -205,11 +205,6 @@ def _step(engine: Engine, lock: FileLock | None, lease: Lease, orders: Orders, i
         job = jobs.find(connection, id, lock=True)
         if job is None or job.state != RUNNING:
             return 0
-        order = _ordered(connection, orders, job)
-        if order is None:
-            jobs.change(connection, job, now, DONE, why="altered", failure=QUEUE_JOB_ALTERED.code)
-            _note(connection, job, "ended", ("gateway", None), now, failure=QUEUE_JOB_ALTERED.code)
-            return 0
         canary = job.facts["canary"]
         if job.facts["phase"] == "canary" and canary is not None:
             (seen,) = items(connection, id, only=[canary])
@@ -218,6 +213,11 @@ def _step(engine: Engine, lock: FileLock | None, lease: Lease, orders: Orders, i
             elif seen.effect in (Effect.AGAIN, Effect.FAILED):
                 jobs.change(connection, job, now, STOPPED, why="canary", failure=seen.failure)
                 _note(connection, job, "stopped", ("gateway", None), now, failure=seen.failure)
+            return 0
+        order = _ordered(connection, orders, job)
+        if order is None:
+            jobs.change(connection, job, now, DONE, why="altered", failure=QUEUE_JOB_ALTERED.code)
+            _note(connection, job, "ended", ("gateway", None), now, failure=QUEUE_JOB_ALTERED.code)
             return 0
         ordered = _order(connection, job, bool(order["unsent"]), 1 if job.facts["phase"] == "canary" else AT_ONCE, now)
         if not ordered and not _left(connection, id):
