@@ -19,6 +19,7 @@ from tests.cost import seconds
 from tests.size import FULL
 
 TOO_MUCH: Final = 9.0  # times the cost of a quarter: four is linear, sixteen is quadratic
+_CLEAR: Final = 6.0  # below it the ratio is no sign of a quadratic cost, and no larger input has to decide
 _FIRST: Final = 0.0005  # seconds from which on a ratio says something
 _ENOUGH: Final = 0.008  # seconds of one run, at which no larger input is needed
 _LARGEST: Final = 1_000_000 if FULL else 100_000  # units
@@ -38,7 +39,7 @@ def check_growth(
     largest = min(largest, _LARGEST)
     sizes: list[int] = []
     costs: list[float] = []
-    worst, size = 0.0, first
+    worst, ratio, size = 0.0, 0.0, first
     while size <= largest:
         given = make(size)
         sizes.append(size)
@@ -50,7 +51,7 @@ def check_growth(
                 if ratio >= TOO_MUCH:
                     raise Superlinear(f"{size} units cost {ratio:.1f} times what {sizes[-3]} cost ({costs[-1]:.3f} s)")
             worst = max(worst, ratio)
-        if costs[-1] >= _ENOUGH and costs[-1] >= 3 * costs[0] and worst or costs[-1] >= 16 * _ENOUGH:
+        if costs[-1] >= _ENOUGH and costs[-1] >= 3 * costs[0] and 0 < ratio < _CLEAR or costs[-1] >= 16 * _ENOUGH:
             break  # what every input costs there is small beside what its length costs
         if hasattr(given, "__len__") and len(given) > _LONGEST:
             break

@@ -47,7 +47,7 @@ def page() -> str:
             kinds[mark.args[0]][f"{item.path.name}::{name}"].append(case.removesuffix("]"))
     number = sum(len(cases) for tests in kinds.values() for cases in tests.values())
     lines = [HEAD, f"{number} cases of {len(kinds)} kinds.", ""]
-    for kind in sorted(kinds, key=str.lower):
+    for kind in sorted(kinds, key=lambda kind: (kind.lower(), kind)):
         tests = kinds[kind]
         lines += [f"## {kind}", "", "| test | cases |", "|---|---|"]
         for test in sorted(tests):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 
@@ -46,6 +48,17 @@ class Visitor:
         answer = self.session.get(self.base + path, timeout=60)
         assert answer.status_code == 200, answer.text[:300]
         return answer.text
+
+    def finds(self, path: str, text: str) -> bool:
+        """Whether any page of a list has this text. What tests before have left on a shared instance fills pages."""
+        next_page: str | None = path
+        while next_page is not None:
+            shown = self.page(next_page)
+            if text in shown:
+                return True
+            following = re.search(r'href="([^"]+)" rel="next"', shown)
+            next_page = urljoin(next_page, html.unescape(following[1])) if following else None
+        return False
 
     def send(self, page: str, path: str, **form: str) -> str:
         """Sends a form of a page. Gives the page that follows."""

@@ -41,7 +41,7 @@ def test_an_agency_without_a_system_takes_its_steps_on_a_page(world: World, inst
     handling = handling_of(world, alert := accepted(world.rest("bao-chay").call("POST", ALERT, messages.fire_alarm())))
     here, agency = f"/console/handlings/{handling['handling']}", handling["agency"]
     officer = visitor(world, instance, "agency", agency)
-    assert f'href="{here}"' in officer.page("/console/handlings")
+    assert officer.finds("/console/handlings", f'href="{here}"')
     officer.send(here, f"{here}/steps", step="accept")
     assert handling_of(world, alert, 2)["state"] == "accepted"
     shown = officer.send(here, f"{here}/steps", step="finish", reason="Đã dập tắt đám cháy")
@@ -49,7 +49,7 @@ def test_an_agency_without_a_system_takes_its_steps_on_a_page(world: World, inst
     last = handling_of(world, alert, 3)
     assert (last["state"], last["by"], last["shown"]) == ("done", agency, "closed")
     other = visitor(world, instance, "agency", "H14.21")
-    assert handling["handling"] not in other.page("/console/handlings?list=ended")
+    assert not other.finds("/console/handlings?list=ended", handling["handling"])
     assert other.session.get(f"{instance.desk}{here}", timeout=60).status_code == 404
 
 
