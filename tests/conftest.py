@@ -9,7 +9,6 @@ import pickle
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,11 +39,11 @@ from gateway.keys import keyring
 from gateway.sandbox import instance as sandbox
 from gateway.settings import Settings
 from security import algorithms
-from tests import warm
+from tests import counters, durations, green, lanes, warm
 from tests.commandline import told
 from tests.journal.databases import database, end_server, fresh_url, sqlite  # noqa: F401  fixtures of every folder
+from tests.lanes import ROOT
 from tests.registry.making import House
-from tests.suite import ROOT, server_files
 
 _MORE_FILES = 200
 _MORE_OBJECTS = 20_000
@@ -52,19 +51,33 @@ _MORE_STATEMENTS = 5_000
 _files = {"most": _MORE_FILES}  # a collection takes a second, so what is still open does not count again
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of few tests first: with servers those are the long ones, and what comes last should be short where two
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lanes", "given by tests/suite.py")
+    group.addoption("--cheapest", action="store_true", help="files run as they are given, not the dearest first")
+    group.addoption("--until", type=float, metavar="TIME", help="seconds since 1970: no test begins later")
+    group.addoption("--green", type=Path, metavar="FILE", help="notes there which tests have passed")
+    group.addoption("--continue", dest="go_on", action="store_true", help="leaves out the files that have passed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The dearest files first, as far as `tests/durations.tsv` knows them: what comes last should be short where two
     share the work. With LGSP_TEST_ORDER=NUMBER the files run in an order drawn by it: files that share an instance must
     hold in any."""
-    known = {ROOT / path for path in server_files()}
+    lanes.mark(items)
+    known = {ROOT / path for path in lanes.server_files()}
     if lost := {item.path for item in items if item.get_closest_marker("server")} - known:
         raise pytest.UsageError(f"tests/suite.py would not run these with the other servers: {sorted(lost)}")
-    tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: tests[item.path])
+    given = sorted({item.path for item in items})  # the same in every worker
+    files = sorted(given, key=lambda path: -durations.seconds_of(os.path.relpath(path, ROOT)))
     if seed := os.environ.get("LGSP_TEST_ORDER"):
-        files = sorted({item.path for item in items})
+        files = given
         random.Random(int(seed)).shuffle(files)
-        items.sort(key=lambda item: files.index(item.path))
+    places = {path: place for place, path in enumerate(files)}
+    if not config.option.cheapest:
+        items.sort(key=lambda item: places[item.path])
+    if config.option.go_on and (out := green.leave_out(config.option.green, items)):
+        config.hook.pytest_deselected(items=out)
 
 
 # An example, or drawing it, has no time limit: how long it takes depends on what else the machine does. Values are
@@ -99,6 +112,9 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(AtOnce(config))
+        if config.option.green:
+            config.pluginmanager.register(green.Noting(config.option.green))
+    counters.install()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -114,8 +130,23 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    counters.begin(item)
+    if item.config.option.until and time.time() > item.config.option.until:
+        pytest.skip(durations.NOT_REACHED)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        counters.end(item)
+        _close_files()
+
+
+def _close_files() -> None:
     """Engines that commands leave to the end of their process wait here for a full collection, which is rare in a
     process as large as this one. Their files are closed before there are too many."""
     if Path("/proc/self/fd").exists() and len(os.listdir("/proc/self/fd")) > _files["most"]:

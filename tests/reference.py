@@ -194,11 +194,15 @@ def commands_page() -> str:
         ),
         "",
         _prose(
-            """Three tasks belong to the script of a checkout alone. `./lgsp test` runs all checks and tests, or pytest
-            with the arguments given. `./lgsp fmt` formats the tree. `./lgsp docs` makes the generated pages again;
-            with `--check` it writes nothing and exits with 1 when a page is stale. `LGSP_TEST_SIZE=full` tries ten
-            times as much in tests that are slow; `LGSP_TEST_ORDER=NUMBER` runs the test files in an order drawn from
-            that number; with `LGSP_TEST_DRAWS=fixed` laws are tried with the same values in each run, as CI does."""
+            """Three tasks belong to the script of a checkout alone. `./lgsp test` runs all checks, and the tests that
+            judge a change; with `--quick` those of what changed (`--since COMMIT`), in two minutes and without a
+            server; with `--full` all tests, those of the folders that follow, or a part (`--shard 1/4`). `--full
+            --continue` leaves out the files that have passed on the same tree. `--full --record` writes what each file
+            costs. With other arguments it is pytest. `./lgsp fmt` formats the tree. `./lgsp docs` makes the generated
+            pages again; with `--check` it writes nothing and exits with 1 when a page is stale. `LGSP_TEST_SIZE=full`
+            tries ten times as much in tests that are slow; `LGSP_TEST_ORDER=NUMBER` runs the test files in an order
+            drawn from that number; with `LGSP_TEST_DRAWS=fixed` laws are tried with the same values in each run, as CI
+            does."""
         ),
         "",
         "| exit code | meaning |",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final, NoReturn
 
 from gateway.processes import forkserver
+from tests import counters
 
 _MOST: Final = 262_144  # bytes of a request: the environment is in it
 _server: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
@@ -44,17 +45,23 @@ class Program:
         self.pid = int(self.told.readline())
 
     def poll(self) -> int | None:
-        if self.returncode is None and select.select([self.told], [], [], 0)[0]:
+        if self.returncode is None and self._told(0):
             self._ended()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            if not select.select([self.told], [], [], timeout)[0]:
+            if not self._told(timeout):
                 raise subprocess.TimeoutExpired("lgsp", timeout or 0.0)
             self._ended()
         assert self.returncode is not None
         return self.returncode
+
+    def _told(self, timeout: float | None) -> bool:
+        """Whether its exit code is there. select(2) knows no descriptor from 1,024 on, and a worker may have those."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.told, selectors.EVENT_READ)
+            return bool(selector.select(timeout))
 
     def _ended(self) -> None:
         self.returncode = int(self.told.readline())
@@ -82,6 +89,8 @@ def start(
     keeps: Sequence[int] = (),
 ) -> Program:
     """`lgsp words…`. Its output goes to `out`, or is read from `stdout`. It keeps these descriptors, by number."""
+    if words[0] == "up":
+        counters.add("instances")
     if not _server or _server[0][0].poll() is not None:
         _begin()
     read, write = os.pipe()

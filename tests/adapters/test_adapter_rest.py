@@ -322,6 +322,7 @@ async def test_a_certificate_for_another_host(keys: House, provider: Provider, s
     assert "không ghi tên máy được gọi" in caught.value.what("vi")
 
 
+@pytest.mark.full
 async def test_too_slow(provider: Provider, session: aiohttp.ClientSession) -> None:
     failure = await failing(provider, session, never, timeout=3.0)
     assert (failure.code, failure.acted, failure.status) == ("provider.timeout", Acted.MAYBE, 504)

@@ -198,6 +198,7 @@ async def test_an_answer_out_of_format(provider: Provider, session: aiohttp.Clie
     assert failure.code == "provider.bad-answer" and failure.acted is Acted.MAYBE
 
 
+@pytest.mark.full
 async def test_slow_and_hung_up(provider: Provider, session: aiohttp.ClientSession) -> None:
     assert (await failing(provider, session, never, 3.0)).code == "provider.timeout"
     assert (await failing(provider, session, drop)).code == "provider.dropped"

@@ -320,6 +320,7 @@ def test_what_cannot_be_carried_is_refused_in_the_callers_protocol(stations: Age
     )
 
 
+@pytest.mark.full
 def test_a_body_that_does_not_come_ends_the_call_and_not_the_agent(stations: Agent) -> None:
     host, port = stations.base.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as slow:

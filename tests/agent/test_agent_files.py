@@ -23,7 +23,7 @@ from contracts.base.ids import new_id
 from tests.agent.agents import Agent, Road, Told, wait
 from tests.doors.http.town import MIB, PATH, Town, forget_peak, memory, noise, town
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 CONTRACT = "official-document/v1"
 UPLOAD = f"/bodies?contract={CONTRACT}&operation=sendDocument"
 DOSSIERS = "dossier-status/v1"

@@ -147,6 +147,7 @@ def test_georeport_reads_what_is_there(city: Agent, form: str, monkeypatch: pyte
     assert number in [each["service_request_id"] for each in (listed if isinstance(listed, list) else [listed])]
 
 
+@pytest.mark.full
 def test_a_report_of_an_outage_has_a_token_until_the_agency_answered(make: Callable[..., Agent], road: Road) -> None:
     with running(make("phan-anh", ["field-report/v1"], connect=road.at, open311=True)) as agent:
         assert agent.call("GET", "/services.json").status == 200

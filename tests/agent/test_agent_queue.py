@@ -238,6 +238,7 @@ def test_nothing_overtakes_what_waits(
     assert [each["identifier"] for each in found] == [f"{prefix}-{number:03}" for number in range(len(statuses))]
 
 
+@pytest.mark.full
 def test_what_waits_too_long_is_dead_and_a_person_may_let_it_wait_again(
     make: Callable[..., Agent], road: Road, alerts: Alerts, sample: dict[str, Any]
 ) -> None:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 REASON = "to read what is not mine"
 
 
+@pytest.mark.full
 async def test_a_vendor_finds_no_call_of_another(doors: Doors) -> None:
     victim, thief = await doors.caller("Công ty Bị Theo Dõi"), await doors.caller("Công ty Khác")
     good = (await victim.call(message_id="of-the-victim")).headers["lgsp-transfer"]

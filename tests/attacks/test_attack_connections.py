@@ -27,7 +27,7 @@ from tests.attacks.conftest import PLACES
 from tests.attacks.raw import head, port_of
 from tests.size import FULL
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 BEYOND = 200 if FULL else 10
 CALL = head("GET", "/contracts")
 

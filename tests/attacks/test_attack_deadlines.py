@@ -69,6 +69,7 @@ async def held(world: World, door: str, drip: bytes) -> Told | None:
     )
 
 
+@pytest.mark.full
 @pytest.mark.attack("limits")
 async def test_a_head_whose_body_does_not_come(narrow: World) -> None:
     """All doors at once, each with no byte at all and with one every half a second."""

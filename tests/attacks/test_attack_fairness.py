@@ -26,7 +26,7 @@ from tests.attacks.test_attack_http import ALERTS
 from tests.faults.load import until
 from tests.size import FULL
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 MEGABYTES = 3.0
 WINDOWS, SECONDS = (8, 10.0) if FULL else (3, 2.0)

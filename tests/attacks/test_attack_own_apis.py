@@ -96,6 +96,7 @@ async def test_others_are_answered_while_one_agency_compares(world: World) -> No
     assert during <= TIMES * alone
 
 
+@pytest.mark.full
 @pytest.mark.attack("a slow comparison")
 async def test_what_a_comparison_costs_is_bounded_by_the_day_and_not_by_what_is_claimed(world: World) -> None:
     filled(world, 1_000)

@@ -24,6 +24,7 @@ SAMPLES = next(folder for folder in catalogue_folders() if folder.parent.name ==
 CSV = (SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.csv").read_text("utf-8-sig")
 
 
+@pytest.mark.full
 @pytest.mark.attack("files that end the process")
 def test_a_file_that_was_in_hand_at_two_deaths_is_set_aside_and_others_are_delivered(
     instance: Settings, world: World

@@ -115,6 +115,7 @@ async def test_a_body_that_does_not_come(port: int, drip: bytes, monkeypatch: py
     assert told.startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.full
 async def test_who_is_just_slow_is_served(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The head comes in pieces, well within its time; the body may take longer than a head."""
     allowed = 3 * ALLOWED

@@ -64,6 +64,7 @@ def keep(folder: Path, pem: str | bytes, private: Any) -> tuple[Path, Path]:
     return places
 
 
+@pytest.mark.full
 @pytest.mark.attack("a vendor's certificate serves for the gateway or for another host")
 async def test_a_vendors_certificate_passes_for_no_host(vendors: VendorDesk, tmp_path: Path) -> None:
     vendor = await vendors.join(role="provider", address=ELSEWHERE)

@@ -189,6 +189,7 @@ def cost(codec: CellCodec, raw: bytes) -> tuple[float, Theirs | None]:
     return seconds(read, 1), refusals[0] if refusals else None
 
 
+@pytest.mark.sampled("*", but=("many *",))
 @pytest.mark.attack("hostile workbooks")
 @pytest.mark.parametrize("name", BOOKS)
 def test_a_hostile_workbook_is_refused_with_words_and_soon(codec: CellCodec, plain: float, name: str) -> None:

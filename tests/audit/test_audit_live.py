@@ -39,6 +39,7 @@ def place(world: World) -> dict[str, str]:
     }
 
 
+@pytest.mark.sampled("sqlite")
 def test_over_http(world: World, place: dict[str, str], tmp_path: Path) -> None:
     question = messages.indicator_question(indicator="KT-05", area="04", period="2026-Q3")
     # A provider has two seconds to answer, and what failed before may have stopped calls to it for a moment.

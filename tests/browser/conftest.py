@@ -25,7 +25,7 @@ from gateway.registry.seals.account_rows import changing
 from gateway.registry.seals.accounts import Seal
 from gateway.sandbox.instance import OFFICERS
 from gateway.settings import Settings
-from tests import commandline
+from tests import commandline, counters
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -49,6 +49,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium here: pages are not tried in a browser (Debian: chromium)")
     from playwright.sync_api import sync_playwright
 
+    counters.add("browsers")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)

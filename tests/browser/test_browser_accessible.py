@@ -30,6 +30,8 @@ from tests.browser.conftest import Console, lgsp
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Response
 
+pytestmark = pytest.mark.full
+
 EVERY = (Role.OFFICER, Role.OPERATOR, Role.STEWARD, Role.AUDITOR, Role.CENTRE)
 PATHS = ["/sign-in", *(page.path for page in pages() if page.method == "GET" and page.title)]
 # Pages of things that only an act of several steps makes: they are looked at as not there.

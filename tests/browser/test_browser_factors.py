@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from sqlalchemy import update
 
 from bench.ports import free_ports
@@ -46,6 +47,7 @@ def how(page: Page) -> str:
     return page.locator("main table tbody tr").first.inner_text()
 
 
+@pytest.mark.full
 def test_by_password_and_code_and_a_code_works_once(console: Console) -> None:
     page, code = console.with_factors("totp-a", Role.OFFICER, language="en"), console.code("totp-a")
     page.goto("/console/log")
@@ -96,6 +98,7 @@ def test_by_a_passkey(console: Console) -> None:
     assert code_of(page) == "login.failed"
 
 
+@pytest.mark.full
 def test_an_account_is_locked_after_failures_and_opens_again(console: Console) -> None:
     page = console.with_factors("lock-a", Role.OFFICER, language="en")
     for _ in range(FREE):
@@ -113,6 +116,7 @@ def test_an_account_is_locked_after_failures_and_opens_again(console: Console) -
     page.wait_for_url("**/console")
 
 
+@pytest.mark.full
 def test_a_session_ends_after_half_an_hour_without_a_request(console: Console) -> None:
     """Whoever signs in again comes to the page that was asked for."""
     page = console.with_factors("end-a", Role.OFFICER, language="en")
@@ -174,6 +178,7 @@ def another_desk(settings: Settings, theirs: OpenId, folder: Path) -> Iterator[S
                 process.terminate()
 
 
+@pytest.mark.full
 def test_by_the_provider_of_the_organisation(
     browser: Browser, instance: Settings, world: World, tmp_path: Path
 ) -> None:

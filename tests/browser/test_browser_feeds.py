@@ -26,6 +26,8 @@ from tests.faults.load import child
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.full
+
 # What a page of anybody would write; `follow` is given the address.
 FOLLOW = """(address) => {
   window.came = [];

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bench.ports import free_ports
 from examples.story.world import World
 from tests.browser.conftest import Console, lgsp
@@ -19,6 +21,8 @@ from tests.story.joining_client import shell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+pytestmark = pytest.mark.full
 
 OVER = """[...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().right > innerWidth
   && !each.closest("pre") && !each.closest(".scroll")).map((each) => each.outerHTML.slice(0, 120))"""

@@ -56,6 +56,7 @@ def renewed(page: Page, server: Server) -> None:
     page.wait_for_function("was => +document.getElementById('live').textContent > was", arg=server.shown)
 
 
+@pytest.mark.full
 def test_a_page_without_a_place_says_so_polls_and_is_live_again(page: Page) -> None:
     server = Server(page)
     page.clock.install()

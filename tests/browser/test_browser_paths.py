@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from examples.story.world import World
 from gateway.console.roles import Role
 from gateway.sample_client.rest import Answer
@@ -37,6 +39,7 @@ def download(page: Page, selector: str) -> bytes:
     return Path(file.value.path()).read_bytes()
 
 
+@pytest.mark.full
 def test_an_officers_path_without_scripts(console: Console, world: World) -> None:
     refused = ask(world, "quan-trac").headers["lgsp-transfer"]
     answered = ask(world, "y-te").headers["lgsp-transfer"]

@@ -23,6 +23,8 @@ from tests.following import everywhere
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.full
+
 INDICATOR, DOSSIER, REPORT, ALERT = "indicator/v1", "dossier-status/v1", "field-report/v1", "incident-alert/v1"
 QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
 RECEIVES = "G-0012"  # H14.3 receives field reports by it

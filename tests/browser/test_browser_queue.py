@@ -43,6 +43,8 @@ from tests.registry.making import WHOLE
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.full
+
 WHY = "The provider was asked by telephone"
 DOCUMENTS = "official-document/v1"
 CATALOGUE = next(each for each in catalogue_folders() if each.parts[-2:] == ("official-document", "v1"))

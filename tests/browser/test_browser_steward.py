@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gateway.console.roles import Role
 from tests.browser.conftest import Console
 from tests.browser.test_browser_accessible import faults
@@ -20,6 +22,7 @@ def file(name: str, content: bytes) -> Any:
     return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
 
 
+@pytest.mark.full
 def test_two_persons_decide_without_scripts(console: Console) -> None:
     tu = console.signed_in("steward-a", Role.STEWARD, language="en", java_script_enabled=False)
     tu.goto("/console/contracts/drafts/new")

@@ -114,6 +114,7 @@ def test_search_and_journey(world: World, sent: dict[str, str]) -> None:
     assert missing["error"]["code"] == "no-such-transfer"
 
 
+@pytest.mark.full
 def test_for_people_and_as_a_table(world: World, sent: dict[str, str]) -> None:
     command = [
         *world.command,

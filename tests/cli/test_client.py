@@ -152,6 +152,7 @@ def test_soap_a_body_from_standard_input_the_feed_and_a_token(world: World, tmp_
     assert code == 0 and found["token"].count(".") == 2
 
 
+@pytest.mark.full
 def test_handlings_and_cases_of_the_agency(world: World, tmp_path: Path) -> None:
     """By every command; a system of another agency gets neither."""
     sender, receiver, other = (identity(world, name, tmp_path / name) for name in ("canh-bao", "do-thi", "thuc-phan"))

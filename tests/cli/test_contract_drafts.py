@@ -237,6 +237,7 @@ def test_check_tells_people_which_field_a_table_does_not_name(tmp_path: Path) ->
     )
 
 
+@pytest.mark.full
 def test_check_of_several_puts_like_things_in_one_line_and_ends_with_the_sum() -> None:
     code, text = run("check", FIELD_REPORT.parents[1])
     lines = text.splitlines()

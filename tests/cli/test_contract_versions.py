@@ -84,6 +84,7 @@ def test_mistakes(sandbox: Settings, words: tuple[str, ...], code: int, name: st
     assert (ended, told["ok"], told["error"]["code"]) == (code, False, name) and told["error"]["next"]
 
 
+@pytest.mark.full
 def test_publish_refuse_show_and_go_back(sandbox: Settings, tmp_path: Path) -> None:
     code, out, err = lgsp(sandbox, "publish", folder(tmp_path, "1.1.0", SHORTER))
     assert (
@@ -113,6 +114,7 @@ def test_publish_refuse_show_and_go_back(sandbox: Settings, tmp_path: Path) -> N
     assert (code, told["how"], told["version"], told["before"]["version"]) == (0, "rolled back", "1.0.0", "1.1.0")
 
 
+@pytest.mark.full
 def test_a_personal_field_is_shown_to_nobody_newly_without_its_name(sandbox: Settings, tmp_path: Path) -> None:
     """Refused with grants and agencies; accepted by name, and printed."""
     plain = '"soDienThoai": {"type": "string"}'

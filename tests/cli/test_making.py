@@ -20,6 +20,7 @@ from gateway.settings import DRAFT, WHOLE, load
 from tests import commandline
 
 
+@pytest.mark.full
 def test_settings_may_lie_where_an_instance_is_to_be_made(tmp_path: Path) -> None:
     place = tmp_path / "data"
     place.mkdir()

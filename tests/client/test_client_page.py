@@ -57,6 +57,7 @@ def _first_line(command: list[str], folder: Path, environment: dict[str, str]) -
     return line
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_the_commands_run_as_they_stand_there(page: str, world: World, tmp_path: Path) -> None:
     block = next(each for each in re.findall(r"```sh\n(.*?)```", page, re.S) if "lgsp client call" in each)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urljoin
 
+import pytest
+
 from contracts.canonical.model import Struct, group
 from contracts.folder.bundle import Bundle, catalogue_folders
 from gateway.console.app import build_desk
@@ -62,6 +64,7 @@ def site(world: World, kind: Literal["sandbox", "production"]) -> Site:
     return Site(build_desk(replace(services, settings=settings), BESIDE if kind == "sandbox" else None), world)
 
 
+@pytest.mark.full
 async def test_each_link_leads_somewhere_and_everything_published_is_reached(world: World) -> None:
     at = site(world, "sandbox")
     seen, links = await at.crawl("/", "/docs/en", "/docs/vi")

@@ -106,6 +106,7 @@ def alert(sender: str, identifier: str) -> dict[str, Any]:
     return {**json.loads(raw), "sender": sender, "identifier": identifier}
 
 
+@pytest.mark.full
 def test_an_alert_passes_before_a_full_queue_and_those_of_a_sender_keep_their_order(one: tuple[Instance, int]) -> None:
     running, port = one
     client = running.world.rest("phan-anh")

@@ -59,6 +59,7 @@ async def test_many_at_once_each_once(post: Post) -> None:
     assert sorted(seen.header("lgsp-transfer") for seen in post.provider.seen) == transfers
 
 
+@pytest.mark.full
 async def test_a_slow_provider_holds_up_nobody_else(post: Post) -> None:
     whole, release = answering(post.provider), asyncio.Event()
 

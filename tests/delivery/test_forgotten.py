@@ -56,6 +56,7 @@ async def test_what_was_taken_up_without_an_answer_is_delivered_once(
     assert await post.run() == 0 and len(post.provider.seen) == 1
 
 
+@pytest.mark.sampled("sqlite*")
 async def test_a_commit_that_takes_effect_later_is_found_too(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that waits for a standby does. What is in hand is not taken up a second time."""
     release, whole = asyncio.Event(), answering(post.provider)
@@ -104,6 +105,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "AGAIN_SECONDS", 0.05)
 
 
+@pytest.mark.sampled("sqlite*")
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(("idempotent", "state"), [(True, "queued"), (False, "in-doubt")])
 async def test_an_end_that_cannot_be_written_is_unknown_once_something_can(
@@ -126,6 +128,7 @@ async def test_an_end_that_cannot_be_written_is_unknown_once_something_can(
     assert not idempotent or place["next_at"] > post.clock[0]
 
 
+@pytest.mark.sampled("sqlite*")
 @pytest.mark.usefixtures("hasty")
 async def test_what_was_put_aside_without_an_answer_is_taken_up_when_its_try_has_ended(
     post: Post, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,7 @@ class Sleeper:
             time.sleep(self.seconds)
 
 
+@pytest.mark.sampled("sqlite-*")
 @pytest.mark.parametrize("work", ["take", "bring forward"])
 async def test_a_keeper_that_falls_asleep_in_the_queue_loses_the_lease(
     post: Post, work: str, monkeypatch: pytest.MonkeyPatch

@@ -206,6 +206,7 @@ async def test_two_keepers_never_take_up_one_key_twice(post: Post) -> None:
     assert len({job.transfer for job in jobs}) == len(jobs) == len({job.place.order_key for job in jobs}) == 3
 
 
+@pytest.mark.sampled("sqlite*")
 async def test_urgent_messages_go_first_and_pass_a_busy_provider(post: Post) -> None:
     release, whole = asyncio.Event(), answering(post.provider)
 

@@ -106,6 +106,7 @@ def lgsp(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
+@pytest.mark.full
 @pytest.mark.server
 @pytest.mark.parametrize("end", ["keeper", "door"])
 def test_a_process_is_killed_and_nothing_is_lost(instance: Settings, end: str) -> None:
@@ -175,6 +176,7 @@ def entries_of(settings: Settings) -> Sequence[float]:
     return () if last is None else (last.at,)
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_database_that_goes_away_after_enter_is_waited_for(on_postgresql: Settings) -> None:
     """Nothing is ended, so that nothing is to be confirmed; calls go on for a while after Enter, as in a failover."""
@@ -193,6 +195,7 @@ def test_a_database_that_goes_away_after_enter_is_waited_for(on_postgresql: Sett
     assert entries_of(on_postgresql)
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_person_ends_a_drill_and_gets_what_was_counted(on_postgresql: Settings) -> None:
     before = entries_of(on_postgresql)
@@ -208,6 +211,7 @@ def test_a_person_ends_a_drill_and_gets_what_was_counted(on_postgresql: Settings
     assert "the log has no entry of it" in out and entries_of(on_postgresql) == before
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_machine_is_ended_and_a_person_starts_it_again(tmp_path: Path) -> None:
     settings = replace(demo_settings(tmp_path / "data"), live=False)
@@ -231,6 +235,7 @@ def leads(settings: Settings) -> str:
     return str(name or "")
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_the_keeper_of_another_machine_leads_when_this_machine_is_ended(tmp_path: Path) -> None:
     """On the machine that does not lead there is no leading keeper to end."""

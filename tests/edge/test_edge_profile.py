@@ -26,7 +26,7 @@ from tests.attacks.raw import read_one
 from tests.edge.profile import Profile
 from tests.faults.load import ALERT, all_in_feed
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 DESK = "desk.localhost"
 INVITED = ("keeper2", "door1", "door2", "desk1", "desk2")

@@ -26,7 +26,7 @@ from gateway.vault.second import Second, sealer_of, vault_key
 from tests.edge.profile import Profile
 from tests.vault.stores import folders_with
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 NOW = 1_795_500_000.0
 GONE, KEPT, LATER = (f"2026-11-2{day}.m24" for day in range(3))

@@ -126,6 +126,7 @@ def hand_in(settings: Settings, folder: Path, number: int) -> Iterator[tuple[str
                 yield feed, answer.transfer
 
 
+@pytest.mark.full
 def test_the_consumer_ends_with_exactly_the_accepted_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = replace(demo_settings(tmp_path / "data"), push_networks="127.0.0.0/8", stream_seconds=2.0)
     ensure_instance(settings, say_progress=False)

@@ -89,6 +89,7 @@ def call(sample: list[str], identity: Path, *words: str) -> subprocess.Completed
     return subprocess.run([*sample, str(identity), *words], capture_output=True, timeout=60, check=False)
 
 
+@pytest.mark.sampled("curl", "node")
 @pytest.mark.server
 def test_a_signed_get_and_a_signed_post_are_accepted(sample: list[str], world: World, tmp_path: Path) -> None:
     asked = call(sample, world.identities / "y-te", "GET", QUESTION)

@@ -37,6 +37,7 @@ def test_the_printed_port_is_where_the_gateway_calls(monkeypatch: pytest.MonkeyP
     assert f"--port {live.choose_endpoints(Settings(Path()))['kinh-te'].rpartition(':')[2]} " in standin
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_the_gateway_calls_the_stand_in_of_the_recipe(tmp_path: Path) -> None:
     up, standin, question = (shlex.split(line) for line in _printed())

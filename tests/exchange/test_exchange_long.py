@@ -155,6 +155,7 @@ async def answered(gateway: Gateway, exchange: Exchange, compiled: CompiledContr
     return await longest_pause(exchange.carry(addressed, door))
 
 
+@pytest.mark.sampled("submitted-*")
 @pytest.mark.parametrize(
     ("way", "name"), [(submitted, "indicator/v1"), (submitted_as_xml, "indicator/v1"), (answered, "dossier-status/v1")]
 )

@@ -39,7 +39,7 @@ from tests.faults.webhooks import following
 from tests.size import FULL
 from tests.stored import rows
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 SOME = 200 if FULL else 40
 SLOWEST = 10.0  # events a second of a receiver that lies, on a slow machine

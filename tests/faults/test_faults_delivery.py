@@ -119,6 +119,7 @@ def all_ended(asked: Callable[[str], list[Any]]) -> None:
         raise
 
 
+@pytest.mark.full
 def test_what_was_acknowledged_appears_once_whatever_fails(one: Instance) -> None:
     seed = random.randrange(1 << 32)
     print("seed", seed)

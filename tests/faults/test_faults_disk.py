@@ -18,7 +18,7 @@ from examples.story.exchange import QUESTION
 from gateway.sandbox.standins import messages
 from tests.faults.load import Load, all_in_feed, until
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 MEGABYTES = 48
 BLOCK = 4096

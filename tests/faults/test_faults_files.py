@@ -21,7 +21,7 @@ from gateway.settings import Settings
 from tests.faults.load import child, until
 from tests.stored import rows
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 SAMPLES = next(folder for folder in catalogue_folders() if folder.parent.name == "indicator") / "samples"
 CSV = (SAMPLES / "chi-tieu-csv" / "IndicatorValues.quy-3.csv").read_text("utf-8-sig")

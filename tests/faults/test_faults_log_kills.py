@@ -25,7 +25,7 @@ from tests.attacks.audit.insider import Gateway
 from tests.journal import databases
 from tests.size import FULL
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 200 if FULL else 20
 SEED = random.randrange(1 << 32) if FULL else 20261125

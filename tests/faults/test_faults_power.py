@@ -27,7 +27,7 @@ from tests.faults.disk import Disk, can_trace, chosen, command
 from tests.faults.test_faults_log_kills import Told, check
 from tests.size import FULL
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 ROOT = Path(__file__).resolve().parents[2]
 CUTS = 300 if FULL else 24
 SEED = random.randrange(1 << 32) if FULL else 20261125

@@ -140,6 +140,7 @@ def loaded_certificate(identity: Any) -> bytes:
     return x509.load_pem_x509_certificate((identity.folder / "tls.crt").read_bytes()).public_bytes(Encoding.DER)
 
 
+@pytest.mark.full
 def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(
     instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +171,7 @@ def test_a_door_whose_loop_hangs_in_c_is_ended_and_says_why(
     )
 
 
+@pytest.mark.full
 def test_a_door_that_was_taken_for_dead_names_who_was_in_hand(
     instance: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

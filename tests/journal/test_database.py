@@ -52,6 +52,7 @@ print(count)
 """
 
 
+@pytest.mark.sampled("sqlite")
 def test_a_migration_that_is_killed_is_begun_anew(database: Engine) -> None:
     """At any statement of it: the database is as it was, and the next start migrates it. What is said first names both
     revisions."""

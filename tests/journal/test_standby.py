@@ -158,6 +158,7 @@ def test_without_a_standby_nothing_is_acknowledged(pair: Pair, engine: Engine, j
     assert set(load.acknowledged) <= on_standby
 
 
+@pytest.mark.full
 def test_a_frozen_standby_is_none(pair: Pair, journal: Journal) -> None:
     """PostgreSQL says for a while that it streams. What waits for it is invisible, and few connections wait."""
     load = Load(journal)
@@ -289,6 +290,7 @@ def test_a_promoted_standby_has_all_and_the_old_primary_gets_nothing(
     assert committed(journal, submission(journal.process_id)).verdict is Verdict.COMMITTED
 
 
+@pytest.mark.full
 def test_a_silent_host_does_not_delay_callers(pair: Pair, tmp_path: Path) -> None:
     """libpq waits two seconds for each. A process that begins takes that time, since the second host may answer."""
     pair.wait_synchronous()

@@ -202,6 +202,7 @@ async def test_it_listens_as_long_as_somebody_waits(
         await until(lambda: not listening())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("engines", ["sqlite"], indirect=True)
 async def test_on_sqlite_a_commit_is_seen_by_topic(engines: Callable[..., Engine]) -> None:
     """Of this process or another. What concerns no topic wakes nobody."""
@@ -279,6 +280,7 @@ async def settled(engine: Engine) -> None:
     await asyncio.sleep(0.5)
 
 
+@pytest.mark.full
 @BOTH
 async def test_from_the_journal_to_a_reader(
     engines: Callable[..., Engine], journal: Journal, tmp_path: Path, only_woken: None

@@ -101,6 +101,7 @@ def test_a_task_runs_at_its_interval_at_once_after_work_and_again_after_a_failur
     ]
 
 
+@pytest.mark.full
 def test_what_could_not_be_noted_is_not_done_again_before_something_can_be_written(
     database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

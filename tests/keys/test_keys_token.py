@@ -179,6 +179,7 @@ for _ in range(20):
 """
 
 
+@pytest.mark.full
 def test_processes_that_start_at_once_all_get_a_session(softhsm: Settings) -> None:
     """A token in files fails some of them, which is no reason for a door to end."""
     command = [sys.executable, "-c", AT_ONCE, softhsm.pkcs11_module, softhsm.pkcs11_pin_file]
@@ -186,6 +187,7 @@ def test_processes_that_start_at_once_all_get_a_session(softhsm: Settings) -> No
     assert told == ["open"] * 100 + [""], sorted(set(told))
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_machine_that_joins_signs_in_the_same_token(softhsm: Settings, tmp_path: Path) -> None:
     """It is handed the address of the key, and says itself where its token is; without the token it does not join."""

@@ -29,7 +29,7 @@ from tests.journal.databases import fresh_url
 from tests.machines.joining import invited, joined, shared_vault, sharing
 from tests.size import FULL
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 REASON = ("--reason", "tried in a test")
 ROOT = Path(__file__).resolve().parents[2]
 EVERY, DRAFTED = (1, 24) if FULL else (3, 18)

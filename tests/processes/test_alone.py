@@ -154,6 +154,7 @@ def test_where_none_is_required_there_is_nothing_to_decide(settings: Settings) -
     assert found(replace(settings, standby="off", kind="production")) == ["standby.off"]
 
 
+@pytest.mark.full
 def test_a_decision_waits_for_no_commit_about_an_earlier_one(pair: Pair, settings: Settings) -> None:
     """The standby died while its return ended the decision: that COMMIT waits, and has the row locked."""
     address = settings.database_url

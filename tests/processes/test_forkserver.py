@@ -132,6 +132,7 @@ def test_a_child_has_the_code_and_nothing_else(server: ForkServer) -> None:
     assert "\nThreads:\t1\n" in status, "a thread would not be there in a child, with the locks that it holds"
 
 
+@pytest.mark.full
 def test_a_child_outlives_the_server_and_the_next_has_another(server: ForkServer) -> None:
     child, _ = telling(server, "stay")
     first = pid_of(server)
@@ -255,6 +256,7 @@ except OSError:
     assert done.returncode == 0 and done.stdout.endswith("said\n") and "Traceback" not in done.stderr, done.stderr
 
 
+@pytest.mark.full
 def test_a_server_that_dies_while_it_forks_leaves_nobody_to_be_waited_for() -> None:
     """Killed at any moment: what it had begun ends, and is waited for; the child that was asked for is there, from
     whoever."""

@@ -43,6 +43,7 @@ def two(tmp_path: Path) -> Iterator[tuple[Settings, Settings]]:
         yield stack.enter_context(running(first)), stack.enter_context(running(second))
 
 
+@pytest.mark.full
 def test_stored_read_and_destroyed(two: tuple[Settings, Settings]) -> None:
     first, second = two
     with Load(first, connections=2) as here, Load(second, connections=2) as there:

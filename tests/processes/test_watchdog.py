@@ -35,16 +35,19 @@ def test_a_silent_loop_is_ended_with_a_trace() -> None:
     assert process.returncode == 1 and process.stderr.startswith("Timeout") and "in blocked" in process.stderr
 
 
+@pytest.mark.full
 def test_a_loop_that_runs_is_not() -> None:
     process = ended("pass", lives=10.0, seconds=8.0)
     assert process.returncode == 0 and not process.stderr
 
 
+@pytest.mark.full
 def test_what_ends_in_order_is_not_watched_any_more() -> None:
     process = ended(f"watch.cancel(); await asyncio.sleep(0); time.sleep({4 * SECONDS})")
     assert process.returncode == 0 and not process.stderr
 
 
+@pytest.mark.full
 def test_it_can_be_switched_off() -> None:
     process = ended(f"time.sleep({4 * SECONDS})", seconds=0)
     assert process.returncode == 0 and not process.stderr

@@ -25,6 +25,7 @@ def test_a_row_is_the_median_and_ratios_are_taken_round_by_round() -> None:
     assert "10 × plain" in rows.table([made.to_json()])
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_door_is_small_and_soon_there() -> None:
     measured = door.measure(10_000 if FULL else 1_000)
@@ -49,12 +50,14 @@ def measured_row(measured_rows: dict[str, Any]) -> dict[str, Any]:
     return dict(measured_rows["secured-exchange-rest-soap-1k"])
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_the_secured_exchange_is_measured_against_the_plain_stack(measured_row: dict[str, Any]) -> None:
     assert measured_row["unit"] == "exchanges/s"
     assert measured_row["median"] > 0 and measured_row["against"]["plain"] > 0
 
 
+@pytest.mark.full
 @pytest.mark.server
 @pytest.mark.xfail(
     reason="the goal of 4 x the plain stack is not reached yet: docs/bench.md says where the time goes", strict=True
@@ -64,23 +67,27 @@ def test_the_secured_exchange_beats_the_plain_stack_four_times(measured_row: dic
     assert measured_row["against"]["plain"] >= 4
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_encryption_costs_no_more_than_a_private_key(measured_rows: dict[str, Any]) -> None:
     """An RSA-3072 decryption is most of it: were it used twice, the ratio would halve."""
     assert 0.08 <= measured_rows["soap-encrypted-1k"]["against"]["signed"] < 1
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_fifty_megabytes_of_files_pass_in_little_memory(measured_rows: dict[str, Any]) -> None:
     row = measured_rows["translation-50-mb-of-files"]
     assert row["unit"] == "MiB above rest" and 0 <= row["median"] <= 100
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_translation_is_ten_times_as_fast_as_zeep(measured_rows: dict[str, Any]) -> None:
     assert measured_rows["translation-20-readings"]["against"]["zeep"] >= 10
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_the_log_keeps_up(measured_rows: dict[str, Any]) -> None:
     """Against what cannot be done without, in the same run: the bare rows on disk, and the bare leaf hashes."""
@@ -91,6 +98,7 @@ def test_the_log_keeps_up(measured_rows: dict[str, Any]) -> None:
     assert checked["details"]["entries"] == 100_000 and checked["against"]["leaf hashes alone"] >= 0.01
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows: dict[str, Any]) -> None:
     """Pages a second of ten times as many entries; were a page to walk the log, a tenth would be left."""
@@ -98,12 +106,14 @@ def test_page_one_of_a_long_log_costs_what_it_does_of_a_short_one(measured_rows:
     assert ratio >= 0.5
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_page_one_of_the_console_costs_what_it_does_over_a_short_log(measured_rows: dict[str, Any]) -> None:
     (ratio,) = measured_rows["console-pages-million"]["against"].values()
     assert ratio >= 1 / 1.5
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_page_one_of_a_long_feed_costs_what_it_does_of_a_short_one(measured_rows: dict[str, Any]) -> None:
     """Of ten times as many events. Every event that a round read was the next one."""
@@ -113,6 +123,7 @@ def test_page_one_of_a_long_feed_costs_what_it_does_of_a_short_one(measured_rows
     assert row["details"]["webhook_events_per_second"] > 0 and row["details"]["stream_event_ms"] > 0
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_twelve_agencies_for_a_while() -> None:
     """All of them are served; what was acknowledged stands in the feed once, and the queue ends empty."""

@@ -33,7 +33,7 @@ from tests.setup.provinces import GRANT, OFFICERS, OPERATOR, SYSTEM, answers
 from tests.setup.test_setup_live import SAMPLE
 from tests.upgrade.programs import Machine, Program, first
 
-pytestmark = pytest.mark.server  # it takes half a minute and 400 MB
+pytestmark = [pytest.mark.full, pytest.mark.server]  # it takes half a minute and 400 MB
 
 
 def index_is_reachable(folder: Path) -> bool:

@@ -136,7 +136,7 @@ def test_an_interrupted_install_is_done_again(checkout: Checkout) -> None:
 def test_a_changed_lock_makes_it_anew_and_the_test_lock_goes_on_top(checkout: Checkout) -> None:
     checkout.run("up")
     tested = checkout.run("test", "tests/security", "-k", "x")
-    assert f"ran in {checkout.folder}: -m pytest tests/security -k x" in tested.stdout
+    assert f"ran in {checkout.folder}: tests/suite.py tests/security -k x" in tested.stdout
     assert checkout.noted("made ") == 1 and checkout.noted("installed") == 2
     with (checkout.folder / "requirements.lock").open("a") as lock:
         lock.write("# changed\n")

@@ -150,6 +150,7 @@ def _unit(file: Path) -> dict[str, list[str]]:
     return lines
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_the_recipe_makes_a_running_production_instance(machine: Machine) -> None:
     checkout = machine.root / "checkout"

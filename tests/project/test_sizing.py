@@ -92,6 +92,7 @@ def test_each_claim_names_a_test_that_exists() -> None:
         assert re.search(rf"^(?:async )?def {test}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), (file, test)
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_a_transfer_takes_what_the_page_says() -> None:
     """Pages of the file are whole: with few calls the figures are coarse."""

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
-
-from tests.suite import reported
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
@@ -67,24 +63,3 @@ def test_what_is_named_as_a_proof_is_there() -> None:
         if not any(ROOT.glob(name))
     }
     assert not missing
-
-
-def test_the_run_names_the_tests_that_failed_at_its_end(tmp_path: Path) -> None:
-    """Who reads the end of a long output finds them there."""
-    (tmp_path / "test_three.py").write_text("def test_a(): pass\ndef test_b(): assert 0\ndef test_c(missing): pass\n")
-    report = tmp_path / "report.xml"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        "/dev/null",
-        f"--junitxml={report}",
-    ]
-    assert subprocess.run([*command, tmp_path], cwd=tmp_path, capture_output=True).returncode == 1
-    counts, failed = reported(report)
-    assert counts == {"passed": 1, "failed": 1, "errors": 1, "skipped": 0}
-    assert failed == ["test_three::test_b", "test_three::test_c"]

@@ -36,7 +36,7 @@ from tests.registry.editions import NAME, begin_at_first, edition, mark, operati
 from tests.registry.making import WHOLE
 from tests.stored import rows
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 TIMES = 5
 PAUSE = 0.02  # seconds between the calls of one caller: those of other tests share the machine

@@ -322,6 +322,7 @@ def test_a_server_that_waits_for_a_standby_that_is_not_there_does_not_hang_setup
         assert told.code == 0 and load(data, {}).standby == "off", told
 
 
+@pytest.mark.full
 @pytest.mark.server
 def test_two_servers_of_the_database_are_a_primary_and_the_standby_that_it_waits_for(tmp_path: Path) -> None:
     with paired() as pair:

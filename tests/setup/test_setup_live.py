@@ -20,6 +20,8 @@ from bench.ports import free_ports
 from tests import commandline
 from tests.setup.provinces import GRANTS, OFFICERS, OPERATOR, SYSTEM, SYSTEMS, answers
 
+pytestmark = pytest.mark.full
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "contracts/catalogue/indicator/v1/samples/canonical/IndicatorValues.hai-chi-tieu.json"
 MOST = 5

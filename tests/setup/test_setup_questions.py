@@ -57,6 +57,7 @@ def _typed(
     return asked.returncode, out, told.read_text("utf-8")
 
 
+@pytest.mark.sampled("offline*")
 @pytest.mark.parametrize(("medium", "grave"), [("offline", "nothing grave"), ("", "doctor: keys.root-online")])
 def test_the_questions_are_asked_at_a_terminal(tmp_path: Path, medium: str, grave: str) -> None:
     """The one about secrets asks where the root's key goes; whoever names no place is told what is left to do."""
@@ -70,6 +71,7 @@ def test_the_questions_are_asked_at_a_terminal(tmp_path: Path, medium: str, grav
     assert set(GRANTS) <= {each["id"] for each in waiting["grants"]}, waiting
 
 
+@pytest.mark.full
 def test_a_wrong_answer_is_told_at_once_and_asked_again(tmp_path: Path) -> None:
     """Each in its place: no other question is asked twice."""
     answers(tmp_path)
@@ -93,6 +95,7 @@ def test_a_wrong_answer_is_told_at_once_and_asked_again(tmp_path: Path) -> None:
         assert said in err, (said, err)
 
 
+@pytest.mark.full
 def test_what_was_typed_is_kept_where_setup_does_not_end(tmp_path: Path) -> None:
     """By Ctrl-C, and where an answer turns out wrong at the end; the file goes on from there."""
     answers(tmp_path)

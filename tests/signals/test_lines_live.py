@@ -25,6 +25,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 SENT = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "tracestate": "a=b"}
 
 
+@pytest.mark.full
 def test_every_line_is_an_object_and_joins_the_log(tmp_path: Path) -> None:
     settings = replace(demo_settings(tmp_path / "data"), log_format="json")
     ensure_instance(settings, say_progress=False)

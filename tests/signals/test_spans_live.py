@@ -18,6 +18,7 @@ SENT = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
 QUESTION = messages.indicator_question("KT-05", "04", "2026-Q3")
 
 
+@pytest.mark.full
 def test_a_call_and_a_delivery_are_told_as_trees(tmp_path: Path) -> None:
     with collector() as told:
         with running(replace(demo_settings(tmp_path / "data"), otlp_url=told.url)) as settings:

@@ -44,6 +44,7 @@ def granted(world: World, settings: Settings) -> None:
         assert world.lgsp("access", "approve", GRANT, *key, "--data", str(settings.data))["ok"]
 
 
+@pytest.mark.full
 def test_decisions_are_judged_as_they_were_made(tmp_path: Path) -> None:
     settings = replace(demo_settings(tmp_path / "data"), database=fresh_url("postgresql", tmp_path), doors=1)
     run.ensure_instance(settings, say_progress=False)

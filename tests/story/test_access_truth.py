@@ -174,6 +174,7 @@ def ask(story: Story, *words: str, ends: int = 0) -> dict[str, Any]:
 
 
 # --- the questions ----------------------------------------------------------------------------------------------------
+@pytest.mark.full
 def test_who_got_an_agencys_data_yesterday(story: Story) -> None:
     day, some = str(TODAY - timedelta(days=1)), 0
     for agency in story.record.roles:

@@ -30,7 +30,7 @@ from tests.conformance.bad.wire import Keys
 from tests.story.joining_client import Client, provider, shell, soap_provider
 from tests.story.vendor import Vendor
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "contracts" / "catalogue" / "field-report" / "v1" / "samples" / "canonical"

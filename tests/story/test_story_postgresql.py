@@ -12,7 +12,7 @@ from examples.story.evidence import one_byte
 from examples.story.run import STEPS
 from tests.journal.databases import fresh_url
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 
 
 def test_the_story_holds_on_postgresql(place: Path) -> None:

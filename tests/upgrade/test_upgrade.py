@@ -23,7 +23,7 @@ from tests.journal.databases import fresh_url
 from tests.size import FULL
 from tests.upgrade.programs import NEW, Machine, Program, first, older, program, second
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("older")]
+pytestmark = [pytest.mark.full, pytest.mark.server, pytest.mark.usefixtures("older")]
 __all__ = ["older"]
 
 PAUSE = 0.3  # seconds between two calls of a connection: the processes that start are to have the cores

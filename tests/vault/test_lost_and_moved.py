@@ -207,6 +207,7 @@ keys.destroy(sys.argv[4], 1_795_500_000.0)
 """
 
 
+@pytest.mark.full
 def test_killed_while_destroying_the_next_run_completes_it(second: Machines, tmp_path: Path) -> None:  # noqa: F811
     copies = tmp_path / "copies"
     keys = second.keys(copies)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,7 @@ def ways(draw: st.DrawFn) -> list[Moment]:
     return moments
 
 
+@pytest.mark.full
 @settings(max_examples=120, deadline=None)
 @given(ways())
 def test_deadlines_are_those_of_a_count_minute_by_minute(moments: list[Moment]) -> None:

@@ -163,5 +163,6 @@ def test_a_report_tells_nothing_of_the_value_that_another_agency_has_under_the_k
     place.look()
     written = told(place, *known)
     assert "message.key-taken" in written
-    for each in ("612", "Lương Thị", "0206 000", "H14.4", owned["transfer"]):
+    # "612" alone would be in some receipt by chance
+    for each in ("612,45", "612.45", "Lương Thị", "0206 000", "H14.4", owned["transfer"]):
         assert each not in written, each

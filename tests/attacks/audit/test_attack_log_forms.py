@@ -121,6 +121,7 @@ def is_malformed(column: Column[Any], raw: bytes | None, stored: str) -> bool:
     return stored not in ("integer", "real") or not -LATEST <= float(text) <= LATEST
 
 
+@pytest.mark.sampled("*", but=("NULL",))
 @KIND
 @pytest.mark.parametrize("kind", VALUES)
 def test_each_column_of_each_table_at_once(copy: Copy, kind: str) -> None:
@@ -138,6 +139,7 @@ def test_each_column_of_each_table_at_once(copy: Copy, kind: str) -> None:
     assert [each for each in named if not any(each in text for text in wrong)] == []
 
 
+@pytest.mark.sampled(every=3)
 @KIND
 @pytest.mark.parametrize(
     ("column", "kind"), TRIED, ids=[f"{column.table.name}.{column.name}: {kind}" for column, kind in TRIED]

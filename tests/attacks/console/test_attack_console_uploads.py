@@ -144,6 +144,7 @@ async def test_a_form_with_a_file_of_another_site_does_nothing(people: Desk) -> 
         assert connection.execute(select(console_draft)).all() == []
 
 
+@pytest.mark.full
 @pytest.mark.attack("xss")
 async def test_names_and_texts_of_an_upload_stay_text(people: Desk) -> None:
     """Of files, of folders, of the archive, and within the contract; in what is refused and in what is kept."""

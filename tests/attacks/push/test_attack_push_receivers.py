@@ -36,6 +36,7 @@ async def _drips(request: web.Request, _body: bytes) -> web.StreamResponse:
     return answer
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("behave", "failure"), [(_drops, "push.dropped"), (_drips, "push.timeout")], ids=["drops", "drips"]
 )

@@ -45,6 +45,7 @@ def sequenced(engine: Engine, transfer: str, phase: str) -> bool:
     return False
 
 
+@pytest.mark.sampled("sqlite")
 def test_a_reading_is_in_the_tree(instance: Settings, world: World, capsys: pytest.CaptureFixture[str]) -> None:
     message = messages.fire_alarm(identifier=f"BC-{uuid.uuid4()}")
     answer = world.rest("bao-chay").call("POST", "/incident-alert/v1/alerts", message, message_id=str(uuid.uuid4()))

@@ -229,6 +229,7 @@ def test_by_hand(files: Files, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.sampled("sqlite")
 def test_a_time_stamp_goes_along_and_openssl_accepts_it(
     world: World, packages: dict[str, Path], trusted: tuple[str, bytes], tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ QUERIES = st.builds(
 )
 
 
+@pytest.mark.sampled("*-True")
 @pytest.mark.parametrize("small", [False, True])
 def test_a_search_finds_what_looking_at_every_entry_finds(
     filled: Engine, small: bool, monkeypatch: pytest.MonkeyPatch

@@ -181,6 +181,7 @@ def judged(sandbox: Sandbox, fault: str | None, steps: list[str], suite: Suite =
     return caller_run.report(place, suite, run, Software("bad", "1", "phan-anh", "H14.9"))
 
 
+@pytest.mark.full
 def test_no_fault_is_invented_on_the_good_caller(sandbox: Sandbox) -> None:
     run = judged(sandbox, None, STEPS)
     assert not [(each.case.rule.id, each.wrong, each.request, each.answer) for each in run.results if each.wrong]
@@ -189,6 +190,7 @@ def test_no_fault_is_invented_on_the_good_caller(sandbox: Sandbox) -> None:
     assert {each.verdict for each in silent.results} == {"not-judged"} and not silent.passed
 
 
+@pytest.mark.full
 def test_a_caller_by_soap_is_judged_too(sandbox: Sandbox) -> None:
     """It repeats under the same id where an answer proves nothing."""
     compiled = next(each for each in catalogue() if each.contract.name == NAME)

@@ -85,6 +85,7 @@ def taken_anew(place: Place) -> None:
     )
 
 
+@pytest.mark.sampled("lines")
 @pytest.mark.parametrize("kind", ["whole", "lines"])
 def test_killed_at_each_step(tmp_path: Path, kind: str) -> None:
     base = fresh(tmp_path / "base") if kind == "whole" else line_by_line(tmp_path / "base", partial=True)

@@ -201,6 +201,7 @@ def test_what_was_carried_before_stays_and_the_refusal_is_another_transfer(place
     )
 
 
+@pytest.mark.full
 @pytest.mark.attack("files that end the process")
 def test_a_process_that_is_silent_ends_itself(tmp_path: Path) -> None:
     """Also where C code holds the interpreter's lock and never comes back."""

@@ -13,7 +13,7 @@ from tests.doors.http.test_large_rest import nothing_stays
 from tests.doors.http.town import MIB, SENDER, Town, noise
 from tests.size import FULL
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.full, pytest.mark.server]
 SIZE = (50 if FULL else 12) * MIB  # one text of 16 MB: more than libxml2 takes
 PATHS = {False: "/official-document/v1/documents", True: "/sealed-document/v1/documents"}
 

@@ -32,6 +32,7 @@ def send(town: Town, document: dict[str, Any], **how: Any) -> Any:
     return prepared, client.send(prepared)
 
 
+@pytest.mark.full
 def test_fifty_megabytes_in_bounded_memory(large: Town) -> None:
     size = 50 * MIB if FULL else 12 * MIB
     document = large.with_files([noise(size * 3 // 5), noise(size * 2 // 5 + 7)])
@@ -211,6 +212,7 @@ def packed(
     return mutate
 
 
+@pytest.mark.sampled("*-many lines")
 @pytest.mark.parametrize(
     "change",
     [value_changed(bytes), value_changed(in_lines), packed()],

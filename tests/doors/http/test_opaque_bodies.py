@@ -171,6 +171,7 @@ def event_of(reader: Client, contract: str, transfer: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
+@pytest.mark.full
 def test_files_of_encrypted_contracts_are_encrypted_on_all_ways(bodies: Town, tmp_path: Path) -> None:
     """REST and SOAP documents, the kit, the commands: in bounded memory, and nothing of the file in clear."""
     file, contract, size = written(tmp_path, SIZE // 2 - 4321), "dossier-status/v1", SIZE // 2 - 4321

@@ -59,6 +59,7 @@ def cutting(town: Town, name: str, cuts: list[int], before: Callable[[], None] =
     return AsyncClient(identity, transport=transport)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("sender", "contract", "operation"),
     [("phan-anh", CONTRACT, OPERATION), ("mot-cua", "dossier-status/v1", "submitStatus")],
@@ -105,6 +106,7 @@ async def test_an_upload_outlives_its_door(bodies: Town, tmp_path: Path) -> None
     assert digest(fetched) == digest(file) == sent.sha256
 
 
+@pytest.mark.full
 async def test_who_makes_no_progress_gives_up(bodies: Town, tmp_path: Path) -> None:
     file = tmp_path / "sent"
     file.write_bytes(noise(6 * MIB))

@@ -25,7 +25,7 @@ from tests.journal.pairs import why_no_disk
 from tests.size import FULL
 from tests.upgrade.programs import older, program
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("older")]
+pytestmark = [pytest.mark.full, pytest.mark.server, pytest.mark.usefixtures("older")]
 __all__ = ["older"]
 
 FAULTS = 200 if FULL else 0

@@ -151,6 +151,7 @@ def code(answer: Answer) -> str | None:
     return answer.problem["code"] if answer.problem is not None else None
 
 
+@pytest.mark.full
 def test_keys_are_rotated_while_calls_run(world: World, tmp_path: Path) -> None:
     """Two keys of one use in force at once; the client moves when it likes; then the old ones are revoked, and told to
     others."""
@@ -277,6 +278,7 @@ def enrolled(
     return RestClient(Identity.load(place)), leaves
 
 
+@pytest.mark.full
 def test_outside_certificates_serve_without_a_restart(
     world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -311,6 +313,7 @@ def test_the_status_is_kept_with_the_evidence(
     assert all("sha256=" in line and "next-update=" in line and "authority=chuyen-dung" in line for line in said)
 
 
+@pytest.mark.full
 def test_what_ends_while_a_connection_lives(
     world: World, outside: Outside, lists: dict[str, bytes], tmp_path: Path
 ) -> None:

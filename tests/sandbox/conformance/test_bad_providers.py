@@ -128,6 +128,7 @@ def test_none_is_invented_on_the_good_one(simulated: Simulated, kind: Kind, wate
     assert not [each.case.id for each in results if each.verdict != "passed"]
 
 
+@pytest.mark.sampled("*-rest", "soap-*", but=("too-*",))
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [(name, kind) for name in SAID for kind in FAULTS[name]["over"]],

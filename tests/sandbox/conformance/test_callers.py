@@ -35,6 +35,7 @@ def wrong(*calls: Came) -> dict[str, str]:
     return {each.case.rule.id: each.wrong.en for each in judge(SUITE, calls) if each.verdict == "failed" and each.wrong}
 
 
+@pytest.mark.full
 def test_every_step_has_a_rule_and_every_rule_a_step() -> None:
     known = rules("caller")
     assert {each.step for each in known.values()} - {""} == set(all_steps())

@@ -48,6 +48,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.sampled("*canonical-soap", "*-rest", but=("official-document/v1-canonical-*",))
 @pytest.mark.parametrize(("name", "format_name", "kind"), TABLE)
 def test_a_good_system_passes_every_case(simulated: Simulated, name: str, format_name: str, kind: Kind) -> None:
     results = run(simulated, name, format_name, kind)

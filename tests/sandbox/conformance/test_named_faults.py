@@ -53,6 +53,7 @@ def tried(simulated: Simulated, *cases: str, seconds: float = 30.0) -> list[Resu
     return asyncio.run(run.run(chosen))
 
 
+@pytest.mark.sampled("*", but=("silent",))
 @pytest.mark.parametrize("kind", sorted(SAID))
 def test_a_fault_is_named(simulated: Simulated, kind: str) -> None:
     assert kind in KINDS

@@ -31,6 +31,7 @@ def asked(simulated: Simulated, contract: str = "signed", **how: Any) -> Any:
     return simulated.asked(compiled, operation, examples(compiled, request)[0], **how)
 
 
+@pytest.mark.sampled("*", but=("silent-*", "late-*"))
 @pytest.mark.parametrize("kind", ["rest", "soap"])
 @pytest.mark.parametrize("contract", ASKED)
 @pytest.mark.parametrize("fault", [name for name, each in KINDS.items() if each.code])
@@ -66,6 +67,7 @@ def test_slow(simulated: Simulated) -> None:
     assert simulated.call("", "rest", asked(simulated)) and time.monotonic() - before >= 0.5
 
 
+@pytest.mark.full
 def test_a_late_answer_is_there_when_it_is_asked_for_again(simulated: Simulated) -> None:
     late = asked(simulated, timeout=3.0)
     simulated.fault("late")

@@ -54,6 +54,7 @@ def test_every_contract_travels(callers: dict[str, Caller], call: tuple[str, str
     assert told.ok, (told.status, told.code, told.raw[:300])
 
 
+@pytest.mark.sampled("*", but=("silent", "late"))
 @pytest.mark.parametrize("fault", [name for name, each in KINDS.items() if name != "none"])
 def test_a_caller_orders_a_fault(callers: dict[str, Caller], fault: str) -> None:
     """By REST to a REST provider, and by SOAP to a SOAP provider."""

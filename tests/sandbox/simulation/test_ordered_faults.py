@@ -101,6 +101,7 @@ def sandbox(simulated: Simulated) -> Iterator[Sandbox]:
         faults.reset(connection, None)
 
 
+@pytest.mark.sampled("*", but=("silent", "late"))
 @pytest.mark.parametrize("kind", [name for name in KINDS if name not in ("none", "slow", "out-of-order", "strict")])
 def test_each_kind_acts_once_on_her_call_and_on_nobody_elses(sandbox: Sandbox, kind: str) -> None:
     assert sandbox.code() == "", "for `duplicate`: the answer before"
@@ -125,6 +126,7 @@ def test_one_vendors_faults_keep_nobody_else_from_the_system(sandbox: Sandbox) -
     assert sandbox.code(ANOTHERS) == ""
 
 
+@pytest.mark.full
 def test_calls_that_hang_are_bounded_for_each_vendor(sandbox: Sandbox) -> None:
     """A flood of calls to what never answers takes six connections of a process, and no more."""
     sandbox.order("silent", calls=0)
