@@ -169,8 +169,11 @@ def audited(answer: str) -> tuple[bool, Counter[str], list[str]]:
     return not weak, counts, [*weak, f"{looked_at} packages looked at{told}"]
 
 
-def run_tests(chosen: Run, folder: Path, *, first: tuple[str, ...] = (), aside: bool = False) -> Step:
-    """`first`: words before the command. `aside`: beside another step, which prints as it goes."""
+def run_tests(
+    chosen: Run, folder: Path, *, first: Sequence[str] = (), aside: bool = False, empty: bool = False
+) -> Step:
+    """`first`: words before the command. `aside`: beside another step, which prints as it goes. `empty`: it may be that
+    none of its tests is wanted."""
     report = folder / f"{chosen.name}.xml"
     pytest = [PYTHON, "-m", "pytest", *chosen.files, "-q", f"--junitxml={report}", *chosen.words]
     step = run(chosen.name, [*first, *pytest], folder / f"{chosen.name}.txt" if aside else None)
@@ -179,8 +182,8 @@ def run_tests(chosen: Run, folder: Path, *, first: tuple[str, ...] = (), aside: 
         step.left = sorted({each.file for each in step.tests if not each.reached})
         step.failed = [each.name for each in step.tests if each.failed]
         step.counts = reported(step.tests)
-    if step.code == NOTHING:
-        step.ok = True  # no test of these files is of this lane, or all have passed before
+    if empty and step.code == NOTHING:
+        step.ok = True
     return step
 
 
@@ -205,14 +208,15 @@ def lane(asked: argparse.Namespace, chosen: Sequence[str] | None) -> int:
         if asked.full and (notes := green.place()):
             words = ("--green", str(notes), *(("--continue",) if asked.go_on else ()))
             rows = {name: replace(each, words=(*each.words, *words)) for name, each in rows.items()}
+        empty = chosen is not None or asked.go_on  # a part; of all tests some are in either row
         servers = rows.get("tests, servers")
-        aside = second.submit(run_tests, servers, folder, aside=True) if servers else None
+        aside = second.submit(run_tests, servers, folder, aside=True, empty=empty) if servers else None
         if chosen is None or asked.shard and asked.shard[0] == 1:
             steps += [run(name, command) for name, command in CHECKS.items()]
             steps += [audit(lock) for lock in LOCKS]
-        steps.append(run_tests(rows["tests, pure"], folder, first=LOWER))
+        steps.append(run_tests(rows["tests, pure"], folder, first=LOWER, empty=empty))
         steps += [aside.result()] if aside else []
-        steps += [run_tests(rows["tests, measures"], folder)] if "tests, measures" in rows else []
+        steps += [run_tests(rows["tests, measures"], folder, empty=True)] if "tests, measures" in rows else []
     tests = [each for step in steps for each in step.tests]
     if asked.record:
         durations.record(tests)

@@ -136,6 +136,12 @@ def test_what_stays_in_spite_of_its_length_is_named_with_its_promise() -> None:
         assert not test or test in (lanes.ROOT / path).read_text("utf-8"), name
 
 
+def test_a_row_without_tests_is_no_success_unless_it_may_be_empty(tmp_path: Path) -> None:
+    nothing = suite.Run("none", ("tests/notices",), ("-m", "server"))
+    assert not suite.run_tests(nothing, tmp_path).ok
+    assert suite.run_tests(nothing, tmp_path, empty=True).ok
+
+
 def test_of_what_ran_twice_the_last_end_counts(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     assert green.passed(notes) == set()
